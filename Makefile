@@ -1,0 +1,45 @@
+# Everything runs inside .venv, which is created when it is missing and renewed when pyproject.toml changes.
+PYTHON ?= python3
+ifeq ($(OS),Windows_NT)
+BIN := .venv/Scripts
+else
+BIN := .venv/bin
+endif
+READY := .venv/.ready
+.DEFAULT_GOAL := help
+.PHONY: help demo quick test lint lab bench answers clean
+
+help:            ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Say which: make PYTHON=python3.12 ...")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(READY)   ## the main job: teacher, joint training, trade-off, one lecture released and graded
+	$(BIN)/tinybert-l demo
+
+quick: $(READY)  ## the same on a small slice, in about a minute
+	$(BIN)/tinybert-l demo --quick
+
+test: $(READY)   ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(READY)   ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lab: $(READY)    ## JupyterLab on the course
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/03-architecture/03-architecture.ipynb
+
+bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/
+	$(BIN)/python benchmarks/submodel_speed.py
+
+answers: $(READY) ## write the notebooks' answer cells from solutions/
+	$(BIN)/tinybert-l answers
+
+clean:           ## remove what was made here (the environment stays)
+	rm -rf outputs dist build

@@ -1,0 +1,85 @@
+"""One place for everything that is trained at first run: whole entries only, never half-written ones.
+
+An entry is a folder named after what it holds and the hash of its recipe, with `entry.json` beside
+the files: recipe, versions, metrics, date. A changed recipe has another name, so it is made anew.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from platformdirs import user_cache_path
+
+ENTRY = "entry.json"
+
+
+def cache_root() -> Path:
+    """TINYBERT_L_CACHE when set, else the user's cache directory."""
+    named = os.environ.get("TINYBERT_L_CACHE")
+    return Path(named).expanduser() if named else user_cache_path("tinybert-l", appauthor=False)
+
+
+def recipe_hash(recipe: dict[str, Any]) -> str:
+    """Twelve hexadecimal digits that change with any value of the recipe."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, path)
+
+
+def cached(kind: str, recipe: dict[str, Any], build: Callable[[Path], dict[str, Any]]) -> Path:
+    """The folder of a finished entry; builds it first when there is none.
+
+    Args:
+        kind: what the entry holds, such as "teacher".
+        recipe: plain values that decide the result.
+        build: fills the folder it is given and returns metrics. It is given the same folder again
+            after an interruption, so that long work can resume from its own checkpoints.
+    """
+    folder = cache_root() / f"{kind}-{recipe_hash(recipe)}"
+    if read_entry(folder) is not None:
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if read_entry(folder) is None:  # another process may have built it while this one waited
+            work = folder.with_name(f"{folder.name}.work")
+            work.mkdir(exist_ok=True)
+            metrics = build(work)
+            entry = {"kind": kind, "recipe": recipe, "metrics": metrics, **provenance()}
+            write_atomically(work / ENTRY, json.dumps(entry, indent=2))
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(folder)  # a folder without a readable entry.json is damaged
+            os.replace(work, folder)
+    return folder
+
+
+def read_entry(folder: Path) -> dict[str, Any] | None:
+    """What `entry.json` says, or None when the entry is not there or not whole."""
+    try:
+        return json.loads((folder / ENTRY).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def provenance() -> dict[str, Any]:
+    """What a number needs beside it to be believed: versions, machine, date."""
+    packages = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
+    return {
+        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "machine": {"processor": platform.machine(), "system": platform.system(), "cores": os.cpu_count()},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

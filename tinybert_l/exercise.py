@@ -1,0 +1,314 @@
+"""The holes: library functions whose bodies the students write.
+
+A hole is an ordinary function with a signature and a docstring, and no body. Calling it runs, in
+this order: the student's answer, the released reference answer, a peer from a well-kept library.
+Where there is none of them it raises `MissingAnswer`, which says where the answer is to be written.
+
+Does not isolate anything: a student's answer runs in this process.
+"""
+
+import functools
+import importlib.util
+import inspect
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
+
+P = ParamSpec("P")
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+NOTEBOOKS = {
+    1: "01-concepts",
+    2: "02-joint-learning",
+    3: "03-architecture",
+    4: "04-training",
+    5: "05-applications",
+    6: "06-trade-offs",
+    7: "07-improvements",
+    8: "08-text-classification",
+    9: "09-text-generation",
+    10: "10-discussion",
+    11: "11-references",
+}
+_MODULES_WITH_HOLES = ("submodels", "model", "distillation", "evaluation")
+
+
+class AnswerError(TypeError):
+    """An answer that cannot take its place: its name or its arguments differ from the exercise's."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
+class MissingAnswer(NotImplementedError):
+    """An exercise was called that has no answer yet."""
+
+    def __init__(self, exercise: "Exercise[..., Any]") -> None:
+        self.exercise = exercise
+        super().__init__(
+            f"{exercise.name} has no answer yet: it is an exercise of lecture {exercise.lecture}. "
+            f"Write it in the notebook {exercise.notebook}.ipynb, in the cell that begins with "
+            f"@{exercise.name}.implement, run that cell, then run this one again. "
+            f"{exercise.name}还没有答案：请在笔记本{exercise.notebook}.ipynb中以@{exercise.name}.implement"
+            "开头的单元格里完成它，运行后再回到这里。"
+        )
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"MissingAnswer: {self}"]  # the way through the library is of no help to its reader
+
+
+@dataclass
+class Exercise(Generic[P, R]):
+    """One hole and the answers that can fill it."""
+
+    stub: Callable[P, R]
+    lecture: int
+    peer: Callable[P, R] | None = None
+    student: Callable[P, R] | None = None
+    reference: Callable[P, R] | None = None
+
+    @property
+    def name(self) -> str:
+        return self.stub.__name__
+
+    @property
+    def notebook(self) -> str:
+        return NOTEBOOKS[self.lecture]
+
+    @property
+    def source(self) -> str:
+        """Whose answer a call will use: student, reference, peer or missing."""
+        for source in ("student", "reference", "peer"):
+            if getattr(self, source) is not None:
+                return source
+        return "missing"
+
+    def call(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.student is not None:
+            try:
+                return self.student(*args, **kwargs)
+            except NotImplementedError as error:
+                if not _raised_by(error, self.student):
+                    raise
+            except Exception as error:
+                error.add_note(
+                    f"(in your answer to {self.name}, lecture {self.lecture}, notebook {self.notebook}.ipynb"
+                    f" / 出自你对{self.name}的解答)"
+                )
+                raise
+        fallback = self.reference or self.peer
+        if fallback is None:
+            raise MissingAnswer(self) from None
+        return fallback(*args, **kwargs)
+
+    def accept(self, answer: Callable[P, R]) -> None:
+        """Take a student's answer. Raises `AnswerError` when its name or arguments differ."""
+        where = f"{self.name} (lecture {self.lecture}, notebook {self.notebook}.ipynb)"
+        if not inspect.isfunction(answer):
+            raise AnswerError(f"{where}: expected a function, got {type(answer).__name__}.")
+        if answer.__name__ != self.name:
+            raise AnswerError(
+                f"{where}: the answer is called {answer.__name__}; call it {self.name}. "
+                f"函数名应为{self.name}。"
+            )
+        wanted, got = _parameters(self.stub), _parameters(answer)
+        if wanted != got:
+            raise AnswerError(
+                f"{where}: the arguments are ({', '.join(got)}); they must be ({', '.join(wanted)}). "
+                f"参数必须是({', '.join(wanted)})。"
+            )
+        self.student = cast(Callable[P, R], answer)
+
+
+class Hole(Protocol[P, R_co]):
+    """What `@exercise` makes of a stub: the function itself, and a way to answer it."""
+
+    __name__: str
+    exercise: Exercise[..., Any]
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co: ...
+
+    def implement(self, answer: Callable[..., Any], /) -> "Hole[P, R_co]": ...
+
+
+_EXERCISES: dict[str, Exercise[..., Any]] = {}
+
+
+def exercise(
+    *, lecture: int, peer: Callable[..., Any] | None = None
+) -> Callable[[Callable[P, R]], Hole[P, R]]:
+    """Make a hole of a stub.
+
+    Args:
+        lecture: the lecture (1..11) whose notebook sets the exercise.
+        peer: what serves the hole before its lecture; it may do less than the exercise asks.
+    """
+    if lecture not in NOTEBOOKS:
+        raise ValueError(f"exercise: lecture={lecture!r}; allowed: 1 to {max(NOTEBOOKS)}.")
+
+    def decorate(stub: Callable[P, R]) -> Hole[P, R]:
+        entry = Exercise(stub, lecture, peer)
+        _EXERCISES[stub.__name__] = entry
+
+        @functools.wraps(stub)
+        def hole(*args: P.args, **kwargs: P.kwargs) -> R:
+            return entry.call(*args, **kwargs)
+
+        def implement(answer: Callable[..., Any], /) -> Hole[P, R]:
+            """Use this function wherever the library calls the exercise; returns the hole itself."""
+            entry.accept(answer)
+            return typed
+
+        typed = cast(Hole[P, R], hole)
+        hole.implement = implement  # type: ignore[attr-defined]
+        hole.exercise = entry  # type: ignore[attr-defined]
+        return typed
+
+    return decorate
+
+
+def exercises() -> dict[str, Exercise[..., Any]]:
+    """All holes of the library by name, in the order of their lectures."""
+    for module in _MODULES_WITH_HOLES:
+        importlib.import_module(f"tinybert_l.{module}")
+    return dict(sorted(_EXERCISES.items(), key=lambda item: item[1].lecture))
+
+
+def find_exercise(name: str) -> Exercise[..., Any]:
+    """The exercise of that name; `ValueError` lists those there are."""
+    known = exercises()
+    if name not in known:
+        raise ValueError(f"There is no exercise {name!r}; there are: {', '.join(known)}.")
+    return known[name]
+
+
+def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
+    """Open a lecture's notebook: released answers of earlier lectures come into use, and are listed.
+
+    Args:
+        lecture: number of the lecture, 1..11. Reference answers of this lecture or a later one are
+            never used.
+        mine: take your own answers of earlier lectures (from the notebooks beside this one) first.
+        demo: for lecturers, in a checkout that holds all solutions: use every reference answer.
+
+    Raises:
+        ValueError: there is no such lecture.
+        FileNotFoundError: `demo=True` without a solutions folder.
+    """
+    if lecture not in NOTEBOOKS:
+        raise ValueError(f"begin: lecture={lecture!r}; allowed: 1 to {max(NOTEBOOKS)}.")
+    known = exercises()
+    folder = solutions_folder()
+    if demo and folder is None:
+        raise FileNotFoundError(
+            "begin: demo=True needs the folder solutions/ of the instructor's checkout, and there is none here. "
+            "demo=True需要教师版中的solutions/目录。"
+        )
+    for entry in known.values():
+        entry.reference = None
+    for number in NOTEBOOKS if demo else range(1, lecture):
+        _load_references(folder, number, known)
+        if mine and number < lecture:
+            _load_own_answers(number, known)
+    _print_sources(lecture, known)
+
+
+def solutions_folder() -> Path | None:
+    """The folder of released answers: TINYBERT_L_SOLUTIONS alone when set, else the nearest solutions/."""
+    named = os.environ.get("TINYBERT_L_SOLUTIONS")
+    if named is not None:
+        return Path(named)
+    here = Path.cwd().resolve()
+    beside_the_library = Path(__file__).resolve().parent.parent
+    for place in (here, *here.parents, beside_the_library):
+        if any((place / "solutions").glob("lecture_*.py")):
+            return place / "solutions"
+    return None
+
+
+def load_solutions(path: Path) -> ModuleType:
+    """Import one file of reference answers, without leaving anything behind it."""
+    spec = importlib.util.spec_from_file_location(f"tinybert_l_solutions.{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported as a Python module.")
+    module = importlib.util.module_from_spec(spec)
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = writes
+    return module
+
+
+def answer_cells(notebook: Path) -> dict[str, str]:
+    """{exercise: source} of a notebook's answer cells."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    sources = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    found = ((re.search(r"^@(\w+)\.implement\b", source, re.M), source) for source in sources)
+    return {match.group(1): source for match, source in found if match}
+
+
+def _load_references(folder: Path | None, lecture: int, known: dict[str, Exercise[..., Any]]) -> None:
+    path = folder / f"lecture_{lecture:02d}.py" if folder else None
+    if path is None or not path.is_file():
+        return
+    module = load_solutions(path)
+    for entry in known.values():
+        if entry.lecture == lecture and hasattr(module, entry.name):
+            entry.reference = getattr(module, entry.name)
+
+
+def _load_own_answers(lecture: int, known: dict[str, Exercise[..., Any]]) -> None:
+    name = NOTEBOOKS[lecture]
+    places = (Path(f"{name}.ipynb"), Path("..") / name / f"{name}.ipynb")
+    notebook = next((place for place in places if place.is_file()), None)
+    if notebook is None:
+        return
+    from importlib import import_module
+
+    for exercise_name, source in answer_cells(notebook).items():
+        entry = known.get(exercise_name)
+        if entry is None or entry.lecture != lecture:
+            continue
+        namespace = {"torch": import_module("torch"), "math": import_module("math")}
+        namespace[exercise_name] = sys.modules[entry.stub.__module__].__dict__[exercise_name]
+        exec(compile(source, str(notebook), "exec"), namespace)
+
+
+def _print_sources(lecture: int, known: dict[str, Exercise[..., Any]]) -> None:
+    words = {
+        "student": "your answer 你的解答",
+        "reference": "reference answer 参考答案",
+        "peer": "a library's stand-in 其他库的替代实现",
+        "missing": "yours to write 待你完成",
+    }
+    print(f"TinyBERT-L · lecture 第{lecture}讲 · {NOTEBOOKS[lecture]}")
+    for source, label in words.items():
+        names = [
+            e.name for e in known.values() if e.source == source and (e.lecture <= lecture or source != "missing")
+        ]
+        if names:
+            print(f"  {label}: {', '.join(names)}")
+
+
+def _parameters(function: Callable[..., Any]) -> list[str]:
+    """Names, kinds and defaults; annotations are the author's own business."""
+    shown = []
+    for parameter in inspect.signature(function).parameters.values():
+        shown.append(str(parameter.replace(annotation=inspect.Parameter.empty)))
+    return shown
+
+
+def _raised_by(error: BaseException, function: Callable[..., Any]) -> bool:
+    """Whether the error was raised by a statement of the function itself, not by what it called."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return frame is not None and frame.tb_frame.f_code is getattr(function, "__code__", None)

@@ -1,0 +1,342 @@
+"""Joint training: every step, several sub-models of one student learn on the same batch.
+
+Each is the base training step plus three things: the sandwich (who takes part), the targets (the
+teacher's outputs, computed once a batch), and in-place self-distillation (the largest teaches the rest).
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from tinybert_l.cache import cached, read_entry
+from tinybert_l.data import Encoded, collate, data_hash, load_reviews, training_batches
+from tinybert_l.distillation import (
+    attention_loss,
+    hidden_loss,
+    joint_loss,
+    layer_map,
+    sandwich_sample,
+    soft_cross_entropy,
+    submodel_schedule,
+)
+from tinybert_l.model import (
+    ElasticBertForSequenceClassification,
+    ElasticOutput,
+    elastic_copy,
+    measure_importance,
+    sort_by_importance,
+)
+from tinybert_l.submodels import SubModel, default_stages
+from tinybert_l.teacher import Teacher, TeacherRecipe, load_teacher, quiet_loading
+from tinybert_l.training import (
+    LoopSettings,
+    TrainingDiverged,
+    autocast,
+    remove_checkpoints,
+    resolve_precision,
+    run_loop,
+)
+
+
+@dataclass(frozen=True)
+class JointRecipe:
+    """All that decides a joint run.
+
+    Args:
+        stages: (start as a fraction of the steps, sub-models that open there).
+        num_random: sub-models that join the largest and the smallest in each step.
+        layer_map_strategy: "uniform", "top" or "bottom".
+        soft_label_weight, hidden_weight, attention_weight, embedding_weight: of TinyBERT's four losses;
+            0 leaves one out (attention then takes the fast path).
+        temperature: of the soft labels.
+        self_distillation: the smaller sub-models also imitate the largest one's soft labels.
+    """
+
+    stages: tuple[tuple[float, tuple[SubModel, ...]], ...] = field(
+        default_factory=lambda: tuple((start, tuple(group)) for start, group in default_stages(6))
+    )
+    num_steps: int = 420
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    max_norm: float = 1.0
+    num_random: int = 1
+    layer_map_strategy: str = "uniform"
+    soft_label_weight: float = 1.0
+    hidden_weight: float = 1.0
+    attention_weight: float = 0.1
+    embedding_weight: float = 1.0
+    temperature: float = 1.0
+    self_distillation: bool = True
+    seed: int = 0
+    precision: str = "auto"
+    checkpoint_every: int = 50
+
+    def __post_init__(self) -> None:
+        self.loop_settings("float32" if self.precision == "auto" else self.precision)
+        for name in ("soft_label_weight", "hidden_weight", "attention_weight", "embedding_weight"):
+            if not 0 <= getattr(self, name) < float("inf"):
+                raise ValueError(f"JointRecipe: {name}={getattr(self, name)!r}; allowed: a finite number, 0 or more.")
+        starts = [start for start, _ in self.stages]
+        rising = all(a < b for a, b in zip(starts, starts[1:], strict=False))
+        if not starts or starts[0] != 0 or not rising or starts[-1] >= 1 or not self.stages[0][1]:
+            raise ValueError(
+                f"JointRecipe: stages start at {starts}; allowed: from 0, strictly rising, below 1, "
+                "with at least one sub-model in the first."
+            )
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"JointRecipe: temperature={self.temperature!r}; allowed: a finite number above 0.")
+        if self.batch_size < 1 or self.num_random < 0:
+            raise ValueError(
+                f"JointRecipe: batch_size={self.batch_size}, num_random={self.num_random}; "
+                "allowed: at least 1, at least 0."
+            )
+
+    def loop_settings(self, precision: str) -> LoopSettings:
+        return LoopSettings(
+            self.num_steps,
+            self.learning_rate,
+            self.warmup_share,
+            self.weight_decay,
+            self.max_norm,
+            self.seed,
+            precision,
+            self.checkpoint_every,
+        )
+
+    def sub_models(self) -> list[SubModel]:
+        """Every sub-model of every stage, from smallest to largest."""
+        return sorted({s for _, group in self.stages for s in group}, key=lambda s: s.size)
+
+    def participants(self, step: int) -> list[SubModel]:
+        """The sub-models of one step, the largest first: a function of recipe and step alone."""
+        open_now = submodel_schedule(step, self.num_steps, self.stages)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        return sandwich_sample(sorted(open_now, key=lambda s: s.size), self.num_random, generator)
+
+
+@dataclass(frozen=True)
+class Supernet:
+    """A jointly trained student, its teacher and the log of its training."""
+
+    model: ElasticBertForSequenceClassification
+    teacher: Teacher
+    recipe: JointRecipe
+    log: list[dict[str, Any]]
+    folder: Path
+    metrics: dict[str, Any]
+
+
+def load_supernet(recipe: JointRecipe | None = None, teacher_recipe: TeacherRecipe | None = None) -> Supernet:
+    """The jointly trained student of the recipes; trains it (and its teacher) first when the cache has none."""
+    recipe = recipe or JointRecipe()
+    teacher_recipe = teacher_recipe or TeacherRecipe()
+    teacher = load_teacher(teacher_recipe)
+
+    def build(folder: Path) -> dict[str, Any]:
+        sorted_teacher = sorted_by_importance(teacher)
+        student = elastic_copy(sorted_teacher)
+        log = train_jointly(student, sorted_teacher, teacher.data["train"], recipe, folder, teacher.tokenizer)
+        student.save_pretrained(folder)
+        torch.save(log, folder / "log.pt")
+        remove_checkpoints(folder)
+        return {"last_loss": log[-1]["loss"] if log else None}
+
+    plain = {"joint": asdict(recipe), "teacher": asdict(teacher_recipe)}
+    plain["data"] = data_hash(load_reviews(quick=teacher_recipe.quick))
+    folder = cached("supernet", plain, build)
+    with quiet_loading():
+        model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()
+    log = torch.load(folder / "log.pt", weights_only=True)
+    return Supernet(model, teacher, recipe, log, folder, (read_entry(folder) or {}).get("metrics", {}))
+
+
+def sorted_by_importance(teacher: Teacher, num_texts: int = 256) -> ElasticBertForSequenceClassification:
+    """The teacher with its most important heads and neurons first, as measured on training texts."""
+    elastic = elastic_copy(teacher.model)
+    data, count = teacher.data["train"], min(num_texts, len(teacher.data["train"]))
+    batches = (collate(data, range(i, min(i + 32, count))) for i in range(0, count, 32))
+    return sort_by_importance(elastic, measure_importance(elastic, batches))
+
+
+def train_jointly(
+    student: ElasticBertForSequenceClassification,
+    teacher: ElasticBertForSequenceClassification,
+    data: Encoded,
+    recipe: JointRecipe,
+    folder: Path,
+    tokenizer: Any = None,
+    on_step: Callable[[int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Train the student's sub-models jointly, in place; resumes from checkpoints in `folder`.
+
+    Args:
+        student: starts as a copy of the (sorted) teacher, or as any elastic model that fits it.
+        teacher: runs in eval mode, once a batch.
+        folder: holds checkpoints while the run lasts.
+        tokenizer: when given, its vocabulary is checked against the models'.
+        on_step: called with the step before it is taken.
+    Returns:
+        One row a step: loss, learning_rate, gradient_norm, and losses {sub-model: {part: value}}.
+    Raises:
+        ValueError: models, tokenizer or recipe do not fit together.
+        TrainingDiverged: a loss is not finite.
+    """
+    check_compatible(student, teacher, recipe, tokenizer)
+    accelerator = Accelerator()
+    folder.mkdir(parents=True, exist_ok=True)
+    precision = resolve_precision(recipe.precision, folder)
+    teacher = teacher.to(accelerator.device).eval()
+    for module in student.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0  # the student imitates; noise would only blur what it is shown
+    trained = WithProjection(student, teacher.config.hidden_size).to(accelerator.device)
+    batches = training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
+
+    def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
+        if on_step is not None:
+            on_step(step)
+        batch = collate(data, batches[step], accelerator.device)
+        with autocast(accelerator.device, precision):
+            return joint_step(trained, teacher, batch, recipe, step)
+
+    settings = recipe.loop_settings(precision)
+    log = run_loop(trained, step_loss, settings, folder, "joint 联合训练", accelerator)
+    student.eval()
+    return log
+
+
+class WithProjection(nn.Module):
+    """The student and, where hidden sizes differ, the learned projection into the teacher's space.
+
+    One projection serves all layers and the embeddings, as in TinyBERT's code (`fit_dense`).
+    """
+
+    def __init__(self, student: ElasticBertForSequenceClassification, teacher_size: int) -> None:
+        super().__init__()
+        self.student = student
+        size = student.config.hidden_size
+        self.projection = nn.Parameter(torch.empty(size, teacher_size)) if size != teacher_size else None
+        if self.projection is not None:
+            nn.init.normal_(self.projection, std=size**-0.5)
+
+
+def joint_step(
+    trained: WithProjection,
+    teacher: ElasticBertForSequenceClassification,
+    batch: dict[str, torch.Tensor],
+    recipe: JointRecipe,
+    step: int,
+) -> tuple[torch.Tensor, dict[str, Any]]:
+    """One joint loss: the teacher once, each participant in turn, the largest first."""
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    wanted = {"output_hidden_states": True, "output_attention_scores": recipe.attention_weight > 0}
+    with torch.no_grad():
+        target = teacher(**inputs, **wanted)
+    losses, parts = [], {}
+    largest_logits = None
+    for sub_model in recipe.participants(step):
+        output = trained.student(**inputs, **wanted, sub_model=sub_model)
+        part = distillation_losses(
+            output, target, largest_logits, trained.projection, inputs["attention_mask"], recipe
+        )
+        loss = sum(part.values(), start=torch.zeros((), device=output.logits.device))
+        if not torch.isfinite(loss):
+            raise TrainingDiverged(
+                f"train_jointly: the loss of sub-model {sub_model.name} at step {step} is {float(loss.detach())}; "
+                f"allowed: a finite number. Lower learning_rate (given: {recipe.learning_rate:g}), or look at "
+                f"the parts: { {name: float(value.detach()) for name, value in part.items()} }."
+            )
+        losses.append(loss)
+        parts[sub_model.name] = {name: float(value.detach()) for name, value in part.items()}
+        if largest_logits is None and recipe.self_distillation:
+            largest_logits = output.logits.detach()
+    return joint_loss(losses), {"losses": parts}
+
+
+def distillation_losses(
+    output: ElasticOutput,
+    target: ElasticOutput,
+    largest_logits: torch.Tensor | None,
+    projection: torch.Tensor | None,
+    attention_mask: torch.Tensor,
+    recipe: JointRecipe,
+) -> dict[str, torch.Tensor]:
+    """TinyBERT's losses of one sub-model (eq. 7-11), already weighted; sums over the mapped layers.
+
+    Args:
+        largest_logits: soft labels of the largest sub-model, for in-place self-distillation; None: none.
+    """
+    student_hidden, teacher_hidden = output.hidden_states, target.hidden_states
+    mapping = layer_map(len(student_hidden) - 1, len(teacher_hidden) - 1, recipe.layer_map_strategy)
+    losses = {}
+    if recipe.soft_label_weight:
+        sources = [target.logits] if largest_logits is None else [target.logits, largest_logits]
+        terms = [soft_cross_entropy(output.logits.float(), s.float(), recipe.temperature) for s in sources]
+        losses["soft_labels"] = recipe.soft_label_weight * torch.stack(terms).mean()
+    if recipe.embedding_weight:
+        gap = hidden_loss(student_hidden[0], teacher_hidden[0], projection, attention_mask)
+        losses["embedding"] = recipe.embedding_weight * gap
+    if recipe.hidden_weight:
+        gaps = [
+            hidden_loss(student_hidden[m], teacher_hidden[g], projection, attention_mask)
+            for m, g in enumerate(mapping, start=1)
+        ]
+        losses["hidden"] = recipe.hidden_weight * torch.stack(gaps).sum()
+    if recipe.attention_weight:
+        gaps = []
+        for student_scores, g in zip(output.attention_scores, mapping, strict=True):
+            kept = student_scores.shape[1]  # sorted: a narrower sub-model has the teacher's first heads
+            gaps.append(attention_loss(student_scores, target.attention_scores[g - 1][:, :kept], attention_mask))
+        losses["attention"] = recipe.attention_weight * torch.stack(gaps).sum()
+    return losses
+
+
+def check_compatible(
+    student: ElasticBertForSequenceClassification,
+    teacher: ElasticBertForSequenceClassification,
+    recipe: JointRecipe,
+    tokenizer: Any = None,
+) -> None:
+    """Raises `ValueError`, before anything is computed, when the parts of a joint run do not fit."""
+    for model, name in ((student, "student"), (teacher, "teacher")):
+        if not isinstance(model, ElasticBertForSequenceClassification):
+            raise ValueError(
+                f"train_jointly: {name} is a {type(model).__name__}; allowed: "
+                "ElasticBertForSequenceClassification (see elastic_copy)."
+            )
+    for what in ("vocab_size", "num_labels"):
+        ours, theirs = getattr(student.config, what), getattr(teacher.config, what)
+        if ours != theirs:
+            raise ValueError(f"train_jointly: {what} of student {ours}, of teacher {theirs}; allowed: equal ones.")
+    if tokenizer is not None and len(tokenizer) > teacher.config.vocab_size:
+        raise ValueError(
+            f"train_jointly: tokenizer has {len(tokenizer)} tokens; allowed: at most vocab_size="
+            f"{teacher.config.vocab_size} of teacher and student."
+        )
+    deepest = max(s.depth for s in recipe.sub_models())
+    if deepest > student.config.num_hidden_layers:
+        raise ValueError(
+            f"train_jointly: stages ask for depth {deepest}; allowed: at most {student.config.num_hidden_layers}, "
+            "the student's layers."
+        )
+    heads, theirs = student.config.num_attention_heads, teacher.config.num_attention_heads
+    if recipe.attention_weight and heads != theirs:
+        raise ValueError(
+            f"train_jointly: attention_weight={recipe.attention_weight} compares attention scores head by head, but "
+            f"student has {heads} heads and teacher {theirs}; allowed: equal numbers, or attention_weight=0."
+        )
+    depth = min(deepest, student.config.num_hidden_layers)
+    mapping = layer_map(depth, teacher.config.num_hidden_layers, recipe.layer_map_strategy)
+    outside = [g for g in mapping if not 1 <= g <= teacher.config.num_hidden_layers]
+    if outside or len(mapping) != depth:
+        raise ValueError(
+            f"train_jointly: layer_map gave {mapping} for {depth} student layers; allowed: one teacher layer from "
+            f"1 to {teacher.config.num_hidden_layers} for each."
+        )

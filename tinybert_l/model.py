@@ -1,0 +1,425 @@
+"""The elastic student: a BERT whose first layers, heads and neurons are models of their own.
+
+A sub-model is an argument of `forward`. It runs on views of the weights (the first heads, the first
+FFN neurons), so a smaller one costs less; nothing is masked, nothing is copied. Heads and neurons are
+sorted by importance once, so that "the first" are the most important ones.
+"""
+
+import copy
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import BertConfig, PreTrainedModel
+from transformers.activations import ACT2FN
+from transformers.modeling_outputs import ModelOutput
+from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler, BertPreTrainedModel
+
+from tinybert_l.exercise import exercise
+from tinybert_l.submodels import SubModel, kept_layers, share_of
+
+
+class ElasticBertConfig(BertConfig):
+    """A `BertConfig` whose heads need not fill the hidden size.
+
+    Args:
+        attention_head_size: numbers a head works with; None: hidden_size / num_attention_heads, as in BERT.
+        Everything else as in `BertConfig`.
+    Raises:
+        ValueError: `num_hidden_layers` below 1, or no head size given and hidden_size not divisible.
+    """
+
+    model_type = "elastic_bert"
+    attention_head_size: int | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        super().__post_init__(**kwargs)
+        if self.num_hidden_layers < 1:
+            raise ValueError(f"ElasticBertConfig: num_hidden_layers={self.num_hidden_layers}; allowed: at least 1.")
+        if self.attention_head_size is None:
+            if self.hidden_size % self.num_attention_heads:
+                raise ValueError(
+                    f"ElasticBertConfig: hidden_size={self.hidden_size} is no multiple of "
+                    f"num_attention_heads={self.num_attention_heads}; give attention_head_size."
+                )
+            self.attention_head_size = self.hidden_size // self.num_attention_heads
+
+
+@dataclass
+class ElasticOutput(ModelOutput):
+    """What a forward pass returns; depth and heads are those of the sub-model.
+
+    Attributes:
+        loss: scalar, when labels were given.
+        logits: [batch, classes], of a model with a classification head.
+        last_hidden_state: [batch, length, hidden].
+        pooler_output: [batch, hidden], when there is a pooler.
+        hidden_states: embeddings, then each kept layer's output, [batch, length, hidden] each; on request.
+        attention_scores: each kept layer's scores before mask and softmax, [batch, heads, query, key]; on request.
+    """
+
+    loss: torch.Tensor | None = None
+    logits: torch.Tensor | None = None
+    last_hidden_state: torch.Tensor | None = None
+    pooler_output: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attention_scores: tuple[torch.Tensor, ...] | None = None
+
+
+class ElasticSelfAttention(nn.Module):
+    """Multi-head self-attention of the first `heads` heads; parameter names as in BERT."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.head_size = int(config.attention_head_size or 0)
+        all_heads = config.num_attention_heads * self.head_size
+        self.query = nn.Linear(config.hidden_size, all_heads)
+        self.key = nn.Linear(config.hidden_size, all_heads)
+        self.value = nn.Linear(config.hidden_size, all_heads)
+        self.dropout = config.attention_probs_dropout_prob
+
+    def forward(
+        self, hidden: torch.Tensor, bias: torch.Tensor | None, heads: int, with_scores: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """hidden [b, s, h], bias [b, 1, 1, s] -> context [b, s, heads·head_size], scores [b, heads, s, s]."""
+        query, key, value = (self._project(part, hidden, heads) for part in (self.query, self.key, self.value))
+        dropout = self.dropout if self.training else 0.0
+        if not with_scores:
+            context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+            return context.transpose(1, 2).flatten(2), None
+        scores = query @ key.transpose(-1, -2) / math.sqrt(self.head_size)
+        weights = torch.softmax(scores if bias is None else scores + bias, dim=-1)
+        context = F.dropout(weights, dropout) @ value
+        return context.transpose(1, 2).flatten(2), scores
+
+    def _project(self, linear: nn.Linear, hidden: torch.Tensor, heads: int) -> torch.Tensor:
+        rows = heads * self.head_size
+        return F.linear(hidden, linear.weight[:rows], linear.bias[:rows]).unflatten(-1, (heads, -1)).transpose(1, 2)
+
+
+class AddAndNorm(nn.Module):
+    """Project back to the hidden size, add the input, normalise: the end of both halves of a layer."""
+
+    def __init__(self, in_features: int, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(in_features, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, features: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+        columns = self.dense.weight[:, : features.shape[-1]]
+        return self.LayerNorm(self.dropout(F.linear(features, columns, self.dense.bias)) + residual)
+
+
+class ElasticLayer(nn.Module):
+    """One transformer layer that can run with fewer heads and neurons; parameter names as in BERT."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.attention = nn.Module()
+        self.attention.self = ElasticSelfAttention(config)
+        self.attention.output = AddAndNorm(self.attention.self.query.out_features, config)
+        self.intermediate = nn.Module()
+        self.intermediate.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.activation = ACT2FN[config.hidden_act]
+        self.output = AddAndNorm(config.intermediate_size, config)
+
+    def forward(
+        self, hidden: torch.Tensor, bias: torch.Tensor | None, heads: int, neurons: int, with_scores: bool
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        context, scores = self.attention.self(hidden, bias, heads, with_scores)
+        hidden = self.attention.output(context, hidden)
+        dense = self.intermediate.dense
+        features = self.activation(F.linear(hidden, dense.weight[:neurons], dense.bias[:neurons]))
+        return self.output(features, hidden), scores
+
+
+class ElasticPreTrainedModel(BertPreTrainedModel):
+    """Configuration, initialisation and checkpoint names that the elastic models share."""
+
+    config_class = ElasticBertConfig
+    config: ElasticBertConfig
+    _can_record_outputs: dict[str, Any] = {}
+    supports_gradient_checkpointing = False
+    _supports_flash_attn = False
+    _supports_flex_attn = False
+
+    def full_size(self) -> SubModel:
+        """The largest sub-model: everything."""
+        return SubModel(self.config.num_hidden_layers)
+
+    def check_sub_model(self, sub_model: SubModel) -> None:
+        """Raises `ValueError` when this model has fewer layers than the sub-model wants."""
+        if sub_model.depth > self.config.num_hidden_layers:
+            raise ValueError(
+                f"sub_model: depth={sub_model.depth}; allowed: 1 to {self.config.num_hidden_layers}, "
+                "the layers of this model."
+            )
+
+
+class ElasticBertModel(ElasticPreTrainedModel):
+    """An encoder that equals `BertModel` at full size and runs any sub-model by slicing."""
+
+    def __init__(self, config: ElasticBertConfig, add_pooling_layer: bool = True) -> None:
+        super().__init__(config)
+        self.embeddings = BertEmbeddings(config)
+        self.encoder = nn.Module()
+        self.encoder.layer = nn.ModuleList(ElasticLayer(config) for _ in range(config.num_hidden_layers))
+        self.pooler = BertPooler(config) if add_pooling_layer else None
+        self.post_init()
+
+    def get_input_embeddings(self) -> nn.Embedding:
+        return self.embeddings.word_embeddings
+
+    def set_input_embeddings(self, value: nn.Embedding) -> None:
+        self.embeddings.word_embeddings = value
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        sub_model: SubModel | None = None,
+        output_hidden_states: bool = False,
+        output_attention_scores: bool = False,
+    ) -> ElasticOutput:
+        """Run one sub-model.
+
+        Args:
+            input_ids: integers [batch, length], below vocab_size.
+            attention_mask: 1 = token, 0 = padding, [batch, length]; None: no padding.
+            sub_model: which part of the model runs; None: all of it.
+            output_attention_scores: also return scores before mask and softmax (a slower path).
+        Raises:
+            ValueError: an empty batch, ids or a length beyond the model's, or a sub-model deeper than it.
+        """
+        sub_model = sub_model or self.full_size()
+        self.check_sub_model(sub_model)
+        _check_inputs(input_ids, attention_mask, self.config)
+        heads = share_of(self.config.num_attention_heads, sub_model.width)
+        neurons = share_of(self.config.intermediate_size, sub_model.width)
+        hidden = self.embeddings(input_ids, token_type_ids, position_ids)
+        bias = _padding_bias(attention_mask, hidden.dtype)
+        hidden_states, attention_scores = [hidden], []
+        for index in kept_layers(self.config.num_hidden_layers, sub_model.depth):
+            hidden, scores = self.encoder.layer[index](hidden, bias, heads, neurons, output_attention_scores)
+            hidden_states.append(hidden)
+            attention_scores.append(scores)
+        return ElasticOutput(
+            last_hidden_state=hidden,
+            pooler_output=self.pooler(hidden) if self.pooler is not None else None,
+            hidden_states=tuple(hidden_states) if output_hidden_states else None,
+            attention_scores=tuple(attention_scores) if output_attention_scores else None,
+        )
+
+
+class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
+    """The elastic encoder with BERT's classification head."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__(config)
+        self.bert = ElasticBertModel(config)
+        share = config.classifier_dropout
+        self.dropout = nn.Dropout(config.hidden_dropout_prob if share is None else share)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> ElasticOutput:
+        """As `ElasticBertModel.forward`, and logits [batch, classes]; with labels [batch], the loss too."""
+        output = self.bert(input_ids, attention_mask, token_type_ids, **kwargs)
+        output.logits = self.classifier(self.dropout(output.pooler_output))
+        if labels is not None:
+            output.loss = F.cross_entropy(output.logits, labels)
+        return output
+
+
+def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
+    """An elastic model with a BERT classifier's weights: computes the same function, shares nothing.
+
+    Raises:
+        ValueError: the model is no BERT classifier.
+    """
+    if bert.config.model_type not in ("bert", "elastic_bert") or not hasattr(bert, "classifier"):
+        raise ValueError(
+            f"elastic_copy: bert is a {type(bert).__name__}; allowed: BertForSequenceClassification "
+            "or ElasticBertForSequenceClassification."
+        )
+    settings = {k: v for k, v in bert.config.to_dict().items() if k not in ("model_type", "architectures")}
+    model = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
+    model.load_state_dict(bert.state_dict())
+    return model.eval()
+
+
+@exercise(lecture=3)
+def slice_heads(
+    weight: torch.Tensor, bias: torch.Tensor | None, kept_heads: list[int], head_size: int
+) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The rows of a projection that belong to some heads.
+
+    Head j owns the rows j·head_size to (j+1)·head_size - 1.
+
+    Args:
+        weight: [heads·head_size, in].
+        bias: [heads·head_size] or None.
+        kept_heads: different head numbers, from 0, in the order wanted.
+        head_size: rows of a head.
+    Returns:
+        (weight [kept·head_size, in], bias [kept·head_size] or None), in the order of `kept_heads`;
+        gradients reach the original.
+    Raises:
+        ValueError: a head out of range (negative too), or twice.
+    """
+    raise NotImplementedError
+
+
+def extract(
+    model: ElasticBertForSequenceClassification, sub_model: SubModel
+) -> ElasticBertForSequenceClassification:
+    """A stand-alone dense model that computes what the supernet computes at `sub_model`.
+
+    Has only the sub-model's own weights; can be saved, loaded and fine-tuned by itself.
+    """
+    model.check_sub_model(sub_model)
+    settings = {k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "architectures")}
+    settings |= {
+        "num_hidden_layers": sub_model.depth,
+        "num_attention_heads": share_of(model.config.num_attention_heads, sub_model.width),
+        "intermediate_size": share_of(model.config.intermediate_size, sub_model.width),
+    }
+    small = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
+    layers = kept_layers(model.config.num_hidden_layers, sub_model.depth)
+    heads, neurons = range(settings["num_attention_heads"]), torch.arange(settings["intermediate_size"])
+    with torch.no_grad():
+        for own, shared in (
+            (small.bert.embeddings, model.bert.embeddings),
+            (small.bert.pooler, model.bert.pooler),
+            (small.classifier, model.classifier),
+        ):
+            own.load_state_dict(shared.state_dict())
+        for own_layer, index in zip(small.bert.encoder.layer, layers, strict=True):
+            own_layer.load_state_dict(select(model.bert.encoder.layer[index], list(heads), neurons))
+    return small.to(model.device, model.dtype).eval()
+
+
+def select(layer: ElasticLayer, heads: list[int], neurons: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The state of a layer that has only these heads and these FFN neurons, in this order."""
+    state, head_size = layer.state_dict(), layer.attention.self.head_size
+    for name in ("query", "key", "value"):
+        prefix = f"attention.self.{name}"
+        state[f"{prefix}.weight"], state[f"{prefix}.bias"] = slice_heads(
+            state[f"{prefix}.weight"], state[f"{prefix}.bias"], heads, head_size
+        )
+    back, _ = slice_heads(state["attention.output.dense.weight"].T, None, heads, head_size)
+    state["attention.output.dense.weight"] = back.T.contiguous()
+    neurons = neurons.to(layer.intermediate.dense.weight.device)
+    for name in ("weight", "bias"):
+        state[f"intermediate.dense.{name}"] = state[f"intermediate.dense.{name}"][neurons]
+    state["output.dense.weight"] = state["output.dense.weight"][:, neurons]
+    return state
+
+
+@dataclass(frozen=True)
+class Importance:
+    """How much the loss would change without each head and each FFN neuron, one tensor a layer."""
+
+    heads: list[torch.Tensor]
+    neurons: list[torch.Tensor]
+
+
+def measure_importance(
+    model: ElasticBertForSequenceClassification, batches: Iterable[dict[str, torch.Tensor]]
+) -> Importance:
+    """First-order importance of heads and neurons (Michel et al. 2019, section 4.1; DynaBERT, section 2.1).
+
+    For a head: the absolute inner product of its output with the loss's gradient there, summed over
+    examples; for a neuron the same with its activation.
+    """
+    layers = model.bert.encoder.layer
+    head_size = layers[0].attention.self.head_size
+    heads = [torch.zeros(model.config.num_attention_heads) for _ in layers]
+    neurons = [torch.zeros(model.config.intermediate_size) for _ in layers]
+    inputs: dict[tuple[str, int], torch.Tensor] = {}
+    hooks = []
+    for index, layer in enumerate(layers):
+        for kind, module in (("heads", layer.attention.output), ("neurons", layer.output)):
+
+            def remember(_: nn.Module, args: tuple[torch.Tensor, ...], key: Any = (kind, index)) -> None:
+                args[0].retain_grad()
+                inputs[key] = args[0]
+
+            hooks.append(module.register_forward_pre_hook(remember))
+    was_training, _ = model.training, model.eval()
+    try:
+        for batch in batches:
+            with torch.enable_grad():
+                model(**batch).loss.backward()
+            for (kind, index), features in inputs.items():
+                product = (features * features.grad).detach().float().cpu()
+                if kind == "heads":
+                    heads[index] += product.unflatten(-1, (-1, head_size)).sum((1, 3)).abs().sum(0)
+                else:
+                    neurons[index] += product.sum(1).abs().sum(0)
+            model.zero_grad(set_to_none=True)
+    finally:
+        for hook in hooks:
+            hook.remove()
+        model.train(was_training)
+    return Importance(heads, neurons)
+
+
+@torch.no_grad()
+def sort_by_importance(
+    model: ElasticBertForSequenceClassification, importance: Importance
+) -> ElasticBertForSequenceClassification:
+    """A copy of the model with heads and neurons in falling importance; it computes the same function."""
+    model = copy.deepcopy(model)
+    for layer, head_scores, neuron_scores in zip(
+        model.bert.encoder.layer, importance.heads, importance.neurons, strict=True
+    ):
+        heads = head_scores.argsort(descending=True, stable=True).tolist()
+        layer.load_state_dict(select(layer, heads, neuron_scores.argsort(descending=True, stable=True)))
+    return model
+
+
+def _padding_bias(attention_mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
+    """Added to the scores: 0 at tokens, the lowest number at padding; [batch, 1, 1, length]."""
+    if attention_mask is None:
+        return None
+    return (1.0 - attention_mask[:, None, None, :].to(dtype)) * torch.finfo(dtype).min
+
+
+def _check_inputs(
+    input_ids: torch.Tensor, attention_mask: torch.Tensor | None, config: ElasticBertConfig
+) -> None:
+    if input_ids.ndim != 2 or not input_ids.numel():
+        raise ValueError(
+            f"input_ids: shape {tuple(input_ids.shape)}; allowed: [batch, length] with at least one token."
+        )
+    if input_ids.shape[1] > config.max_position_embeddings:
+        raise ValueError(
+            f"input_ids: length {input_ids.shape[1]}; allowed: at most {config.max_position_embeddings}."
+        )
+    if not input_ids.is_meta and not torch.compiler.is_compiling():
+        low, high = (int(bound) for bound in torch.aminmax(input_ids))
+        if low < 0 or high >= config.vocab_size:
+            raise ValueError(
+                f"input_ids: ids from {low} to {high}; allowed: 0 to {config.vocab_size - 1}, this model's "
+                "vocabulary. Do tokenizer and model belong together?"
+            )
+    if attention_mask is not None and attention_mask.shape != input_ids.shape:
+        raise ValueError(
+            f"attention_mask: shape {tuple(attention_mask.shape)}; allowed: that of input_ids, "
+            f"{tuple(input_ids.shape)}."
+        )

@@ -1,0 +1,97 @@
+"""Sub-models: which part of the supernet is in use. Needs no torch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from tinybert_l.exercise import exercise
+
+_VULGAR = {Fraction(1, 4): "¼", Fraction(1, 2): "½", Fraction(3, 4): "¾", Fraction(1, 3): "⅓", Fraction(2, 3): "⅔"}
+
+
+@dataclass(frozen=True)
+class SubModel:
+    """One choice of depth and width.
+
+    Args:
+        depth: number of layers kept, at least 1.
+        width: share of each layer's attention heads and FFN neurons kept, 0 < width <= 1.
+
+    >>> SubModel(3, 0.5).name, SubModel(3, 0.5).label
+    ('3x0.5', '3×½')
+    """
+
+    depth: int
+    width: float = 1.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 1:
+            raise ValueError(f"SubModel: depth={self.depth!r}; allowed: a whole number of layers, at least 1.")
+        if isinstance(self.width, bool) or not isinstance(self.width, int | float) or not 0 < self.width <= 1:
+            raise ValueError(f"SubModel: width={self.width!r}; allowed: a number above 0 and at most 1.")
+
+    @property
+    def name(self) -> str:
+        return f"{self.depth}x{self.width:g}"
+
+    @property
+    def label(self) -> str:
+        """For people: 3×½."""
+        exact = Fraction(self.width).limit_denominator(64)
+        return f"{self.depth}×{_VULGAR.get(exact, str(exact))}"
+
+    @property
+    def size(self) -> tuple[float, int]:
+        """Sorts by cost (matrix products grow with depth × width), then by depth."""
+        return (self.depth * self.width, self.depth)
+
+    @classmethod
+    def parse(cls, text: str) -> "SubModel":
+        """The inverse of `name`: '3x0.5' -> SubModel(3, 0.5)."""
+        depth, separator, width = text.partition("x")
+        try:
+            return cls(int(depth), float(width) if separator else 1.0)
+        except ValueError as error:
+            raise ValueError(f"SubModel: {text!r} is not DEPTHxWIDTH, such as 3x0.5. {error}") from None
+
+
+def share_of(total: int, width: float) -> int:
+    """How many of `total` heads or neurons a width keeps: the nearest whole number, at least one."""
+    return max(1, round(total * width))
+
+
+def sub_model_grid(depths: Sequence[int], widths: Sequence[float]) -> list[SubModel]:
+    """All combinations, from smallest to largest."""
+    return sorted((SubModel(depth, width) for depth in depths for width in widths), key=lambda s: s.size)
+
+
+def default_stages(num_layers: int) -> list[tuple[float, list[SubModel]]]:
+    """The course's progressive schedule: the largest alone, then depth opens, then width, step by step.
+
+    Returns:
+        (start as a fraction of all steps, sub-models that open there), for depths N, N/2, N/3.
+    """
+    depths = sorted({num_layers, max(1, num_layers // 2), max(1, num_layers // 3)}, reverse=True)
+    stages = [(0.0, [SubModel(depths[0])]), (0.05, [SubModel(depth) for depth in depths[1:]])]
+    stages += [(start, [SubModel(d, w) for d in depths]) for start, w in ((0.15, 0.5), (0.3, 0.25))]
+    return [stage for stage in stages if stage[1]]
+
+
+@exercise(lecture=3)
+def kept_layers(num_layers: int, depth: int) -> list[int]:
+    """Which layers a sub-model of the given depth keeps.
+
+    Evenly spread, and always with the last one: entry i (i = 1..depth) is floor(i·N/depth) - 1.
+    DynaBERT (Hou et al. 2020) drops others; the notebook compares.
+
+    Args:
+        num_layers: N, layers of the supernet, at least 1.
+        depth: layers to keep, 1 <= depth <= N.
+    Returns:
+        `depth` layer numbers, 0-based, ascending.
+    Raises:
+        ValueError: depth below 1 or above N.
+
+    Worked example: kept_layers(4, 2) is [1, 3].
+    """
+    raise NotImplementedError

@@ -1,0 +1,134 @@
+"""The teacher: a BERT checkpoint with a classification head, fine-tuned once and cached."""
+
+import contextlib
+import io
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from transformers import AutoTokenizer, BertForSequenceClassification
+from transformers.utils import logging as transformers_logging
+
+from tinybert_l.cache import cached, read_entry
+from tinybert_l.data import (
+    Encoded,
+    bucketed_batches,
+    collate,
+    data_hash,
+    embedded_teacher_path,
+    encode,
+    load_reviews,
+    training_batches,
+)
+from tinybert_l.training import LoopSettings, autocast, remove_checkpoints, resolve_precision, run_loop
+
+EMBEDDED = "embedded"
+
+
+@dataclass(frozen=True)
+class TeacherRecipe:
+    """All that decides the fine-tuned teacher.
+
+    Args:
+        checkpoint: "embedded", a folder made by `save_pretrained`, or a BERT's name on the hub.
+        quick: train on a small slice, for a try.
+    """
+
+    checkpoint: str = EMBEDDED
+    epochs: int = 2
+    batch_size: int = 32
+    learning_rate: float = 5e-5
+    max_length: int = 64
+    seed: int = 0
+    precision: str = "auto"
+    quick: bool = False
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A fine-tuned teacher, its tokenizer and the data it was trained on, tokenised."""
+
+    model: BertForSequenceClassification
+    tokenizer: Any
+    data: dict[str, Encoded]
+    folder: Path
+    metrics: dict[str, Any]
+
+
+def load_teacher(recipe: TeacherRecipe | None = None) -> Teacher:
+    """The fine-tuned teacher of the recipe; trains it first when the cache has none."""
+    recipe = recipe or TeacherRecipe()
+    source = str(embedded_teacher_path()) if recipe.checkpoint == EMBEDDED else recipe.checkpoint
+    splits = load_reviews(quick=recipe.quick)
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    data = {name: encode(split, tokenizer, recipe.max_length) for name, split in splits.items()}
+
+    def build(folder: Path) -> dict[str, Any]:
+        return fine_tune(source, data, recipe, folder)
+
+    folder = cached("teacher", {**asdict(recipe), "data": data_hash(splits)}, build)
+    with quiet_loading():
+        model = BertForSequenceClassification.from_pretrained(folder).eval()
+    entry = read_entry(folder) or {}
+    return Teacher(model, tokenizer, data, folder, entry.get("metrics", {}))
+
+
+def fine_tune(source: str, data: dict[str, Encoded], recipe: TeacherRecipe, folder: Path) -> dict[str, Any]:
+    """Fine-tune a checkpoint for classification and save it in `folder`; returns its metrics."""
+    torch.manual_seed(recipe.seed)  # of the new classification head
+    with quiet_loading():
+        model = BertForSequenceClassification.from_pretrained(source, num_labels=2, dtype=torch.float32)
+    accelerator = Accelerator()
+    steps = recipe.epochs * -(-len(data["train"]) // recipe.batch_size)
+    precision = resolve_precision(recipe.precision, folder)
+    settings = LoopSettings(steps, recipe.learning_rate, seed=recipe.seed, precision=precision)
+    batches = training_batches(data["train"], recipe.batch_size, steps, recipe.seed)
+    model = model.to(accelerator.device)
+
+    def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
+        batch = collate(data["train"], batches[step], accelerator.device)
+        with autocast(accelerator.device, precision):
+            return model(**batch).loss, {}
+
+    rows = run_loop(model, step_loss, settings, folder, "teacher 教师", accelerator)
+    model.eval()
+    model.save_pretrained(folder)
+    remove_checkpoints(folder)
+    metrics = {f"{name}_accuracy": accuracy_of(model, data[name]) for name in ("validation", "test")}
+    return {**metrics, "steps": steps, "precision": precision, "last_loss": rows[-1]["loss"] if rows else None}
+
+
+@torch.no_grad()
+def predict_logits(model: torch.nn.Module, data: Encoded, batch_size: int = 64, **kwargs: Any) -> torch.Tensor:
+    """Logits [texts, classes] in the order of the data; dropout is off, float32."""
+    device = next(model.parameters()).device
+    was_training, _ = model.training, model.eval()
+    parts: dict[int, torch.Tensor] = {}
+    for indices in bucketed_batches([len(ids) for ids in data.token_ids], batch_size):
+        batch = collate(data, indices, device)
+        logits = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **kwargs).logits
+        parts.update(zip(indices, logits.float().cpu(), strict=True))
+    model.train(was_training)
+    return torch.stack([parts[i] for i in range(len(data))])
+
+
+def accuracy_of(model: torch.nn.Module, data: Encoded, **kwargs: Any) -> float:
+    """Share of texts whose most likely class is the label."""
+    predictions = predict_logits(model, data, **kwargs).argmax(-1)
+    return float((predictions == torch.tensor(data.labels)).float().mean())
+
+
+@contextlib.contextmanager
+def quiet_loading() -> Any:
+    """Loading without a report about the new head, which is meant to be new."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        transformers_logging.set_verbosity(level)
+        transformers_logging.enable_progress_bar()

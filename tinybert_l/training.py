@@ -1,0 +1,213 @@
+"""The training loop that teacher and supernet share: progress, clipping, checkpoints, exact resume.
+
+What is trained and which loss is taken is the caller's; this module knows of neither.
+"""
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from tqdm.auto import tqdm
+from transformers import get_linear_schedule_with_warmup
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+class TrainingDiverged(ArithmeticError):
+    """A loss or a gradient is not finite any more."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How to take the steps.
+
+    Args:
+        num_steps: optimiser steps, at least 1.
+        learning_rate: highest rate of the linear warm-up and decay, above 0.
+        warmup_share: share of the steps in which the rate rises, 0 to 1.
+        weight_decay: AdamW's, for matrices only (biases and LayerNorm are left alone).
+        max_norm: the gradient's global norm is clipped here.
+        seed: of dropout; the caller seeds its own sampling.
+        precision: "float32", "bfloat16" (autocast), or "auto": the faster one, as measured.
+        checkpoint_every: steps between checkpoints.
+    """
+
+    num_steps: int
+    learning_rate: float
+    warmup_share: float = 0.1
+    weight_decay: float = 0.01
+    max_norm: float = 1.0
+    seed: int = 0
+    precision: str = "auto"
+    checkpoint_every: int = 50
+
+    def __post_init__(self) -> None:
+        allowed = {
+            "num_steps": (self.num_steps >= 1, "at least 1"),
+            "learning_rate": (0 < self.learning_rate < math.inf, "a finite number above 0"),
+            "warmup_share": (0 <= self.warmup_share <= 1, "0 to 1"),
+            "weight_decay": (self.weight_decay >= 0, "0 or more"),
+            "max_norm": (self.max_norm > 0, "above 0"),
+            "precision": (self.precision in PRECISIONS, ", ".join(PRECISIONS)),
+            "checkpoint_every": (self.checkpoint_every >= 1, "at least 1"),
+        }
+        for name, (fine, range_) in allowed.items():
+            if not fine:
+                raise ValueError(f"LoopSettings: {name}={getattr(self, name)!r}; allowed: {range_}.")
+
+
+@dataclass
+class Log:
+    """What happened, step by step; saved and restored with the checkpoint."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": self.rows}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.rows = state["rows"]
+
+
+def measured_precision(size: int = 1024, repeats: int = 8) -> str:
+    """The faster of float32 and bfloat16 matrix products on this machine.
+
+    Processors that list bfloat16 instructions can still be slow at them, so this measures; bfloat16
+    must win by a quarter, since it costs accuracy.
+    """
+    device = Accelerator().device
+    seconds = {}
+    for name in ("float32", "bfloat16"):
+        left = torch.randn(size, 384, device=device, dtype=getattr(torch, name))
+        right = torch.randn(384, 1536, device=device, dtype=getattr(torch, name))
+        times = []
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            float((left @ right)[0, 0])  # reading a value waits for the device
+            times.append(time.perf_counter() - begin)
+        seconds[name] = min(times)
+    return "bfloat16" if seconds["bfloat16"] * 1.25 < seconds["float32"] else "float32"
+
+
+def resolve_precision(wanted: str, folder: Path) -> str:
+    """The precision to use; a measured choice is kept beside the checkpoints, so that a resumed run agrees."""
+    if wanted != "auto":
+        return wanted
+    note = folder / "precision.txt"
+    if not note.is_file():
+        note.write_text(measured_precision(), encoding="utf-8")
+    return note.read_text(encoding="utf-8")
+
+
+@contextmanager
+def autocast(device: torch.device, precision: str) -> Iterator[None]:
+    """Matrix products in bfloat16 where `precision` says so."""
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+        yield
+
+
+def run_loop(
+    trained: torch.nn.Module,
+    step_loss: Callable[[int], tuple[torch.Tensor, dict[str, Any]]],
+    settings: LoopSettings,
+    folder: Path,
+    description: str,
+    accelerator: Accelerator,
+) -> list[dict[str, Any]]:
+    """Train, and resume exactly where an interrupted run in the same folder stopped.
+
+    Args:
+        trained: the module whose parameters are updated.
+        step_loss: step (0-based) -> (scalar loss, what to log).
+        folder: holds checkpoints while the run lasts.
+    Returns:
+        One row a step: step, loss, learning_rate, gradient_norm and what `step_loss` logged.
+    Raises:
+        TrainingDiverged: the loss or the gradient's norm is not finite.
+    """
+    torch.manual_seed(settings.seed)
+    optimizer = torch.optim.AdamW(
+        parameter_groups(trained, settings.weight_decay), lr=settings.learning_rate, fused=True
+    )
+    warmup = round(settings.warmup_share * settings.num_steps)
+    schedule = get_linear_schedule_with_warmup(optimizer, warmup, settings.num_steps)
+    log = Log()
+    trained, optimizer = accelerator.prepare(trained, optimizer)
+    accelerator.register_for_checkpointing(log, schedule)
+    start = _resume(accelerator, folder)
+    trained.train()
+    steps = range(start, settings.num_steps)
+    bar = tqdm(steps, desc=description, initial=start, total=settings.num_steps, unit="step", mininterval=2)
+    for step in bar:
+        loss, details = step_loss(step)
+        accelerator.backward(loss)
+        norm = accelerator.clip_grad_norm_(trained.parameters(), settings.max_norm)
+        row = {"step": step, "loss": float(loss.detach()), "learning_rate": schedule.get_last_lr()[0]}
+        row |= {"gradient_norm": float(norm), **details}
+        _check_finite(row, settings)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        log.rows.append(row)
+        bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
+        if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.num_steps:
+            _checkpoint(accelerator, folder, step + 1)
+    _forget(accelerator, log, schedule)
+    return log.rows
+
+
+def parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices, none for biases and LayerNorm."""
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _check_finite(row: dict[str, Any], settings: LoopSettings) -> None:
+    for name in ("loss", "gradient_norm"):
+        if not math.isfinite(row[name]):
+            raise TrainingDiverged(
+                f"The {name} at step {row['step']} is {row[name]}; allowed: a finite number. Lower learning_rate "
+                f"(given: {settings.learning_rate:g}), or look for a loss that divides by zero or takes log(0). "
+                f"第{row['step']}步的{name}不是有限数，请降低学习率或检查损失函数。"
+            )
+
+
+def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
+    """Write the checkpoint beside, then rename it: a kill leaves the old one or the new one, whole."""
+    partial, final = folder / "checkpoint.partial", folder / f"checkpoint-{step:06d}"
+    shutil.rmtree(partial, ignore_errors=True)
+    accelerator.save_state(str(partial))
+    os.replace(partial, final)
+    for older in sorted(folder.glob("checkpoint-*"))[:-1]:
+        shutil.rmtree(older)
+
+
+def _resume(accelerator: Accelerator, folder: Path) -> int:
+    found = sorted(folder.glob("checkpoint-[0-9]*"))
+    if not found:
+        return 0
+    accelerator.load_state(str(found[-1]))
+    return int(found[-1].name.removeprefix("checkpoint-"))
+
+
+def _forget(accelerator: Accelerator, *objects: Any) -> None:
+    """Leave the accelerator as it was found: one process may train several models in turn."""
+    accelerator._custom_objects = [o for o in accelerator._custom_objects if all(o is not x for x in objects)]
+    accelerator.free_memory()
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """What only an unfinished run needs."""
+    for old in [*folder.glob("checkpoint-*"), folder / "checkpoint.partial"]:
+        shutil.rmtree(old, ignore_errors=True)
