@@ -99,9 +99,7 @@ def split_by_hash(rows: Sequence[tuple[str, int]], test_size: int, validation_si
     ranked = [unique[key] for key in sorted(unique, key=lambda key: hashlib.sha256(key.encode()).digest())]
     cuts = {"test": ranked[:test_size], "validation": ranked[test_size : test_size + validation_size]}
     cuts["train"] = ranked[test_size + validation_size :]
-    return {
-        name: Split([text for text, _ in part], [label for _, label in part]) for name, part in cuts.items()
-    }
+    return {name: Split([text for text, _ in part], [label for _, label in part]) for name, part in cuts.items()}
 
 
 def data_hash(splits: dict[str, Split]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from scipy.stats import binomtest
@@ -89,7 +89,7 @@ def measure_latency(
     """
     device = next(model.parameters()).device
     ids = torch.randint(1000, 2000, (batch_size, length), generator=torch.Generator().manual_seed(0))
-    ids = (ids % model.config.vocab_size).to(device)
+    ids = (ids % cast(Any, model).config.vocab_size).to(device)
     mask = torch.ones_like(ids)
     for _ in range(3):
         model(input_ids=ids, attention_mask=mask)

@@ -115,8 +115,7 @@ class Exercise(Generic[P, R]):
             raise AnswerError(f"{where}: expected a function, got {type(answer).__name__}.")
         if answer.__name__ != self.name:
             raise AnswerError(
-                f"{where}: the answer is called {answer.__name__}; call it {self.name}. "
-                f"函数名应为{self.name}。"
+                f"{where}: the answer is called {answer.__name__}; call it {self.name}. 函数名应为{self.name}。"
             )
         wanted, got = _parameters(self.stub), _parameters(answer)
         if wanted != got:
@@ -141,9 +140,7 @@ class Hole(Protocol[P, R_co]):
 _EXERCISES: dict[str, Exercise[..., Any]] = {}
 
 
-def exercise(
-    *, lecture: int, peer: Callable[..., Any] | None = None
-) -> Callable[[Callable[P, R]], Hole[P, R]]:
+def exercise(*, lecture: int, peer: Callable[..., Any] | None = None) -> Callable[[Callable[P, R]], Hole[P, R]]:
     """Make a hole of a stub.
 
     Args:
@@ -291,9 +288,7 @@ def _print_sources(lecture: int, known: dict[str, Exercise[..., Any]]) -> None:
     }
     print(f"TinyBERT-L · lecture 第{lecture}讲 · {NOTEBOOKS[lecture]}")
     for source, label in words.items():
-        names = [
-            e.name for e in known.values() if e.source == source and (e.lecture <= lecture or source != "missing")
-        ]
+        names = [e.name for e in known.values() if e.source == source and (e.lecture <= lecture or source != "missing")]
         if names:
             print(f"  {label}: {', '.join(names)}")
 

@@ -6,6 +6,7 @@ teacher's outputs, computed once a batch), and in-place self-distillation (the l
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ class JointRecipe:
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"JointRecipe: {name}={getattr(self, name)!r}; allowed: a finite number, 0 or more.")
         starts = [start for start, _ in self.stages]
-        rising = all(a < b for a, b in zip(starts, starts[1:], strict=False))
+        rising = all(a < b for a, b in pairwise(starts))
         if not starts or starts[0] != 0 or not rising or starts[-1] >= 1 or not self.stages[0][1]:
             raise ValueError(
                 f"JointRecipe: stages start at {starts}; allowed: from 0, strictly rising, below 1, "
@@ -148,7 +149,7 @@ def load_supernet(recipe: JointRecipe | None = None, teacher_recipe: TeacherReci
         remove_checkpoints(folder)
         return {"last_loss": log[-1]["loss"] if log else None}
 
-    plain = {"joint": asdict(recipe), "teacher": asdict(teacher_recipe)}
+    plain: dict[str, Any] = {"joint": asdict(recipe), "teacher": asdict(teacher_recipe)}
     plain["data"] = data_hash(load_reviews(quick=teacher_recipe.quick))
     folder = cached("supernet", plain, build)
     with quiet_loading():
@@ -243,9 +244,7 @@ def joint_step(
     largest_logits = None
     for sub_model in recipe.participants(step):
         output = trained.student(**inputs, **wanted, sub_model=sub_model)
-        part = distillation_losses(
-            output, target, largest_logits, trained.projection, inputs["attention_mask"], recipe
-        )
+        part = distillation_losses(output, target, largest_logits, trained.projection, inputs["attention_mask"], recipe)
         loss = sum(part.values(), start=torch.zeros((), device=output.logits.device))
         if not torch.isfinite(loss):
             raise TrainingDiverged(

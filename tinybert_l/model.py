@@ -9,7 +9,7 @@ import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import nn
@@ -63,11 +63,11 @@ class ElasticOutput(ModelOutput):
     """
 
     loss: torch.Tensor | None = None
-    logits: torch.Tensor | None = None
+    logits: Any = None
     last_hidden_state: torch.Tensor | None = None
     pooler_output: torch.Tensor | None = None
-    hidden_states: tuple[torch.Tensor, ...] | None = None
-    attention_scores: tuple[torch.Tensor, ...] | None = None
+    hidden_states: Any = None
+    attention_scores: Any = None
 
 
 class ElasticSelfAttention(nn.Module):
@@ -115,16 +115,30 @@ class AddAndNorm(nn.Module):
         return self.LayerNorm(self.dropout(F.linear(features, columns, self.dense.bias)) + residual)
 
 
+class ElasticAttention(nn.Module):
+    """The first half of a layer, only a name space: BERT's checkpoints call its parts so."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.self = ElasticSelfAttention(config)
+        self.output = AddAndNorm(self.self.query.out_features, config)
+
+
+class Intermediate(nn.Module):
+    """The FFN's first product; a name space too."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+
+
 class ElasticLayer(nn.Module):
     """One transformer layer that can run with fewer heads and neurons; parameter names as in BERT."""
 
     def __init__(self, config: ElasticBertConfig) -> None:
         super().__init__()
-        self.attention = nn.Module()
-        self.attention.self = ElasticSelfAttention(config)
-        self.attention.output = AddAndNorm(self.attention.self.query.out_features, config)
-        self.intermediate = nn.Module()
-        self.intermediate.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.attention = ElasticAttention(config)
+        self.intermediate = Intermediate(config)
         self.activation = ACT2FN[config.hidden_act]
         self.output = AddAndNorm(config.intermediate_size, config)
 
@@ -143,7 +157,7 @@ class ElasticPreTrainedModel(BertPreTrainedModel):
 
     config_class = ElasticBertConfig
     config: ElasticBertConfig
-    _can_record_outputs: dict[str, Any] = {}
+    _can_record_outputs: ClassVar[dict[str, Any]] = {}
     supports_gradient_checkpointing = False
     _supports_flash_attn = False
     _supports_flex_attn = False
@@ -164,6 +178,9 @@ class ElasticPreTrainedModel(BertPreTrainedModel):
 class ElasticBertModel(ElasticPreTrainedModel):
     """An encoder that equals `BertModel` at full size and runs any sub-model by slicing."""
 
+    embeddings: Any
+    pooler: Any
+
     def __init__(self, config: ElasticBertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
         self.embeddings = BertEmbeddings(config)
@@ -171,6 +188,11 @@ class ElasticBertModel(ElasticPreTrainedModel):
         self.encoder.layer = nn.ModuleList(ElasticLayer(config) for _ in range(config.num_hidden_layers))
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.post_init()
+
+    @property
+    def layers(self) -> list[ElasticLayer]:
+        """The transformer layers, from the first to the last."""
+        return list(cast(nn.ModuleList, self.encoder.layer))  # type: ignore[arg-type]
 
     def get_input_embeddings(self) -> nn.Embedding:
         return self.embeddings.word_embeddings
@@ -205,9 +227,9 @@ class ElasticBertModel(ElasticPreTrainedModel):
         neurons = share_of(self.config.intermediate_size, sub_model.width)
         hidden = self.embeddings(input_ids, token_type_ids, position_ids)
         bias = _padding_bias(attention_mask, hidden.dtype)
-        hidden_states, attention_scores = [hidden], []
+        layers, hidden_states, attention_scores = self.layers, [hidden], []
         for index in kept_layers(self.config.num_hidden_layers, sub_model.depth):
-            hidden, scores = self.encoder.layer[index](hidden, bias, heads, neurons, output_attention_scores)
+            hidden, scores = layers[index](hidden, bias, heads, neurons, output_attention_scores)
             hidden_states.append(hidden)
             attention_scores.append(scores)
         return ElasticOutput(
@@ -220,6 +242,8 @@ class ElasticBertModel(ElasticPreTrainedModel):
 
 class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
     """The elastic encoder with BERT's classification head."""
+
+    bert: ElasticBertModel
 
     def __init__(self, config: ElasticBertConfig) -> None:
         super().__init__(config)
@@ -284,9 +308,7 @@ def slice_heads(
     raise NotImplementedError
 
 
-def extract(
-    model: ElasticBertForSequenceClassification, sub_model: SubModel
-) -> ElasticBertForSequenceClassification:
+def extract(model: ElasticBertForSequenceClassification, sub_model: SubModel) -> ElasticBertForSequenceClassification:
     """A stand-alone dense model that computes what the supernet computes at `sub_model`.
 
     Has only the sub-model's own weights; can be saved, loaded and fine-tuned by itself.
@@ -308,8 +330,8 @@ def extract(
             (small.classifier, model.classifier),
         ):
             own.load_state_dict(shared.state_dict())
-        for own_layer, index in zip(small.bert.encoder.layer, layers, strict=True):
-            own_layer.load_state_dict(select(model.bert.encoder.layer[index], list(heads), neurons))
+        for own_layer, index in zip(small.bert.layers, layers, strict=True):
+            own_layer.load_state_dict(select(model.bert.layers[index], list(heads), neurons))
     return small.to(model.device, model.dtype).eval()
 
 
@@ -346,8 +368,8 @@ def measure_importance(
     For a head: the absolute inner product of its output with the loss's gradient there, summed over
     examples; for a neuron the same with its activation.
     """
-    layers = model.bert.encoder.layer
-    head_size = layers[0].attention.self.head_size
+    layers = model.bert.layers
+    head_size: int = layers[0].attention.self.head_size
     heads = [torch.zeros(model.config.num_attention_heads) for _ in layers]
     neurons = [torch.zeros(model.config.intermediate_size) for _ in layers]
     inputs: dict[tuple[str, int], torch.Tensor] = {}
@@ -366,7 +388,7 @@ def measure_importance(
             with torch.enable_grad():
                 model(**batch).loss.backward()
             for (kind, index), features in inputs.items():
-                product = (features * features.grad).detach().float().cpu()
+                product = (features * cast(torch.Tensor, features.grad)).detach().float().cpu()
                 if kind == "heads":
                     heads[index] += product.unflatten(-1, (-1, head_size)).sum((1, 3)).abs().sum(0)
                 else:
@@ -385,9 +407,7 @@ def sort_by_importance(
 ) -> ElasticBertForSequenceClassification:
     """A copy of the model with heads and neurons in falling importance; it computes the same function."""
     model = copy.deepcopy(model)
-    for layer, head_scores, neuron_scores in zip(
-        model.bert.encoder.layer, importance.heads, importance.neurons, strict=True
-    ):
+    for layer, head_scores, neuron_scores in zip(model.bert.layers, importance.heads, importance.neurons, strict=True):
         heads = head_scores.argsort(descending=True, stable=True).tolist()
         layer.load_state_dict(select(layer, heads, neuron_scores.argsort(descending=True, stable=True)))
     return model
@@ -400,17 +420,13 @@ def _padding_bias(attention_mask: torch.Tensor | None, dtype: torch.dtype) -> to
     return (1.0 - attention_mask[:, None, None, :].to(dtype)) * torch.finfo(dtype).min
 
 
-def _check_inputs(
-    input_ids: torch.Tensor, attention_mask: torch.Tensor | None, config: ElasticBertConfig
-) -> None:
+def _check_inputs(input_ids: torch.Tensor, attention_mask: torch.Tensor | None, config: ElasticBertConfig) -> None:
     if input_ids.ndim != 2 or not input_ids.numel():
         raise ValueError(
             f"input_ids: shape {tuple(input_ids.shape)}; allowed: [batch, length] with at least one token."
         )
     if input_ids.shape[1] > config.max_position_embeddings:
-        raise ValueError(
-            f"input_ids: length {input_ids.shape[1]}; allowed: at most {config.max_position_embeddings}."
-        )
+        raise ValueError(f"input_ids: length {input_ids.shape[1]}; allowed: at most {config.max_position_embeddings}.")
     if not input_ids.is_meta and not torch.compiler.is_compiling():
         low, high = (int(bound) for bound in torch.aminmax(input_ids))
         if low < 0 or high >= config.vocab_size:
