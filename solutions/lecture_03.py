@@ -26,15 +26,18 @@ def attention_loss(student_scores, teacher_scores, attention_mask):
             f"{tuple(teacher_scores.shape)} differ; allowed: one shape [batch, heads, query, key]."
         )
     token = attention_mask.bool()
-    real_pair = (token[:, None, :, None] & token[:, None, None, :]).expand_as(student_scores)
-    # select before subtracting: -inf minus -inf is NaN
-    gap = student_scores[real_pair] - teacher_scores.detach()[real_pair]
-    return gap.square().sum() / max(gap.numel(), 1)
+    real_pair = token[:, None, :, None] & token[:, None, None, :]
+    # select before squaring: -inf minus -inf is NaN, and NaN times 0 still is
+    gap = torch.where(real_pair, student_scores - teacher_scores.detach(), 0.0)
+    count = real_pair.sum() * student_scores.shape[1]
+    return gap.square().sum() / count.clamp(min=1)
 
 
 def hidden_loss(student_hidden, teacher_hidden, projection, attention_mask):
     token = attention_mask.bool()
-    student, teacher = student_hidden[token], teacher_hidden.detach()[token]
+    # padding may hold infinities or NaN: select before any arithmetic
+    student = torch.where(token[..., None], student_hidden, 0.0)
+    teacher = torch.where(token[..., None], teacher_hidden.detach(), 0.0)
     if projection is not None:
         student = student @ projection
     if student.shape != teacher.shape:
@@ -42,8 +45,8 @@ def hidden_loss(student_hidden, teacher_hidden, projection, attention_mask):
             f"hidden_loss: the student's hidden states have {student.shape[-1]} numbers a token, the teacher's "
             f"{teacher.shape[-1]}; allowed: equal sizes, or a projection [student size, teacher size]."
         )
-    gap = student - teacher
-    return gap.square().sum() / max(gap.numel(), 1)
+    count = token.sum() * teacher.shape[-1]
+    return (student - teacher).square().sum() / count.clamp(min=1)
 
 
 def kept_layers(num_layers, depth):

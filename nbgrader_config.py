@@ -1,0 +1,34 @@
+"""nbgrader on this checkout: notebooks/ is the source, everything made lies under outputs/course."""
+
+from pathlib import Path
+
+c = get_config()  # noqa: F821
+checkout = Path(__file__).resolve().parent
+course = checkout / "outputs" / "course"
+
+c.CourseDirectory.course_id = "tinybert-l"
+c.CourseDirectory.root = str(checkout)
+c.CourseDirectory.source_directory = "notebooks"
+for step in ("release", "submitted", "autograded", "feedback"):
+    c.CourseDirectory[f"{step}_directory"] = str(course / step)
+c.CourseDirectory.db_url = f"sqlite:///{(course / 'gradebook.db').as_posix()}"
+c.Exchange.root = str(checkout / "outputs" / "exchange")
+c.IncludeHeaderFooter.header = ""
+c.ClearSolutions.code_stub = {"python": "raise NotImplementedError  # your answer 你的解答"}
+c.OverwriteCells.add_missing_cells = True
+
+# A submission's kernel is started by SubmissionExecute: this is where a sandbox takes its place.
+c.Autograde.autograde_preprocessors = [
+    "tinybert_l.grading.execute.SubmissionExecute",
+    "nbgrader.preprocessors.IgnorePattern",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "tinybert_l.grading.execute.HideTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]

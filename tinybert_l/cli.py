@@ -1,0 +1,370 @@
+"""The command line: one subcommand for each step of the course's journey."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import tinybert_l
+
+if TYPE_CHECKING:
+    from tinybert_l.joint import Supernet
+
+QUICK_HELP = "A small slice, to see it work within a minute; its numbers mean little."
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+quick_option = click.option("--quick", is_flag=True, help=QUICK_HELP)
+output_option = click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("outputs"),
+    show_default=True,
+    help="Where results are written.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16"]),
+    default="auto",
+    show_default=True,
+    help="Of matrix products in training; auto measures which is faster here.",
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is random."
+)
+
+
+class FriendlyGroup(click.Group):
+    """Errors that a user can do something about are shown without a stack trace; exit status 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (ValueError, FileNotFoundError, NotImplementedError, ArithmeticError, RuntimeError, TypeError) as error:
+            if isinstance(error, click.exceptions.Exit | click.Abort) or os.environ.get("TINYBERT_L_DEBUG"):
+                raise
+            raise click.ClickException(f"{error}\n(TINYBERT_L_DEBUG=1 shows where.)") from error
+
+
+@click.group(cls=FriendlyGroup, context_settings=CONTEXT)
+@click.version_option(tinybert_l.__version__, package_name="tinybert-l")
+def main() -> None:
+    """TinyBERT-L: one weight-sharing student whose sub-models are trained jointly.
+
+    "demo" does everything once; the other commands are its steps. What is trained is kept in a cache
+    (TINYBERT_L_CACHE moves it), so that no step is done twice.
+    """
+
+
+@main.command()
+@quick_option
+@precision_option
+@seed_option
+def teacher(quick: bool, precision: str, seed: int) -> None:
+    """Fine-tune the teacher on the embedded reviews."""
+    from tinybert_l.teacher import TeacherRecipe, load_teacher
+
+    loaded = load_teacher(TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision))
+    click.echo(f"test accuracy {100 * loaded.metrics['test_accuracy']:.1f} %; kept in {loaded.folder}")
+
+
+@main.command()
+@quick_option
+@precision_option
+@seed_option
+def train(quick: bool, precision: str, seed: int) -> None:
+    """Train the student's nine sub-models jointly (and the teacher first, where needed)."""
+    _open_all_answers()
+    supernet = _supernet(quick, precision, seed)
+    click.echo(f"{len(supernet.recipe.sub_models())} sub-models; kept in {supernet.folder}")
+
+
+@main.command()
+@quick_option
+@precision_option
+@seed_option
+@output_option
+def evaluate(quick: bool, precision: str, seed: int, output: Path) -> None:
+    """Measure accuracy, size and speed of the teacher and of every sub-model."""
+    _open_all_answers()
+    _evaluate(_supernet(quick, precision, seed), output, quick)
+
+
+@main.command()
+@click.argument("lecture", type=click.IntRange(1, 11))
+@output_option
+def release(lecture: int, output: Path) -> None:
+    """Make the student version of a LECTURE, and scan it for answers and hidden tests."""
+    from tinybert_l.exercise import NOTEBOOKS
+
+    grading = _instructor()
+    if not (grading.sources / NOTEBOOKS[lecture]).is_dir():
+        raise click.ClickException(f"Lecture {lecture} ({NOTEBOOKS[lecture]}) is not in {grading.sources}.")
+    from tinybert_l.grading.release import release as make
+
+    click.echo(f"released: {make(_course(output), lecture)}")
+
+
+@main.command("sample-class")
+@click.option("--student", "students", multiple=True, help="Only this one; may be repeated.")
+@output_option
+def sample_class(students: tuple[str, ...], output: Path) -> None:
+    """Let a sample class of seven hand in lecture 3."""
+    _instructor()
+    from tinybert_l.grading.sample_class import LECTURE, STORIES, hand_in
+
+    unknown = set(students) - set(STORIES)
+    if unknown:
+        raise click.ClickException(f"--student {', '.join(sorted(unknown))}; allowed: {', '.join(STORIES)}.")
+    course = _course(output)
+    released = course.folder / "release" / tinybert_l.exercise.NOTEBOOKS[LECTURE]
+    if not released.is_dir():
+        raise click.ClickException(f"{released} is missing: run 'tinybert-l release {LECTURE}' first.")
+    for student in hand_in(course, released, list(students) or None):
+        click.echo(f"handed in: {course.submission(student, LECTURE)}")
+
+
+@main.command()
+@click.argument("lecture", type=click.IntRange(1, 11))
+@output_option
+def grade(lecture: int, output: Path) -> None:
+    """Autograde all submissions of a LECTURE; write feedback, grades.csv and gradebook.csv.
+
+    Submissions run in ordinary kernels without a sandbox: grade only code that you trust.
+    """
+    _instructor()
+    from tinybert_l.grading.course import grade as run
+
+    course = _course(output)
+    if not course.students(lecture):
+        raise click.ClickException(f"No submission of lecture {lecture} below {course.folder / 'submitted'}.")
+    grading = run(course, lecture)
+    _show_grades(course, grading, lecture)
+    if grading.errors:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("exercise")
+@click.argument("answer", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Holds the tests.")
+@click.option("--timeout", type=click.FloatRange(min=1), default=120, show_default=True, help="Seconds for all tests.")
+def check(exercise: str, answer: Path, notebook: Path | None, timeout: float) -> None:
+    """Judge one ANSWER, a Python file, by the tests of an EXERCISE.
+
+    Exit status 0 only when every test in reach passes. Hidden tests are in reach in an instructor's checkout.
+    """
+    from tinybert_l.judging import judge
+
+    verdicts = judge(exercise, answer, notebook, timeout)
+    for verdict in verdicts:
+        if verdict.part != "answer" or not verdict.passed:
+            click.echo(f"{'pass' if verdict.passed else 'FAIL'}  {verdict.part:8}{verdict.message}")
+    failed = [v for v in verdicts if not v.passed]
+    parts = sorted({v.part for v in verdicts} - {"answer"}, reverse=True)
+    checks = sum(v.part != "answer" for v in verdicts)
+    if failed:
+        click.echo(f"{exercise}: {len(failed)} failed, {checks} checks were run")
+        sys.exit(1)
+    click.echo(f"{exercise}: all {checks} checks pass ({' and '.join(parts)} tests)")
+
+
+@main.command()
+@click.option("--check", "only_check", is_flag=True, help="Report differences and write nothing; exit 1 if any.")
+def answers(only_check: bool) -> None:
+    """Write the notebooks' answer cells from solutions/."""
+    grading = _instructor()
+    from tinybert_l.authoring import write_answers
+    from tinybert_l.exercise import NOTEBOOKS
+
+    changed = []
+    for lecture, name in NOTEBOOKS.items():
+        if (grading.sources / name).is_dir() and (grading.solutions / f"lecture_{lecture:02d}.py").is_file():
+            changed += write_answers(grading.sources, grading.solutions, lecture, only_check)
+    click.echo(f"{'differ' if only_check else 'written'}: {', '.join(changed) or 'none'}")
+    if only_check and changed:
+        sys.exit(1)
+
+
+@main.command()
+@quick_option
+@precision_option
+@seed_option
+@output_option
+def demo(quick: bool, precision: str, seed: int, output: Path) -> None:
+    """Everything once: teacher, joint training, trade-off, one lecture released, handed in and graded."""
+    from rich.console import Console
+
+    from tinybert_l.tables import rows_table
+
+    console = Console()
+    output = output / "quick" if quick else output
+    _instructor()
+    _open_all_answers()
+    console.rule("1 teacher and joint training 教师与联合训练")
+    supernet = _supernet(quick, precision, seed)
+    console.rule("2 trade-off 权衡")
+    written = _evaluate(supernet, output, quick, console)
+    console.rule("3 one lecture: release, hand in, grade 发布、提交、评分")
+    written |= _grade_sample_class(output, quick, console)
+    written |= {"teacher 教师": supernet.teacher.folder, "supernet 超网络": supernet.folder}
+    console.print(
+        rows_table(
+            "Where everything was written 输出位置", ("what", "where"), [(k, str(v)) for k, v in written.items()]
+        )
+    )
+
+
+def quick_teacher(quick: bool) -> dict[str, Any]:
+    """Settings of the teacher on a small slice."""
+    return {"quick": True, "epochs": 1} if quick else {}
+
+
+def quick_joint(quick: bool) -> dict[str, Any]:
+    """Settings of a joint run on a small slice."""
+    return {"num_steps": 16, "checkpoint_every": 8} if quick else {}
+
+
+def _open_all_answers() -> None:
+    from tinybert_l.exercise import begin
+
+    begin(3, demo=True)
+
+
+def _supernet(quick: bool, precision: str, seed: int) -> "Supernet":
+    from tinybert_l.joint import JointRecipe, load_supernet
+    from tinybert_l.teacher import TeacherRecipe
+
+    return load_supernet(
+        JointRecipe(**quick_joint(quick), seed=seed, precision=precision),
+        TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision),
+    )
+
+
+def _evaluate(supernet: "Supernet", output: Path, quick: bool, console: Any = None) -> dict[str, Path]:
+    import torch
+    from rich.console import Console
+
+    from tinybert_l import evaluation, figures, tables
+    from tinybert_l.cache import provenance, read_entry, write_atomically
+
+    data = supernet.teacher.data["test"]
+    results = evaluation.evaluate(
+        supernet.model, supernet.teacher.model, supernet.recipe.sub_models(), data, seconds=0.1 if quick else 0.6
+    )
+    record = {"recipe": (read_entry(supernet.folder) or {}).get("recipe"), "texts": len(data)}
+    record |= {"threads": torch.get_num_threads(), **provenance(), "results": evaluation.as_records(results)}
+    write_atomically(output / "results.json", json.dumps(record, indent=2, ensure_ascii=False))
+    picture = output / "pareto.png"
+    figures.pareto(results).savefig(picture)
+    title = (
+        f"Sub-models 子模型: {len(data)} held-out sentences; {torch.get_num_threads()} threads, length 32, median±IQR"
+    )
+    (console or Console()).print(tables.results_table(results, title))
+    return {"results 结果": output / "results.json", "Pareto picture 帕累托图": picture}
+
+
+def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Path]:
+    from tinybert_l.exercise import NOTEBOOKS
+    from tinybert_l.grading import course as grading
+    from tinybert_l.grading.release import release as make
+    from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
+
+    course = _course(output)
+    stamp = course.folder / "graded.json"
+    fingerprint = _fingerprint([course.sources, course.solutions, Path(tinybert_l.__file__).parent])
+    students = ["perfect", "blank"] if quick else list(STORIES)
+    if _read(stamp) == fingerprint and course.students(LECTURE) == sorted(students):
+        console.print("Nothing has changed since the class was graded; its grades are shown again.")
+        grades = [g for student in students for g in grading.read_grades(course, LECTURE, student)]
+        result = grading.Grading(grades, {})
+    else:
+        released = make(course, LECTURE)
+        hand_in(course, released, students)
+        result = grading.grade(course, LECTURE, students)
+        if not result.errors:
+            from tinybert_l.cache import write_atomically
+
+            write_atomically(stamp, fingerprint)
+    _show_grades(course, result, LECTURE, console)
+    wrong = [
+        f"{g.student}: {g.cell} got {g.points:g}, written down beforehand {expected_points(course, g.student)[g.cell]:g}"
+        for g in result.grades
+        if g.points != expected_points(course, g.student)[g.cell]
+    ]
+    if wrong or result.errors:
+        raise RuntimeError(
+            "Grades differ from those expected:\n" + "\n".join([*wrong, *map(str, result.errors.items())])
+        )
+    name = NOTEBOOKS[LECTURE]
+    return {
+        "release 发布": course.folder / "release" / name,
+        "grades 成绩": course.folder / "grades.csv",
+        "gradebook export": course.folder / "gradebook.csv",
+        "feedback 反馈": course.folder / "feedback",
+    }
+
+
+def _show_grades(course: Any, result: Any, lecture: int, console: Any = None) -> None:
+    from rich.console import Console
+
+    from tinybert_l.tables import rows_table
+
+    exercises = list(dict.fromkeys(g.exercise for g in result.grades))
+    rows = []
+    for student in dict.fromkeys(g.student for g in result.grades):
+        own = [g for g in result.grades if g.student == student]
+        points = [sum(g.points for g in own if g.exercise == e) for e in exercises]
+        reason = next((f"{g.exercise}: {g.reason}" for g in own if g.reason), "")
+        total = f"{sum(points):g}/{sum(g.max_points for g in own):g}"
+        rows.append((student, *(f"{p:g}" for p in points), total, reason[:110]))
+    rows += [(student, *("-" for _ in exercises), "ERROR", reason) for student, reason in result.errors.items()]
+    title = f"Lecture {lecture}: auto-graded points 自动评分 (manual questions still open 手动评分题待评)"
+    (console or Console()).print(rows_table(title, ("student", *exercises, "total", "first reason"), rows))
+
+
+def _fingerprint(folders: list[Path]) -> str:
+    import hashlib
+
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".ipynb")):
+            if ".ipynb_checkpoints" not in path.parts:
+                digest.update(str(path.relative_to(folder)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _instructor() -> Any:
+    """The grading package's course module; says what is missing in a student's install."""
+    try:
+        from tinybert_l.grading import course
+    except ModuleNotFoundError as error:
+        if "tinybert_l.grading" not in str(error):
+            raise
+        raise click.ClickException(
+            "This command needs the instructor's checkout (answers, notebook sources, grading), which a student's "
+            "install does not have. 该命令需要教师版。"
+        ) from None
+
+    class Places:
+        sources, solutions = course.CHECKOUT / "notebooks", course.CHECKOUT / "solutions"
+
+    return Places
+
+
+def _course(output: Path) -> Any:
+    from tinybert_l.grading.course import Course
+
+    return Course((output / "course").resolve())
+
+
+Command = Callable[..., Any]
+
+if __name__ == "__main__":
+    main()

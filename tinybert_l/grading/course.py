@@ -1,0 +1,167 @@
+"""A course directory and what nbgrader does in it: release, autograde, feedback, export."""
+
+import logging
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from sqlalchemy.exc import SAWarning
+from tqdm.auto import tqdm
+from traitlets.config import Config, PyFileConfigLoader
+
+from tinybert_l.cache import write_atomically
+from tinybert_l.exercise import NOTEBOOKS
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own, of no use to its users
+
+
+@dataclass(frozen=True)
+class CellGrade:
+    """One auto-graded cell of one submission."""
+
+    student: str
+    exercise: str
+    cell: str
+    points: float
+    max_points: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Grading:
+    """The outcome of a grading run: grades, and the submissions that could not be graded, with reasons."""
+
+    grades: list[CellGrade]
+    errors: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where sources are read and where releases, submissions, grades and feedback are kept.
+
+    Args:
+        folder: release/, submitted/, autograded/, feedback/ and gradebook.db lie here.
+    """
+
+    folder: Path
+    sources: Path = CHECKOUT / "notebooks"
+    solutions: Path = CHECKOUT / "solutions"
+
+    def config(self) -> Config:
+        """The checkout's nbgrader_config.py, with this course's folders."""
+        config = PyFileConfigLoader("nbgrader_config.py", path=str(CHECKOUT)).load_config()
+        folder = self.folder.resolve()
+        config.CourseDirectory.root = str(folder)
+        config.CourseDirectory.source_directory = str(self.sources.resolve())
+        for step in ("release", "submitted", "autograded", "feedback"):
+            config.CourseDirectory[f"{step}_directory"] = str(folder / step)
+        config.CourseDirectory.db_url = f"sqlite:///{(folder / 'gradebook.db').as_posix()}"
+        config.NbGrader.logfile = ""
+        return config
+
+    def api(self) -> Any:
+        from nbgrader.apps import NbGraderAPI
+        from nbgrader.coursedir import CourseDirectory
+
+        self.folder.mkdir(parents=True, exist_ok=True)
+        config = self.config()
+        logger = logging.getLogger("tinybert_l.nbgrader")
+        logger.setLevel(logging.ERROR)
+        return NbGraderAPI(CourseDirectory(config=config, log=logger), config=config, log=logger)
+
+    def submission(self, student: str, lecture: int) -> Path:
+        name = NOTEBOOKS[lecture]
+        return self.folder / "submitted" / student / name / f"{name}.ipynb"
+
+    def students(self, lecture: int) -> list[str]:
+        """Who handed in."""
+        return sorted(
+            p.name for p in (self.folder / "submitted").glob("*") if self.submission(p.name, lecture).is_file()
+        )
+
+    def maximum(self, lecture: int) -> dict[str, float]:
+        """{test cell: points} of the source notebook."""
+        name = NOTEBOOKS[lecture]
+        cells = nbformat.read(self.sources / name / f"{name}.ipynb", as_version=4).cells
+        settings = [cell.metadata.get("nbgrader", {}) for cell in cells]
+        return {s["grade_id"]: float(s["points"]) for s in settings if s.get("grade") and not s.get("solution")}
+
+
+def grade(course: Course, lecture: int, students: Iterable[str] | None = None) -> Grading:
+    """Autograde, write feedback, export. A submission that cannot be graded is an error, never a zero.
+
+    Writes grades.csv (a row per student and cell, with reasons) and nbgrader's own export, gradebook.csv.
+    """
+    name, api = NOTEBOOKS[lecture], course.api()
+    everyone = list(students) if students is not None else course.students(lecture)
+    errors: dict[str, str] = {}
+    for student in tqdm(everyone, desc="grade 评分", unit="submission"):
+        result = api.autograde(name, student, force=True, create=True)
+        if result["success"]:
+            result = api.generate_feedback(name, student, force=True)
+        if not result["success"]:
+            lines = [line for line in (result.get("error") or result.get("log") or "").splitlines() if line.strip()]
+            errors[student] = lines[-1] if lines else "nbgrader gave no reason"
+    grades = [g for student in everyone if student not in errors for g in read_grades(course, lecture, student)]
+    write_csv(grades, errors, course.folder / "grades.csv")
+    export(course)
+    return Grading(grades, errors)
+
+
+def read_grades(course: Course, lecture: int, student: str) -> list[CellGrade]:
+    """A student's grades from the gradebook, with the reason for each lost point from the executed notebook."""
+    from nbgrader.api import Gradebook
+
+    name = NOTEBOOKS[lecture]
+    notebook = course.folder / "autograded" / student / name / f"{name}.ipynb"
+    reasons = {
+        cell.metadata.nbgrader.grade_id: first_error(cell)
+        for cell in nbformat.read(notebook, as_version=4).cells
+        if cell.metadata.get("nbgrader", {}).get("grade")
+    }
+    maximum = course.maximum(lecture)
+    with Gradebook(f"sqlite:///{(course.folder / 'gradebook.db').resolve().as_posix()}") as book:
+        submission = book.find_submission_notebook(name, name, student)
+        scores = {g.name: g.auto_score for g in submission.grades if g.name in maximum}
+    return [
+        CellGrade(student, _exercise_of(cell), cell, float(scores[cell] or 0), points, reasons.get(cell, ""))
+        for cell, points in maximum.items()
+    ]
+
+
+def first_error(cell: Any) -> str:
+    """The first line of a cell's error, or nothing."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            lines = [line for line in output.evalue.splitlines() if line.strip()]
+            return f"{output.ename}: {lines[0]}" if lines else output.ename
+    return ""
+
+
+def write_csv(grades: list[CellGrade], errors: dict[str, str], path: Path) -> None:
+    """grades.csv, written whole or not at all; ungraded submissions are rows of their own."""
+    import pandas as pd
+
+    rows = [vars(g) for g in grades]
+    rows += [{"student": student, "reason": f"NOT GRADED: {reason}"} for student, reason in errors.items()]
+    write_atomically(path, pd.DataFrame(rows).to_csv(index=False))
+
+
+def export(course: Course) -> Path:
+    """nbgrader's CSV of total scores."""
+    from nbgrader.api import Gradebook
+    from nbgrader.plugins import CsvExportPlugin
+
+    path = course.folder / "gradebook.csv"
+    plugin = CsvExportPlugin(to=str(path))
+    with Gradebook(f"sqlite:///{(course.folder / 'gradebook.db').resolve().as_posix()}") as book:
+        plugin.export(book)
+    return path
+
+
+def _exercise_of(cell: str) -> str:
+    return cell.removeprefix("test_").removesuffix("_hidden")

@@ -1,0 +1,125 @@
+"""A lecture as students get it, and the proof that it gives nothing away."""
+
+import ast
+import re
+import shutil
+import tokenize
+from io import StringIO
+from pathlib import Path
+
+import nbformat
+
+from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.grading.course import Course
+
+CONFIGURATION = '''"""nbgrader for students: Validate skips the long demonstrations and gives a cell two minutes."""
+
+c = get_config()  # noqa: F821
+c.Execute.skip_cells_with_tag = "demo"
+c.Execute.timeout = 120
+'''
+WELCOME = """# TinyBERT-L, lecture {lecture} · 第{lecture}讲
+
+1. `pip install tinybert-l` (Python 3.11 or newer / 需要Python 3.11或更高版本)
+2. `jupyter lab {notebook}.ipynb`
+3. Write your answers, run the tests below each, press **Validate**, hand in the notebook.
+   写出解答，运行其下的测试，点击**Validate**，然后提交笔记本。
+
+`solutions/` holds the reference answers of earlier lectures. `solutions/`中是之前各讲的参考答案。
+"""
+
+
+class LeakError(RuntimeError):
+    """A release holds something that students must not see."""
+
+
+def release(course: Course, lecture: int) -> Path:
+    """Make the student version of a lecture; returns its folder.
+
+    Raises:
+        FileNotFoundError: there is no source notebook.
+        LeakError: an answer or a hidden test is in it; the release is removed again.
+    """
+    name = NOTEBOOKS[lecture]
+    if not (course.sources / name / f"{name}.ipynb").is_file():
+        raise FileNotFoundError(f"release: {course.sources / name / name}.ipynb is missing.")
+    result = course.api().generate_assignment(name, force=True, create=True)
+    folder = course.folder / "release" / name
+    if not result["success"]:
+        raise RuntimeError(f"nbgrader generate_assignment failed:\n{result.get('error') or result.get('log')}")
+    for path in folder.iterdir():
+        if path.name != f"{name}.ipynb":  # nbgrader copies whatever lies beside the source
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
+    (folder / "README.md").write_text(WELCOME.format(lecture=lecture, notebook=name), encoding="utf-8")
+    (folder / "solutions").mkdir()
+    for number in range(1, lecture):
+        path = course.solutions / f"lecture_{number:02d}.py"
+        if path.is_file():
+            shutil.copy(path, folder / "solutions")
+    leaks = leak_scan(folder, course.sources, course.solutions, lecture)
+    if leaks:
+        shutil.rmtree(folder)
+        raise LeakError(f"The release of lecture {lecture} was withdrawn:\n" + "\n".join(leaks))
+    return folder
+
+
+def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> list[str]:
+    """What a folder for students of a lecture gives away; an empty list when nothing.
+
+    Compares code line by line, white space and comments aside, with every line of the answers of this
+    lecture and later ones and of all hidden tests, unless the line also stands where students may see it.
+    """
+    secrets = _secret_lines(sources, solutions, lecture)
+    found = []
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        text = _text_of(path)
+        found += [f"{path.relative_to(folder)}: the marker {m}" for m in _MARKERS if m in text]
+        lines = {_squeeze(line) for line in text.splitlines()}
+        found += [f"{path.relative_to(folder)}: {secrets[line]}: {line}" for line in sorted(lines & secrets.keys())]
+    return found
+
+
+_MARKERS = ("BEGIN SOLUTION", "BEGIN HIDDEN TESTS")
+_PUBLIC_HOMES = ("*.py",)
+
+
+def _secret_lines(sources: Path, solutions: Path, lecture: int) -> dict[str, str]:
+    secrets: dict[str, str] = {}
+    for path in sorted(solutions.glob("lecture_*.py")):
+        if int(path.stem.removeprefix("lecture_")) >= lecture:
+            secrets |= dict.fromkeys(_telling_lines(_bodies(path.read_text(encoding="utf-8"))), path.name)
+    public: set[str] = set()
+    for notebook in sources.glob("*/*.ipynb"):
+        for cell in nbformat.read(notebook, as_version=4).cells:
+            hidden = "\n".join(re.findall(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", cell.source, re.S))
+            secrets |= dict.fromkeys(_telling_lines(hidden), f"hidden test of {notebook.name}")
+            open_part = re.sub(r"### BEGIN (HIDDEN TESTS|SOLUTION).*?### END \1", "", cell.source, flags=re.S)
+            public |= {_squeeze(line) for line in open_part.splitlines()}
+    return {line: home for line, home in secrets.items() if line not in public}
+
+
+def _bodies(source: str) -> str:
+    """The statements of a module's functions, without signatures and imports."""
+    functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
+    return "\n".join(ast.get_source_segment(source, part) or "" for f in functions for part in f.body)
+
+
+def _telling_lines(code: str) -> list[str]:
+    squeezed = (_squeeze(line) for line in code.splitlines())
+    return [line for line in squeezed if len(line) >= 24 and not line.startswith(('f"', '"', "raiseValueError"))]
+
+
+def _squeeze(line: str) -> str:
+    try:
+        tokens = [t.string for t in tokenize.generate_tokens(StringIO(line.strip()).readline) if t.type != 61]
+        kept = [t for t in tokens if not t.startswith("#")]
+    except (tokenize.TokenError, IndentationError, SyntaxError):
+        kept = [line]
+    return re.sub(r"\s+", "", "".join(kept))
+
+
+def _text_of(path: Path) -> str:
+    if path.suffix == ".ipynb":
+        return "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells)
+    return path.read_bytes().decode("utf-8", errors="replace")

@@ -1,0 +1,166 @@
+"""Judge one answer by its exercise's tests, in a process of its own.
+
+The tests stand in the lecture's notebook: visible ones in every copy, hidden ones only in the
+instructor's. Does not defend against an answer that attacks the judge; grading does that.
+"""
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tinybert_l.exercise import AnswerError, Exercise, find_exercise, solutions_folder
+
+_HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", re.S)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One check: which part ("answer", "visible", "hidden"), whether it passed, and why not."""
+
+    part: str
+    passed: bool
+    message: str
+
+
+def find_notebook(exercise: Exercise[..., Any], start: Path | None = None) -> Path:
+    """The notebook that sets the exercise: near `start`, else in the checkout the library runs from.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    name = f"{exercise.notebook}.ipynb"
+    here = (start or Path.cwd()).resolve()
+    checkout = Path(__file__).resolve().parent.parent
+    for folder in (checkout, here, *here.parents):
+        for place in (
+            folder / "notebooks" / exercise.notebook / name,
+            folder / exercise.notebook / name,
+            folder / name,
+        ):
+            if place.is_file():
+                return place
+    raise FileNotFoundError(f"{name}, which holds the tests of {exercise.name}, is neither in {here} nor above it.")
+
+
+def read_tests(notebook: Path, name: str) -> tuple[str, dict[str, list[str]]]:
+    """(set-up code, {"visible": [test code], "hidden": [test code]}) of one exercise."""
+    setup, tests = "", {"visible": [], "hidden": []}  # type: tuple[str, dict[str, list[str]]]
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        source, grade_id = "".join(cell["source"]), cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+        if grade_id == "setup":
+            setup = source
+        if grade_id in (f"test_{name}", f"test_{name}_hidden"):
+            tests["hidden"] += _HIDDEN.findall(source)
+            tests["visible"].append(_HIDDEN.sub("", source))
+    return setup, tests
+
+
+def judge(name: str, answer: Path, notebook: Path | None = None, timeout: float = 120) -> list[Verdict]:
+    """Run one answer against all its tests that are in reach; the first verdict is on the answer itself.
+
+    Args:
+        answer: a Python file that defines the function, with or without `@name.implement`.
+        timeout: seconds for everything together.
+    Raises:
+        ValueError: no such exercise. FileNotFoundError: no notebook with its tests.
+    """
+    exercise = find_exercise(name)
+    setup, tests = read_tests(notebook or find_notebook(exercise), name)
+    if not any(ast.parse(code).body for code in tests["visible"]):
+        raise ValueError(f"judge: the notebook has no visible tests of {name}.")
+    task = {"name": name, "answer": str(answer), "source": answer.read_text(encoding="utf-8"), "setup": setup}
+    with tempfile.TemporaryDirectory() as folder:
+        _copy_released(exercise.lecture, Path(folder))
+        environment = {**os.environ, "TINYBERT_L_SOLUTIONS": folder}
+        report = Path(folder) / "report"
+        report.touch()
+        command = [sys.executable, "-m", "tinybert_l.judging", str(report)]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, cwd=folder
+        )
+        try:
+            process.communicate(json.dumps({**task, "tests": tests}).encode(), timeout=timeout)
+            ending = "The answer ended the Python process before its tests were through."
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            ending = f"Not finished within {timeout:g} s (an endless loop?)."
+        lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+    verdicts = [Verdict(**line) for line in lines if "end" not in line]
+    if not lines or "end" not in lines[-1]:
+        verdicts.append(Verdict("answer", False, ending))
+    return verdicts
+
+
+def _copy_released(lecture: int, folder: Path) -> None:
+    source = solutions_folder()
+    for number in range(1, lecture):
+        path = source / f"lecture_{number:02d}.py" if source else None
+        if path and path.is_file():
+            shutil.copy(path, folder)
+
+
+def _run(task: dict[str, Any], report: Path) -> None:
+    """The judging process: set up, take the answer, run every test statement, write verdicts as they fall."""
+
+    def say(part: str, passed: bool, message: str = "") -> None:
+        with report.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"part": part, "passed": passed, "message": message}) + "\n")
+
+    namespace: dict[str, Any] = {"__name__": "answer"}
+    exec(compile(task["setup"], "set-up", "exec"), namespace)
+    name = task["name"]
+    hole = namespace.setdefault(name, _hole(name))
+    try:
+        exec(compile(task["source"], task["answer"], "exec"), namespace)
+        given = namespace.get(name)
+        if given is not hole:
+            hole.implement(given)
+            namespace[name] = hole
+        if hole.exercise.student is None:
+            raise AnswerError(f"{task['answer']} defines no function {name}.")
+    except BaseException as error:
+        say("answer", False, f"{type(error).__name__}: {error}")
+    else:
+        say("answer", True, "taken")
+        for part, cells in task["tests"].items():
+            for code in cells:
+                _run_cell(code, part, namespace, say)
+    with report.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"end": True}) + "\n")
+
+
+def _run_cell(code: str, part: str, namespace: dict[str, Any], say: Any) -> None:
+    """Statement by statement; a failed assertion does not keep the next from being tried."""
+    for statement in ast.parse(code).body:
+        lines = code.splitlines()[statement.lineno - 1 : statement.end_lineno]
+        is_check = isinstance(statement, ast.Assert) or "check" in lines[0] or "with" in lines[0]
+        try:
+            exec(compile(ast.Module([statement], []), f"{part} test", "exec"), namespace)
+        except AssertionError as error:
+            say(part, False, str(error) or lines[0])
+        except BaseException as error:
+            say(part, False, f"{type(error).__name__}: {error}  [at: {lines[0].strip()}]")
+            if not is_check:
+                return  # what follows stands on this statement
+        else:
+            if is_check:
+                say(part, True, lines[0].strip())
+
+
+def _hole(name: str) -> Any:
+    import tinybert_l
+
+    return getattr(tinybert_l, name)
+
+
+if __name__ == "__main__":
+    _run(json.load(sys.stdin), Path(sys.argv[1]))
