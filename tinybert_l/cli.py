@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -289,11 +288,11 @@ def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Pa
 
             write_atomically(stamp, fingerprint)
     _show_grades(course, result, LECTURE, console)
-    wrong = [
-        f"{g.student}: {g.cell} got {g.points:g}, written down beforehand {expected_points(course, g.student)[g.cell]:g}"
-        for g in result.grades
-        if g.points != expected_points(course, g.student)[g.cell]
-    ]
+    wrong = []
+    for g in result.grades:
+        expected = expected_points(course, g.student)[g.cell]
+        if g.points != expected:
+            wrong.append(f"{g.student}: {g.cell} got {g.points:g}, written down beforehand {expected:g}")
     if wrong or result.errors:
         raise RuntimeError(
             "Grades differ from those expected:\n" + "\n".join([*wrong, *map(str, result.errors.items())])
@@ -363,8 +362,6 @@ def _course(output: Path) -> Any:
 
     return Course((output / "course").resolve())
 
-
-Command = Callable[..., Any]
 
 if __name__ == "__main__":
     main()

@@ -148,7 +148,7 @@ def joint_mechanism(recipe: JointRecipe) -> Figure:
     for step in steps:
         for sub_model in recipe.participants(int(step)):
             active[order.index(sub_model), step] = 1
-    for row, sub_model in enumerate(order):
+    for row in range(len(order)):
         colour = LARGEST if row == 0 else SMALLEST if row == len(order) - 1 else SUB_MODEL
         chosen = steps[active[row] > 0]
         left.plot(chosen, np.full(len(chosen), row), "|", color=colour, markersize=20, markeredgewidth=1.2)

@@ -1,0 +1,217 @@
+"""Small, seeded runs that a notebook can make while the lecture goes on.
+
+TINYBERT_L_REDUCED=1 shrinks them for tests; `describe` says so in the notebook's output.
+"""
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+
+from tinybert_l.data import Encoded, collate
+from tinybert_l.distillation import Stages
+from tinybert_l.evaluation import count_flops
+from tinybert_l.joint import JointRecipe, sorted_by_importance, train_jointly
+from tinybert_l.model import ElasticBertForSequenceClassification, Importance, elastic_copy, extract, sort_by_importance
+from tinybert_l.submodels import SubModel
+from tinybert_l.teacher import TeacherRecipe, load_teacher, predict_logits
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all short runs of a notebook share."""
+
+    teacher: ElasticBertForSequenceClassification
+    train: Encoded
+    held_out: Encoded
+    seeds: tuple[int, ...]
+    recipe: JointRecipe
+
+    def describe(self) -> str:
+        """One line on size and seeds, for captions."""
+        size = "REDUCED 缩减, for tests" if reduced() else "live 现场运行"
+        return (
+            f"{size}: {self.recipe.num_steps} steps of {self.recipe.batch_size} sentences, "
+            f"seeds {', '.join(map(str, self.seeds))}, {len(self.held_out)} held-out sentences"
+        )
+
+
+@dataclass(frozen=True)
+class ShortRun:
+    """What one short run gave."""
+
+    model: ElasticBertForSequenceClassification
+    log: list[dict[str, Any]]
+    seconds: float
+
+
+def reduced() -> bool:
+    """Whether notebooks run at the size for tests."""
+    return os.environ.get("TINYBERT_L_REDUCED", "") not in ("", "0")
+
+
+def open_bench() -> Bench:
+    """The cached teacher (fine-tuned first, if need be), sorted by importance, and slices of the data."""
+    teacher = load_teacher(TeacherRecipe(quick=True, epochs=1) if reduced() else TeacherRecipe())
+    recipe = JointRecipe(num_steps=24, batch_size=16, checkpoint_every=10_000)
+    if reduced():
+        recipe = replace(recipe, num_steps=4, batch_size=4)
+    return Bench(
+        sorted_by_importance(teacher, 32 if reduced() else 256),
+        teacher.data["train"],
+        first(teacher.data["validation"], 24 if reduced() else 300),
+        (0, 1) if reduced() else (0, 1, 2),
+        recipe,
+    )
+
+
+def first(data: Encoded, count: int) -> Encoded:
+    """The first texts of a split (its order is that of a hash: as good as random)."""
+    return Encoded(data.token_ids[:count], data.labels[:count], data.pad_token_id)
+
+
+def short_run(bench: Bench, recipe: JointRecipe, start: Any = None, on_step: Any = None) -> ShortRun:
+    """Train a fresh copy of the teacher (or of `start`) jointly."""
+    student = elastic_copy(start if start is not None else bench.teacher)
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        step = (lambda s: on_step(s, student)) if on_step else None
+        log = train_jointly(student, bench.teacher, bench.train, recipe, Path(folder), on_step=step)
+    return ShortRun(student, log, time.perf_counter() - begin)
+
+
+@torch.no_grad()
+def divergence(student: torch.Tensor, target: torch.Tensor) -> float:
+    """Mean KL divergence, in nats, of softened predictions [texts, classes] from the target's."""
+    both = (F.log_softmax(student, -1), F.log_softmax(target, -1))
+    return float(F.kl_div(*both, log_target=True, reduction="batchmean").clamp(min=0))
+
+
+def fidelity(bench: Bench, model: ElasticBertForSequenceClassification, sub_model: SubModel) -> dict[str, float]:
+    """Accuracy (0..1) of a sub-model on held-out sentences, and its divergence from the teacher."""
+    logits = predict_logits(model, bench.held_out, sub_model=sub_model)
+    accuracy = float((logits.argmax(-1) == torch.tensor(bench.held_out.labels)).float().mean())
+    return {"accuracy": accuracy, "divergence": divergence(logits, predict_logits(bench.teacher, bench.held_out))}
+
+
+def distances_to_largest(
+    bench: Bench, every: int, texts: int = 64
+) -> tuple[ShortRun, list[int], dict[str, list[float]]]:
+    """Train with the default schedule; every few steps measure how far each sub-model is from the largest.
+
+    Returns:
+        The run, the steps of measurement, and {sub-model's label: KL in nats at those steps}.
+    """
+    recipe = replace(bench.recipe, num_steps=2 * bench.recipe.num_steps)
+    batch = collate(bench.held_out, range(min(texts, len(bench.held_out))))
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    smaller = recipe.sub_models()[:-1]
+    steps: list[int] = []
+    distances: dict[str, list[float]] = {s.label: [] for s in smaller}
+
+    @torch.no_grad()
+    def look(step: int, student: ElasticBertForSequenceClassification) -> None:
+        if step % every and step != recipe.num_steps - 1:
+            return
+        steps.append(step)
+        largest = student(**inputs).logits.float()
+        for sub_model in smaller:
+            logits = student(**inputs, sub_model=sub_model).logits.float()
+            distances[sub_model.label].append(divergence(logits, largest))
+
+    run = short_run(bench, recipe, on_step=look)
+    return run, steps, distances
+
+
+def all_at_once(stages: Stages) -> tuple[tuple[float, tuple[SubModel, ...]], ...]:
+    """The same sub-models, all open from the first step."""
+    return ((0.0, tuple(dict.fromkeys(s for _, group in stages for s in group))),)
+
+
+def shuffled_teacher(bench: Bench, seed: int) -> ElasticBertForSequenceClassification:
+    """The teacher with heads and neurons in random order: the same function, other slices."""
+    generator = torch.Generator().manual_seed(seed)
+    config = bench.teacher.config
+    noise = Importance(
+        [torch.rand(config.num_attention_heads, generator=generator) for _ in bench.teacher.bert.layers],
+        [torch.rand(config.intermediate_size, generator=generator) for _ in bench.teacher.bert.layers],
+    )
+    return sort_by_importance(bench.teacher, noise)
+
+
+def compare(bench: Bench, variants: dict[str, Any], sub_models: Sequence[SubModel]) -> list[dict[str, Any]]:
+    """Run every variant with every seed; one row for each.
+
+    Args:
+        variants: {name: seed -> (recipe, model to start from or None)}.
+    Returns:
+        Rows with variant, seed, largest_gradient_norm, and mean accuracy and divergence of `sub_models`.
+    """
+    rows = []
+    for seed in bench.seeds:  # seeds outside, so that a slow minute of the machine meets every variant
+        for name, variant in variants.items():
+            recipe, start = variant(seed)
+            run = short_run(bench, replace(recipe, seed=seed), start)
+            measured = [fidelity(bench, run.model, s) for s in sub_models]
+            rows.append(
+                {
+                    "variant": name,
+                    "seed": seed,
+                    "accuracy": sum(m["accuracy"] for m in measured) / len(measured),
+                    "divergence": sum(m["divergence"] for m in measured) / len(measured),
+                    "largest_gradient_norm": max(row["gradient_norm"] for row in run.log),
+                    "seconds": run.seconds,
+                }
+            )
+    return rows
+
+
+def storage_and_switching(
+    model: ElasticBertForSequenceClassification, sub_models: Sequence[SubModel]
+) -> dict[str, float]:
+    """Bytes of one supernet against separate models; milliseconds to switch against loading another; FLOPs."""
+    extracted = [extract(model, s) for s in sub_models]
+    size = sum(p.numel() * p.element_size() for p in model.parameters())
+    separate = sum(p.numel() * p.element_size() for m in extracted for p in m.parameters())
+    ids = torch.zeros(1, 8, dtype=torch.long)
+    smallest = sub_models[0]
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        path = Path(folder) / "model.safetensors"
+        save_file({k: v.contiguous() for k, v in extracted[0].state_dict().items()}, path)
+        loading = _median_ms(lambda: extracted[0].load_state_dict(load_file(path)))
+        plain = _median_ms(lambda: extracted[0](ids))
+        switching = _median_ms(lambda: model(ids, sub_model=smallest))
+    return {
+        "supernet_bytes": size,
+        "separate_bytes": separate,
+        "loading_ms": loading,
+        "switching_ms": max(0.0, switching - plain),
+        "largest_flops": count_flops(extracted[-1]),
+        "smallest_flops": count_flops(extracted[0]),
+    }
+
+
+def _median_ms(action: Any, repeats: int = 15) -> float:
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - begin)
+    return 1000 * sorted(times)[repeats // 2]
+
+
+def training_cost(recipe: JointRecipe, model: ElasticBertForSequenceClassification) -> tuple[float, float]:
+    """(FLOPs of the joint run, FLOPs of training each sub-model alone for as many steps), a forward pass a text.
+
+    Counted from the real schedule; backward passes cost twice as much on both sides, the teacher the same.
+    """
+    flops = {s: count_flops(extract(model, s)) for s in recipe.sub_models()}
+    joint = sum(flops[s] for step in range(recipe.num_steps) for s in recipe.participants(step))
+    return float(joint), float(sum(flops.values()) * recipe.num_steps)
