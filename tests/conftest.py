@@ -1,0 +1,93 @@
+"""Small models made on the spot; no network, no download, an own cache for every run."""
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+import pytest
+import torch
+from transformers import BertConfig, BertForSequenceClassification
+
+from tinybert_l import exercise
+from tinybert_l.data import Encoded
+from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+torch.set_num_threads(1)  # two test processes share two cores
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    return CHECKOUT
+
+
+@pytest.fixture(autouse=True)
+def all_answers(request, capsys):
+    """Every test starts with all reference answers and no student's, whatever ran before."""
+    exercise.begin(1, demo=True)
+    capsys.readouterr()
+    yield
+    for entry in exercise.exercises().values():
+        entry.student = None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """Nothing is read from or written to the user's cache. Both test processes may share one that is named."""
+    if "TINYBERT_L_TEST_CACHE" in os.environ:
+        os.environ["TINYBERT_L_CACHE"] = os.environ["TINYBERT_L_TEST_CACHE"]
+    else:
+        os.environ["TINYBERT_L_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+def bert_config(**changes) -> BertConfig:
+    settings = {
+        "vocab_size": 60,
+        "hidden_size": 24,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "intermediate_size": 32,
+        "max_position_embeddings": 40,
+    }
+    return BertConfig(**{**settings, **changes})
+
+
+def small_bert(seed: int = 0, **changes) -> BertForSequenceClassification:
+    """A random classifier whose weights are far enough from zero to tell its parts from each other."""
+    torch.manual_seed(seed)
+    model = BertForSequenceClassification(bert_config(**changes))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return model.eval()
+
+
+@pytest.fixture
+def bert() -> BertForSequenceClassification:
+    return small_bert()
+
+
+@pytest.fixture
+def supernet(bert) -> ElasticBertForSequenceClassification:
+    return elastic_copy(bert)
+
+
+@pytest.fixture
+def padded() -> dict[str, torch.Tensor]:
+    """Three texts of 9, 5 and 1 tokens."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([9, 5, 1])
+    return {
+        "input_ids": torch.randint(0, 60, (3, 9), generator=generator),
+        "attention_mask": (torch.arange(9) < lengths[:, None]).long(),
+    }
+
+
+@pytest.fixture
+def texts() -> Encoded:
+    """Forty short texts whose label is whether they start with a large token id."""
+    generator = torch.Generator().manual_seed(1)
+    ids = [torch.randint(1, 60, (int(n),), generator=generator).tolist() for n in torch.arange(40) % 7 + 2]
+    return Encoded(ids, [int(row[0] > 30) for row in ids], 0)

@@ -1,0 +1,57 @@
+"""The command line, from end to end on a small slice."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+def run(*arguments, **environment):
+    command = [sys.executable, "-m", "tinybert_l.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+@pytest.mark.parametrize(
+    "command", ["", "demo", "teacher", "train", "evaluate", "release", "sample-class", "grade", "check", "answers"]
+)
+def test_every_command_explains_itself(command):
+    done = run(*filter(None, [command]), "--help")
+    assert done.returncode == 0 and len(done.stdout) > 150
+
+
+@pytest.mark.slow
+def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
+    done = run("demo", "--quick", "--output", str(tmp_path), TINYBERT_L_CACHE=str(tmp_path / "cache"), COLUMNS="200")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((tmp_path / "quick" / "results.json").read_text(encoding="utf-8"))
+    assert [r["name"] for r in record["results"]] == [
+        "teacher", "6x1", "6x0.5", "3x1", "2x1", "3x0.5", "6x0.25", "2x0.5", "3x0.25", "2x0.25",
+    ]  # fmt: skip
+    assert (tmp_path / "quick" / "pareto.png").stat().st_size > 10_000
+    assert (tmp_path / "quick" / "course" / "gradebook.csv").is_file()
+    assert "20/20" in done.stdout and "0/20" in done.stdout and "Where everything was written" in done.stdout
+
+
+def test_grading_nothing_and_a_lecture_that_is_not_there_are_said_plainly(tmp_path):
+    nothing = run("grade", "3", "--output", str(tmp_path))
+    assert nothing.returncode == 1 and "No submission" in nothing.stderr and "Traceback" not in nothing.stderr
+    missing = run("release", "9", "--output", str(tmp_path))
+    assert missing.returncode == 1 and "Lecture 9" in missing.stderr and "Traceback" not in missing.stderr
+
+
+def test_imports_run_one_way(checkout):
+    """A module may import those before it in the order of the data's flow, never those after."""
+    import ast
+
+    order = ["exercise", "submodels", "cache", "data", "training", "teacher", "model", "distillation", "joint"]
+    order += ["evaluation", "tables", "figures", "experiments", "judging", "authoring", "grading", "cli"]
+    for path in (checkout / "tinybert_l").rglob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        module = "grading" if path.parent.name == "grading" else path.stem
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinybert_l."):
+                imported = node.module.split(".")[1]
+                assert order.index(imported) <= order.index(module), f"{module} imports {imported}"

@@ -1,0 +1,82 @@
+"""Data: no text in two splits, stable splits, hardly any padding, clear errors."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tinybert_l.data import (
+    Encoded,
+    Split,
+    bucketed_batches,
+    collate,
+    data_hash,
+    load_reviews,
+    packaged_file,
+    split_by_hash,
+    training_batches,
+)
+
+
+def test_the_embedded_reviews_are_split_without_overlap():
+    splits = load_reviews()
+    assert len(splits["test"]) == 1200 and len(splits["validation"]) == 600 and len(splits["train"]) > 6500
+    texts = [" ".join(t.casefold().split()) for part in splits.values() for t in part.texts]
+    assert len(texts) == len(set(texts))
+    assert 0.45 < sum(splits["test"].labels) / 1200 < 0.55
+    assert data_hash(splits) == data_hash(load_reviews())
+
+
+def test_splits_do_not_depend_on_order_and_repeats_are_dropped():
+    rows = [(f"text {i}", i % 2) for i in range(30)]
+    one = split_by_hash(rows, 5, 5)
+    two = split_by_hash([*rows[::-1], (" TEXT  3 ", 1)], 5, 5)
+    assert sum(map(len, two.values())) == 30
+    assert [t.casefold().split() for t in one["test"].texts] == [t.casefold().split() for t in two["test"].texts]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=300), st.integers(1, 40), st.booleans())
+def test_batches_hold_every_text_exactly_once(lengths, batch_size, shuffled):
+    generator = torch.Generator().manual_seed(0) if shuffled else None
+    batches = bucketed_batches(lengths, batch_size, generator)
+    assert sorted(i for batch in batches for i in batch) == list(range(len(lengths)))
+    assert max(map(len, batches)) <= batch_size
+
+
+def test_bucketing_leaves_hardly_any_padding():
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randint(4, 60, (3200,), generator=generator).tolist()
+    batches = bucketed_batches(lengths, 32, generator)
+    padded = sum(len(b) * max(lengths[i] for i in b) for b in batches)
+    assert padded / sum(lengths) < 1.05
+
+
+def test_training_batches_are_a_function_of_the_seed_and_pass_over_all_data(texts):
+    steps = training_batches(texts, 8, 12, seed=3)
+    assert steps == training_batches(texts, 8, 20, seed=3)[:12]
+    assert steps != training_batches(texts, 8, 12, seed=4)
+    assert sorted(i for batch in steps[:5] for i in batch) == list(range(40))
+
+
+def test_collate_pads_and_masks(texts):
+    batch = collate(texts, [0, 3])
+    assert batch["attention_mask"].sum(1).tolist() == [len(texts.token_ids[0]), len(texts.token_ids[3])]
+    assert batch["input_ids"][0, len(texts.token_ids[0]) :].eq(0).all()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: collate(Encoded([[1]], [0], 0), []), ValueError, "indices is empty"),
+        (lambda: training_batches(Encoded([], [], 0), 8, 1, 0), ValueError, "data is empty"),
+        (lambda: bucketed_batches([1], 0), ValueError, "batch_size=0; allowed: at least 1"),
+        (lambda: Split(["a"], []), ValueError, "1 texts but 0 labels"),
+        (lambda: load_reviews("yelp"), ValueError, "source='yelp'; allowed"),
+        (lambda: split_by_hash([("a", 0)], 1, 0), ValueError, "1 different texts"),
+        (lambda: packaged_file("no-such-package", "x"), FileNotFoundError, "pip install no-such-package"),
+    ],
+)
+def test_bad_data_is_named_with_what_is_allowed(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

@@ -1,0 +1,143 @@
+"""The holes: whose answer is used, and what is said when there is none."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from tinybert_l import AnswerError, MissingAnswer, begin, layer_map, submodel_schedule
+from tinybert_l.exercise import Exercise, exercises, find_exercise
+
+
+@pytest.fixture
+def no_answers(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(tmp_path))
+    begin(3)
+
+
+def test_a_hole_is_a_function_with_the_stubs_signature_and_docstring():
+    assert inspect.isfunction(layer_map)
+    assert list(inspect.signature(layer_map).parameters) == ["num_student_layers", "num_teacher_layers", "strategy"]
+    assert "Worked example" in (inspect.getdoc(layer_map) or "")
+    assert layer_map.__name__ == "layer_map"
+
+
+def test_a_missing_answer_names_exercise_lecture_notebook_and_what_to_do(no_answers):
+    with pytest.raises(MissingAnswer, match=r"layer_map.*lecture 3.*03-architecture\.ipynb.*@layer_map\.implement"):
+        layer_map(2, 4)
+
+
+def test_the_students_answer_comes_before_the_reference_answer_and_may_be_replaced():
+    def answer(num_student_layers, num_teacher_layers, strategy="uniform"):
+        return ["mine"]
+
+    answer.__name__ = "layer_map"
+    assert layer_map.implement(answer) is layer_map
+    assert layer_map(2, 4) == ["mine"]
+    layer_map.implement(answer)
+    assert find_exercise("layer_map").source == "student"
+
+
+def test_an_unwritten_answer_is_missing(no_answers):
+    def stub(num_student_layers, num_teacher_layers, strategy="uniform"):
+        raise NotImplementedError
+
+    stub.__name__ = "layer_map"
+    layer_map.implement(stub)
+    with pytest.raises(MissingAnswer):
+        layer_map(2, 4)
+
+
+def test_an_unwritten_answer_falls_back_to_the_released_one():
+    def stub(num_student_layers, num_teacher_layers, strategy="uniform"):
+        raise NotImplementedError
+
+    stub.__name__ = "layer_map"
+    layer_map.implement(stub)
+    assert layer_map(2, 4) == [2, 4]
+
+
+def test_a_not_implemented_error_from_deeper_down_is_an_error_of_the_answer():
+    def helper():
+        raise NotImplementedError("torch cannot do this")
+
+    def answer(num_student_layers, num_teacher_layers, strategy="uniform"):
+        helper()
+
+    answer.__name__ = "layer_map"
+    layer_map.implement(answer)
+    with pytest.raises(NotImplementedError, match="torch cannot"):
+        layer_map(2, 4)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("def layer_map(n, m): pass", r"arguments are \(n, m\).*must be \(num_student_layers, num_teacher_layers"),
+        ("def layermap(num_student_layers, num_teacher_layers, strategy='uniform'): pass", "call it layer_map"),
+        ("layer_map = 3", "expected a function, got int"),
+        ("def layer_map(num_student_layers, num_teacher_layers, strategy='top'): pass", "must be"),
+    ],
+)
+def test_an_answer_that_does_not_fit_is_refused_with_its_reason(code, message):
+    namespace: dict = {}
+    exec(code, namespace)
+    given = namespace.get("layer_map", namespace.get("layermap"))
+    with pytest.raises(AnswerError, match=message):
+        layer_map.implement(given)
+
+
+def test_a_failing_answer_says_where_it_failed():
+    def answer(num_student_layers, num_teacher_layers, strategy="uniform"):
+        return 1 / 0
+
+    answer.__name__ = "layer_map"
+    layer_map.implement(answer)
+    with pytest.raises(ZeroDivisionError) as caught:
+        layer_map(2, 4)
+    assert "layer_map, lecture 3, notebook 03-architecture.ipynb" in caught.value.__notes__[0]
+
+
+def test_begin_releases_earlier_lectures_only(capsys):
+    begin(3)
+    known = exercises()
+    assert {name for name, e in known.items() if e.reference} == {"soft_cross_entropy", "joint_loss", "sandwich_sample"}
+    assert "yours to write" in capsys.readouterr().out
+    assert known["submodel_schedule"].source == "peer"
+
+
+def test_before_its_lecture_a_hole_is_served_by_its_peer(no_answers):
+    assert submodel_schedule(5, 10, [(0.0, ["a"]), (0.5, ["b"])]) == ["a", "b"]
+    assert submodel_schedule(4, 10, [(0.0, ["a"]), (0.5, ["b"])]) == ["a"]
+
+
+def test_begin_takes_ones_own_earlier_answers(tmp_path, monkeypatch, checkout, capsys):
+    monkeypatch.chdir(checkout / "notebooks" / "03-architecture")
+    monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(tmp_path))
+    begin(4, mine=True)
+    assert find_exercise("layer_map").source == "student"
+    assert layer_map(2, 4) == [2, 4]
+
+
+@pytest.mark.parametrize("lecture", [0, 12, "3"])
+def test_begin_names_the_lectures_there_are(lecture):
+    with pytest.raises(ValueError, match=r"allowed: 1 to 11"):
+        begin(lecture)
+
+
+def test_demo_without_solutions_says_what_is_missing(tmp_path, monkeypatch):
+    monkeypatch.delenv("TINYBERT_L_SOLUTIONS", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tinybert_l.exercise.__file__", str(tmp_path / "tinybert_l" / "exercise.py"))
+    with pytest.raises(FileNotFoundError, match="instructor's checkout"):
+        begin(3, demo=True)
+
+
+def test_importing_the_package_and_the_help_need_no_torch():
+    code = "import sys, tinybert_l, tinybert_l.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_hole_has_its_reference_answer_in_solutions():
+    assert [e.name for e in exercises().values() if not isinstance(e, Exercise) or e.reference is None] == []

@@ -1,0 +1,219 @@
+"""Release and grading of lecture 3: nothing leaks, grades are those written down beforehand."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tinybert_l.grading.course import Course, Grading, grade
+from tinybert_l.grading.release import LeakError, leak_scan, release
+from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
+
+NAME = "03-architecture"
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory) -> Course:
+    return Course(tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture(scope="module")
+def released(course) -> Path:
+    return release(course, LECTURE)
+
+
+@pytest.fixture(scope="module")
+def graded(course, released) -> Grading:
+    students = hand_in(course, released)
+    # two more: a file that is no notebook, and a student who tags tests to be skipped and calls demo=True
+    broken = course.submission("not_json", LECTURE)
+    broken.parent.mkdir(parents=True)
+    broken.write_text("{")
+    hand_in(course, released, ["blank"])
+    sly = course.submission("sly", LECTURE)
+    shutil.copytree(course.submission("blank", LECTURE).parent, sly.parent)
+    notebook = nbformat.read(sly, as_version=4)
+    for cell in notebook.cells:
+        cell.metadata.setdefault("tags", []).append("demo")
+    notebook.cells.insert(4, nbformat.v4.new_code_cell("tinybert_l.begin(lecture=9, demo=True)"))
+    nbformat.write(notebook, sly)
+    return grade(course, LECTURE, [*students, "not_json", "sly"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("student", list(STORIES))
+def test_grades_equal_those_written_down_beforehand(course, graded, student):
+    got = {g.cell: g.points for g in graded.grades if g.student == student}
+    assert got == expected_points(course, student)
+    assert len(got) == 10
+
+
+def test_expectations_are_written_down_in_points(course):
+    totals = {student: sum(expected_points(course, student).values()) for student in STORIES}
+    assert totals == {
+        "perfect": 20,
+        "blank": 0,
+        "half_right": 12,
+        "wrong_idea": 18,
+        "syntax_error": 16,
+        "endless_loop": 16,
+        "killed_kernel": 16,
+    }
+
+
+@pytest.mark.slow
+def test_a_student_cannot_skip_tests_by_tags_or_borrow_the_reference_answers(graded):
+    assert sum(g.points for g in graded.grades if g.student == "sly") == 0
+
+
+@pytest.mark.slow
+def test_a_submission_that_cannot_be_graded_is_an_error_not_a_zero(course, graded):
+    assert set(graded.errors) == {"not_json"}
+    assert not [g for g in graded.grades if g.student == "not_json"]
+    assert "NOT GRADED" in (course.folder / "grades.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("student", "reason"),
+    [
+        ("endless_loop", "did not finish within"),
+        ("killed_kernel", "ended the Python process"),
+        ("syntax_error", "slice_heads has no answer yet"),
+        ("blank", "layer_map has no answer yet"),
+        ("wrong_idea", "fixed step"),
+    ],
+)
+def test_the_feedback_gives_the_reason(course, graded, student, reason):
+    html = (course.folder / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    assert reason in html
+
+
+@pytest.mark.slow
+def test_feedback_does_not_show_the_code_of_hidden_tests(course, graded):
+    for student in STORIES:
+        html = (course.folder / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+        assert "HIDDEN TESTS" not in html and "copies[0]" not in html
+
+
+@pytest.mark.slow
+def test_the_export_lists_every_graded_student(course, graded):
+    export = (course.folder / "gradebook.csv").read_text(encoding="utf-8")
+    assert all(student in export for student in STORIES)
+
+
+def test_the_release_holds_the_notebook_and_earlier_answers_only(released):
+    files = sorted(str(p.relative_to(released)) for p in released.rglob("*") if p.is_file())
+    assert files == [
+        "03-architecture.ipynb",
+        "README.md",
+        "nbgrader_config.py",
+        "solutions/lecture_01.py",
+        "solutions/lecture_02.py",
+    ]
+
+
+def test_the_release_gives_nothing_away_and_the_scan_would_have_noticed(course, released, tmp_path):
+    assert leak_scan(released, course.sources, course.solutions, LECTURE) == []
+    for number, secret in enumerate(
+        [
+            course.solutions / "lecture_03.py",
+            course.solutions / "lecture_04.py",
+            course.sources / NAME / f"{NAME}.ipynb",
+        ]
+    ):
+        folder = tmp_path / str(number)
+        shutil.copytree(released, folder)
+        shutil.copy(secret, folder / f"notes{secret.suffix}")
+        assert leak_scan(folder, course.sources, course.solutions, LECTURE), f"{secret.name} was not noticed"
+
+
+def test_a_leaking_release_is_withdrawn(course, tmp_path, monkeypatch):
+    own = Course(tmp_path / "own", sources=tmp_path / "sources")
+    shutil.copytree(course.sources, own.sources)
+    path = own.sources / NAME / f"{NAME}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    source = (course.solutions / "lecture_03.py").read_text(encoding="utf-8")
+    notebook.cells.append(nbformat.v4.new_markdown_cell(f"```python\n{source}\n```"))
+    nbformat.write(notebook, path)
+    with pytest.raises(LeakError, match=r"lecture_03\.py"):
+        release(own, LECTURE)
+    assert not (own.folder / "release" / NAME).exists()
+
+
+@pytest.mark.slow
+def test_the_students_distribution_gives_nothing_away(course, checkout, tmp_path):
+    """Wheel and sdist: no answers, no hidden tests, no grading."""
+    build = "import sys; from hatchling.build import {0} as b; b(sys.argv[1])"
+    for what in ("build_wheel", "build_sdist"):
+        subprocess.run([sys.executable, "-c", build.format(what), str(tmp_path)], cwd=checkout, check=True)
+    (wheel,), (sdist,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "wheel")
+    tarfile.open(sdist).extractall(tmp_path / "sdist", filter="data")
+    for folder in (tmp_path / "wheel", tmp_path / "sdist"):
+        names = [str(p.relative_to(folder)) for p in folder.rglob("*")]
+        assert any(n.endswith("tinybert_l/model.py") for n in names)
+        assert not [n for n in names if "grading" in n or "solutions" in n or n.endswith(".ipynb")]
+        assert leak_scan(folder, course.sources, course.solutions, 1) == []
+
+
+@pytest.mark.slow
+def test_the_released_notebook_runs_to_its_end_and_says_what_is_missing(released, monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYBERT_L_REDUCED", "1")
+    monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(released / "solutions"))
+    notebook = nbformat.read(released / f"{NAME}.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=300, kernel_name="python3").execute(cwd=str(released))
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert all(cell.execution_count for cell in code if cell.source.strip()), "Run All stopped before the end"
+    messages = [o.evalue for cell in code for o in cell.outputs if o.output_type == "error"]
+    for exercise in ("layer_map", "attention_loss", "hidden_loss", "kept_layers", "slice_heads"):
+        assert any(message.startswith(f"{exercise} has no answer yet") for message in messages), exercise
+
+
+@pytest.mark.slow
+def test_the_solved_notebook_runs_and_shows_every_figure_and_table(checkout, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_REDUCED", "1")
+    folder = checkout / "notebooks" / NAME
+    notebook = nbformat.read(folder / f"{NAME}.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=600, kernel_name="python3").execute(cwd=str(folder))
+    shown = {}
+    for cell in notebook.cells:
+        errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]
+        assert not errors, f"{cell.source[:60]}: {errors[0].ename}: {errors[0].evalue}"
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith(("figure-", "table-")):
+                shown[tag] = {kind for o in cell.outputs for kind in o.get("data", {})}
+    for tag, kinds in shown.items():
+        assert ("image/png" if tag.startswith("figure") else "text/html") in kinds, tag
+    assert sorted(shown) == ["figure-3", "figure-4", "figure-5", "table-3", "table-4", "table-5"]
+
+
+def test_sources_are_committed_without_outputs_and_with_the_answers_of_solutions(checkout):
+    from tinybert_l.authoring import write_answers
+
+    assert write_answers(checkout / "notebooks", checkout / "solutions", 3, check=True) == []
+    for path in (checkout / "notebooks").glob("*/*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        assert not [c for c in cells if c.get("outputs") or c.get("execution_count")]
+        markdown = [c for c in cells if c["cell_type"] == "markdown"]
+        assert all({"lang-zh", "lang-en"} & set(c["metadata"].get("tags", [])) for c in markdown)
+        assert all(c["metadata"].get("slideshow") for c in cells)
+
+
+def test_answers_are_written_into_the_notebook(course, tmp_path):
+    from tinybert_l.authoring import write_answers
+
+    shutil.copytree(course.sources, tmp_path / "notebooks")
+    path = tmp_path / "notebooks" / NAME / f"{NAME}.ipynb"
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("num_layers // depth", "num_layers * depth"), encoding="utf-8"
+    )
+    assert write_answers(tmp_path / "notebooks", course.solutions, 3) == ["kept_layers"]
+    assert write_answers(tmp_path / "notebooks", course.solutions, 3, check=True) == []

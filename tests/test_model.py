@@ -1,0 +1,158 @@
+"""The elastic model: equal to BERT at full size, equal to its extracted sub-models everywhere."""
+
+import pytest
+import torch
+from conftest import bert_config, small_bert
+from transformers import BertForSequenceClassification, BertModel
+
+from tinybert_l.data import embedded_teacher_path
+from tinybert_l.model import (
+    ElasticBertConfig,
+    ElasticBertForSequenceClassification,
+    ElasticBertModel,
+    elastic_copy,
+    extract,
+    measure_importance,
+    sort_by_importance,
+)
+from tinybert_l.submodels import SubModel, sub_model_grid
+
+NINE = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))
+
+
+@torch.no_grad()
+def test_full_size_equals_bert_with_padding_on_both_attention_paths(bert, supernet, padded):
+    expected = bert(**padded, output_hidden_states=True)
+    for with_scores in (False, True):
+        got = supernet(**padded, output_hidden_states=True, output_attention_scores=with_scores)
+        assert torch.allclose(got.logits, expected.logits, atol=1e-5)
+        real = padded["attention_mask"].bool()
+        for ours, theirs in zip(got.hidden_states, expected.hidden_states, strict=True):
+            assert torch.allclose(ours[real], theirs[real], atol=1e-5)
+
+
+@torch.no_grad()
+def test_full_size_equals_bert_with_the_embedded_weights():
+    path = embedded_teacher_path()
+    theirs, ours = BertModel.from_pretrained(path).eval(), ElasticBertModel.from_pretrained(path).eval()
+    ids = torch.randint(0, 30000, (3, 17), generator=torch.Generator().manual_seed(0))
+    mask = (torch.arange(17) < torch.tensor([17, 9, 2])[:, None]).long()
+    expected, got = theirs(ids, attention_mask=mask), ours(ids, mask)
+    assert torch.allclose(got.last_hidden_state[mask.bool()], expected.last_hidden_state[mask.bool()], atol=1e-5)
+    assert torch.allclose(got.pooler_output, expected.pooler_output, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sub_model", NINE, ids=lambda s: s.name)
+def test_an_extracted_sub_model_computes_the_same_and_is_smaller(supernet, padded, sub_model):
+    alone = extract(supernet, sub_model)
+    assert torch.allclose(alone(**padded).logits, supernet(**padded, sub_model=sub_model).logits, atol=1e-6)
+    assert alone.config.num_hidden_layers == sub_model.depth
+    assert (alone.num_parameters() < supernet.num_parameters()) == (sub_model != SubModel(6))
+    ours, theirs = {p.data_ptr() for p in alone.parameters()}, {p.data_ptr() for p in supernet.parameters()}
+    assert not ours & theirs, "an extracted model must stand alone"
+
+
+@torch.no_grad()
+def test_a_sub_model_is_a_slice_gradients_stay_inside_it(supernet, padded):
+    with torch.enable_grad():
+        supernet(**padded, sub_model=SubModel(2, 0.5)).logits.sum().backward()
+    first, third = supernet.bert.layers[0], supernet.bert.layers[2]
+    assert first.intermediate.dense.weight.grad is None
+    gradient = third.intermediate.dense.weight.grad
+    assert gradient[:16].abs().sum() > 0 and not gradient[16:].any()
+    assert not third.attention.self.query.weight.grad[12:].any()
+
+
+@torch.no_grad()
+def test_sorting_by_importance_changes_nothing_at_full_size_and_puts_the_important_first(supernet, padded):
+    batch = {**padded, "labels": torch.tensor([0, 1, 1])}
+    importance = measure_importance(supernet, [batch])
+    ordered = sort_by_importance(supernet, importance)
+    assert torch.allclose(ordered(**padded).logits, supernet(**padded).logits, atol=1e-5)
+    again = measure_importance(ordered, [batch])
+    for scores in again.heads + again.neurons:
+        assert bool((scores[:-1] >= scores[1:] - 1e-5).all())
+    assert all(p.grad is None for p in supernet.parameters())
+
+
+def test_importance_of_a_head_is_the_change_it_would_make(supernet, padded):
+    """First order: scaling a head's output by (1 - e) changes the loss by about e times the inner product."""
+    batch = {name: value[:1] for name, value in {**padded, "labels": torch.tensor([1, 0, 0])}.items()}
+    importance = measure_importance(supernet, [batch])
+    layer, size, e = supernet.bert.layers[2], 6, 1e-3
+    with torch.no_grad():
+        before = supernet(**batch).loss
+        layer.attention.output.dense.weight[:, size : 2 * size] *= 1 - e
+        after = supernet(**batch).loss
+    assert (
+        abs(float(importance.heads[2][1]) - abs(float(before - after)) / e)
+        < 0.05 * float(importance.heads[2][1]) + 1e-3
+    )
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("sub_model", [SubModel(6), SubModel(3, 0.5)], ids=lambda s: s.name)
+def test_save_and_load_is_exact(supernet, padded, tmp_path, sub_model):
+    model = extract(supernet, sub_model)
+    model.save_pretrained(tmp_path)
+    loaded = ElasticBertForSequenceClassification.from_pretrained(tmp_path).eval()
+    assert torch.equal(loaded(**padded).logits, model(**padded).logits)
+    for name, value in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value), name
+
+
+def test_a_plain_bert_checkpoint_loads_by_path(bert, padded, tmp_path):
+    bert.save_pretrained(tmp_path)
+    loaded = ElasticBertForSequenceClassification.from_pretrained(tmp_path).eval()
+    with torch.no_grad():
+        assert torch.allclose(loaded(**padded).logits, bert(**padded).logits, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_text_gets_the_same_logits_alone_as_in_a_padded_batch(supernet, padded):
+    together = supernet(**padded, sub_model=SubModel(3, 0.5)).logits
+    alone = supernet(padded["input_ids"][1:2, :5], sub_model=SubModel(3, 0.5)).logits
+    assert torch.allclose(together[1:2], alone, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SubModel(0), r"depth=0; allowed: .*at least 1"),
+        (lambda: SubModel(2, 0), r"width=0; allowed: .*above 0 and at most 1"),
+        (lambda: SubModel(2, 1.5), r"width=1.5; allowed"),
+        (lambda: SubModel(2, float("nan")), r"width=nan; allowed"),
+        (lambda: SubModel.parse("3by2"), r"3by2"),
+        (lambda: ElasticBertConfig(hidden_size=10, num_attention_heads=3), r"hidden_size=10.*num_attention_heads=3"),
+        (lambda: elastic_copy(BertModel(bert_config())), r"BertModel; allowed: BertForSequenceClassification"),
+    ],
+)
+def test_bad_sizes_are_named_with_what_is_allowed(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"input_ids": torch.zeros(0, 5, dtype=torch.long)}, r"input_ids: shape \(0, 5\); allowed"),
+        ({"input_ids": torch.zeros(1, 0, dtype=torch.long)}, r"input_ids: shape \(1, 0\); allowed"),
+        ({"input_ids": torch.full((1, 3), 60)}, r"input_ids: ids from 60 to 60; allowed: 0 to 59"),
+        ({"input_ids": torch.zeros(1, 41, dtype=torch.long)}, r"length 41; allowed: at most 40"),
+        (
+            {"input_ids": torch.zeros(1, 3, dtype=torch.long), "attention_mask": torch.ones(1, 2)},
+            r"attention_mask: shape \(1, 2\)",
+        ),
+        ({"input_ids": torch.zeros(1, 3, dtype=torch.long), "sub_model": SubModel(7)}, r"depth=7; allowed: 1 to 6"),
+    ],
+)
+def test_bad_inputs_are_named_with_what_is_allowed(supernet, arguments, message):
+    with pytest.raises(ValueError, match=message):
+        supernet(**arguments)
+
+
+def test_a_classifier_keeps_its_number_of_labels():
+    model = elastic_copy(small_bert(num_labels=5))
+    assert isinstance(small_bert(num_labels=5), BertForSequenceClassification)
+    assert model(torch.zeros(1, 2, dtype=torch.long)).logits.shape == (1, 5)
