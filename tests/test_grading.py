@@ -155,8 +155,10 @@ def test_the_students_distribution_gives_nothing_away(course, checkout, tmp_path
     for what in ("build_wheel", "build_sdist"):
         subprocess.run([sys.executable, "-c", build.format(what), str(tmp_path)], cwd=checkout, check=True)
     (wheel,), (sdist,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
-    zipfile.ZipFile(wheel).extractall(tmp_path / "wheel")
-    tarfile.open(sdist).extractall(tmp_path / "sdist", filter="data")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path / "wheel")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path / "sdist", filter="data")
     for folder in (tmp_path / "wheel", tmp_path / "sdist"):
         names = [str(p.relative_to(folder)) for p in folder.rglob("*")]
         assert any(n.endswith("tinybert_l/model.py") for n in names)

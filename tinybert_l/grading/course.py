@@ -1,6 +1,8 @@
 """A course directory and what nbgrader does in it: release, autograde, feedback, export."""
 
 import logging
+import os
+import sys
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -60,6 +62,7 @@ class Course:
         for step in ("release", "submitted", "autograded", "feedback"):
             config.CourseDirectory[f"{step}_directory"] = str(folder / step)
         config.CourseDirectory.db_url = f"sqlite:///{(folder / 'gradebook.db').as_posix()}"
+        config.Exchange.root = str(folder / "exchange")
         config.NbGrader.logfile = ""
         return config
 
@@ -67,7 +70,8 @@ class Course:
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 
-        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "exchange").mkdir(parents=True, exist_ok=True)
+        _find_alembic()
         config = self.config()
         logger = logging.getLogger("tinybert_l.nbgrader")
         logger.setLevel(logging.ERROR)
@@ -89,6 +93,13 @@ class Course:
         cells = nbformat.read(self.sources / name / f"{name}.ipynb", as_version=4).cells
         settings = [cell.metadata.get("nbgrader", {}) for cell in cells]
         return {s["grade_id"]: float(s["points"]) for s in settings if s.get("grade") and not s.get("solution")}
+
+
+def _find_alembic() -> None:
+    """nbgrader starts `alembic` by name, which fails when this environment was not activated."""
+    scripts = str(Path(sys.executable).parent)
+    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join((scripts, os.environ.get("PATH", "")))
 
 
 def grade(course: Course, lecture: int, students: Iterable[str] | None = None) -> Grading:

@@ -16,6 +16,8 @@ ESSAY = (
 )
 MISSES_THE_REMAINDER = """@kept_layers.implement
 def kept_layers(num_layers, depth):
+    if not 1 <= depth <= num_layers:
+        raise ValueError("depth must be 1 to num_layers")
     step = num_layers // depth
     return list(range(step - 1, num_layers, step))[:depth]
 """
