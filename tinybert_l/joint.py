@@ -61,7 +61,7 @@ class JointRecipe:
     stages: tuple[tuple[float, tuple[SubModel, ...]], ...] = field(
         default_factory=lambda: tuple((start, tuple(group)) for start, group in default_stages(6))
     )
-    num_steps: int = 420
+    num_steps: int = 260
     batch_size: int = 32
     learning_rate: float = 1e-4
     warmup_share: float = 0.1

@@ -37,9 +37,9 @@ class TeacherRecipe:
     """
 
     checkpoint: str = EMBEDDED
-    epochs: int = 2
+    epochs: int = 3
     batch_size: int = 32
-    learning_rate: float = 5e-5
+    learning_rate: float = 1e-4
     max_length: int = 64
     seed: int = 0
     precision: str = "auto"
