@@ -87,6 +87,7 @@ def test_a_submission_that_cannot_be_graded_is_an_error_not_a_zero(course, grade
         ("endless_loop", "did not finish within"),
         ("killed_kernel", "ended the Python process"),
         ("syntax_error", "slice_heads has no answer yet"),
+        ("syntax_error", "SyntaxError"),
         ("blank", "layer_map has no answer yet"),
         ("wrong_idea", "fixed step"),
     ],
@@ -94,6 +95,16 @@ def test_a_submission_that_cannot_be_graded_is_an_error_not_a_zero(course, grade
 def test_the_feedback_gives_the_reason(course, graded, student, reason):
     html = (course.folder / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
     assert reason in html
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("student", "reason"),
+    [("killed_kernel", "KernelDied"), ("syntax_error", "SyntaxError"), ("endless_loop", "TimedOut")],
+)
+def test_the_table_of_grades_gives_the_first_cause(graded, student, reason):
+    lost = [g for g in graded.grades if g.student == student and g.points < g.max_points]
+    assert len(lost) == 2 and all(g.reason.startswith(reason) for g in lost)
 
 
 @pytest.mark.slow

@@ -144,7 +144,8 @@ def load_supernet(recipe: JointRecipe | None = None, teacher_recipe: TeacherReci
         sorted_teacher = sorted_by_importance(teacher)
         student = elastic_copy(sorted_teacher)
         log = train_jointly(student, sorted_teacher, teacher.data["train"], recipe, folder, teacher.tokenizer)
-        student.save_pretrained(folder)
+        with quiet_loading():
+            student.save_pretrained(folder)
         torch.save(log, folder / "log.pt")
         remove_checkpoints(folder)
         return {"last_loss": log[-1]["loss"] if log else None}

@@ -94,7 +94,8 @@ def fine_tune(source: str, data: dict[str, Encoded], recipe: TeacherRecipe, fold
 
     rows = run_loop(model, step_loss, settings, folder, "teacher 教师", accelerator)
     model.eval()
-    model.save_pretrained(folder)
+    with quiet_loading():
+        model.save_pretrained(folder)
     remove_checkpoints(folder)
     metrics = {f"{name}_accuracy": accuracy_of(model, data[name]) for name in ("validation", "test")}
     return {**metrics, "steps": steps, "precision": precision, "last_loss": rows[-1]["loss"] if rows else None}

@@ -129,19 +129,24 @@ def read_grades(course: Course, lecture: int, student: str) -> list[CellGrade]:
 
     name = NOTEBOOKS[lecture]
     notebook = course.folder / "autograded" / student / name / f"{name}.ipynb"
-    reasons = {
+    errors = {
         cell.metadata.nbgrader.grade_id: first_error(cell)
         for cell in nbformat.read(notebook, as_version=4).cells
-        if cell.metadata.get("nbgrader", {}).get("grade")
+        if cell.metadata.get("nbgrader", {}).get("grade_id")
     }
     maximum = course.maximum(lecture)
     with Gradebook(f"sqlite:///{(course.folder / 'gradebook.db').resolve().as_posix()}") as book:
         submission = book.find_submission_notebook(name, name, student)
         scores = {g.name: g.auto_score for g in submission.grades if g.name in maximum}
     return [
-        CellGrade(student, _exercise_of(cell), cell, float(scores[cell] or 0), points, reasons.get(cell, ""))
+        CellGrade(student, _exercise_of(cell), cell, float(scores[cell] or 0), points, _reason(errors, cell))
         for cell, points in maximum.items()
     ]
+
+
+def _reason(errors: dict[str, str], cell: str) -> str:
+    """Why a test cell lost points; where the answer's own cell failed, that is the reason."""
+    return (errors.get(_exercise_of(cell)) or errors[cell]) if errors.get(cell) else ""
 
 
 def first_error(cell: Any) -> str:

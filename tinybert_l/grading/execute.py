@@ -16,7 +16,7 @@ from jupyter_core.utils import run_sync
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearHiddenTests, Execute, NbGraderPreprocessor
-from traitlets import Dict, Integer
+from traitlets import Dict, Integer, List
 
 from tinybert_l.exercise import solutions_folder
 
@@ -31,6 +31,8 @@ class SubmissionExecute(Execute):
     timeout = Integer(120, help="Seconds any other cell may take.").tag(config=True)
     error_on_timeout = Dict(None, allow_none=True)  # raise instead: the kernel is replaced
     shutdown_kernel = "immediate"
+    # no history file, and no word on the transport of a kernel that lives for seconds on this machine
+    extra_arguments = List(["--HistoryManager.hist_file=:memory:", "--IPKernelApp.log_level=40"])
 
     def preprocess(self, nb: NotebookNode, resources: Any = None, km: Any = None) -> tuple[NotebookNode, Any]:
         self.interrupt_on_timeout = False

@@ -1,0 +1,49 @@
+"""Figures: drawn from live objects, with a Chinese font that comes with the package."""
+
+import warnings
+
+import pytest
+
+from tinybert_l import figures
+from tinybert_l.evaluation import Result
+from tinybert_l.joint import JointRecipe
+from tinybert_l.submodels import SubModel
+
+
+def result(name: str, accuracy: float, latency: float) -> Result:
+    sub_model = SubModel(6) if name == "teacher" else SubModel.parse(name)
+    spread = {"accuracy_low": accuracy - 0.02, "accuracy_high": accuracy + 0.02, "kept": 1.0}
+    sizes = {"parameters": 10, "encoder_parameters": 5, "flops": 1}
+    speed = {"latency_ms_batch_1": latency / 10, "latency_iqr_ms_batch_1": 0.1, "latency_ms_batch_32": latency}
+    speed |= {"latency_iqr_ms_batch_32": 0.1, "speedup_batch_1": 1.0, "speedup_batch_32": 1.0}
+    label = "teacher 教师" if name == "teacher" else sub_model.label
+    return Result(name, label, sub_model.depth, sub_model.width, accuracy, **spread, **sizes, **speed)
+
+
+def draw_all(supernet):
+    yield figures.pareto([result("teacher", 0.84, 100), result("6x1", 0.83, 95), result("2x0.25", 0.8, 9)])
+    yield figures.elastic_layer(supernet.config, [SubModel(6), SubModel(2, 0.25)])
+    yield figures.joint_mechanism(JointRecipe(num_steps=20))
+    yield figures.self_distillation([0, 5], {"6×½": [0.1, 0.01], "2×¼": [0.5, 0.2]}, [2], "seed 0 种子0")
+
+
+def test_no_character_is_missing_in_any_figure(supernet, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # matplotlib warns of a glyph that no font has
+        for number, figure in enumerate(draw_all(supernet)):
+            figure.savefig(tmp_path / f"{number}.png")
+            assert (tmp_path / f"{number}.png").stat().st_size > 10_000
+
+
+def test_a_glyph_that_no_font_has_would_be_noticed(tmp_path):
+    figure, axes = figures.new_figure()
+    axes.set_title("\u13a0")
+    with pytest.warns(UserWarning, match="missing from font"):
+        figure.savefig(tmp_path / "x.png")
+
+
+def test_every_axis_has_a_label_and_every_figure_a_title(supernet):
+    for figure in draw_all(supernet):
+        assert figure.get_suptitle() or all(axes.get_title() for axes in figure.axes)
+        for axes in figure.axes:
+            assert not axes.axison or axes.get_xlabel()
