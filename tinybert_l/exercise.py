@@ -8,11 +8,13 @@ Does not isolate anything: a student's answer runs in this process.
 """
 
 import functools
+import importlib
 import importlib.util
 import inspect
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -230,6 +232,16 @@ def solutions_folder() -> Path | None:
     return None
 
 
+def copy_released(lecture: int, folder: Path) -> Path:
+    """Copy the answers of lectures before `lecture` into a folder: all that an answer to it may see."""
+    source = solutions_folder()
+    for number in range(1, lecture):
+        path = source / f"lecture_{number:02d}.py" if source else None
+        if path and path.is_file():
+            shutil.copy(path, folder)
+    return folder
+
+
 def load_solutions(path: Path) -> ModuleType:
     """Import one file of reference answers, without leaving anything behind it."""
     spec = importlib.util.spec_from_file_location(f"tinybert_l_solutions.{path.stem}", path)
@@ -268,13 +280,11 @@ def _load_own_answers(lecture: int, known: dict[str, Exercise[..., Any]]) -> Non
     notebook = next((place for place in places if place.is_file()), None)
     if notebook is None:
         return
-    from importlib import import_module
-
     for exercise_name, source in answer_cells(notebook).items():
         entry = known.get(exercise_name)
         if entry is None or entry.lecture != lecture:
             continue
-        namespace = {"torch": import_module("torch"), "math": import_module("math")}
+        namespace: dict[str, Any] = {name: importlib.import_module(name) for name in ("torch", "math")}
         namespace[exercise_name] = sys.modules[entry.stub.__module__].__dict__[exercise_name]
         exec(compile(source, str(notebook), "exec"), namespace)
 

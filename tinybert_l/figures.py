@@ -75,7 +75,11 @@ def pareto(results: Sequence[Result]) -> Figure:
             alpha=0.95,
         )
         axes.annotate(
-            r.label, (r.latency_ms_batch_32, 100 * r.accuracy), xytext=(9, 7), textcoords="offset points", color=colour
+            r.label,
+            (r.latency_ms_batch_32, 100 * r.accuracy),
+            xytext=(9, 7),
+            textcoords="offset points",
+            color="#222222",
         )
     points = [(r.latency_ms_batch_32, 100 * r.accuracy) for r in results]
     try:

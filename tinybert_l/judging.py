@@ -8,7 +8,6 @@ import ast
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinybert_l.exercise import AnswerError, Exercise, find_exercise, solutions_folder
+from tinybert_l.exercise import AnswerError, Exercise, copy_released, find_exercise
 
 _HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", re.S)
 
@@ -78,7 +77,7 @@ def judge(name: str, answer: Path, notebook: Path | None = None, timeout: float 
         raise ValueError(f"judge: the notebook has no visible tests of {name}.")
     task = {"name": name, "answer": str(answer), "source": answer.read_text(encoding="utf-8"), "setup": setup}
     with tempfile.TemporaryDirectory() as folder:
-        _copy_released(exercise.lecture, Path(folder))
+        copy_released(exercise.lecture, Path(folder))
         environment = {**os.environ, "TINYBERT_L_SOLUTIONS": folder}
         report = Path(folder) / "report"
         report.touch()
@@ -98,14 +97,6 @@ def judge(name: str, answer: Path, notebook: Path | None = None, timeout: float 
     if not lines or "end" not in lines[-1]:
         verdicts.append(Verdict("answer", False, ending))
     return verdicts
-
-
-def _copy_released(lecture: int, folder: Path) -> None:
-    source = solutions_folder()
-    for number in range(1, lecture):
-        path = source / f"lecture_{number:02d}.py" if source else None
-        if path and path.is_file():
-            shutil.copy(path, folder)
 
 
 def _run(task: dict[str, Any], report: Path) -> None:

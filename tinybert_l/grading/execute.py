@@ -7,7 +7,6 @@ replaces how its kernel is started.
 
 import os
 import re
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import ClearHiddenTests, Execute, NbGraderPreprocessor
 from traitlets import Dict, Integer, List
 
-from tinybert_l.exercise import solutions_folder
+from tinybert_l.exercise import copy_released
 
 
 class SubmissionExecute(Execute):
@@ -38,10 +37,9 @@ class SubmissionExecute(Execute):
         self.interrupt_on_timeout = False
         self.timeout_func = lambda cell: self.test_timeout if is_test(cell) else self.timeout
         self._harmful: set[int] = set()
-        self._lecture = _lecture_of(resources)
         try:
             with tempfile.TemporaryDirectory() as folder:
-                self._solutions = released_solutions(self._lecture, Path(folder))
+                self._solutions = copy_released(_lecture_of(resources), Path(folder))
                 return super().preprocess(nb, resources, km)
         finally:
             for cell in filter(is_test, nb.cells):
@@ -125,16 +123,6 @@ def is_test(cell: NotebookNode) -> bool:
 def is_demo(cell: NotebookNode) -> bool:
     """A cell that only shows or trains. Cells that nbgrader knows are never taken for one."""
     return "demo" in cell.metadata.get("tags", []) and not cell.metadata.get("nbgrader")
-
-
-def released_solutions(lecture: int, folder: Path) -> Path:
-    """Copy the answers of lectures before `lecture` into a folder: all that a submission may see."""
-    source = solutions_folder()
-    for number in range(1, lecture):
-        path = source / f"lecture_{number:02d}.py" if source else None
-        if path and path.is_file():
-            shutil.copy(path, folder)
-    return folder
 
 
 def _lecture_of(resources: Any) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.exercise import NOTEBOOKS, copy_released
 from tinybert_l.grading.course import Course
 
 CONFIGURATION = '''"""nbgrader for students: Validate skips the long demonstrations and gives a cell two minutes."""
@@ -53,10 +53,7 @@ def release(course: Course, lecture: int) -> Path:
     (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
     (folder / "README.md").write_text(WELCOME.format(lecture=lecture, notebook=name), encoding="utf-8")
     (folder / "solutions").mkdir()
-    for number in range(1, lecture):
-        path = course.solutions / f"lecture_{number:02d}.py"
-        if path.is_file():
-            shutil.copy(path, folder / "solutions")
+    copy_released(lecture, folder / "solutions")
     leaks = leak_scan(folder, course.sources, course.solutions, lecture)
     if leaks:
         shutil.rmtree(folder)
@@ -81,7 +78,6 @@ def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> lis
 
 
 _MARKERS = ("BEGIN SOLUTION", "BEGIN HIDDEN TESTS")
-_PUBLIC_HOMES = ("*.py",)
 
 
 def _secret_lines(sources: Path, solutions: Path, lecture: int) -> dict[str, str]:
