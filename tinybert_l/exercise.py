@@ -232,9 +232,13 @@ def solutions_folder() -> Path | None:
     return None
 
 
-def copy_released(lecture: int, folder: Path) -> Path:
-    """Copy the answers of lectures before `lecture` into a folder: all that an answer to it may see."""
-    source = solutions_folder()
+def copy_released(lecture: int, folder: Path, source: Path | None = None) -> Path:
+    """Copy the answers of lectures before `lecture` into a folder: all that an answer to it may see.
+
+    Args:
+        source: the folder of all answers; None: `solutions_folder()`.
+    """
+    source = source or solutions_folder()
     for number in range(1, lecture):
         path = source / f"lecture_{number:02d}.py" if source else None
         if path and path.is_file():

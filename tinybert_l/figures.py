@@ -74,13 +74,8 @@ def pareto(results: Sequence[Result]) -> Figure:
             elinewidth=1,
             alpha=0.95,
         )
-        axes.annotate(
-            r.label,
-            (r.latency_ms_batch_32, 100 * r.accuracy),
-            xytext=(9, 7),
-            textcoords="offset points",
-            color="#222222",
-        )
+        place = (r.latency_ms_batch_32, 100 * r.accuracy)
+        axes.annotate(r.label, place, xytext=(9, 7), textcoords="offset points", color="#222222")
     points = [(r.latency_ms_batch_32, 100 * r.accuracy) for r in results]
     try:
         frontier = [points[i] for i in pareto_frontier(points)]

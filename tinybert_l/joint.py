@@ -61,7 +61,7 @@ class JointRecipe:
     stages: tuple[tuple[float, tuple[SubModel, ...]], ...] = field(
         default_factory=lambda: tuple((start, tuple(group)) for start, group in default_stages(6))
     )
-    num_steps: int = 260
+    num_steps: int = 400
     batch_size: int = 32
     learning_rate: float = 1e-4
     warmup_share: float = 0.1
@@ -70,9 +70,9 @@ class JointRecipe:
     num_random: int = 1
     layer_map_strategy: str = "uniform"
     soft_label_weight: float = 1.0
-    hidden_weight: float = 1.0
-    attention_weight: float = 0.1
-    embedding_weight: float = 1.0
+    hidden_weight: float = 0.3
+    attention_weight: float = 0.03
+    embedding_weight: float = 0.3
     temperature: float = 1.0
     self_distillation: bool = True
     seed: int = 0

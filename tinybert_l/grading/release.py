@@ -53,7 +53,7 @@ def release(course: Course, lecture: int) -> Path:
     (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
     (folder / "README.md").write_text(WELCOME.format(lecture=lecture, notebook=name), encoding="utf-8")
     (folder / "solutions").mkdir()
-    copy_released(lecture, folder / "solutions")
+    copy_released(lecture, folder / "solutions", course.solutions)
     leaks = leak_scan(folder, course.sources, course.solutions, lecture)
     if leaks:
         shutil.rmtree(folder)
