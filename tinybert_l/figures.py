@@ -214,9 +214,9 @@ def self_distillation(
         axes.plot(steps, values, marker=markers[i % 8], color=colours[i % 8], label=label, linewidth=2)
     for step in stage_steps:
         axes.axvline(step, color="#666666", linestyle=":", linewidth=1.5)
-    axes.set_yscale("log")
+    axes.set_ylim(bottom=0)
     axes.set_xlabel("step 训练步 (dotted 虚线: a stage opens 新阶段开启)")
-    axes.set_ylabel("KL to the largest (nats, log scale)\n与最大子模型的KL散度（纳特）")
-    axes.set_title(f"Self-distillation pulls sub-models towards the largest 自蒸馏使子模型靠近最大者\n{caption}")
+    axes.set_ylabel("KL to the largest (nats)\n与最大子模型的KL散度（纳特）")
+    axes.set_title(f"How far is each sub-model from the largest? 各子模型离最大者有多远？\n{caption}")
     axes.legend(ncols=1, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
