@@ -108,8 +108,8 @@ def _telling_lines(code: str) -> list[str]:
 
 def _squeeze(line: str) -> str:
     try:
-        tokens = [t.string for t in tokenize.generate_tokens(StringIO(line.strip()).readline) if t.type != 61]
-        kept = [t for t in tokens if not t.startswith("#")]
+        tokens = tokenize.generate_tokens(StringIO(line.strip()).readline)
+        kept = [token.string for token in tokens if token.type != tokenize.COMMENT]
     except (tokenize.TokenError, IndentationError, SyntaxError):
         kept = [line]
     return re.sub(r"\s+", "", "".join(kept))
