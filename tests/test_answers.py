@@ -1,12 +1,14 @@
 """The tests of lecture 3, tested: wrong ideas fail with a message that teaches, other right answers pass."""
 
+import json
+import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from tinybert_l.judging import judge
+from tinybert_l.exercise import copy_released
+from tinybert_l.judging import _run, read_tests
 
 # exercise, name of the idea, code, a part of a message that it must meet
 WRONG = [
@@ -119,28 +121,35 @@ SIGNATURE = {
 }
 
 
-def write(folder: Path, name: str, body: str) -> Path:
-    path = folder / "answer.py"
-    path.write_text(f"import torch\n\n\ndef {name}({SIGNATURE[name]}):\n    {body}\n", encoding="utf-8")
-    return path
+@pytest.fixture
+def verdicts(tmp_path, monkeypatch, checkout):
+    """Judge an answer as `judge` does, but in this process: a hundred answers need not import torch each."""
+
+    def run(name: str, body: str) -> list[dict]:
+        monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(copy_released(3, tmp_path)))
+        setup, tests = read_tests(checkout / "notebooks" / "03-architecture" / "03-architecture.ipynb", name)
+        source = f"import torch\n\n\ndef {name}({SIGNATURE[name]}):\n    {body}\n"
+        report = tmp_path / "report"
+        _run({"name": name, "answer": "answer.py", "source": source, "setup": setup, "tests": tests}, report)
+        lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
+        assert lines[-1] == {"end": True}
+        return lines[:-1]
+
+    return run
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "idea", "body", "message"), WRONG, ids=[f"{w[0]}-{w[1]}" for w in WRONG])
-def test_a_wrong_idea_fails_with_a_message_that_names_it(tmp_path, name, idea, body, message):
-    import re
-
-    failed = [v.message for v in judge(name, write(tmp_path, name, body)) if not v.passed]
+def test_a_wrong_idea_fails_with_a_message_that_names_it(verdicts, name, idea, body, message):
+    failed = [v["message"] for v in verdicts(name, body) if not v["passed"]]
     assert failed, f"{idea} passes every test of {name}"
     assert any(re.search(message, text) for text in failed), failed
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("name", "idea", "body"), RIGHT, ids=[f"{r[0]}-{r[1]}" for r in RIGHT])
-def test_a_right_answer_written_differently_passes(tmp_path, name, idea, body):
-    verdicts = judge(name, write(tmp_path, name, body))
-    assert [v.message for v in verdicts if not v.passed] == []
-    assert {v.part for v in verdicts} == {"answer", "visible", "hidden"}
+def test_a_right_answer_written_differently_passes(verdicts, name, idea, body):
+    got = verdicts(name, body)
+    assert [v["message"] for v in got if not v["passed"]] == []
+    assert {v["part"] for v in got} == {"answer", "visible", "hidden"}
 
 
 def check(*arguments: str) -> subprocess.CompletedProcess:

@@ -194,11 +194,10 @@ def answers(only_check: bool) -> None:
 @output_option
 def demo(quick: bool, precision: str, seed: int, output: Path) -> None:
     """Everything once: teacher, joint training, trade-off, one lecture released, handed in and graded."""
-    from rich.console import Console
-
+    from tinybert_l.tables import console as terminal
     from tinybert_l.tables import rows_table
 
-    console = Console()
+    console = terminal()
     output = output / "quick" if quick else output
     _instructor()
     _open_all_answers()
@@ -244,7 +243,6 @@ def _supernet(quick: bool, precision: str, seed: int) -> "Supernet":
 
 def _evaluate(supernet: "Supernet", output: Path, quick: bool, console: Any = None) -> dict[str, Path]:
     import torch
-    from rich.console import Console
 
     from tinybert_l import evaluation, figures, tables
     from tinybert_l.cache import provenance, read_entry, write_atomically
@@ -261,7 +259,7 @@ def _evaluate(supernet: "Supernet", output: Path, quick: bool, console: Any = No
     title = (
         f"Sub-models 子模型: {len(data)} held-out sentences; {torch.get_num_threads()} threads, length 32, median±IQR"
     )
-    (console or Console()).print(tables.results_table(results, title))
+    (console or tables.console()).print(tables.results_table(results, title))
     return {"results 结果": output / "results.json", "Pareto picture 帕累托图": picture}
 
 
@@ -307,8 +305,7 @@ def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Pa
 
 
 def _show_grades(course: Any, result: Any, lecture: int, console: Any = None) -> None:
-    from rich.console import Console
-
+    from tinybert_l.tables import console as terminal
     from tinybert_l.tables import rows_table
 
     exercises = list(dict.fromkeys(g.exercise for g in result.grades))
@@ -318,10 +315,10 @@ def _show_grades(course: Any, result: Any, lecture: int, console: Any = None) ->
         points = [sum(g.points for g in own if g.exercise == e) for e in exercises]
         reason = next((f"{g.exercise}: {g.reason}" for g in own if g.reason), "")
         total = f"{sum(points):g}/{sum(g.max_points for g in own):g}"
-        rows.append((student, *(f"{p:g}" for p in points), total, reason[:110]))
+        rows.append((student, *(f"{p:g}" for p in points), total, reason[:70]))
     rows += [(student, *("-" for _ in exercises), "ERROR", reason) for student, reason in result.errors.items()]
     title = f"Lecture {lecture}: auto-graded points 自动评分 (manual questions still open 手动评分题待评)"
-    (console or Console()).print(rows_table(title, ("student", *exercises, "total", "first reason"), rows))
+    (console or terminal()).print(rows_table(title, ("student", *exercises, "total", "first reason"), rows))
 
 
 def _fingerprint(folders: list[Path]) -> str:

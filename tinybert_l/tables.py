@@ -1,9 +1,11 @@
 """Results as tables: for the terminal (rich) and for notebooks (pandas)."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
+from rich.console import Console
 from rich.table import Table
 
 from tinybert_l.evaluation import Result
@@ -34,6 +36,12 @@ def results_frame(results: Sequence[Result]) -> pd.DataFrame:
 def styled(frame: pd.DataFrame, caption: str, digits: int = 2) -> Any:
     """A notebook table with a caption that says where its numbers come from."""
     return frame.style.hide(axis="index").set_caption(caption).format(precision=digits)
+
+
+def console() -> Console:
+    """A console that does not squeeze tables into 80 columns when its output goes to a file."""
+    usual = Console()
+    return usual if usual.is_terminal or "COLUMNS" in os.environ else Console(width=150)
 
 
 def results_table(results: Sequence[Result], title: str) -> Table:
