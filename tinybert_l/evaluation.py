@@ -122,7 +122,9 @@ def evaluate(
     everyone: list[tuple[str, str, SubModel, Any]] = [
         ("teacher", "teacher 教师", SubModel(teacher.config.num_hidden_layers), teacher.eval())
     ]
-    everyone += [(s.name, s.label, s, extract(supernet, s)) for s in sorted(sub_models, key=lambda s: -s.size[0])]
+    everyone += [
+        (s.name, s.label, s, extract(supernet, s)) for s in sorted(sub_models, key=lambda s: s.size, reverse=True)
+    ]
     labels = torch.tensor(data.labels)
     rows: list[Result] = []
     for name, label, sub_model, model in tqdm(everyone, desc="evaluate 评估", disable=not progress, unit="model"):

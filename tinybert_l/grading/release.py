@@ -65,19 +65,19 @@ def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> lis
     """What a folder for students of a lecture gives away; an empty list when nothing.
 
     Compares code line by line, white space and comments aside, with every line of the answers of this
-    lecture and later ones and of all hidden tests, unless the line also stands where students may see it.
+    lecture and later ones and of all hidden tests, unless the line also stands in the open part of a locked cell.
     """
     secrets = _secret_lines(sources, solutions, lecture)
     found = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         text = _text_of(path)
-        found += [f"{path.relative_to(folder)}: the marker {m}" for m in _MARKERS if m in text]
+        found += [f"{path.relative_to(folder)}: {marker.strip()}" for marker in _MARKER.findall(text)]
         lines = {_squeeze(line) for line in text.splitlines()}
         found += [f"{path.relative_to(folder)}: {secrets[line]}: {line}" for line in sorted(lines & secrets.keys())]
     return found
 
 
-_MARKERS = ("BEGIN SOLUTION", "BEGIN HIDDEN TESTS")
+_MARKER = re.compile(r"^\s*### BEGIN (?:SOLUTION|HIDDEN TESTS)", re.M)
 
 
 def _secret_lines(sources: Path, solutions: Path, lecture: int) -> dict[str, str]:
@@ -90,6 +90,8 @@ def _secret_lines(sources: Path, solutions: Path, lecture: int) -> dict[str, str
         for cell in nbformat.read(notebook, as_version=4).cells:
             hidden = "\n".join(re.findall(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", cell.source, re.S))
             secrets |= dict.fromkeys(_telling_lines(hidden), f"hidden test of {notebook.name}")
+            if not cell.metadata.get("nbgrader", {}).get("locked"):
+                continue  # only set-up and test cells are meant to show code that tests use
             open_part = re.sub(r"### BEGIN (HIDDEN TESTS|SOLUTION).*?### END \1", "", cell.source, flags=re.S)
             public |= {_squeeze(line) for line in open_part.splitlines()}
     return {line: home for line, home in secrets.items() if line not in public}
