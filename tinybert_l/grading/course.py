@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Iterable
@@ -95,6 +96,12 @@ class Course:
         return {s["grade_id"]: float(s["points"]) for s in settings if s.get("grade") and not s.get("solution")}
 
 
+def _cause(log: str) -> str:
+    """The first exception that nbgrader's log names; what follows it only says that there was one."""
+    found = re.search(r"^\s*([\w.]+(?:Error|Exception): .+)$", log, re.M)
+    return found.group(1) if found else "nbgrader gave no reason"
+
+
 def _find_alembic() -> None:
     """nbgrader starts `alembic` by name, which fails when this environment was not activated."""
     scripts = str(Path(sys.executable).parent)
@@ -115,8 +122,7 @@ def grade(course: Course, lecture: int, students: Iterable[str] | None = None) -
         if result["success"]:
             result = api.generate_feedback(name, student, force=True)
         if not result["success"]:
-            lines = [line for line in (result.get("error") or result.get("log") or "").splitlines() if line.strip()]
-            errors[student] = lines[-1] if lines else "nbgrader gave no reason"
+            errors[student] = _cause(f"{result.get('log') or ''}\n{result.get('error') or ''}")
     grades = [g for student in everyone if student not in errors for g in read_grades(course, lecture, student)]
     write_csv(grades, errors, course.folder / "grades.csv")
     export(course)
