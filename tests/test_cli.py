@@ -27,7 +27,7 @@ def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "quick" / "results.json").read_text(encoding="utf-8"))
     assert [r["name"] for r in record["results"]] == [
-        "teacher", "6x1", "6x0.5", "3x1", "2x1", "3x0.5", "6x0.25", "2x0.5", "3x0.25", "2x0.25",
+"teacher", "6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25",
     ]  # fmt: skip
     assert (tmp_path / "quick" / "pareto.png").stat().st_size > 10_000
     assert (tmp_path / "quick" / "course" / "gradebook.csv").is_file()
