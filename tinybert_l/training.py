@@ -15,8 +15,10 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
-from transformers import get_linear_schedule_with_warmup
+
+from tinybert_l.optimisation import clip_by_global_norm, linear_warmup_decay, weight_decay_by_name
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 
@@ -138,7 +140,7 @@ def run_loop(
         parameter_groups(trained, settings.weight_decay), lr=settings.learning_rate, fused=True
     )
     warmup = round(settings.warmup_share * settings.num_steps)
-    schedule = get_linear_schedule_with_warmup(optimizer, warmup, settings.num_steps)
+    schedule = LambdaLR(optimizer, lambda step: linear_warmup_decay(step, warmup, settings.num_steps))
     log = Log()
     trained, optimizer = accelerator.prepare(trained, optimizer)
     accelerator.register_for_checkpointing(log, schedule)
@@ -149,9 +151,8 @@ def run_loop(
     for step in bar:
         loss, details = step_loss(step)
         accelerator.backward(loss)
-        norm = accelerator.clip_grad_norm_(trained.parameters(), settings.max_norm)
         row = {"step": step, "loss": float(loss.detach()), "learning_rate": schedule.get_last_lr()[0]}
-        row |= {"gradient_norm": float(norm), **details}
+        row |= {"gradient_norm": _clip(trained, settings.max_norm), **details}
         _check_finite(row, settings)
         optimizer.step()
         schedule.step()
@@ -165,12 +166,25 @@ def run_loop(
 
 
 def parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weight decay for matrices, none for biases and LayerNorm."""
-    trainable = [p for p in module.parameters() if p.requires_grad]
+    """One group for each decay that `weight_decay_by_name` gives."""
+    trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
+    decays = weight_decay_by_name({name: tuple(p.shape) for name, p in trainable.items()}, weight_decay)
     return [
-        {"params": [p for p in trainable if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in trainable if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for name, p in trainable.items() if decays[name] == decay], "weight_decay": decay}
+        for decay in sorted(set(decays.values()), reverse=True)
     ]
+
+
+def _clip(trained: torch.nn.Module, max_norm: float) -> float:
+    """Clip the gradients by `clip_by_global_norm`; returns their norm before, infinite or NaN ones too."""
+    parameters = list(trained.parameters())
+    gradients = [p.grad for p in parameters]
+    norm = float(torch.nn.utils.get_total_norm([g for g in gradients if g is not None]))
+    if math.isfinite(norm):  # the loop reports one that is not, in its own words
+        clipped, _ = clip_by_global_norm(gradients, max_norm)
+        for parameter, gradient in zip(parameters, clipped, strict=True):
+            parameter.grad = gradient
+    return norm
 
 
 def _check_finite(row: dict[str, Any], settings: LoopSettings) -> None:
