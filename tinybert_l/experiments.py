@@ -6,7 +6,8 @@ TINYBERT_L_REDUCED=1 shrinks them for tests; `describe` says so in the notebook'
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,20 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from tinybert_l.data import Encoded, collate
-from tinybert_l.distillation import Stages
+from tinybert_l.data import Encoded, collate, split_document, training_batches
+from tinybert_l.distillation import Stages, soft_cross_entropy
 from tinybert_l.evaluation import count_flops
-from tinybert_l.joint import JointRecipe, sorted_by_importance, train_jointly
+from tinybert_l.generation import Writer, load_writer
+from tinybert_l.joint import (
+    JointRecipe,
+    Supernet,
+    load_supernet,
+    sorted_by_importance,
+    train_jointly,
+    train_on_labels,
+)
 from tinybert_l.model import ElasticBertForSequenceClassification, Importance, elastic_copy, extract, sort_by_importance
+from tinybert_l.questions import Reader, load_reader
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import TeacherRecipe, load_teacher, predict_logits
 
@@ -224,3 +234,148 @@ def training_cost(recipe: JointRecipe, model: ElasticBertForSequenceClassificati
     flops = {s: count_flops(extract(model, s)) for s in recipe.sub_models()}
     joint = sum(flops[s] for step in range(recipe.num_steps) for s in recipe.participants(step))
     return float(joint), float(sum(flops.values()) * recipe.num_steps)
+
+
+def open_supernet() -> Supernet:
+    """The cached supernet of the default recipe; trained first, if need be."""
+    if not reduced():
+        return load_supernet()
+    return load_supernet(JointRecipe(num_steps=4, batch_size=4), TeacherRecipe(quick=True, epochs=1))
+
+
+def open_reader() -> Reader:
+    """The cached question-answering supernet; trained first, if need be."""
+    return load_reader(4, 4) if reduced() else load_reader()
+
+
+def open_writer() -> Writer:
+    """The cached language-model supernet; trained first, if need be."""
+    return load_writer(3, 4, 400, reviews=40) if reduced() else load_writer()
+
+
+def alone(recipe: JointRecipe, sub_model: SubModel) -> JointRecipe:
+    """The same recipe for one sub-model by itself: the usual, separate training."""
+    return replace(recipe, stages=((0.0, (sub_model,)),), self_distillation=False)
+
+
+def label_run(
+    bench: Bench, sub_model: SubModel, recipe: JointRecipe, dropout: float = 0.0, start: Any = None
+) -> ShortRun:
+    """Train one sub-model on the 0/1 labels alone, without a teacher."""
+    student = elastic_copy(start if start is not None else bench.teacher)
+    for module in student.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = dropout
+    batches = training_batches(bench.train, recipe.batch_size, recipe.num_steps, recipe.seed)
+
+    def predict(step: int, chosen: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
+        batch = collate(bench.train, batches[step])
+        inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+        return student(**inputs, sub_model=chosen).logits, batch["labels"]
+
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        log = train_on_labels(student, predict, alone(recipe, sub_model), Path(folder), "labels 硬标签")
+    return ShortRun(student, log, time.perf_counter() - begin)
+
+
+def gradient_cosines(
+    bench: Bench, model: ElasticBertForSequenceClassification, sub_models: Sequence[SubModel], texts: int = 32
+) -> torch.Tensor:
+    """Cosine between the gradients of the sub-models' soft-label losses on one batch, [n, n].
+
+    Over the weights that both of a pair use: where the smaller one's gradient is not zero.
+    """
+    batch = collate(bench.train, range(min(texts, len(bench.train))))
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    with torch.no_grad():
+        target = bench.teacher(**inputs).logits
+    gradients = []
+    for sub_model in sub_models:
+        model.zero_grad(set_to_none=False)
+        soft_cross_entropy(model(**inputs, sub_model=sub_model).logits, target).backward()
+        layers = (p for name, p in model.named_parameters() if "encoder" in name)
+        gradients.append(torch.cat([torch.zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in layers]))
+    model.zero_grad(set_to_none=True)
+    cosines = torch.ones(len(gradients), len(gradients))
+    for i, a in enumerate(gradients):
+        for j, b in enumerate(gradients):
+            shared = (a != 0) & (b != 0)
+            cosines[i, j] = F.cosine_similarity(a[shared], b[shared], dim=0)
+    return cosines
+
+
+@contextmanager
+def answered_by(hole: Any, answer: Any) -> Iterator[None]:
+    """Let the library run on another answer for a while: to see what a mistake does."""
+    before = hole.exercise.student
+    hole.exercise.student = answer
+    try:
+        yield
+    finally:
+        hole.exercise.student = before
+
+
+def step_cost(model: torch.nn.Module, input_ids: torch.Tensor, repeats: int = 3) -> tuple[float, float]:
+    """(milliseconds of a training step's forward and backward pass, MB of tensors kept for the backward pass)."""
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = model(input_ids).logits.sum()
+    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    megabytes = sum(size for pointer, size in kept.items() if pointer not in weights) / 1e6
+    loss.backward()
+    milliseconds = _median_ms(lambda: model(input_ids).logits.sum().backward(), repeats)
+    model.zero_grad(set_to_none=True)
+    return milliseconds, megabytes
+
+
+@torch.no_grad()
+def classify_documents(
+    model: ElasticBertForSequenceClassification,
+    tokenizer: Any,
+    texts: Sequence[str],
+    how: str,
+    sub_model: SubModel | None = None,
+    length: int = 128,
+    window: int = 32,
+) -> torch.Tensor:
+    """Logits [texts, classes] of long texts.
+
+    Args:
+        how: "cut": the first `length` tokens; "windows": the mean over the windows of `split_document`;
+            "windowed attention": up to 512 tokens at once, each attending within blocks of `window`.
+    """
+    first_id, last_id = tokenizer.cls_token_id, tokenizer.sep_token_id
+    token_ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
+    if how == "windows":
+        parts = [split_document(ids, length - 2, length - 2) or [[]] for ids in token_ids]
+    elif how in ("cut", "windowed attention"):
+        room = 512 if how != "cut" else length
+        parts = [[ids[: room - 2]] for ids in token_ids]
+    else:
+        raise ValueError(f"classify_documents: how={how!r}; allowed: 'cut', 'windows', 'windowed attention'.")
+    rows = [[first_id, *ids, last_id] for windows in parts for ids in windows]
+    data = Encoded(rows, [0] * len(rows), tokenizer.pad_token_id)
+    for layer in model.bert.layers:
+        layer.attention.self.window = window if how == "windowed attention" else None
+    try:
+        logits = predict_logits(model, data, 16, sub_model=sub_model)
+    finally:
+        for layer in model.bert.layers:
+            layer.attention.self.window = model.config.attention_window
+    return torch.stack([part.mean(0) for part in logits.split([len(windows) for windows in parts])])
+
+
+# What the records under results/ were made with; benchmarks/records.py runs it.
+LONG_JOINT: dict[str, Any] = {
+    "num_steps": 120,
+    "batch_size": 32,
+    "seeds": [0, 1, 2],
+    "sub_models": ["6x1", "3x0.5", "2x0.25"],
+}
+LONG_METHODS: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": [0, 1, 2], "sub_model": "2x0.25"}
