@@ -296,3 +296,50 @@ def review_blocks(tokenizer: Any, vocabulary_size: int, reviews: int) -> tuple[l
     number = {token: i for i, token in enumerate(vocabulary)}
     numbers = torch.tensor([number.get(t, 0) for t in ids])
     return vocabulary, numbers[: len(numbers) // BLOCK * BLOCK].view(-1, BLOCK)
+
+
+class Trigram:
+    """The baseline without a network: counts of three tokens, mixed with two, one and none.
+
+    Args:
+        texts: [texts, length], numbers below `vocabulary_size`; 0 is no word.
+    """
+
+    def __init__(self, texts: torch.Tensor, vocabulary_size: int) -> None:
+        self.size = vocabulary_size
+        self.counts: list[dict[tuple[int, ...], Counter[int]]] = [{}, {}, {}]
+        for row in texts.tolist():
+            for i, token in enumerate(row):
+                for order in range(min(i, 2) + 1):
+                    self.counts[order].setdefault(tuple(row[i - order : i]), Counter())[token] += 1
+
+    def probabilities(self, before: Sequence[int]) -> torch.Tensor:
+        """Of every next token, [vocabulary]."""
+        mixed = torch.full((self.size,), 1 / self.size)
+        for order in range(min(len(before), 2) + 1):
+            found = self.counts[order].get(tuple(before[len(before) - order :]))
+            if found:
+                own = torch.zeros(self.size)
+                own[list(found)] = torch.tensor(list(found.values()), dtype=torch.float32)
+                trust = sum(found.values()) / (sum(found.values()) + 5 * len(found))  # many kinds, few counts: little
+                mixed = (1 - trust) * mixed + trust * own / own.sum()
+        return mixed
+
+    def perplexity(self, texts: torch.Tensor) -> float:
+        """As `Writer.perplexity`."""
+        losses = [
+            -float(self.probabilities(row[:i])[row[i]].log())
+            for row in texts.tolist()
+            for i in range(1, len(row))
+            if row[i]
+        ]
+        return float(torch.tensor(losses).mean().exp())
+
+    def write(self, prompt: Sequence[int], max_new_tokens: int, seed: int = 0) -> list[int]:
+        """New tokens, drawn one by one."""
+        generator, text = torch.Generator().manual_seed(seed), list(prompt)
+        for _ in range(max_new_tokens):
+            probabilities = self.probabilities(text)
+            probabilities[0] = 0
+            text.append(int(torch.multinomial(probabilities, 1, generator=generator)))
+        return text[len(prompt) :]
