@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn import functional as F
 
 from tinybert_l.exercise import exercise
 from tinybert_l.submodels import SubModel
@@ -12,7 +13,35 @@ from tinybert_l.submodels import SubModel
 Stages = Sequence[tuple[float, Sequence[SubModel]]]
 
 
-@exercise(lecture=3)
+def _evenly_spaced(num_student_layers: int, num_teacher_layers: int, strategy: str = "uniform") -> list[int]:
+    """Stand-in before lecture 3: one strategy, rounded to the nearest layer."""
+    spaced = torch.linspace(num_teacher_layers / num_student_layers, num_teacher_layers, num_student_layers)
+    return spaced.round().int().tolist()
+
+
+def _padding_too(
+    student: torch.Tensor, teacher: torch.Tensor, projection: torch.Tensor | None, attention_mask: torch.Tensor
+) -> torch.Tensor:
+    """Stand-in before lecture 3: counts padding as if it were text."""
+    return F.mse_loss(student if projection is None else student @ projection, teacher)
+
+
+def _all_pairs(student: torch.Tensor, teacher: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Stand-in before lecture 3: counts padding as if it were text."""
+    return F.mse_loss(student, teacher)
+
+
+def _plain_mean(losses: list[torch.Tensor], weights: list[float] | None = None) -> torch.Tensor:
+    """Stand-in before lecture 2: no weights."""
+    return torch.stack(list(losses)).mean()
+
+
+def _largest_and_smallest(submodels: list[Any], num_random: int, generator: torch.Generator) -> list[Any]:
+    """Stand-in before lecture 2: a sandwich without filling."""
+    return list(dict.fromkeys((submodels[-1], submodels[0])))
+
+
+@exercise(lecture=3, peer=_evenly_spaced)
 def layer_map(num_student_layers: int, num_teacher_layers: int, strategy: str = "uniform") -> list[int]:
     """Which teacher layer g(m) each student layer m imitates (TinyBERT, section 3.1 and table 5).
 
@@ -33,7 +62,7 @@ def layer_map(num_student_layers: int, num_teacher_layers: int, strategy: str = 
     raise NotImplementedError
 
 
-@exercise(lecture=3)
+@exercise(lecture=3, peer=_all_pairs)
 def attention_loss(
     student_scores: torch.Tensor, teacher_scores: torch.Tensor, attention_mask: torch.Tensor
 ) -> torch.Tensor:
@@ -56,7 +85,7 @@ def attention_loss(
     raise NotImplementedError
 
 
-@exercise(lecture=3)
+@exercise(lecture=3, peer=_padding_too)
 def hidden_loss(
     student_hidden: torch.Tensor,
     teacher_hidden: torch.Tensor,
@@ -95,7 +124,7 @@ def soft_cross_entropy(
     raise NotImplementedError
 
 
-@exercise(lecture=2)
+@exercise(lecture=2, peer=_plain_mean)
 def joint_loss(losses: list[torch.Tensor], weights: list[float] | None = None) -> torch.Tensor:
     """One loss of many: sum of weight·loss over sum of weights; equal weights by default.
 
@@ -108,7 +137,7 @@ def joint_loss(losses: list[torch.Tensor], weights: list[float] | None = None) -
     raise NotImplementedError
 
 
-@exercise(lecture=2)
+@exercise(lecture=2, peer=_largest_and_smallest)
 def sandwich_sample(submodels: list[Any], num_random: int, generator: torch.Generator) -> list[Any]:
     """Who takes part in a step (sandwich rule: Yu & Huang 2019).
 
