@@ -1,4 +1,4 @@
-"""The tests of lecture 3, tested: wrong ideas fail with a message that teaches, other right answers pass."""
+"""The tests of the exercises, tested: wrong ideas fail with a message that teaches, other right answers pass."""
 
 import json
 import re
@@ -6,9 +6,11 @@ import subprocess
 import sys
 
 import pytest
+import zoo
 
-from tinybert_l.exercise import copy_released
+from tinybert_l.exercise import copy_released, exercises, find_exercise
 from tinybert_l.judging import _run, read_tests
+from tinybert_l.syllabus import SYLLABUS
 
 # exercise, name of the idea, code, a part of a message that it must meet
 WRONG = [
@@ -113,6 +115,7 @@ RIGHT = [
      "    return cut(weight), None if bias is None else cut(bias)"),
 ]  # fmt: skip
 SIGNATURE = {
+    **zoo.SIGNATURE,
     "kept_layers": "num_layers, depth",
     "layer_map": 'num_student_layers, num_teacher_layers, strategy="uniform"',
     "hidden_loss": "student_hidden, teacher_hidden, projection, attention_mask",
@@ -121,14 +124,23 @@ SIGNATURE = {
 }
 
 
+def indented(body: str) -> str:
+    return body.strip().replace("\n", "\n    ")
+
+
+WRONG += [(name, idea, indented(body), message) for name, ideas in zoo.WRONG.items() for idea, body, message in ideas]
+RIGHT += [(name, idea, indented(body)) for name, ideas in zoo.RIGHT.items() for idea, body in ideas]
+
+
 @pytest.fixture
 def verdicts(tmp_path, monkeypatch, checkout):
     """Judge an answer as `judge` does, but in this process: a hundred answers need not import torch each."""
 
     def run(name: str, body: str) -> list[dict]:
-        monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(copy_released(3, tmp_path)))
-        setup, tests = read_tests(checkout / "notebooks" / "03-architecture" / "03-architecture.ipynb", name)
-        source = f"import torch\n\n\ndef {name}({SIGNATURE[name]}):\n    {body}\n"
+        entry = find_exercise(name)
+        monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(copy_released(entry.lecture, tmp_path)))
+        setup, tests = read_tests(checkout / "notebooks" / entry.notebook / f"{entry.notebook}.ipynb", name)
+        source = f"import math\nimport torch\n\n\ndef {name}({SIGNATURE[name]}):\n    {body}\n"
         report = tmp_path / "report"
         _run({"name": name, "answer": "answer.py", "source": source, "setup": setup, "tests": tests}, report)
         lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
@@ -136,6 +148,22 @@ def verdicts(tmp_path, monkeypatch, checkout):
         return lines[:-1]
 
     return run
+
+
+def test_every_exercise_has_five_wrong_and_two_right_answers():
+    for name in exercises():
+        assert len([w for w in WRONG if w[0] == name]) >= 5 - (name in ("layer_map",)), name
+        assert len([r for r in RIGHT if r[0] == name]) >= 2 - (name in ("layer_map",)), name
+
+
+@pytest.mark.parametrize("name", list(SYLLABUS))
+def test_a_blank_answer_earns_nothing_and_gets_a_friendly_message(verdicts, name):
+    got = verdicts(name, "raise NotImplementedError")
+    assert any("has no answer yet" in v["message"] for v in got), got
+
+
+def test_the_syllabus_lists_exactly_the_exercises_of_the_library():
+    assert {name: e.lecture for name, e in exercises().items()} == {name: i.lecture for name, i in SYLLABUS.items()}
 
 
 @pytest.mark.parametrize(("name", "idea", "body", "message"), WRONG, ids=[f"{w[0]}-{w[1]}" for w in WRONG])
