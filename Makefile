@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 READY := .venv/.ready
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint lab bench answers clean
+.PHONY: help demo quick test lint lab prepare notebooks slides records bench nightly answers clean
 
 help:            ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -34,6 +34,21 @@ lint: $(READY)   ## ruff and mypy
 
 lab: $(READY)    ## JupyterLab on the course
 	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/03-architecture/03-architecture.ipynb
+
+prepare: $(READY) ## warm the cache: everything that the notebooks take from it
+	$(BIN)/tinybert-l prepare
+
+notebooks: $(READY) ## run all lectures in full; executed copies under outputs/notebooks
+	$(BIN)/python tools/run_notebooks.py
+
+slides: $(READY) ## a deck for each lecture under outputs/slides
+	$(BIN)/python tools/make_slides.py both
+
+records: $(READY) ## the long runs behind results/ (resumes where it stopped)
+	$(BIN)/python benchmarks/records.py joint_against_separate
+	$(BIN)/python benchmarks/records.py training_methods
+
+nightly: demo notebooks slides bench ## what is too long for the tests
 
 bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/
 	$(BIN)/python benchmarks/submodel_speed.py

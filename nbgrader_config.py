@@ -14,7 +14,7 @@ for step in ("release", "submitted", "autograded", "feedback"):
 c.CourseDirectory.db_url = f"sqlite:///{(course / 'gradebook.db').as_posix()}"
 c.Exchange.root = str(checkout / "outputs" / "exchange")
 c.IncludeHeaderFooter.header = ""
-c.ClearSolutions.code_stub = {"python": "raise NotImplementedError  # your answer 你的解答"}
+c.ClearSolutions.code_stub = {"python": 'raise NotImplementedError("your answer goes here 请在此作答")'}
 c.OverwriteCells.add_missing_cells = True
 
 # A submission's kernel is started by SubmissionExecute: this is where a sandbox takes its place.

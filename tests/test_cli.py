@@ -14,7 +14,21 @@ def run(*arguments, **environment):
 
 
 @pytest.mark.parametrize(
-    "command", ["", "demo", "teacher", "train", "evaluate", "release", "sample-class", "grade", "check", "answers"]
+    "command",
+    [
+        "",
+        "demo",
+        "teacher",
+        "train",
+        "evaluate",
+        "release",
+        "sample-class",
+        "grade",
+        "check",
+        "answers",
+        "prepare",
+        "exercises",
+    ],
 )
 def test_every_command_explains_itself(command):
     done = run(*filter(None, [command]), "--help")
@@ -37,8 +51,15 @@ def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
 def test_grading_nothing_and_a_lecture_that_is_not_there_are_said_plainly(tmp_path):
     nothing = run("grade", "3", "--output", str(tmp_path))
     assert nothing.returncode == 1 and "No submission" in nothing.stderr and "Traceback" not in nothing.stderr
-    missing = run("release", "9", "--output", str(tmp_path))
-    assert missing.returncode == 1 and "Lecture 9" in missing.stderr and "Traceback" not in missing.stderr
+    missing = run("release", "12", "--output", str(tmp_path))
+    assert missing.returncode == 2 and "12 is not in the range 1<=x<=11" in missing.stderr
+
+
+def test_the_exercises_are_listed_without_torch():
+    done = run("exercises", COLUMNS="200")
+    assert done.returncode == 0 and "attention_loss" in done.stdout and "注意力损失" in done.stdout
+    only = run("exercises", "--lecture", "11", COLUMNS="200")
+    assert "flops" in only.stdout and "joint_loss" not in only.stdout
 
 
 def test_imports_run_one_way(checkout):

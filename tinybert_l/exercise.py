@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Generic, ParamSpec, Protocol, TypeVar, cast
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -61,8 +61,11 @@ class AnswerError(TypeError):
 class MissingAnswer(NotImplementedError):
     """An exercise was called that has no answer yet."""
 
+    met: ClassVar[list[str]] = []  # exercises whose absence has stopped a cell since `begin`
+
     def __init__(self, exercise: "Exercise[..., Any]") -> None:
         self.exercise = exercise
+        self.met.append(exercise.name)
         super().__init__(
             f"{exercise.name} has no answer yet: it is an exercise of lecture {exercise.lecture}. "
             f"Write it in the notebook {exercise.notebook}.ipynb, in the cell that begins with "
@@ -232,6 +235,8 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
         _load_references(folder, number, known)
         if mine and number < lecture:
             _load_own_answers(number, known)
+    MissingAnswer.met.clear()
+    _explain_missing_names()
     _print_sources(lecture, known)
 
 
@@ -321,6 +326,27 @@ def _print_sources(lecture: int, known: dict[str, Exercise[..., Any]]) -> None:
         names = [e.name for e in known.values() if e.source == source and (e.lecture <= lecture or source != "missing")]
         if names:
             print(f"  {label}: {', '.join(names)}")
+
+
+def _explain_missing_names() -> None:
+    """In a notebook: a name that is missing because an earlier cell lacked an answer is said to be just that."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is None:
+        return
+
+    def explain(shell: Any, kind: type, error: NameError, traceback: Any, tb_offset: int | None = None) -> list[str]:
+        if not MissingAnswer.met:
+            return shell.InteractiveTB.structured_traceback(kind, error, traceback, tb_offset=tb_offset)
+        names = ", ".join(dict.fromkeys(MissingAnswer.met))
+        error.args = (
+            f"{error}: an earlier cell was to make it, but stopped because {names} has no answer yet. Answer it, then "
+            f"choose Run All. 前面的单元格因{names}还没有答案而中断；完成后请重新运行全部。",
+        )
+        return [f"NameError: {error}"]
+
+    shell.set_custom_exc((NameError,), explain)
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:

@@ -33,9 +33,11 @@ class LeakError(RuntimeError):
     """A release holds something that students must not see."""
 
 
-def release(course: Course, lecture: int) -> Path:
+def release(course: Course, lecture: int, lang: str | None = None) -> Path:
     """Make the student version of a lecture; returns its folder.
 
+    Args:
+        lang: "zh" or "en" leaves the other language's cells out; None: both.
     Raises:
         FileNotFoundError: there is no source notebook.
         LeakError: an answer or a hidden test is in it; the release is removed again.
@@ -47,6 +49,8 @@ def release(course: Course, lecture: int) -> Path:
     folder = course.folder / "release" / name
     if not result["success"]:
         raise RuntimeError(f"nbgrader generate_assignment failed:\n{result.get('error') or result.get('log')}")
+    if lang is not None:
+        _keep_language(folder / f"{name}.ipynb", lang)
     for path in folder.iterdir():
         if path.name != f"{name}.ipynb":  # nbgrader copies whatever lies beside the source
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -59,6 +63,20 @@ def release(course: Course, lecture: int) -> Path:
         shutil.rmtree(folder)
         raise LeakError(f"The release of lecture {lecture} was withdrawn:\n" + "\n".join(leaks))
     return folder
+
+
+def _keep_language(path: Path, lang: str) -> None:
+    """Cells tagged with only the other language go; those tagged with both, and all code, stay."""
+    if lang not in ("zh", "en"):
+        raise ValueError(f"release: lang={lang!r}; allowed: 'zh', 'en' or None.")
+    notebook = nbformat.read(path, as_version=4)
+    languages = {"lang-zh", "lang-en"}
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if languages & set(cell.metadata.get("tags", [])) != languages - {f"lang-{lang}"}
+    ]
+    nbformat.write(notebook, path)
 
 
 def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> list[str]:
