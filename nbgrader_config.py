@@ -17,9 +17,17 @@ c.IncludeHeaderFooter.header = ""
 c.ClearSolutions.code_stub = {"python": 'raise NotImplementedError("your answer goes here 请在此作答")'}
 c.OverwriteCells.add_missing_cells = True
 
-# A submission's kernel is started by SubmissionExecute: this is where a sandbox takes its place.
+# What a submission says of its cells is put right first; its code runs in a sandbox, its tests elsewhere.
+c.Autograde.sanitize_preprocessors = [
+    "tinybert_l.grading.execute.Sanitise",
+    "nbgrader.preprocessors.ClearOutput",
+    "nbgrader.preprocessors.DeduplicateIds",
+    "nbgrader.preprocessors.OverwriteKernelspec",
+    "nbgrader.preprocessors.OverwriteCells",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
 c.Autograde.autograde_preprocessors = [
-    "tinybert_l.grading.execute.SubmissionExecute",
+    "tinybert_l.grading.execute.TrustedExecute",
     "nbgrader.preprocessors.IgnorePattern",
     "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.LimitOutput",

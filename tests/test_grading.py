@@ -14,13 +14,14 @@ import pytest
 from tinybert_l.grading.course import Course, Grading, grade
 from tinybert_l.grading.release import LeakError, leak_scan, release
 from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
+from tinybert_l.grading.sandbox import problem
 
 NAME = "03-architecture"
 
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory) -> Course:
-    return Course(tmp_path_factory.mktemp("course"))
+    return Course(tmp_path_factory.mktemp("course"), unsafe=problem() is not None)
 
 
 @pytest.fixture(scope="module")

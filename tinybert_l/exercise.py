@@ -115,7 +115,7 @@ class Exercise(Generic[P, R]):
             try:
                 return self.student(*args, **kwargs)
             except NotImplementedError as error:
-                if not _raised_by(error, self.student):
+                if not self.is_unanswered(error):
                     raise
             except Exception as error:
                 error.add_note(
@@ -127,6 +127,10 @@ class Exercise(Generic[P, R]):
         if fallback is None:
             raise MissingAnswer(self) from None
         return fallback(*args, **kwargs)
+
+    def is_unanswered(self, error: NotImplementedError) -> bool:
+        """Whether the student's answer itself raised this, as the stub does that students get."""
+        return self.student is not None and _raised_by(error, self.student)
 
     def accept(self, answer: Callable[P, R]) -> None:
         """Take a student's answer. Raises `AnswerError` when its name or arguments differ."""
