@@ -166,7 +166,13 @@ def _ahead(course: Course, lecture: int, student: str, api: Any) -> str | None:
     plan, _, _ = make_plan(
         add_missing_tests(sanitise(notebook, place), place), place, demo_sources(api.coursedir, name)
     )
-    ready[plan.key] = execute(plan, course.unsafe)
+    for last_try in (False, True):
+        try:
+            ready[plan.key] = execute(plan, course.unsafe)
+            return None
+        except Exception as error:  # of the grader, not of the submission: an error state, never a zero
+            if last_try:
+                return f"the grader failed 评分程序出错: {type(error).__name__}: {str(error)[:200]}"
     return None
 
 

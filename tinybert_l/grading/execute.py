@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import socket
 import subprocess
 import tempfile
@@ -31,7 +32,7 @@ from traitlets import Bool, Integer
 from tinybert_l.exercise import copy_released
 from tinybert_l.grading import sandbox, wire
 
-START_SECONDS = 120
+START_SECONDS, CELL_SECONDS, TEST_SECONDS = 120, 60, 10
 NOT_REACHED = "This test was not reached, so it gives no points. 该测试未被执行，不计分。"
 
 
@@ -70,15 +71,21 @@ class Forker:
             if self.process is None or self.process.poll() is not None:
                 self.start()
             ours, theirs = socket.socketpair()
-            socket.send_fds(self.control, [f"fork {self.lecture}".encode()], [theirs.fileno()])
+            try:
+                header = self._tell(f"fork {self.lecture}", [theirs.fileno()])
+            except (OSError, wire.PeerDied):  # it died between two submissions
+                self.start()
+                header = self._tell(f"fork {self.lecture}", [theirs.fileno()])
             theirs.close()
-            header, _ = wire.receive(self.control, time.monotonic() + START_SECONDS)
         return Child(self, ours, int(header["child"]))
 
     def kill(self, child: int) -> None:
-        with self.lock:
-            socket.send_fds(self.control, [f"kill {child}".encode()], [])
-            wire.receive(self.control, time.monotonic() + START_SECONDS)
+        with self.lock, contextlib.suppress(OSError, wire.PeerDied):  # its children died with it
+            self._tell(f"kill {child}", [])
+
+    def _tell(self, message: str, descriptors: list[int]) -> dict[str, Any]:
+        socket.send_fds(self.control, [message.encode()], descriptors)
+        return wire.receive(self.control, time.monotonic() + START_SECONDS)[0]
 
     def close(self) -> None:
         if self.process is not None:
@@ -193,9 +200,13 @@ class Bench:
         self, header: dict[str, Any], buffers: list[bytes], deadline: float, seconds: int
     ) -> tuple[dict[str, Any], list[bytes]]:
         assert self.student is not None
+        number = secrets.token_hex(8)
         try:
-            self.student.send(header, buffers)
-            return self.student.receive(deadline)
+            self.student.send({**header, "number": number}, buffers)
+            reply, data = self.student.receive(deadline)
+            if reply.get("number") != number:
+                raise wire.WireError("This submission wrote into the line to the grader.")
+            return reply, data
         except TimeoutError:
             raise Harm("TimedOut", _too_slow(seconds)) from None
         except wire.PeerDied:
@@ -255,9 +266,11 @@ class Outcome:
     tests: list[dict[str, str] | None]
 
 
-def execute(plan: Plan, unsafe: bool = False, cell_seconds: int = 60, test_seconds: int = 10) -> Outcome:
+def execute(
+    plan: Plan, unsafe: bool = False, cell_seconds: int | None = None, test_seconds: int | None = None
+) -> Outcome:
     """Run a plan in a fresh pair of processes."""
-    with bench(plan.lecture, unsafe, cell_seconds, test_seconds) as one:
+    with bench(plan.lecture, unsafe, cell_seconds or CELL_SECONDS, test_seconds or TEST_SECONDS) as one:
         one.open(list(plan.locked))
         cells = [one.run_cell(source) for source in plan.cells]
         return Outcome(cells, [one.run_test(source) for source in plan.tests])
@@ -279,7 +292,7 @@ def forker(role: str, lecture: int, isolate: bool) -> Forker:
 
 
 @contextlib.contextmanager
-def bench(lecture: int, unsafe: bool = False, cell_seconds: int = 60, test_seconds: int = 10) -> Iterator[Bench]:
+def bench(lecture: int, unsafe: bool, cell_seconds: int, test_seconds: int) -> Iterator[Bench]:
     """A fresh pair of processes for one submission."""
     sandbox.require(unsafe)
     one = Bench(
@@ -340,8 +353,8 @@ class TrustedExecute(NbGraderPreprocessor):
     """Runs a submission's cells in the sandbox and its tests in the judge; writes the outcome into the notebook."""
 
     unsafe = Bool(False, help="Grade without isolation.").tag(config=True)
-    test_timeout = Integer(10, help="Seconds a test cell may take.").tag(config=True)
-    timeout = Integer(60, help="Seconds any other cell may take.").tag(config=True)
+    test_timeout = Integer(TEST_SECONDS, help="Seconds a test cell may take.").tag(config=True)
+    timeout = Integer(CELL_SECONDS, help="Seconds any other cell may take.").tag(config=True)
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         place = resources["nbgrader"]
@@ -395,7 +408,7 @@ def make_plan(
 def add_missing_tests(nb: NotebookNode, place: dict[str, str]) -> NotebookNode:
     """As nbgrader's `OverwriteCells.add_missing_cells` does, for a plan that is made before it."""
     resources = {"nbgrader": place}
-    return OverwriteCells(add_missing_cells=True).preprocess(nb, resources)[0]
+    return nbformat.from_dict(OverwriteCells(add_missing_cells=True).preprocess(nb, resources)[0])
 
 
 def demo_sources(coursedir: Any, assignment: str) -> set[str]:

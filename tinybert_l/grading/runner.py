@@ -58,6 +58,7 @@ def serve(role: str, control: socket.socket, isolate: bool) -> None:
         child = os.fork()
         if child == 0:
             control.close()
+            os.setsid()  # or a signal to "my group" would reach the forking process
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             connection = socket.socket(fileno=descriptors[0])
             try:
@@ -134,7 +135,11 @@ class Side:
                 header, buffers = receive(self.connection)
             except PeerDied:
                 return
+            self.number = header.get("number")  # each reply names the request that it answers
             self.handle(header, buffers)
+
+    def reply(self, header: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        send(self.connection, {**header, "number": self.number}, buffers)
 
     def prepare(self) -> None:
         raise NotImplementedError
@@ -190,7 +195,7 @@ class StudentSide(Side):
                 "evalue": _text(error),
                 "traceback": self.shell.failure or [],
             }
-        send(self.connection, {"output": text[:OUTPUT_LIMIT], "error": failure})
+        self.reply({"output": text[:OUTPUT_LIMIT], "error": failure})
 
     def call(self, header: dict[str, Any], buffers: list[bytes]) -> None:
         """The student's function on decoded arguments; its result, and the arguments if it changed them."""
@@ -198,7 +203,7 @@ class StudentSide(Side):
 
         entry = find_exercise(header["name"])
         if entry.student is None:
-            send(self.connection, {"missing": True})
+            self.reply({"missing": True})
             return
         decoder = Decoder(buffers)
         args, kwargs = decoder.decode(header["args"]), decoder.decode(header["kwargs"])
@@ -208,7 +213,7 @@ class StudentSide(Side):
             result = entry.student(*args, **kwargs)
         except NotImplementedError as error:
             if entry.is_unanswered(error):
-                send(self.connection, {"missing": True})
+                self.reply({"missing": True})
             else:
                 self._send_error(error)
             return
@@ -222,7 +227,7 @@ class StudentSide(Side):
         reply["graph"] = len(self.graphs) - 1
         if _snapshot((args, kwargs)) != before:
             reply["changed"] = [encoder.encode(args), encoder.encode(kwargs)]
-        send(self.connection, reply, encoder.buffers)
+        self.reply(reply, encoder.buffers)
 
     def gradient(self, header: dict[str, Any], buffers: list[bytes]) -> None:
         """Vector-Jacobian product of an earlier call."""
@@ -234,7 +239,7 @@ class StudentSide(Side):
                 [o for o, _ in pairs], inputs, [g for _, g in pairs], allow_unused=True, retain_graph=True
             ) if pairs else [None] * len(inputs)  # fmt: skip
             encoder = Encoder()
-            send(self.connection, {"result": encoder.encode(list(found))}, encoder.buffers)
+            self.reply({"result": encoder.encode(list(found))}, encoder.buffers)
         except BaseException as error:
             self._send_error(error)
 
@@ -243,11 +248,11 @@ class StudentSide(Side):
         name, encoder = header["name"], Encoder()
         found = name in self.shell.user_ns
         tree = encoder.encode(self.shell.user_ns.get(name))
-        send(self.connection, {"found": found, "result": tree}, encoder.buffers)
+        self.reply({"found": found, "result": tree}, encoder.buffers)
 
     def _send_error(self, error: BaseException) -> None:
         lines = traceback.format_exception(error)[-3:]
-        send(self.connection, {"error": type(error).__name__[:100], "message": _text(error), "lines": lines})
+        self.reply({"error": type(error).__name__[:100], "message": _text(error), "lines": lines})
 
 
 class JudgeSide(Side):

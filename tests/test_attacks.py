@@ -1,0 +1,116 @@
+"""Hostile submissions earn the points of their honest part, and leave nothing behind. Needs the sandbox."""
+
+import hashlib
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import attacks
+import nbformat
+import pytest
+
+from tinybert_l.exercise import NOTEBOOKS, answer_cells
+from tinybert_l.grading import execute
+from tinybert_l.grading.course import Course, grade
+from tinybert_l.grading.release import release
+from tinybert_l.grading.sandbox import SandboxMissing, problem, require
+
+LECTURE, NAME = 3, NOTEBOOKS[3]
+pytestmark = pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
+ALL = {name: code for group in attacks.CODE.values() for name, code in group.items()}
+ALL |= {change.__name__: change for change in attacks.CHANGES}
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory) -> Course:
+    return Course(tmp_path_factory.mktemp("course"))
+
+
+@pytest.fixture(scope="module")
+def graded(course, tmp_path_factory):
+    """Everyone at once; the machine is photographed before and after."""
+    released = release(course, LECTURE)
+    answers = answer_cells(course.sources / NAME / f"{NAME}.ipynb")
+    for name, attack in ALL.items():
+        notebook = nbformat.read(released / f"{NAME}.ipynb", as_version=4)
+        for cell in notebook.cells:
+            if cell.metadata.get("nbgrader", {}).get("grade_id") == "layer_map":
+                cell.source = answers["layer_map"]
+        if callable(attack):
+            attack(notebook)
+        else:
+            notebook.cells.append(nbformat.v4.new_code_cell(attack))
+        path = course.submission(name, LECTURE)
+        path.parent.mkdir(parents=True)
+        path.write_text(nbformat.writes(notebook), encoding="utf-8")
+    watched = [course.sources, course.solutions, course.folder / "submitted", Path(execute.__file__).parents[1]]
+    before, home = [photograph(folder) for folder in watched], sorted(os.listdir(Path.home()))
+    execute.CELL_SECONDS = 6
+    began = time.time()
+    result = grade(course, LECTURE, list(ALL))
+    for one in execute._forkers.values():
+        one.close()
+    execute._forkers.clear()
+    assert [photograph(folder) for folder in watched] == before, "a file was changed"
+    assert sorted(os.listdir(Path.home())) == home, "something was left in the home directory"
+    assert not [p for p in (Path("/tmp/left"), Path("/dev/shm/left"), Path("/etc/cron.d/x")) if p.exists()]
+    assert not processes_since(began), "a process was left behind"
+    return result
+
+
+def photograph(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        digest.update(str(path).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def processes_since(began: float) -> list[str]:
+    listing = subprocess.run(["ps", "-eo", "etimes,args"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split(None, 1) for line in listing.splitlines()[1:]]
+    return [args for seconds, args in rows if "runner.py" in args and int(seconds) <= time.time() - began + 1]
+
+
+def test_the_suite_has_sixty_attacks_in_every_group():
+    assert len(ALL) >= 60 and all(len(group) >= 6 for group in attacks.CODE.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(ALL))
+def test_an_attack_earns_the_points_of_its_honest_part(graded, name):
+    assert name not in graded.errors, graded.errors[name]
+    own = {g.cell: g.points for g in graded.grades if g.student == name}
+    assert sum(own.values()) == attacks.EXPECTED.get(name, attacks.HONEST), own
+
+
+HONEST_WORK = {
+    "prints and warnings": "import warnings, sys\nprint('working')\nwarnings.warn('careful')\nprint('to stderr', file=sys.stderr)",
+    "progress bar": "from tqdm.auto import tqdm\nfor _ in tqdm(range(3)): pass",
+    "helper and imports": "import itertools, functools, collections\n\ndef helper(x):\n    return x",
+    "own test": "assert layer_map(2, 4) == [2, 4]",
+    "plot": "import matplotlib.pyplot as plt\nplt.plot([1, 2])",
+    "file in the working directory": "open('notes.txt', 'w').write('mine')",
+    "subprocess": "import subprocess\nsubprocess.run(['ls'], check=True)",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(HONEST_WORK))
+def test_honest_work_is_not_punished(course, name):
+    source = course.sources / NAME / f"{NAME}.ipynb"
+    cells = nbformat.read(source, as_version=4).cells
+    answers = list(answer_cells(source).values())
+    tests = tuple(c.source for c in cells if execute.is_test(c))
+    setup = next(c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == "setup")
+    plan = execute.Plan(LECTURE, (setup,), (*reversed(answers), HONEST_WORK[name]), tests)
+    outcome = execute.execute(plan)
+    assert outcome.tests == [None] * 10
+    assert not [c["error"] for c in outcome.cells if c["error"]]
+
+
+def test_without_a_sandbox_grading_refuses_and_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("tinybert_l.grading.sandbox.problem", lambda: "the program bwrap is missing; install it")
+    with pytest.raises(SandboxMissing, match=r"install it.*--unsafe"):
+        require(unsafe=False)
+    require(unsafe=True)
