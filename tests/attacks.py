@@ -11,7 +11,7 @@ import nbformat
 
 HONEST = 4.0
 EXPECTED: dict[str, float] = {
-    "retype_answer_as_markdown": 0.0,
+    "retype_answer_as_markdown": 0.0,  # put right, but its text is no Python any more
     "everything_deleted": 0.0,
     "patch_builtins": 0.0,  # breaks the honest answer too
     "patch_exercise_registry": 0.0,  # replaces the honest answer too

@@ -18,7 +18,7 @@ from traitlets.config import Config, PyFileConfigLoader
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.exercise import NOTEBOOKS
-from tinybert_l.grading.execute import add_missing_tests, demo_sources, execute, make_plan, ready, sanitise
+from tinybert_l.grading.execute import demo_sources, execute, make_plan, ready, sanitise
 from tinybert_l.grading.sandbox import require
 
 SUBMISSION_LIMIT = 20 * 10**6  # bytes
@@ -149,6 +149,7 @@ def grade(course: Course, lecture: int, students: Iterable[str] | None = None, w
         if not result["success"]:
             errors[student] = _cause(f"{result.get('log') or ''}\n{result.get('error') or ''}")
     bar.close()
+    ready.clear()
     grades = [g for student in everyone if student not in errors for g in read_grades(course, lecture, student)]
     write_csv(grades, errors, course.folder / "grades.csv")
     export(course)
@@ -163,9 +164,7 @@ def _ahead(course: Course, lecture: int, student: str, api: Any) -> str | None:
     except UnreadableSubmission as error:
         return str(error)
     place = {"assignment": name, "notebook": name, "db_url": course.config().CourseDirectory.db_url}
-    plan, _, _ = make_plan(
-        add_missing_tests(sanitise(notebook, place), place), place, demo_sources(api.coursedir, name)
-    )
+    plan, _, _ = make_plan(sanitise(notebook, place), place, demo_sources(api.coursedir, name))
     for last_try in (False, True):
         try:
             ready[plan.key] = execute(plan, course.unsafe)

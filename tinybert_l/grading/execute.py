@@ -26,7 +26,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor, OverwriteCells
+from nbgrader.preprocessors import ClearHiddenTests, NbGraderPreprocessor
 from traitlets import Bool, Integer
 
 from tinybert_l.exercise import copy_released
@@ -333,7 +333,23 @@ def sanitise(nb: NotebookNode, place: dict[str, str]) -> NotebookNode:
         if isinstance(grade_id, str) and grade_id in known and grade_id not in seen:
             seen.add(grade_id)
             cell.metadata["nbgrader"] = NotebookNode(known[grade_id])
+            _retype(cell, known[grade_id]["cell_type"])
+    for c in source.source_cells:  # deleted tests and questions come back at the end
+        if c.name not in seen and (known[c.name]["grade"] or known[c.name]["task"]):
+            make = nbformat.v4.new_code_cell if c.cell_type == "code" else nbformat.v4.new_markdown_cell
+            nb.cells.append(make(c.source, metadata={"nbgrader": known[c.name]}, id=f"restored-{len(nb.cells)}"))
     return nb
+
+
+def _retype(cell: NotebookNode, cell_type: str) -> None:
+    """A code cell that was turned into text is code again, and the other way round."""
+    cell.cell_type = cell_type
+    if cell_type == "code":
+        cell.setdefault("outputs", [])
+        cell.setdefault("execution_count", None)
+    else:
+        cell.pop("outputs", None)
+        cell.pop("execution_count", None)
 
 
 def _settings(cell: Any) -> dict[str, Any]:
@@ -360,7 +376,7 @@ class TrustedExecute(NbGraderPreprocessor):
         place = resources["nbgrader"]
         demos = demo_sources(CourseDirectory(config=self.config), place["assignment"])
         plan, cells, tests = make_plan(nb, place, demos)
-        outcome = ready.pop(plan.key, None) or execute(plan, self.unsafe, self.timeout, self.test_timeout)
+        outcome = ready.get(plan.key) or execute(plan, self.unsafe, self.timeout, self.test_timeout)
         for cell in nb.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
@@ -383,10 +399,10 @@ def make_plan(
     with Gradebook(place["db_url"]) as book:
         source_cells = book.find_notebook(place["notebook"], place["assignment"]).source_cells
         sources = {c.name: c.source for c in source_cells}
-        locked_code = [c.name for c in source_cells if c.locked and c.cell_type == "code"]
+        graded = {c.name for c in book.find_notebook(place["notebook"], place["assignment"]).grade_cells}
+        setup = [c.name for c in source_cells if c.locked and c.cell_type == "code" and c.name not in graded]
     tests = [cell for cell in nb.cells if is_test(cell)]
     test_ids = [cell.metadata.nbgrader.grade_id for cell in tests]
-    setup = [name for name in locked_code if name not in test_ids]
     cells = [
         cell
         for cell in nb.cells
@@ -403,12 +419,6 @@ def make_plan(
         tuple(sources[name] for name in test_ids),
     )
     return plan, cells, tests
-
-
-def add_missing_tests(nb: NotebookNode, place: dict[str, str]) -> NotebookNode:
-    """As nbgrader's `OverwriteCells.add_missing_cells` does, for a plan that is made before it."""
-    resources = {"nbgrader": place}
-    return nbformat.from_dict(OverwriteCells(add_missing_cells=True).preprocess(nb, resources)[0])
 
 
 def demo_sources(coursedir: Any, assignment: str) -> set[str]:

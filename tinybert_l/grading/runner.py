@@ -99,6 +99,7 @@ def cut_off(scratch_megabytes: int, memory_megabytes: int, cpu_seconds: int) -> 
     if inner:
         os.waitpid(inner, 0)
         os._exit(0)
+    os.setsid()  # nor may it reach the process that waits for it
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
     check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "private mounts")
     for place in ("/scratch", "/tmp", "/dev/shm", "/proc"):
