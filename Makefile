@@ -52,6 +52,7 @@ nightly: demo notebooks slides bench ## what is too long for the tests
 
 bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/
 	$(BIN)/python benchmarks/submodel_speed.py
+	$(BIN)/python benchmarks/grading.py
 
 answers: $(READY) ## write the notebooks' answer cells from solutions/
 	$(BIN)/tinybert-l answers

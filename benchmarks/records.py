@@ -97,7 +97,8 @@ def run(name: str) -> Path:
     for row_name in dict.fromkeys(row["name"] for row in rows):
         group = [row for row in rows if row["name"] == row_name]
         summary.append({"name 名称": row_name})
-        for column in (c for c in group[0] if c != "name"):
+        # seconds depend on what else the machine does; cost is compared by FLOPs, in the notebooks
+        for column in (c for c in group[0] if c != "name" and "seconds" not in c):
             values = [row[column] for row in group]
             summary[-1] |= {column: mean(values), f"{column} ± (sd over seeds)": stdev(values)}
     return write_record(name, f"python benchmarks/records.py {name}", settings, summary)

@@ -4,6 +4,7 @@ import ast
 import re
 import shutil
 import tokenize
+from collections import Counter
 from io import StringIO
 from pathlib import Path
 
@@ -104,15 +105,17 @@ def _secret_lines(sources: Path, solutions: Path, lecture: int) -> dict[str, str
         if int(path.stem.removeprefix("lecture_")) >= lecture:
             secrets |= dict.fromkeys(_telling_lines(_bodies(path.read_text(encoding="utf-8"))), path.name)
     public: set[str] = set()
+    times: Counter[str] = Counter()  # a line that tests of several exercises share tells nothing of any
     for notebook in sources.glob("*/*.ipynb"):
         for cell in nbformat.read(notebook, as_version=4).cells:
             hidden = "\n".join(re.findall(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", cell.source, re.S))
             secrets |= dict.fromkeys(_telling_lines(hidden), f"hidden test of {notebook.name}")
+            times.update(set(_telling_lines(hidden)))
             if not cell.metadata.get("nbgrader", {}).get("locked"):
                 continue  # only set-up and test cells are meant to show code that tests use
             open_part = re.sub(r"### BEGIN (HIDDEN TESTS|SOLUTION).*?### END \1", "", cell.source, flags=re.S)
             public |= {_squeeze(line) for line in open_part.splitlines()}
-    return {line: home for line, home in secrets.items() if line not in public}
+    return {line: home for line, home in secrets.items() if line not in public and times[line] <= 1}
 
 
 def _bodies(source: str) -> str:
