@@ -102,7 +102,7 @@ def cut_off(scratch_megabytes: int, memory_megabytes: int, cpu_seconds: int) -> 
     os.setsid()  # nor may it reach the process that waits for it
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
     check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "private mounts")
-    for place in ("/scratch", "/tmp", "/dev/shm", "/proc"):
+    for place in ("/scratch", "/dev/shm", "/proc"):  # /tmp is a link to /scratch, or read-only
         size = b"size=64k,mode=500" if place == "/proc" else b"size=%dm,mode=700" % scratch_megabytes
         check(libc.mount(b"tmpfs", place.encode(), b"tmpfs", MS_NOSUID | MS_NODEV, size), f"tmpfs on {place}")
     check(libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no new privileges")

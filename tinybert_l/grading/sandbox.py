@@ -70,12 +70,15 @@ def command(role: str, descriptor: int, solutions: Path, isolate: bool) -> list[
         return run
     library = Path(tinybert_l.__file__).resolve().parent
     binds = [part for place in SYSTEM if os.path.lexists(place) for part in _bind(place)]
+    needed = (str(library), sys.prefix, sys.base_prefix)  # an environment may itself lie under /tmp
+    temporary = [] if any(p.startswith("/tmp/") for p in needed) else ["--symlink", "/scratch", "/tmp"]
     for place in dict.fromkeys((sys.base_prefix, sys.prefix, str(Path(sys.executable).resolve().parent.parent))):
         if not place.startswith("/usr"):
             binds += ["--ro-bind", place, place]
     return [
         "bwrap", "--unshare-all", "--die-with-parent", "--new-session", *_identity(), "--clearenv",
         "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8", "--setenv", "HOME", "/scratch",
+        "--setenv", "TMPDIR", "/scratch",
         "--setenv", "TINYBERT_L_SOLUTIONS", "/solutions", "--setenv", "TINYBERT_L_CACHE", "/scratch/cache",
         "--setenv", "HF_HUB_OFFLINE", "1", "--setenv", "TOKENIZERS_PARALLELISM", "false",
         "--setenv", "MPLBACKEND", "agg",
@@ -83,7 +86,7 @@ def command(role: str, descriptor: int, solutions: Path, isolate: bool) -> list[
         "--ro-bind", str(HERE / "runner.py"), "/runner/runner.py",
         "--ro-bind", str(HERE / "wire.py"), "/runner/wire.py",
         "--ro-bind", str(solutions), "/solutions", "--proc", "/proc", "--dev", "/dev",
-        "--tmpfs", "/tmp", "--dir", "/scratch", "--remount-ro", "/", "--chdir", "/scratch",
+        *temporary, "--tmpfs", "/scratch", "--remount-ro", "/", "--chdir", "/scratch",
         sys.executable, "-I", "-B", "/runner/runner.py", role, str(descriptor), "1",
     ]  # fmt: skip
 
