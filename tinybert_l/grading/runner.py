@@ -41,7 +41,7 @@ def serve(role: str, control: socket.socket, isolate: bool) -> None:
     """Fork a child for each socket that arrives; kill one when told; end when the other end does."""
     torch.set_num_threads(1)
     warm_up()
-    if len(os.listdir("/proc/self/task")) != 1 and sys.platform == "linux":
+    if sys.platform == "linux" and len(os.listdir("/proc/self/task")) != 1:
         raise RuntimeError("The forking process has more than one thread.")
     send(control, {"ready": True})
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
