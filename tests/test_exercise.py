@@ -102,7 +102,8 @@ def test_a_failing_answer_says_where_it_failed():
 def test_begin_releases_earlier_lectures_only(capsys):
     begin(3)
     known = exercises()
-    assert {name for name, e in known.items() if e.reference} == {"soft_cross_entropy", "joint_loss", "sandwich_sample"}
+    released = {"parameter_count", "soft_cross_entropy", "joint_loss", "sandwich_sample"}
+    assert {name for name, e in known.items() if e.reference} == released
     assert "yours to write" in capsys.readouterr().out
     assert known["submodel_schedule"].source == "peer"
 
@@ -110,6 +111,13 @@ def test_begin_releases_earlier_lectures_only(capsys):
 def test_before_its_lecture_a_hole_is_served_by_its_peer(no_answers):
     assert submodel_schedule(5, 10, [(0.0, ["a"]), (0.5, ["b"])]) == ["a", "b"]
     assert submodel_schedule(4, 10, [(0.0, ["a"]), (0.5, ["b"])]) == ["a"]
+
+
+def test_in_its_own_lecture_no_stand_in_passes_for_an_answer(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(tmp_path))
+    begin(4)
+    with pytest.raises(MissingAnswer, match=r"submodel_schedule.*lecture 4"):
+        submodel_schedule(5, 10, [(0.0, ["a"])])
 
 
 def test_begin_takes_ones_own_earlier_answers(tmp_path, monkeypatch, checkout, capsys):
