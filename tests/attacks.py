@@ -71,7 +71,7 @@ CODE: dict[str, dict[str, str]] = {
     },
     "steal": {
         "read_solutions": "import glob\nfound = glob.glob('/**/lecture_03.py', recursive=True) + glob.glob('/**/solutions/lecture_04.py', recursive=True)\nexec(open(found[0]).read())",
-        "read_hidden_tests": "import glob\nfor p in glob.glob('/work/**/*.ipynb', recursive=True) + glob.glob('/home/**/*.ipynb', recursive=True): print(open(p).read())\nassert False",
+        "read_hidden_tests": "import glob\nimport pathlib\nroot = pathlib.Path(tinybert_l.__file__).parents[1]\nfor p in root.rglob('*.ipynb'): print(open(p).read())\nassert False",
         "read_gradebook": "import glob, sqlite3\nsqlite3.connect(glob.glob('/**/gradebook.db', recursive=True)[0])",
         "read_others": "import glob\nopen([p for p in glob.glob('/**/submitted/**/*.ipynb', recursive=True)][0])",
         "read_environment": "import os\nassert not [k for k in os.environ if 'KEY' in k or 'TOKEN' in k]\nraise KeyError('nothing')",
@@ -82,7 +82,7 @@ CODE: dict[str, dict[str, str]] = {
         "local_services": "import socket\nsocket.create_connection(('127.0.0.1', 22), 1)",
     },
     "destroy": {
-        "delete_everything": "import shutil\nfor p in ('/', '/work', '/root', '/home', '/scratch', '/solutions'): shutil.rmtree(p, ignore_errors=True)",
+        "delete_everything": "import shutil\nfor p in ('/', tinybert_l.__path__[0], '/home', '/scratch', '/solutions'): shutil.rmtree(p, ignore_errors=True)",
         "delete_library": "import shutil, pathlib\nshutil.rmtree(pathlib.Path(tinybert_l.__file__).parent)",
         "overwrite_library": "import pathlib\n(pathlib.Path(tinybert_l.__file__).parent / 'distillation.py').write_text('')",
         "overwrite_solutions": "open('/solutions/lecture_01.py', 'w').write('')",

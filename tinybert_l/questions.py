@@ -1,7 +1,7 @@
 """Question answering: small stories with questions (after bAbI, Weston et al. 2015), and a head that marks answers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -191,4 +191,4 @@ def load_reader(num_steps: int = 240, batch_size: int = 32, seed: int = 0) -> Re
     folder = cached("reader", plain, build)
     with quiet_loading():
         model = ElasticBertForQuestionAnswering.from_pretrained(folder).eval()
-    return Reader(model, tokenizer, replace(recipe), torch.load(folder / log_name, weights_only=True))
+    return Reader(model, tokenizer, recipe, torch.load(folder / log_name, weights_only=True))

@@ -48,11 +48,12 @@ class Forker:
 
     def start(self) -> None:
         ours, theirs = socket.socketpair()
+        said = tempfile.TemporaryFile()  # a pipe that nobody reads would fill and block
         environment = {**os.environ, "TINYBERT_L_SOLUTIONS": self.folder.name}
         command = sandbox.command(self.role, theirs.fileno(), Path(self.folder.name), self.isolate)
         self.process = subprocess.Popen(
             command, pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=said,
         )  # fmt: skip
         theirs.close()
         self.control = ours
@@ -60,9 +61,10 @@ class Forker:
             wire.receive(self.control, time.monotonic() + START_SECONDS)
         except (wire.WireError, TimeoutError):
             self.process.kill()
-            _, said = self.process.communicate()
+            self.process.wait()
+            said.seek(0)
             raise RuntimeError(
-                f"The {self.role}'s process did not start: {said.decode(errors='replace')[-800:]}"
+                f"The {self.role}'s process did not start: {said.read().decode(errors='replace')[-800:]}"
             ) from None
 
     def child(self) -> "Child":

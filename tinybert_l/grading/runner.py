@@ -340,7 +340,7 @@ class Proxy:
             _apply(args, decoder.decode(reply["changed"][0]))
             _apply(kwargs, decoder.decode(reply["changed"][1]))
         if inputs and any(o.requires_grad for o in outputs):
-            linked = _Link.apply(self.side, reply["graph"], [o.requires_grad for o in outputs], len(outputs),
+            linked = _Link.apply(self, reply["graph"], [o.requires_grad for o in outputs], len(outputs),
                                  *(o.detach() for o in outputs), *inputs)  # fmt: skip
             result = _replaced(result, dict(zip(map(id, outputs), linked, strict=True)))
         return result
@@ -350,8 +350,8 @@ class _Link(torch.autograd.Function):
     """Joins the judge's graph to the student's: backward asks the student for a vector-Jacobian product."""
 
     @staticmethod
-    def forward(ctx: Any, side: JudgeSide, graph: int, differentiable: list[bool], count: int, *tensors: Any) -> Any:
-        ctx.side, ctx.graph, ctx.count, ctx.inputs = side, graph, count, len(tensors) - count
+    def forward(ctx: Any, proxy: Proxy, graph: int, differentiable: list[bool], count: int, *tensors: Any) -> Any:
+        ctx.proxy, ctx.graph, ctx.count = proxy, graph, count
         outputs = tuple(t.clone() for t in tensors[:count])
         ctx.mark_non_differentiable(*(o for o, d in zip(outputs, differentiable, strict=True) if not d))
         return outputs
@@ -359,8 +359,8 @@ class _Link(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *given: Any) -> Any:
         encoder = Encoder()
-        header = {"op": "gradient", "graph": ctx.graph, "given": encoder.encode(list(given))}
-        reply, buffers = ctx.side.ask(header, encoder.buffers)
+        header = {"op": "gradient", "name": ctx.proxy.name, "graph": ctx.graph, "given": encoder.encode(list(given))}
+        reply, buffers = ctx.proxy.side.ask(header, encoder.buffers)
         if "error" in reply:
             raise _rebuilt(str(reply["error"]), str(reply["message"]))
         found = Decoder(buffers).decode(reply["result"])
