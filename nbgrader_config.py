@@ -19,7 +19,7 @@ c.OverwriteCells.add_missing_cells = True
 
 # What a submission says of its cells is put right first; its code runs in a sandbox, its tests elsewhere.
 c.Autograde.sanitize_preprocessors = [
-    "tinybert_l.grading.execute.Sanitise",
+    "tinybert_l.grading.plugins.Sanitise",
     "nbgrader.preprocessors.ClearOutput",
     "nbgrader.preprocessors.DeduplicateIds",
     "nbgrader.preprocessors.OverwriteKernelspec",
@@ -27,16 +27,18 @@ c.Autograde.sanitize_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 c.Autograde.autograde_preprocessors = [
-    "tinybert_l.grading.execute.TrustedExecute",
+    "tinybert_l.grading.plugins.TrustedExecute",
     "nbgrader.preprocessors.IgnorePattern",
     "nbconvert.preprocessors.ClearMetadataPreprocessor",
     "nbgrader.preprocessors.LimitOutput",
     "nbgrader.preprocessors.SaveAutoGrades",
     "nbgrader.preprocessors.AssignLatePenalties",
+    "tinybert_l.grading.plugins.WriteAudit",
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
+c.AssignLatePenalties.plugin_class = "tinybert_l.grading.plugins.LatePenalty"
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
-    "tinybert_l.grading.execute.HideTests",
+    "tinybert_l.grading.plugins.HideTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]

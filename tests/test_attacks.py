@@ -11,8 +11,9 @@ import nbformat
 import pytest
 
 from tinybert_l.exercise import NOTEBOOKS, answer_cells
-from tinybert_l.grading import execute
-from tinybert_l.grading.course import Course, grade
+from tinybert_l.grading import execute, forker
+from tinybert_l.grading.assignment import is_test
+from tinybert_l.grading.course import Course, Options, grade, prove
 from tinybert_l.grading.release import release
 from tinybert_l.grading.sandbox import SandboxMissing, problem, require
 
@@ -46,12 +47,9 @@ def graded(course, tmp_path_factory):
         path.write_text(nbformat.writes(notebook), encoding="utf-8")
     watched = [course.sources, course.solutions, course.folder / "submitted", Path(execute.__file__).parents[1]]
     before, home = [photograph(folder) for folder in watched], sorted(os.listdir(Path.home()))
-    execute.CELL_SECONDS = 6
     began = time.time()
-    result = grade(course, LECTURE, list(ALL))
-    for one in execute._forkers.values():
-        one.close()
-    execute._forkers.clear()
+    result = grade(course, LECTURE, options=Options(cell_seconds=6))
+    forker.close_all()
     assert [photograph(folder) for folder in watched] == before, "a file was changed"
     assert sorted(os.listdir(Path.home())) == home, "something was left in the home directory"
     assert not [p for p in (Path("/tmp/left"), Path("/dev/shm/left"), Path("/etc/cron.d/x")) if p.exists()]
@@ -84,6 +82,11 @@ def test_an_attack_earns_the_points_of_its_honest_part(graded, name):
     assert sum(own.values()) == attacks.EXPECTED.get(name, attacks.HONEST), own
 
 
+@pytest.mark.slow
+def test_after_all_attacks_the_gradebook_is_what_was_decided(course, graded):
+    assert prove(course, LECTURE) == []
+
+
 HONEST_WORK = {
     "prints and warnings": "import warnings, sys\nprint('working')\nwarnings.warn('careful')\nprint('to stderr', file=sys.stderr)",
     "progress bar": "from tqdm.auto import tqdm\nfor _ in tqdm(range(3)): pass",
@@ -101,10 +104,10 @@ def test_honest_work_is_not_punished(course, name):
     source = course.sources / NAME / f"{NAME}.ipynb"
     cells = nbformat.read(source, as_version=4).cells
     answers = list(answer_cells(source).values())
-    tests = tuple(c.source for c in cells if execute.is_test(c))
+    tests = tuple(c.source for c in cells if is_test(c))
     setup = next(c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == "setup")
     plan = execute.Plan(LECTURE, (setup,), (*reversed(answers), HONEST_WORK[name]), tests)
-    outcome = execute.execute(plan)
+    outcome = execute.execute(plan, forker.doors(LECTURE, unsafe=False))
     assert outcome.tests == [None] * 10
     assert not [c["error"] for c in outcome.cells if c["error"]]
 

@@ -30,6 +30,7 @@ precision_option = click.option(
     show_default=True,
     help="Of matrix products in training; auto measures which is faster here.",
 )
+lecture_argument = click.argument("lecture", type=click.IntRange(1, 11))
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is random."
 )
@@ -128,7 +129,7 @@ def exercises(lecture: int | None) -> None:
 
 
 @main.command()
-@click.argument("lecture", type=click.IntRange(1, 11))
+@lecture_argument
 @click.option("--lang", type=click.Choice(["zh", "en"]), help="Only this language; both when left out.")
 @output_option
 def release(lecture: int, lang: str | None, output: Path) -> None:
@@ -163,26 +164,158 @@ def sample_class(students: tuple[str, ...], output: Path) -> None:
 
 
 @main.command()
-@click.argument("lecture", type=click.IntRange(1, 11))
-@click.option("--workers", type=click.IntRange(min=1), help="Submissions at a time; as many as cores when left out.")
-@click.option("--unsafe", is_flag=True, help="Without isolation: only for submissions that you trust.")
+@lecture_argument
+@click.argument("archive", type=click.Path(exists=True, path_type=Path))
 @output_option
-def grade(lecture: int, workers: int | None, unsafe: bool, output: Path) -> None:
-    """Autograde all submissions of a LECTURE; write feedback, grades.csv and gradebook.csv.
+def collect(lecture: int, archive: Path, output: Path) -> None:
+    """Take in the submissions of a LECTURE from an ARCHIVE: a zip of Moodle or Canvas, a plain zip, or a folder.
 
-    Each submission runs in a sandbox (bubblewrap) without network, files or a view of its tests; a second
-    process, which never runs student code, judges it. Where there is no sandbox, grading refuses.
+    Originals are kept for good under received/. What is refused is listed with its reason; exit status 1 then.
     """
     _instructor()
-    from tinybert_l.grading.course import grade as run
+    from tinybert_l.exercise import NOTEBOOKS
+    from tinybert_l.grading.book import Book
+    from tinybert_l.grading.intake import read_archive, take_in
+    from tinybert_l.tables import console, rows_table
+
+    course, name = _course(output), NOTEBOOKS[lecture]
+    course.assignment(lecture)  # says so when it was not released
+    arrivals, refusals = read_archive(archive, name)
+    done = take_in(course, name, arrivals, refusals)
+    with Book(course.database, name) as book:
+        for arrival in arrivals:
+            known = {k: v for k, v in arrival.known.items() if k != "assignment"}
+            if known and arrival.student in done:
+                book.introduce(arrival.student, **known)
+    rows = [*done.items(), *((r.origin, f"REFUSED 拒收: {r.reason}") for r in refusals)]
+    console().print(rows_table(f"Lecture {lecture}: {len(done)} taken in 接收", ("who 谁", "what happened 结果"), rows))
+    if refusals:
+        sys.exit(1)
+
+
+@main.command()
+@lecture_argument
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Submissions at a time; what cores and memory allow when left out."
+)
+@click.option(
+    "--scheduler", default="", help="A Dask cluster does the work: tcp://… (its workers see the same folders)."
+)
+@click.option("--exercise", default="", help="Only this one's tests: all other points stay as they are.")
+@click.option("--again", is_flag=True, help="Also what has been graded and has not changed.")
+@click.option("--only-prepare", is_flag=True, help="Write the job directories for 'run-job' and stop.")
+@click.option("--unsafe", is_flag=True, help="Without isolation: only for submissions that you trust.")
+@output_option
+def grade(
+    lecture: int,
+    workers: int | None,
+    scheduler: str,
+    exercise: str,
+    again: bool,
+    only_prepare: bool,
+    unsafe: bool,
+    output: Path,
+) -> None:
+    """Autograde all submissions of a LECTURE; write feedback, grades.csv, gradebook.csv and a report of the class.
+
+    Each submission runs in a sandbox (bubblewrap) without network, files or a view of its tests; a second
+    process, which never runs student code, judges it. Where there is no sandbox, grading refuses. What is graded and
+    has not changed is not graded again, so a run that was stopped goes on where it was.
+    """
+    _instructor()
+    from tinybert_l.grading import course as grading
 
     course = _course(output, unsafe)
     if not course.students(lecture):
         raise click.ClickException(f"No submission of lecture {lecture} below {course.folder / 'submitted'}.")
-    grading = run(course, lecture, workers=workers)
-    _show_grades(course, grading, lecture)
-    if grading.errors:
+    options = grading.Options(workers, scheduler, exercise, again)
+    if only_prepare:
+        for folder in grading.prepare_jobs(course, lecture, options):
+            click.echo(folder)
+        return
+    result = grading.grade(course, lecture, options=options)
+    _show_grades(course, result, lecture)
+    if result.errors:
         sys.exit(1)
+
+
+@main.command("run-job")
+@click.argument("job", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def run_job(job: Path) -> None:
+    """Do one JOB directory of 'grade --only-prepare', on any machine; 'grade' then records what came out."""
+    _instructor()
+    from tinybert_l.grading.job import run_job as run
+
+    failure = run(str(job.resolve()), str(job.resolve().parents[1] / "results" / job.name))
+    if failure:
+        raise click.ClickException(failure)
+
+
+@main.command()
+@lecture_argument
+@click.option("--changes", "show_changes", is_flag=True, help="What changed between each student's last two gradings.")
+@output_option
+def audit(lecture: int, show_changes: bool, output: Path) -> None:
+    """Prove the gradebook of a LECTURE against the append-only record of what came in and was decided."""
+    _instructor()
+    from tinybert_l.exercise import NOTEBOOKS
+    from tinybert_l.grading.audit import Audit, changes
+    from tinybert_l.grading.course import prove
+    from tinybert_l.tables import console, rows_table
+
+    course = _course(output)
+    course.assignment(lecture)
+    record = Audit(course.folder)
+    if show_changes:
+        rows = [(c.student, c.cell, f"{c.before}", f"{c.after}", c.why) for c in changes(record, NOTEBOOKS[lecture])]
+        headings = ("student 学生", "cell 单元格", "before 此前", "after 现在", "because of 原因")
+        console().print(rows_table(f"Lecture {lecture}: {len(rows)} changes 变动", headings, rows))
+    problems = prove(course, lecture)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        raise click.ClickException(f"{len(problems)} problems: these grades are not proved. 成绩未通过审计。")
+    graded = sum(e["event"] == "graded" for e in record.verdicts(NOTEBOOKS[lecture]).values())
+    click.echo(f"Proved: {graded} submissions graded, each by its own entry in {record.path}. 审计通过。")
+
+
+@main.command()
+@lecture_argument
+@click.option("--format", "kind", type=click.Choice(["csv", "canvas", "moodle"]), default="csv", show_default=True)
+@click.option("--title", default="", help="The assignment's name in the LMS; the notebook's when left out.")
+@click.option("--without", multiple=True, metavar="STUDENT", help="Leave this one out on purpose; may be repeated.")
+@click.option("--provisional", is_flag=True, help="Although answers are still to be graded by hand.")
+@click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="A file; the terminal when left out.")
+@output_option
+def grades(
+    lecture: int, kind: str, title: str, without: tuple[str, ...], provisional: bool, to: Path | None, output: Path
+) -> None:
+    """Export the grades of a LECTURE for an LMS; refuses what the audit does not prove."""
+    _instructor()
+    from tinybert_l.cache import write_atomically
+    from tinybert_l.grading.course import export
+
+    course = _course(output)
+    course.assignment(lecture)
+    text = export(course, lecture, kind, title, without, provisional)
+    if to is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(to, text)
+        click.echo(f"written: {to}")
+
+
+@main.command()
+@lecture_argument
+@output_option
+def feedback(lecture: int, output: Path) -> None:
+    """Write the feedback of a LECTURE anew, with the points and comments that people gave in Formgrader."""
+    _instructor()
+    from tinybert_l.grading.course import feedback as run
+
+    course = _course(output)
+    course.assignment(lecture)
+    click.echo(f"{run(course, lecture)} pages below {course.folder / 'feedback'}")
 
 
 @main.command()
@@ -317,18 +450,16 @@ def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Pa
     stamp = course.folder / "graded.json"
     fingerprint = _fingerprint([course.sources, course.solutions, Path(tinybert_l.__file__).parent])
     students = ["perfect", "blank"] if quick else list(STORIES)
-    if _read(stamp) == fingerprint and course.students(LECTURE) == sorted(students):
+    unchanged = _read(stamp) == fingerprint and course.students(LECTURE) == sorted(students)
+    if unchanged:
         console.print("Nothing has changed since the class was graded; its grades are shown again.")
-        grades = [g for student in students for g in grading.read_grades(course, LECTURE, student)]
-        result = grading.Grading(grades, {})
     else:
-        released = make(course, LECTURE)
-        hand_in(course, released, students)
-        result = grading.grade(course, LECTURE, students)
-        if not result.errors:
-            from tinybert_l.cache import write_atomically
+        hand_in(course, make(course, LECTURE), students)
+    result = grading.grade(course, LECTURE, students, grading.Options(again=not unchanged))
+    if not unchanged and not result.errors:
+        from tinybert_l.cache import write_atomically
 
-            write_atomically(stamp, fingerprint)
+        write_atomically(stamp, fingerprint)
     _show_grades(course, result, LECTURE, console)
     wrong = []
     for g in result.grades:
@@ -345,6 +476,7 @@ def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Pa
         "grades 成绩": course.folder / "grades.csv",
         "gradebook export": course.folder / "gradebook.csv",
         "feedback 反馈": course.folder / "feedback",
+        "report 班级报告": course.folder / f"report-{name}.html",
     }
 
 

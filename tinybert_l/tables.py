@@ -2,16 +2,17 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from tinybert_l.evaluation import Result
+if TYPE_CHECKING:
+    from tinybert_l.evaluation import Result  # which needs torch
 
 
-def results_frame(results: Sequence[Result]) -> pd.DataFrame:
+def results_frame(results: "Sequence[Result]") -> pd.DataFrame:
     """One row a model, in words and units that can be read without the code."""
     return pd.DataFrame(
         [
@@ -44,7 +45,7 @@ def console() -> Console:
     return usual if usual.is_terminal or "COLUMNS" in os.environ else Console(width=150)
 
 
-def results_table(results: Sequence[Result], title: str) -> Table:
+def results_table(results: "Sequence[Result]", title: str) -> Table:
     """For the terminal."""
     table = Table(title=title)
     table.add_column("model")

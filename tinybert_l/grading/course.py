@@ -1,27 +1,40 @@
-"""A course directory and what nbgrader does in it: release, autograde, feedback, export."""
+"""A course directory and what is done in it: release, intake, grading, feedback, export."""
 
+import contextlib
+import hashlib
+import json
 import logging
 import os
-import re
+import shutil
 import sys
 import warnings
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
+from filelock import FileLock, Timeout
 from sqlalchemy.exc import SAWarning
 from tqdm.auto import tqdm
 from traitlets.config import Config, PyFileConfigLoader
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.exercise import NOTEBOOKS
-from tinybert_l.grading.execute import demo_sources, execute, make_plan, ready, sanitise
+from tinybert_l.grading import audit as audit_module
+from tinybert_l.grading import lms, report
+from tinybert_l.grading.assignment import Assignment, exercise_of, is_test
+from tinybert_l.grading.audit import Audit
+from tinybert_l.grading.book import Book
+from tinybert_l.grading.execute import CELL_SECONDS, TEST_SECONDS
+from tinybert_l.grading.feedback import render
+from tinybert_l.grading.intake import Arrival, keep_original, read_plain_file, submitted_at
+from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
+from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.sandbox import require
+from tinybert_l.grading.schedule import run_here, run_on_cluster
 
-SUBMISSION_LIMIT = 20 * 10**6  # bytes
 CHECKOUT = Path(__file__).resolve().parents[2]
 warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own, of no use to its users
 
@@ -44,6 +57,14 @@ class Grading:
 
     grades: list[CellGrade]
     errors: dict[str, str]
+
+
+class CourseBusy(RuntimeError):
+    """Another run is grading this course."""
+
+
+class NotProved(RuntimeError):
+    """Grades that are not to be exported; says why."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +93,7 @@ class Course:
         config.Exchange.root = str(folder / "exchange")
         config.NbGrader.logfile = ""
         config.TrustedExecute.unsafe = self.unsafe
+        config.LatePenalty.policy = vars(read_calendar(folder).late)
         return config
 
     def api(self) -> Any:
@@ -89,10 +111,49 @@ class Course:
         name = NOTEBOOKS[lecture]
         return self.folder / "submitted" / student / name / f"{name}.ipynb"
 
+    def graded(self, student: str, lecture: int) -> Path:
+        name = NOTEBOOKS[lecture]
+        return self.folder / "autograded" / student / name / f"{name}.ipynb"
+
+    @property
+    def database(self) -> Path:
+        return self.folder / "gradebook.db"
+
+    def assignment(self, lecture: int) -> Assignment:
+        """As it was released.
+
+        Raises:
+            FileNotFoundError: it was not.
+        """
+        name = NOTEBOOKS[lecture]
+        if not (self.folder / "release" / name).is_dir():
+            raise FileNotFoundError(f"{self.folder} has no release of lecture {lecture}: release it first. 请先发布。")
+        return Assignment.read(f"sqlite:///{self.database.resolve().as_posix()}", self.sources / name, name)
+
+    def write_feedback(self, student: str, lecture: int, told: dict[str, Any], page: str | None = None) -> None:
+        """Write a student's feedback; `page` where it has been made already, `told` as `Book.record` gives it."""
+        name = NOTEBOOKS[lecture]
+        if page is None:
+            nb = nbformat.read(self.graded(student, lecture), as_version=4)
+            page = render(nb, name, told["scores"], told["comments"], told["penalty"])
+        write_atomically(self.folder / "feedback" / student / name / f"{name}.html", page)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """One run at a time owns the course."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(str(self.folder / "grading.lock"), timeout=0):
+                yield
+        except Timeout:
+            raise CourseBusy(
+                f"Another run is grading {self.folder}; wait for it to end. 另一评分进程正在运行。"
+            ) from None
+
     def students(self, lecture: int) -> list[str]:
         """Who handed in."""
         return sorted(
-            p.name for p in (self.folder / "submitted").glob("*") if self.submission(p.name, lecture).is_file()
+            p.name for p in (self.folder / "submitted").glob("*") if os.path.lexists(self.submission(p.name, lecture))
         )
 
     def maximum(self, lecture: int) -> dict[str, float]:
@@ -103,12 +164,6 @@ class Course:
         return {s["grade_id"]: float(s["points"]) for s in settings if s.get("grade") and not s.get("solution")}
 
 
-def _cause(log: str) -> str:
-    """The first exception that nbgrader's log names; what follows it only says that there was one."""
-    found = re.search(r"^\s*([\w.]+(?:Error|Exception): .+)$", log, re.M)
-    return found.group(1) if found else "nbgrader gave no reason"
-
-
 def _find_alembic() -> None:
     """nbgrader starts `alembic` by name, which fails when this environment was not activated."""
     scripts = str(Path(sys.executable).parent)
@@ -116,144 +171,274 @@ def _find_alembic() -> None:
         os.environ["PATH"] = os.pathsep.join((scripts, os.environ.get("PATH", "")))
 
 
-def grade(course: Course, lecture: int, students: Iterable[str] | None = None, workers: int | None = None) -> Grading:
-    """Autograde, write feedback, export. A submission that cannot be graded is an error, never a zero.
+@dataclass(frozen=True)
+class Options:
+    """How to grade.
 
-    Submissions are executed `workers` at a time (as many as cores when None); one writer then owns the gradebook.
-    Writes grades.csv (a row per student and cell, with reasons) and nbgrader's own export, gradebook.csv.
+    Args:
+        workers: submissions at a time on this machine; as many as cores and memory allow when None.
+        scheduler: address of a Dask cluster that does the jobs instead.
+        exercise: judge this one alone, and leave the points of all others as they are.
+        again: also what has been graded already.
+        cell_seconds, test_seconds: how long a cell of a submission, and one test, may take.
+    """
+
+    workers: int | None = None
+    scheduler: str = ""
+    exercise: str = ""
+    again: bool = False
+    cell_seconds: int = CELL_SECONDS
+    test_seconds: int = TEST_SECONDS
+
+
+def grade(
+    course: Course,
+    lecture: int,
+    students: Iterable[str] | None = None,
+    options: Options = Options(),  # noqa: B008
+) -> Grading:
+    """Autograde, write feedback, tables and the report of the class.
+
+    What has been graded and has not changed is not graded again; a run that was killed goes on where it stopped. A
+    submission that cannot be graded is an error, never a zero.
 
     Raises:
         SandboxMissing: submissions cannot be isolated here, and the course is not marked unsafe.
+        FileNotFoundError: the lecture was not released.
+        CourseBusy: another run is grading this course.
     """
-    require(course.unsafe)
-    name, api = NOTEBOOKS[lecture], course.api()
-    if not (course.folder / "release" / name).is_dir():
-        raise FileNotFoundError(f"grade: {course.folder} has no release of lecture {lecture}; run release first.")
-    everyone = list(students) if students is not None else course.students(lecture)
+    if not options.scheduler:
+        require(course.unsafe)
+    with course.alone():
+        run = _Run(course, lecture, options)
+        with run.book, tqdm(desc="grade 评分", unit="submission") as bar:
+            while jobs := run.open_jobs(list(students) if students is not None else course.students(lecture)):
+                bar.total = (bar.total or 0) + len(jobs)
+                bar.refresh()
+                for _ in run.do(jobs):  # and once more, for what came in meanwhile
+                    bar.update()
+            return summarise(course, lecture, run.book, run.assignment, students)
+
+
+class _Run:
+    """One grading run: which jobs are open, doing them, recording what came out."""
+
+    def __init__(self, course: Course, lecture: int, options: Options) -> None:
+        self.course, self.lecture, self.options = course, lecture, options
+        self.name = NOTEBOOKS[lecture]
+        self.calendar = read_calendar(course.folder)
+        self.assignment = course.assignment(lecture)
+        self.book = Book(course.database, self.name)
+        self.audit = Audit(course.folder)
+        self.work = course.folder / "work" / self.name
+        self.tried: set[str] = set()
+        if options.exercise and options.exercise not in {exercise_of(t) for t in self.assignment.tests()}:
+            known = ", ".join(dict.fromkeys(exercise_of(t) for t in self.assignment.tests()))
+            raise ValueError(f"exercise {options.exercise!r} is not in lecture {lecture}; allowed: {known}.")
+
+    def open_jobs(self, students: list[str]) -> list[tuple[Job, bytes]]:
+        """What is to be graded now, with the bytes handed in."""
+        self.book.set_due(self.calendar.due.get(self.lecture))
+        graded = self.audit.verdicts(self.name)
+        jobs = []
+        for student in students:
+            path = self.course.submission(student, self.lecture)
+            try:
+                raw = read_plain_file(path)
+            except ValueError as error:  # a link, a pipe: refused before it is read
+                self._refuse(student, str(error))
+                continue
+            job = self._job(student, raw, graded.get(student))
+            if job is None or job.key in self.tried:
+                continue
+            self.tried.add(job.key)
+            when = submitted_at(path.parent) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            keep_original(self.audit, self.name, Arrival(student, raw, when, "submitted"))
+            jobs.append((job, raw))
+        return jobs
+
+    def _refuse(self, student: str, reason: str) -> None:
+        if student not in self.tried:
+            self.tried.add(student)
+            self.audit.append("error", student=student, assignment=self.name, submission="", key="", reason=reason)
+
+    def _job(self, student: str, raw: bytes, last: dict[str, Any] | None) -> Job | None:
+        """None when it has been done: the same submission, judged by the same tests."""
+        o, submission = self.options, hashlib.sha256(raw).hexdigest()
+        graded = last is not None and last["event"] == "graded" and last["submission"] == submission
+        job = Job(
+            student, self.name, submission, self.assignment.fingerprint, program_hash(),
+            o.exercise if graded else "",  # whoever was not graded yet is graded whole
+            self.course.unsafe, o.cell_seconds, o.test_seconds,
+        )  # fmt: skip
+        done = graded and last is not None and last.get("source") == self.assignment.fingerprint
+        return None if done and not o.again else job
+
+    def assignment_file(self) -> Path:
+        """What all jobs of the assignment share."""
+        path = self.work / f"assignment-{self.assignment.fingerprint[:20]}.json"
+        if not path.is_file():
+            write_atomically(path, self.assignment.to_json())
+        return path
+
+    def do(self, jobs: list[tuple[Job, bytes]]) -> Iterator[None]:
+        """Do and record them; what an earlier run has finished is only recorded."""
+        source = self.assignment_file()
+        open_ = []
+        for job, raw in jobs:
+            if self.options.again:
+                shutil.rmtree(self.work / "results" / job.key, ignore_errors=True)
+            result = self.work / "results" / job.key
+            if (result / "result.json").is_file():
+                self._record(job, result)
+                yield
+            else:
+                open_.append((job, write_job(self.work / "jobs", job, source, raw), result))
+        tasks = [(str(folder), str(result)) for _, folder, result in open_]
+        if not tasks:
+            return
+        if self.options.scheduler:
+            finished = run_on_cluster(tasks, self.options.scheduler)
+        else:
+            finished = run_here(tasks, self.lecture, self.course.unsafe, self.options.workers)
+        for index, failure in finished:
+            job, _, place = open_[index]
+            if failure:
+                self.audit.graded(Result(job, error=failure))
+            else:
+                self._record(job, place)
+            yield
+
+    def _record(self, job: Job, folder: Path) -> None:
+        """Gradebook, files, audit, in that order: recording twice does no harm, and the audit comes last."""
+        result = read_result(folder)
+        assert result is not None
+        if result.error:
+            self.audit.graded(result)
+        else:
+            submitted = self.course.submission(job.student, self.lecture).parent
+            told = self.book.record(result, submitted_at(submitted), self.calendar.late)
+            notebook = (folder / "graded.ipynb").read_text(encoding="utf-8")
+            page = None
+            if job.exercise:
+                notebook = self._merged(job, notebook)
+            elif not (told["penalty"] or told["manual"]):
+                page = (folder / "feedback.html").read_text(encoding="utf-8")
+            write_atomically(self.course.graded(job.student, self.lecture), notebook)
+            if (submitted / "timestamp.txt").is_file():
+                shutil.copy(submitted / "timestamp.txt", self.course.graded(job.student, self.lecture).parent)
+            self.course.write_feedback(job.student, self.lecture, told, page)
+            timing = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
+            late = {"seconds_late": told["seconds_late"], "late_penalty": told["penalty"]}
+            self.audit.graded(result, timing=timing, exercise=job.exercise, **late)
+        shutil.rmtree(self.work / "jobs" / job.key, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _merged(self, job: Job, notebook: str) -> str:
+        """The notebook as graded before, with the outputs of this exercise's tests."""
+        before = nbformat.read(self.course.graded(job.student, self.lecture), as_version=4)
+        new = {c.metadata.get("nbgrader", {}).get("grade_id"): c for c in nbformat.reads(notebook, as_version=4).cells}
+        for cell in before.cells:
+            name = cell.metadata.get("nbgrader", {}).get("grade_id")
+            if name in new and is_test(cell) and exercise_of(name) == job.exercise:
+                cell.outputs, cell.source = new[name].outputs, new[name].source
+        return nbformat.writes(before)
+
+
+def summarise(
+    course: Course, lecture: int, book: Book, assignment: Assignment, students: Iterable[str] | None = None
+) -> Grading:
+    """Grades as they are on record; writes grades.csv (a row for each student and cell), gradebook.csv and report.html."""
+    points: dict[str, dict[str, CellGrade]] = {}
     errors: dict[str, str] = {}
-    bar = tqdm(total=2 * len(everyone), desc="grade 评分", unit="step")
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
-        for student, outcome in zip(
-            everyone, pool.map(lambda s: _ahead(course, lecture, s, api), everyone), strict=True
-        ):
-            bar.update()
-            if isinstance(outcome, str):
-                errors[student] = outcome
-    for student in everyone:
-        bar.update()
-        if student in errors:
+    for entry in Audit(course.folder).entries():
+        if entry.get("assignment") != assignment.name:
             continue
-        result = api.autograde(name, student, force=True, create=True)
-        if result["success"]:
-            result = api.generate_feedback(name, student, force=True)
-        if not result["success"]:
-            errors[student] = _cause(f"{result.get('log') or ''}\n{result.get('error') or ''}")
-    bar.close()
-    ready.clear()
-    grades = [g for student in everyone if student not in errors for g in read_grades(course, lecture, student)]
-    write_csv(grades, errors, course.folder / "grades.csv")
-    export(course)
+        student = entry.get("student", "")
+        if entry["event"] == "error":
+            errors[student] = entry["reason"]
+        elif entry["event"] == "graded":
+            errors.pop(student, None)
+            for v in entry["verdicts"]:
+                grade_ = CellGrade(
+                    student, exercise_of(v["cell"]), v["cell"], v["points"] or 0.0, v["max"], v["reason"]
+                )
+                points.setdefault(student, {})[v["cell"]] = grade_
+    tests = assignment.tests()
+    grades = [points[s][t] for s in sorted(points) if s not in errors for t in tests if t in points[s]]
+    rows: list[dict[str, Any]] = [vars(g) for g in grades]
+    rows += [{"student": s, "reason": f"NOT GRADED: {reason}"} for s, reason in sorted(errors.items())]
+    write_atomically(course.folder / "grades.csv", lms.to_csv(rows))
+    write_atomically(course.folder / "gradebook.csv", lms.table(book.totals(), assignment.name, "csv"))
+    write_atomically(course.folder / f"report-{assignment.name}.html", report.page(assignment.name, grades, errors))
+    if students is not None:
+        wanted = list(students)
+        grades = [g for s in wanted for g in grades if g.student == s]
+        errors = {s: errors[s] for s in wanted if s in errors}
     return Grading(grades, errors)
 
 
-def _ahead(course: Course, lecture: int, student: str, api: Any) -> str | None:
-    """Execute one submission ahead of nbgrader's turn; returns why it cannot be graded, or None."""
+def prove(course: Course, lecture: int) -> list[str]:
+    """What keeps a lecture's grades from being believed (see `audit.prove`)."""
     name = NOTEBOOKS[lecture]
-    try:
-        notebook = read_submission(course.submission(student, lecture))
-    except UnreadableSubmission as error:
-        return str(error)
-    place = {"assignment": name, "notebook": name, "db_url": course.config().CourseDirectory.db_url}
-    plan, _, _ = make_plan(sanitise(notebook, place), place, demo_sources(api.coursedir, name))
-    for last_try in (False, True):
+    waiting = {}
+    for student in course.students(lecture):
         try:
-            ready[plan.key] = execute(plan, course.unsafe)
-            return None
-        except Exception as error:  # of the grader, not of the submission: an error state, never a zero
-            if last_try:
-                return f"the grader failed 评分程序出错: {type(error).__name__}: {str(error)[:200]}"
-    return None
+            waiting[student] = hashlib.sha256(read_plain_file(course.submission(student, lecture))).hexdigest()
+        except ValueError:
+            waiting[student] = ""
+    with Book(course.database, name) as book:
+        return audit_module.prove(Audit(course.folder), name, book.automatic(), waiting)
 
 
-class UnreadableSubmission(ValueError):
-    """A file that cannot be graded; says why."""
+def prepare_jobs(course: Course, lecture: int, options: Options = Options()) -> list[Path]:  # noqa: B008
+    """Write the job directories of all open submissions and do none: for Slurm, Kubernetes, or by hand.
 
-
-def read_submission(path: Path) -> Any:
-    """A submitted notebook, refused with a reason where it is none.
-
-    Raises:
-        UnreadableSubmission: a link, too large, not UTF-8, not JSON, or no notebook of format 4.
+    `grade` takes what `run_job` has left in the result directories beside them.
     """
-    if path.is_symlink() or not path.is_file():
-        raise UnreadableSubmission(f"{path.name} is no ordinary file 不是普通文件")
-    if path.stat().st_size > SUBMISSION_LIMIT:
-        raise UnreadableSubmission(f"{path.name} has more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
-    try:
-        notebook = nbformat.reads(path.read_text(encoding="utf-8"), as_version=4)
-        nbformat.validate(notebook)
-    except UnicodeDecodeError:
-        raise UnreadableSubmission(f"{path.name} is not UTF-8 不是UTF-8编码") from None
-    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
-        raise UnreadableSubmission(f"{path.name} is no notebook 不是有效的笔记本: {str(error)[:120]}") from None
-    return notebook
+    with course.alone():
+        run = _Run(course, lecture, options)
+        with run.book:
+            source = run.assignment_file()
+            return [
+                write_job(run.work / "jobs", job, source, raw) for job, raw in run.open_jobs(course.students(lecture))
+            ]
 
 
-def read_grades(course: Course, lecture: int, student: str) -> list[CellGrade]:
-    """A student's grades from the gradebook, with the reason for each lost point from the executed notebook."""
-    from nbgrader.api import Gradebook
+def export(
+    course: Course, lecture: int, kind: str, title: str = "", without: Iterable[str] = (), provisional: bool = False
+) -> str:
+    """Grades as CSV for an LMS.
 
-    name = NOTEBOOKS[lecture]
-    notebook = course.folder / "autograded" / student / name / f"{name}.ipynb"
-    errors = {
-        cell.metadata.nbgrader.grade_id: first_error(cell)
-        for cell in nbformat.read(notebook, as_version=4).cells
-        if cell.metadata.get("nbgrader", {}).get("grade_id")
-    }
-    maximum = course.maximum(lecture)
-    with Gradebook(f"sqlite:///{(course.folder / 'gradebook.db').resolve().as_posix()}") as book:
-        submission = book.find_submission_notebook(name, name, student)
-        scores = {g.name: g.auto_score for g in submission.grades if g.name in maximum}
-    return [
-        CellGrade(student, _exercise_of(cell), cell, float(scores[cell] or 0), points, _reason(errors, cell))
-        for cell, points in maximum.items()
-    ]
-
-
-def _reason(errors: dict[str, str], cell: str) -> str:
-    """Why a test cell lost points; where the answer's own cell failed, that is the reason."""
-    return (errors.get(_exercise_of(cell)) or errors[cell]) if errors.get(cell) else ""
-
-
-def first_error(cell: Any) -> str:
-    """The first line of a cell's error, or nothing."""
-    for output in cell.get("outputs", []):
-        if output.output_type == "error":
-            lines = [line for line in output.evalue.splitlines() if line.strip()]
-            return f"{output.ename}: {lines[0]}" if lines else output.ename
-    return ""
+    Args:
+        kind: one of `lms.FORMATS`.
+        without: students who are left out on purpose, graded or not.
+        provisional: although answers are still to be graded by hand.
+    Raises:
+        NotProved: a submission is not graded, or the gradebook is not what was recorded; says which.
+    """
+    name, left_out = NOTEBOOKS[lecture], set(without)
+    problems = [p for p in prove(course, lecture) if p.partition(":")[0] not in left_out]
+    with Book(course.database, name) as book:
+        rows = [row for row in book.totals() if row["student"] not in left_out]
+    by_hand = [row["student"] for row in rows if row["to_grade_by_hand"]]
+    if by_hand and not provisional:
+        problems.append(
+            f"to be graded by hand: {len(by_hand)} students ({', '.join(by_hand[:5])} …); "
+            "Formgrader shows their answers; --provisional exports all the same 仍有手动评分题待评"
+        )
+    if problems:
+        raise NotProved("Nothing was exported 未导出:\n" + "\n".join(problems))
+    Audit(course.folder).append("exported", assignment=name, format=kind, students=len(rows), without=sorted(left_out))
+    return lms.table(rows, title or name, kind)
 
 
-def write_csv(grades: list[CellGrade], errors: dict[str, str], path: Path) -> None:
-    """grades.csv, written whole or not at all; ungraded submissions are rows of their own."""
-    import pandas as pd
-
-    rows = [vars(g) for g in grades]
-    rows += [{"student": student, "reason": f"NOT GRADED: {reason}"} for student, reason in errors.items()]
-    write_atomically(path, pd.DataFrame(rows).to_csv(index=False))
-
-
-def export(course: Course) -> Path:
-    """nbgrader's CSV of total scores."""
-    from nbgrader.api import Gradebook
-    from nbgrader.plugins import CsvExportPlugin
-
-    path = course.folder / "gradebook.csv"
-    plugin = CsvExportPlugin(to=str(path))
-    with Gradebook(f"sqlite:///{(course.folder / 'gradebook.db').resolve().as_posix()}") as book:
-        plugin.export(book)
-    return path
-
-
-def _exercise_of(cell: str) -> str:
-    return cell.removeprefix("test_").removesuffix("_hidden")
+def feedback(course: Course, lecture: int) -> int:
+    """Write everybody's feedback anew, with the scores and comments that people gave; returns how many."""
+    calendar, count = read_calendar(course.folder), 0
+    with course.alone(), Book(course.database, NOTEBOOKS[lecture]) as book:
+        for student in tqdm(course.students(lecture), desc="feedback 反馈", unit="page"):
+            if course.graded(student, lecture).is_file():
+                course.write_feedback(student, lecture, book.settle(student, calendar.late))
+                count += 1
+    return count

@@ -1,6 +1,7 @@
 """The warmed process: imports torch once, then forks a child for each submission, as student or as judge.
 
-`runner.py ROLE FD ISOLATE`. It listens on a socket; each message brings the socket of a new child. A student's child
+`runner.py ROLE LECTURE ISOLATE LISTENER LEASH`, the last two descriptors. Each connection to the listener gets a child
+of its own, which lives as long as the connection does. A student's child
 cuts itself off from everything (own user, process, mount and network namespaces, own scratch, limits, no
 capabilities) before a line of the submission runs. Nothing secret is in its memory: the forking process never sees
 tests, grades or other submissions.
@@ -12,6 +13,7 @@ import io
 import os
 import random
 import resource
+import select
 import signal
 import socket
 import symtable
@@ -27,7 +29,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # isolated mode 
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
-from wire import Decoder, Encoder, PeerDied, receive, send  # noqa: E402
+from values import Decoder, Encoder  # noqa: E402
+from wire import PeerDied, receive, send  # noqa: E402
 
 OUTPUT_LIMIT = 100_000
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = (
@@ -37,36 +40,79 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def serve(role: str, control: socket.socket, isolate: bool) -> None:
-    """Fork a child for each socket that arrives; kill one when told; end when the other end does."""
+def serve(role: str, lecture: int, isolate: bool, listener: socket.socket, leash: socket.socket) -> None:
+    """Fork a child for each connection; kill it when the other end hangs up; end when the leash is let go."""
     torch.set_num_threads(1)
     warm_up()
     if sys.platform == "linux" and len(os.listdir("/proc/self/task")) != 1:
         raise RuntimeError("The forking process has more than one thread.")
-    send(control, {"ready": True})
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children are reaped by the kernel
+    leash.sendall(b"ready")
+    listener.setblocking(False)
+    wake, woken = os.pipe2(os.O_NONBLOCK) if hasattr(os, "pipe2") else os.pipe()
+    os.set_blocking(woken, False)
+    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    lines: dict[int, tuple[int, socket.socket]] = {}  # descriptor: child, our copy of its connection
+    poll = select.poll()
+    for descriptor in (listener.fileno(), leash.fileno(), wake):
+        poll.register(descriptor, select.POLLIN)
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 64, 1)
-        if not message:
+        for descriptor, _ in poll.poll():
+            if descriptor == leash.fileno():
+                for child, _line in lines.values():
+                    _kill(child)
+                return
+            if descriptor == listener.fileno():
+                with suppress(BlockingIOError):
+                    connection, _ = listener.accept()
+                    child = os.fork()
+                    if child == 0:
+                        for end in (listener, leash, *(line for _, line in lines.values())):
+                            end.close()
+                        signal.set_wakeup_fd(-1)
+                        os.close(wake)
+                        os.close(woken)
+                        live(role, lecture, isolate, connection)
+                    lines[connection.fileno()] = child, connection
+                    poll.register(connection.fileno(), 0)  # hang-ups are always told
+            elif descriptor == wake:
+                os.read(wake, 4096)
+                _reap(lines, poll)
+            elif descriptor in lines:
+                _kill(lines[descriptor][0])
+                poll.unregister(descriptor)
+
+
+def live(role: str, lecture: int, isolate: bool, connection: socket.socket) -> None:
+    """The whole life of a child; never returns."""
+    os.setsid()  # or a signal to "my group" would reach the forking process
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    try:
+        (StudentSide if role == "student" else JudgeSide)(connection, lecture, isolate).run()
+    finally:
+        os._exit(0)
+
+
+def _kill(child: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+
+
+def _reap(lines: dict[int, tuple[int, socket.socket]], poll: Any) -> None:
+    """Let go of the connections of children that have ended: their other ends then see it."""
+    while True:
+        try:
+            ended, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
             return
-        command, argument = message.decode().split()
-        if command == "kill":
-            with suppress(ProcessLookupError):
-                os.kill(int(argument), signal.SIGKILL)
-            send(control, {"killed": True})
-            continue
-        child = os.fork()
-        if child == 0:
-            control.close()
-            os.setsid()  # or a signal to "my group" would reach the forking process
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            connection = socket.socket(fileno=descriptors[0])
-            try:
-                (StudentSide if role == "student" else JudgeSide)(connection, int(argument), isolate).run()
-            finally:
-                os._exit(0)
-        os.close(descriptors[0])
-        send(control, {"child": child})
+        if ended == 0:
+            return
+        for descriptor, (child, line) in list(lines.items()):
+            if child == ended:
+                del lines[descriptor]
+                with suppress(KeyError):
+                    poll.unregister(descriptor)
+                line.close()
 
 
 def warm_up() -> None:
@@ -131,6 +177,7 @@ class Side:
 
     def run(self) -> None:
         self.prepare()
+        send(self.connection, {"ready": True})
         while True:
             try:
                 header, buffers = receive(self.connection)
@@ -453,4 +500,7 @@ def _make_shell() -> Any:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], socket.socket(fileno=int(sys.argv[2])), sys.argv[3] == "1")
+    serve(
+        sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1",
+        socket.socket(fileno=int(sys.argv[4])), socket.socket(fileno=int(sys.argv[5])),
+    )  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 import tinybert_l
 
 HERE = Path(__file__).resolve().parent
+PROGRAM = ("runner.py", "wire.py", "values.py")  # all of the grading that a submission's process can see
 SYSTEM = (
     "/usr",
     "/bin",
@@ -56,18 +57,18 @@ def require(unsafe: bool) -> None:
         )
 
 
-def command(role: str, descriptor: int, solutions: Path, isolate: bool) -> list[str]:
+def command(role: str, lecture: int, descriptors: tuple[int, int], solutions: Path, isolate: bool) -> list[str]:
     """The command line of a warmed process (see `runner`).
 
     Args:
         role: "student" or "judge".
-        descriptor: its control socket.
+        descriptors: the socket it listens on, and the one that keeps it alive.
         solutions: released answers, all that a submission may see of them.
         isolate: inside bubblewrap, without network, with a read-only view of Python and the library alone.
     """
-    run = [sys.executable, "-I", "-B", str(HERE / "runner.py"), role, str(descriptor), "1" if isolate else "0"]
+    arguments = [role, str(lecture), "1" if isolate else "0", *map(str, descriptors)]
     if not isolate:
-        return run
+        return [sys.executable, "-I", "-B", str(HERE / "runner.py"), *arguments]
     library = Path(tinybert_l.__file__).resolve().parent
     binds = [part for place in SYSTEM if os.path.lexists(place) for part in _bind(place)]
     needed = (str(library), sys.prefix, sys.base_prefix)  # an environment may itself lie under /tmp
@@ -83,11 +84,10 @@ def command(role: str, descriptor: int, solutions: Path, isolate: bool) -> list[
         "--setenv", "HF_HUB_OFFLINE", "1", "--setenv", "TOKENIZERS_PARALLELISM", "false",
         "--setenv", "MPLBACKEND", "agg",
         *binds, "--ro-bind", str(library), str(library), "--tmpfs", str(library / "grading"),
-        "--ro-bind", str(HERE / "runner.py"), "/runner/runner.py",
-        "--ro-bind", str(HERE / "wire.py"), "/runner/wire.py",
+        *(part for name in PROGRAM for part in ("--ro-bind", str(HERE / name), f"/runner/{name}")),
         "--ro-bind", str(solutions), "/solutions", "--proc", "/proc", "--dev", "/dev",
         *temporary, "--tmpfs", "/scratch", "--remount-ro", "/", "--chdir", "/scratch",
-        sys.executable, "-I", "-B", "/runner/runner.py", role, str(descriptor), "1",
+        sys.executable, "-I", "-B", "/runner/runner.py", *arguments,
     ]  # fmt: skip
 
 
