@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 SUBMISSION_LIMIT = 20 * 10**6  # bytes
 CELL_LIMIT = 2000
 NOT_REACHED = "This test was not reached, so it gives no points. 该测试未被执行，不计分。"
-_ENCODINGS = ("utf-8-sig", "utf-16", "gb18030")  # tried in this order on what is not UTF-8
+_ENCODINGS = ("utf-16", "gb18030")  # tried in this order on what is not UTF-8
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
 
 def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
     try:
-        return raw.decode("utf-8"), []
+        return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
         pass
     for encoding in _ENCODINGS:

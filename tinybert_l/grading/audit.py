@@ -183,7 +183,7 @@ def prove(audit: Audit, name: str, scores: dict[str, dict[str, float | None]], w
             problems.append(f"{student}: graded, but not in the gradebook 成绩册中缺失")
         else:
             problems += [
-                f"{student}: {cell} has {scores[student].get(cell)} points in the gradebook, {proved} on record 成绩册与记录不符"
+                f"{student}: {cell} has {scores[student].get(cell)} points in the gradebook, {proved} on record 不符"
                 for cell, proved in points[student].items()
                 if scores[student].get(cell) != proved
             ]

@@ -195,7 +195,7 @@ def grade(
     course: Course,
     lecture: int,
     students: Iterable[str] | None = None,
-    options: Options = Options(),  # noqa: B008
+    options: Options = Options(),
 ) -> Grading:
     """Autograde, write feedback, tables and the report of the class.
 
@@ -348,7 +348,7 @@ class _Run:
 def summarise(
     course: Course, lecture: int, book: Book, assignment: Assignment, students: Iterable[str] | None = None
 ) -> Grading:
-    """Grades as they are on record; writes grades.csv (a row for each student and cell), gradebook.csv and report.html."""
+    """Grades on record; writes grades.csv (a row for each student and cell), gradebook.csv and the report."""
     points: dict[str, dict[str, CellGrade]] = {}
     errors: dict[str, str] = {}
     for entry in Audit(course.folder).entries():
@@ -391,7 +391,7 @@ def prove(course: Course, lecture: int) -> list[str]:
         return audit_module.prove(Audit(course.folder), name, book.automatic(), waiting)
 
 
-def prepare_jobs(course: Course, lecture: int, options: Options = Options()) -> list[Path]:  # noqa: B008
+def prepare_jobs(course: Course, lecture: int, options: Options = Options()) -> list[Path]:
     """Write the job directories of all open submissions and do none: for Slurm, Kubernetes, or by hand.
 
     `grade` takes what `run_job` has left in the result directories beside them.

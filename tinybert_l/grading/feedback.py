@@ -15,14 +15,13 @@ from traitlets.config import Config
 
 from tinybert_l.grading.assignment import is_test
 
-
 _one_at_a_time = threading.Lock()
 
 
 class _Exporter(HTMLExporter):
     """Without the second parse of the whole page that adds missing image descriptions: there are no images."""
 
-    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **more: Any) -> tuple[str, Any]:
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **more: Any) -> Any:
         resources = self._init_resources(resources)
         self.register_filter("highlight_code", Highlight2HTML(pygments_lexer="python3", parent=self))
         metadata = {"notebook_metadata": self._nb_metadata, "resources": resources}
@@ -73,7 +72,9 @@ def render(
             settings["comment"] = comments[grade_id]
     summary: dict[str, Any] = {"notebook": name, "score": sum(scores.values()) - late_penalty, "max_score": total}
     with _one_at_a_time:
-        page, _ = _exporter().from_notebook_node(shown, resources={"nbgrader": summary | {"late_penalty": late_penalty}})
+        page, _ = _exporter().from_notebook_node(
+            shown, resources={"nbgrader": summary | {"late_penalty": late_penalty}}
+        )
     return page
 
 

@@ -44,7 +44,7 @@ class Forker:
         self.thread.start()
 
     def _keep(self) -> None:
-        """Start it, wait for its end, start it again. In a thread that lasts: bwrap ends with the thread that started it."""
+        """Start it, wait for its end, start it again. bwrap ends with the thread that started it: this one lasts."""
         failures = 0
         while not self.closing and failures < STARTS:
             with tempfile.TemporaryFile() as said:  # an unread pipe would fill and block

@@ -1,10 +1,11 @@
 """What students hand in, from folders and an LMS's zip files: refused or taken in, never lost.
 
-Read are: Moodle's zip ("Jane Doe_123_assignsubmission_file_/x.ipynb"), Canvas's ("doejane_LATE_12_345_x.ipynb"), a plain
-one ("jane/x.ipynb" or "jane.ipynb"), the inbound folder of nbgrader's exchange, and folders of the same shapes. Who a
+Read are: Moodle's zip ("Jane Doe_123_assignsubmission_file_/x.ipynb"), Canvas's ("doejane_LATE_12_345_x.ipynb"), plain
+ones ("jane/x.ipynb" or "jane.ipynb"), the inbound folder of nbgrader's exchange, and folders of the same shapes. Who a
 submission belongs to is told by what the LMS or the instructor named, never by what the student did.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -18,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tinybert_l.cache import write_atomically
+from tinybert_l.exercise import NOTEBOOKS
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT
 from tinybert_l.grading.audit import Audit
 
@@ -79,10 +81,8 @@ def read_archive(path: Path, name: str) -> tuple[list[Arrival], list[Refusal]]:
 def _zip_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _File:
     path = member.filename
     if not member.flag_bits & 0x800:  # not marked as UTF-8, which many archivers forget
-        try:
+        with contextlib.suppress(UnicodeError):
             path = path.encode("cp437").decode("utf-8")
-        except UnicodeError:
-            pass
     problem = _unsafe_path(path if path != member.filename else member.orig_filename)
     if stat.S_ISLNK(member.external_attr >> 16):
         problem = "a symbolic link 符号链接"
@@ -190,7 +190,8 @@ def _without_common_folder(files: list[_File]) -> list[_File]:
     ]
     tops = {f.path.split("/")[0] for f in files}
     deep = all(f.path.count("/") >= 2 for f in files) and len(tops) == 1
-    if not deep or _MOODLE.match(next(iter(tops))) or "+" in next(iter(tops)):
+    submitted = any(f.path.split("/")[1] in NOTEBOOKS.values() for f in files if f.path.count("/") > 1)
+    if not deep or submitted or _MOODLE.match(next(iter(tops))) or "+" in next(iter(tops)):
         return files
     return [_File(f.path.partition("/")[2], f.when, f.read, f.problem) for f in files]
 
@@ -270,7 +271,8 @@ def keep_original(audit: Audit, name: str, one: Arrival) -> bool:
     _write_bytes(path, one.raw)
     audit.append(
         "received", student=one.student, assignment=name, submission=seal, bytes=len(one.raw), origin=one.origin[:300],
-        handed_in=one.when.isoformat(timespec="seconds"), kept=path.relative_to(audit.folder).as_posix(), notes=one.notes,
+        handed_in=one.when.isoformat(timespec="seconds"), kept=path.relative_to(audit.folder).as_posix(),
+        notes=one.notes,
     )  # fmt: skip
     return True
 

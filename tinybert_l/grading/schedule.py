@@ -91,7 +91,7 @@ def run_on_cluster(tasks: list[Task], address: str) -> Iterator[tuple[int, str]]
     except ModuleNotFoundError:
         raise RuntimeError("--scheduler needs Dask: pip install 'tinybert-l[cluster]'.") from None
 
-    with Client(address, timeout=30, set_as_default=False) as client:
+    with Client(address, timeout=30) as client:
         futures = {client.submit(run_job, *task, pure=False, retries=2): i for i, task in enumerate(tasks)}
         for future in as_completed(futures):
             try:

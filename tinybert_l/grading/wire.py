@@ -1,4 +1,4 @@
-"""Messages between processes: a JSON header and raw buffers, each with a length in front and a limit. Needs no torch."""
+"""Messages between processes: a JSON header and raw buffers, lengths in front, limited. Needs no torch."""
 
 import json
 import socket
