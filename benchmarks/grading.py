@@ -109,7 +109,6 @@ class Memory:
                 try:
                     words, depth = " ".join(process.cmdline()), len(process.parents())
                     kind = "runner" if "/runner.py" in words and "bwrap" not in words else None
-                    kind = f"{kind} {words.split('/runner.py ')[1].split()[0]}" if kind else None
                     kind = kind or ("worker" if "forkserver" in words else None)
                     if kind:
                         key = f"{kind} at depth {depth}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinybert_l.grading import wire
-from tinybert_l.grading.forker import START_SECONDS, Child, Doors, knock
+from tinybert_l.grading.forker import START_SECONDS, Child, knock
 
 CELL_SECONDS, TEST_SECONDS = 60, 10
 
@@ -27,8 +27,8 @@ class Harm(Exception):
 class Bench:
     """The two processes of one submission, and what was run in them."""
 
-    def __init__(self, doors: Doors, cell_seconds: int, test_seconds: int) -> None:
-        self.doors = doors
+    def __init__(self, door: str, cell_seconds: int, test_seconds: int) -> None:
+        self.door = door
         self.cell_seconds, self.test_seconds = cell_seconds, test_seconds
         self.student: Child | None = None
         self.judge: Child | None = None
@@ -123,7 +123,7 @@ class Bench:
         while True:
             if self.student is not None:
                 self.student.close()
-            self.student = knock(self.doors["student"])
+            self.student = knock(self.door, judge=False)
             for source in self.locked:
                 self._run(source, START_SECONDS)
             for source in self.harmless:
@@ -136,7 +136,7 @@ class Bench:
                 return
 
     def _new_judge(self) -> None:
-        self.judge = knock(self.doors["judge"])
+        self.judge = knock(self.door, judge=True)
         for source in self.locked:
             self.judge.send({"source": source, "setup": True})
             header, _ = self.judge.receive(time.monotonic() + START_SECONDS)
@@ -168,16 +168,16 @@ class Outcome:
     tests: list[dict[str, str] | None]
 
 
-def execute(plan: Plan, doors: Doors, cell_seconds: int = CELL_SECONDS, test_seconds: int = TEST_SECONDS) -> Outcome:
+def execute(plan: Plan, door: str, cell_seconds: int = CELL_SECONDS, test_seconds: int = TEST_SECONDS) -> Outcome:
     """Run a plan in a fresh pair of processes.
 
     Args:
-        doors: where the forking processes listen (see `forker.doors`).
+        door: where a forking process listens (see `forker.door`).
         cell_seconds, test_seconds: how long one cell of the submission, and one test, may take.
     Raises:
         RuntimeError, WireError: the grader itself failed; says nothing of the submission.
     """
-    bench = Bench(doors, cell_seconds, test_seconds)
+    bench = Bench(door, cell_seconds, test_seconds)
     try:
         bench.open(list(plan.locked))
         cells = [bench.run_cell(source) for source in plan.cells]

@@ -1,4 +1,4 @@
-"""Warmed processes that fork a child for each submission: started once, restarted when they die."""
+"""A warmed process that forks a child for each submission, and one that judges it: started once, again when it dies."""
 
 import atexit
 import contextlib
@@ -16,20 +16,16 @@ from tinybert_l.grading import sandbox, wire
 
 START_SECONDS = 120
 STARTS = 3  # in a row, before it is given up
-Doors = dict[str, str]  # role: path of the socket where its forking process listens
 
 
 class Forker:
     """Owns one forking process (see `runner`) and the socket where it listens.
 
     The socket outlives the process: whoever connects while it starts, or starts again, waits in its queue.
-
-    Args:
-        role: "student" or "judge".
     """
 
-    def __init__(self, role: str, lecture: int, isolate: bool) -> None:
-        self.role, self.lecture, self.isolate = role, lecture, isolate
+    def __init__(self, lecture: int, isolate: bool) -> None:
+        self.lecture, self.isolate = lecture, isolate
         self.folder = tempfile.TemporaryDirectory(prefix="tinybert-l-", dir=_short_folder())
         self.solutions = Path(self.folder.name) / "solutions"
         self.solutions.mkdir()
@@ -56,12 +52,12 @@ class Forker:
                 self.said = said.read().decode(errors="replace")[-800:]
         if not self.closing:
             self.listener.close()  # nobody is to wait for what will not come
-            print(f"The {self.role}'s process does not start: {self.said}", flush=True)
+            print(f"The forking process does not start: {self.said}", flush=True)
 
     def _start(self, said: Any) -> bool:
         leash, theirs = socket.socketpair()
         descriptors = (self.listener.fileno(), theirs.fileno())
-        command = sandbox.command(self.role, self.lecture, descriptors, self.solutions, self.isolate)
+        command = sandbox.command(self.lecture, descriptors, self.solutions, self.isolate)
         self.process = subprocess.Popen(
             command, pass_fds=descriptors, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
             env={**os.environ, "TINYBERT_L_SOLUTIONS": str(self.solutions)},
@@ -105,9 +101,12 @@ class Child:
         self.connection.close()
 
 
-def knock(door: str) -> Child:
+def knock(door: str, judge: bool) -> Child:
     """A new child, ready to talk.
 
+    Args:
+        door: path of the socket where a forking process listens.
+        judge: whether it judges, or runs a submission.
     Raises:
         RuntimeError: none came; a failure of the grader, not of a submission.
     """
@@ -117,6 +116,7 @@ def knock(door: str) -> Child:
         try:
             connection.settimeout(START_SECONDS)
             connection.connect(door)
+            wire.send(connection, {"judge": judge})
             wire.receive(connection, deadline)
             return Child(connection)
         except (OSError, wire.WireError):
@@ -125,22 +125,21 @@ def knock(door: str) -> Child:
     raise RuntimeError("The grader's sandbox process does not answer. 评分沙箱进程没有响应。")
 
 
-_forkers: dict[tuple[str, int, bool], Forker] = {}
+_forkers: dict[tuple[int, bool], Forker] = {}
 _lock = threading.Lock()
 
 
-def doors(lecture: int, unsafe: bool) -> Doors:
-    """Where this process's forking processes for a lecture listen; they are started when first asked for.
+def door(lecture: int, unsafe: bool) -> str:
+    """Where this process's forking process for a lecture listens; it is started when first asked for.
 
     Raises:
         SandboxMissing: there is no sandbox, and `unsafe` is not set.
     """
     sandbox.require(unsafe)
     with _lock:
-        for role in ("student", "judge"):
-            if (role, lecture, not unsafe) not in _forkers:
-                _forkers[role, lecture, not unsafe] = Forker(role, lecture, not unsafe)
-    return {role: _forkers[role, lecture, not unsafe].door for role in ("student", "judge")}
+        if (lecture, not unsafe) not in _forkers:
+            _forkers[lecture, not unsafe] = Forker(lecture, not unsafe)
+        return _forkers[lecture, not unsafe].door
 
 
 @atexit.register

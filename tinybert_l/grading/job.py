@@ -30,7 +30,7 @@ from tinybert_l.grading.assignment import (
 )
 from tinybert_l.grading.execute import CELL_SECONDS, TEST_SECONDS, Outcome, Plan, execute
 from tinybert_l.grading.feedback import render
-from tinybert_l.grading.forker import Doors, doors
+from tinybert_l.grading.forker import door
 
 FORMAT = 1
 TRIES = 2
@@ -142,13 +142,13 @@ def read_result(folder: Path) -> Result | None:
         return None
 
 
-def run_job(job_folder: str, result_folder: str, ways: Doors | None = None) -> str:
+def run_job(job_folder: str, result_folder: str, way: str | None = None) -> str:
     """Do a job; the result directory appears when it is whole. Returns why the grader failed, or nothing.
 
     A failure of the grader itself (not of the submission) is tried again once, and leaves no result.
 
     Args:
-        ways: forking processes to use; this process's own when None.
+        way: the door of a forking process; this process's own when None.
     """
     source, target = Path(job_folder), Path(result_folder)
     failure = ""
@@ -159,7 +159,7 @@ def run_job(job_folder: str, result_folder: str, ways: Doors | None = None) -> s
         shutil.rmtree(work, ignore_errors=True)
         try:
             work.mkdir(parents=True)
-            _do(source, work, ways)
+            _do(source, work, way)
             os.replace(work, target)
             return ""
         except Exception as error:
@@ -169,7 +169,7 @@ def run_job(job_folder: str, result_folder: str, ways: Doors | None = None) -> s
     return "" if (target / "result.json").is_file() else failure
 
 
-def _do(source: Path, work: Path, ways: Doors | None) -> None:
+def _do(source: Path, work: Path, way: str | None) -> None:
     clock = _Clock()
     job = Job(**json.loads((source / "job.json").read_text(encoding="utf-8")))
     assignment = _assignment((source / "assignment.json").read_text(encoding="utf-8"))
@@ -183,7 +183,7 @@ def _do(source: Path, work: Path, ways: Doors | None) -> None:
     repairs += sanitise(nb, assignment)
     plan, cells, tests = make_plan(nb, assignment, job.exercise)
     clock("read")
-    outcome = execute(plan, ways or doors(assignment.lecture, job.unsafe), job.cell_seconds, job.test_seconds)
+    outcome = execute(plan, way or door(assignment.lecture, job.unsafe), job.cell_seconds, job.test_seconds)
     clock("execute and judge")
     fill_in(outcome, cells, tests)
     verdicts = verdicts_of(nb, assignment, job.exercise)

@@ -18,7 +18,7 @@ from tinybert_l.grading.assignment import Assignment, sanitise
 from tinybert_l.grading.audit import Audit
 from tinybert_l.grading.execute import CELL_SECONDS, TEST_SECONDS, execute
 from tinybert_l.grading.feedback import hide_tests
-from tinybert_l.grading.forker import doors
+from tinybert_l.grading.forker import door
 from tinybert_l.grading.policy import LatePolicy
 
 
@@ -47,7 +47,7 @@ class TrustedExecute(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         assignment = _assignment(self, resources["nbgrader"])
         plan, cells, tests = job.make_plan(nb, assignment)
-        outcome = execute(plan, doors(assignment.lecture, self.unsafe), self.timeout, self.test_timeout)
+        outcome = execute(plan, door(assignment.lecture, self.unsafe), self.timeout, self.test_timeout)
         job.fill_in(outcome, cells, tests)
         for cell in tests:
             if cell.execution_count is None:

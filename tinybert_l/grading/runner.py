@@ -1,7 +1,7 @@
 """The warmed process: imports torch once, then forks a child for each submission, as student or as judge.
 
-`runner.py ROLE LECTURE ISOLATE LISTENER LEASH`, the last two descriptors. Each connection to the listener gets a child
-of its own, which lives as long as the connection does. A student's child
+`runner.py LECTURE ISOLATE LISTENER LEASH`, the last two descriptors. Each connection to the listener gets a child of
+its own, which lives as long as the connection does; its first message says whether it judges. A student's child
 cuts itself off from everything (own user, process, mount and network namespaces, own scratch, limits, no
 capabilities) before a line of the submission runs. Nothing secret is in its memory: the forking process never sees
 tests, grades or other submissions.
@@ -40,7 +40,7 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 libc = ctypes.CDLL(None, use_errno=True)
 
 
-def serve(role: str, lecture: int, isolate: bool, listener: socket.socket, leash: socket.socket) -> None:
+def serve(lecture: int, isolate: bool, listener: socket.socket, leash: socket.socket) -> None:
     """Fork a child for each connection; kill it when the other end hangs up; end when the leash is let go."""
     torch.set_num_threads(1)
     warm_up()
@@ -72,7 +72,7 @@ def serve(role: str, lecture: int, isolate: bool, listener: socket.socket, leash
                         signal.set_wakeup_fd(-1)
                         os.close(wake)
                         os.close(woken)
-                        live(role, lecture, isolate, connection)
+                        live(lecture, isolate, connection)
                     lines[connection.fileno()] = child, connection
                     poll.register(connection.fileno(), 0)  # hang-ups are always told
             elif descriptor == wake:
@@ -83,12 +83,13 @@ def serve(role: str, lecture: int, isolate: bool, listener: socket.socket, leash
                 poll.unregister(descriptor)
 
 
-def live(role: str, lecture: int, isolate: bool, connection: socket.socket) -> None:
+def live(lecture: int, isolate: bool, connection: socket.socket) -> None:
     """The whole life of a child; never returns."""
     os.setsid()  # or a signal to "my group" would reach the forking process
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     try:
-        (StudentSide if role == "student" else JudgeSide)(connection, lecture, isolate).run()
+        role, _ = receive(connection)
+        (JudgeSide if role["judge"] else StudentSide)(connection, lecture, isolate).run()
     finally:
         os._exit(0)
 
@@ -501,6 +502,6 @@ def _make_shell() -> Any:
 
 if __name__ == "__main__":
     serve(
-        sys.argv[1], int(sys.argv[2]), sys.argv[3] == "1",
-        socket.socket(fileno=int(sys.argv[4])), socket.socket(fileno=int(sys.argv[5])),
+        int(sys.argv[1]), sys.argv[2] == "1",
+        socket.socket(fileno=int(sys.argv[3])), socket.socket(fileno=int(sys.argv[4])),
     )  # fmt: skip

@@ -57,16 +57,15 @@ def require(unsafe: bool) -> None:
         )
 
 
-def command(role: str, lecture: int, descriptors: tuple[int, int], solutions: Path, isolate: bool) -> list[str]:
+def command(lecture: int, descriptors: tuple[int, int], solutions: Path, isolate: bool) -> list[str]:
     """The command line of a warmed process (see `runner`).
 
     Args:
-        role: "student" or "judge".
         descriptors: the socket it listens on, and the one that keeps it alive.
         solutions: released answers, all that a submission may see of them.
         isolate: inside bubblewrap, without network, with a read-only view of Python and the library alone.
     """
-    arguments = [role, str(lecture), "1" if isolate else "0", *map(str, descriptors)]
+    arguments = [str(lecture), "1" if isolate else "0", *map(str, descriptors)]
     if not isolate:
         return [sys.executable, "-I", "-B", str(HERE / "runner.py"), *arguments]
     library = Path(tinybert_l.__file__).resolve().parent

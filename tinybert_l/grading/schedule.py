@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 
-from tinybert_l.grading.forker import Doors, doors
+from tinybert_l.grading.forker import door
 from tinybert_l.grading.job import run_job
 
 MEMORY_A_WORKER = 10**9  # bytes, with the submission's process and its judge
@@ -30,12 +30,12 @@ def sensible_workers() -> int:
 def run_here(tasks: list[Task], lecture: int, unsafe: bool, workers: int | None = None) -> Iterator[tuple[int, str]]:
     """Do tasks on this machine; yields (index, why the grader failed or nothing) as they are done.
 
-    Worker processes share one pair of forking processes. A worker that is killed is replaced, its job done again.
+    Worker processes share one forking process. A worker that is killed is replaced, its job done again.
 
     Raises:
         SandboxMissing: submissions cannot be isolated here.
     """
-    ways = doors(lecture, unsafe)
+    way = door(lecture, unsafe)
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(["tinybert_l.grading.schedule"])
@@ -44,7 +44,7 @@ def run_here(tasks: list[Task], lecture: int, unsafe: bool, workers: int | None 
         count = min(workers or sensible_workers(), len(left))
         with ProcessPoolExecutor(count, context, initializer=_end_with_parent) as pool:
             try:
-                for index, failure in _done(pool, left, ways, count):
+                for index, failure in _done(pool, left, way, count):
                     del left[index]
                     breaks = 0
                     yield index, failure
@@ -55,13 +55,13 @@ def run_here(tasks: list[Task], lecture: int, unsafe: bool, workers: int | None 
                     return
 
 
-def _done(pool: ProcessPoolExecutor, tasks: dict[int, Task], ways: Doors, count: int) -> Iterator[tuple[int, str]]:
+def _done(pool: ProcessPoolExecutor, tasks: dict[int, Task], way: str, count: int) -> Iterator[tuple[int, str]]:
     """Keeps a few jobs ahead of each worker, so that a class of thousands is not queued at once."""
     open_: dict[Future[str], int] = {}
     coming = iter(list(tasks.items()))
     while True:
         for index, (job, result) in coming:
-            open_[pool.submit(run_job, job, result, ways)] = index
+            open_[pool.submit(run_job, job, result, way)] = index
             if len(open_) >= 3 * count:
                 break
         if not open_:
