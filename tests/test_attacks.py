@@ -34,17 +34,9 @@ def graded(course, tmp_path_factory):
     released = release(course, LECTURE)
     answers = answer_cells(course.sources / NAME / f"{NAME}.ipynb")
     for name, attack in ALL.items():
-        notebook = nbformat.read(released / f"{NAME}.ipynb", as_version=4)
-        for cell in notebook.cells:
-            if cell.metadata.get("nbgrader", {}).get("grade_id") == "layer_map":
-                cell.source = answers["layer_map"]
-        if callable(attack):
-            attack(notebook)
-        else:
-            notebook.cells.append(nbformat.v4.new_code_cell(attack))
         path = course.submission(name, LECTURE)
         path.parent.mkdir(parents=True)
-        path.write_text(nbformat.writes(notebook), encoding="utf-8")
+        path.write_text(submission(released, answers, attack), encoding="utf-8")
     watched = [course.sources, course.solutions, course.folder / "submitted", Path(execute.__file__).parents[1]]
     before, home = [photograph(folder) for folder in watched], sorted(os.listdir(Path.home()))
     began = time.time()
@@ -55,6 +47,19 @@ def graded(course, tmp_path_factory):
     assert not [p for p in (Path("/tmp/left"), Path("/dev/shm/left"), Path("/etc/cron.d/x")) if p.exists()]
     assert not processes_since(began), "a process was left behind"
     return result
+
+
+def submission(released: Path, answers: dict[str, str], attack) -> str:
+    """A notebook with one honest answer and the attack."""
+    notebook = nbformat.read(released / f"{NAME}.ipynb", as_version=4)
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "layer_map":
+            cell.source = answers["layer_map"]
+    if callable(attack):
+        attack(notebook)
+    else:
+        notebook.cells.append(nbformat.v4.new_code_cell(attack))
+    return nbformat.writes(notebook)
 
 
 def photograph(folder: Path) -> str:
