@@ -1,7 +1,7 @@
-"""The same attacks on plain nbgrader and what each achieves there, which shows that the suite bites. Opt-in: it is slow.
+"""The same attacks on plain nbgrader, and what each achieves there: the suite is proved to bite. Opt-in: it is slow.
 
 `TINYBERT_L_STOCK=1 pytest tests/test_attacks_on_stock.py` (part of `make nightly`) writes
-results/attacks_on_stock_nbgrader.json. Each attack runs in a throw-away container with a copy of the course, since plain
+results/attacks_on_stock_nbgrader.json. Each runs in a throw-away container with a copy of the course, since plain
 nbgrader has no sandbox of its own.
 """
 

@@ -28,6 +28,12 @@ def run(*arguments, **environment):
         "answers",
         "prepare",
         "exercises",
+        "doctor",
+        "collect",
+        "run-job",
+        "audit",
+        "grades",
+        "feedback",
     ],
 )
 def test_every_command_explains_itself(command):
@@ -68,7 +74,7 @@ def test_imports_run_one_way(checkout):
 
     order = ["exercise", "syllabus", "submodels", "windowed", "optimisation", "cache", "data", "training", "teacher"]
     order += ["model", "distillation", "joint", "evaluation", "questions", "generation", "text_metrics", "export"]
-    order += ["tables", "figures", "experiments", "records", "judging", "authoring", "grading", "cli"]
+    order += ["tables", "figures", "experiments", "records", "judging", "authoring", "grading", "doctor", "cli"]
     for path in (checkout / "tinybert_l").rglob("*.py"):
         if path.name == "__init__.py":
             continue

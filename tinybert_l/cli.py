@@ -319,6 +319,24 @@ def feedback(lecture: int, output: Path) -> None:
 
 
 @main.command()
+def doctor() -> None:
+    """Examine this machine: versions, memory, disk, cache, kernel, font, sandbox; says what to do about each problem.
+
+    Exit status 1 when something is missing that everybody needs.
+    """
+    from tinybert_l.doctor import examine
+    from tinybert_l.tables import console, rows_table
+
+    findings = list(examine())
+    rows = [
+        ("ok" if f.well else ("PROBLEM" if f.needed else "note"), f.name, f.found, f.advice or "-") for f in findings
+    ]
+    console().print(rows_table("This machine 本机", ("", "what 项目", "found 结果", "what to do 处理办法"), rows))
+    if any(not f.well and f.needed for f in findings):
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("exercise")
 @click.argument("answer", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--notebook", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Holds the tests.")

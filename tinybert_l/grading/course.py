@@ -36,6 +36,7 @@ from tinybert_l.grading.sandbox import require
 from tinybert_l.grading.schedule import run_here, run_on_cluster
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+FONT = Path(__file__).resolve().parents[1] / "fonts" / "TinyBERTLSansSC-Regular.ttf"
 warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own, of no use to its users
 
 
@@ -370,7 +371,11 @@ def summarise(
     rows += [{"student": s, "reason": f"NOT GRADED: {reason}"} for s, reason in sorted(errors.items())]
     write_atomically(course.folder / "grades.csv", lms.to_csv(rows))
     write_atomically(course.folder / "gradebook.csv", lms.table(book.totals(), assignment.name, "csv"))
-    write_atomically(course.folder / f"report-{assignment.name}.html", report.page(assignment.name, grades, errors))
+    write_atomically(
+        course.folder / f"report-{assignment.name}.html", report.page(assignment.name, grades, errors, FONT.name)
+    )
+    if not (course.folder / FONT.name).is_file():
+        shutil.copy(FONT, course.folder / FONT.name)
     if students is not None:
         wanted = list(students)
         grades = [g for s in wanted for g in grades if g.student == s]

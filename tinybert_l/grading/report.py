@@ -66,8 +66,14 @@ def items(grades: list[Any]) -> list[Item]:
     return found
 
 
-def page(name: str, grades: list[Any], errors: dict[str, str]) -> str:
-    """HTML of a class's report; all of it in one file."""
+def page(name: str, grades: list[Any], errors: dict[str, str], font: str = "") -> str:
+    """HTML of a class's report.
+
+    Args:
+        grades: `CellGrade`s.
+        errors: {student: why they could not be graded}.
+        font: address of a font for Chinese, for machines that have none.
+    """
     students = sorted({g.student for g in grades})
     exercises = list(dict.fromkeys(g.exercise for g in grades))
     worth = {e: sum(g.max_points for g in grades if g.exercise == e and g.student == students[0]) for e in exercises}
@@ -77,8 +83,9 @@ def page(name: str, grades: list[Any], errors: dict[str, str]) -> str:
     for g in grades:
         earned[g.student, g.exercise] += g.points
         if g.reason:
-            reasons.setdefault((g.student, g.exercise), g.reason)
-            failed[g.exercise, g.reason] += 1
+            reason = g.reason.partition(": it is an exercise of")[0]  # "has no answer yet" says enough here
+            reasons.setdefault((g.student, g.exercise), reason)
+            failed[g.exercise, reason] += 1
     totals = {s: sum(earned[s, e] for e in exercises) for s in students}
     best = sum(worth.values()) or 1.0
     bars = []
@@ -90,7 +97,7 @@ def page(name: str, grades: list[Any], errors: dict[str, str]) -> str:
     spread, _ = np.histogram([totals[s] / best for s in students], bins=10, range=(0, 1))
     template = Environment(autoescape=True).from_string(_PAGE)
     return template.render(
-        name=name, students=students, exercises=exercises, worth=worth, earned=earned, reasons=reasons, totals=totals,
+        name=name, font=font, students=students, exercises=exercises, worth=worth, earned=earned, reasons=reasons, totals=totals,
         best=best, bars=bars, spread=[int(n) for n in spread], failed=failed.most_common(12), items=items(grades) if students else [],
         errors=errors, mean=mean(totals.values()) if students else 0.0,
     )  # fmt: skip
@@ -102,7 +109,8 @@ _PAGE = """<!DOCTYPE html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ name }}: report of the class</title>
 <style>
-body { font: 16px/1.5 system-ui, "Noto Sans CJK SC", sans-serif; color: #1a1a1a; background: #fff; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+@font-face { font-family: "TinyBERTL Sans SC"; src: url("{{ font }}") }
+body { font: 16px/1.5 system-ui, "Noto Sans CJK SC", "TinyBERTL Sans SC", sans-serif; color: #1a1a1a; background: #fff; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 table { border-collapse: collapse; font-size: .92rem } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } thead th { border-bottom: 2px solid #555 }

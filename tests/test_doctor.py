@@ -1,0 +1,91 @@
+"""Each thing that can be wrong with a machine is produced on purpose, found, and explained."""
+
+import sys
+from collections import namedtuple
+
+import pytest
+
+from tinybert_l import doctor
+
+
+def test_a_sound_machine_is_found_sound(monkeypatch, checkout):
+    monkeypatch.chdir(checkout)
+    findings = {f.name: f for f in doctor.examine()}
+    assert len(findings) == len(doctor.CHECKS)
+    assert not [f for f in findings.values() if not f.well and f.needed]
+
+
+def test_too_old_a_python(monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1))
+    assert "3.11" in doctor.python_version().advice
+
+
+def test_a_missing_package(monkeypatch):
+    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
+    assert "missing: no-such-package" in doctor.packages().advice
+
+
+def test_a_broken_torch(monkeypatch, tmp_path):
+    (tmp_path / "torch.py").write_text("raise OSError('libtorch_cpu.so: cannot open shared object file')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    finding = doctor.torch_works()
+    assert "libtorch_cpu" in finding.found and "reinstall" in finding.advice
+
+
+def test_too_little_memory_and_disk(monkeypatch):
+    import psutil
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: namedtuple("Memory", "total")(2 * 2**30))
+    assert "4 GB" in doctor.memory().advice
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: namedtuple("Disk", "free")(2**30))
+    assert "TINYBERT_L_CACHE" in doctor.disk().advice
+
+
+def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path / "file" / "cache"))
+    assert "TINYBERT_L_CACHE" in doctor.cache_writable().advice
+
+
+def test_a_damaged_and_a_stale_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
+    (tmp_path / "teacher-0123").mkdir()
+    assert "teacher-0123" in doctor.cache_whole().advice and doctor.cache_whole().needed
+    (tmp_path / "teacher-0123" / "entry.json").write_text('{"versions": {"torch": "1.0"}}')
+    assert "another torch" in doctor.cache_whole().advice and not doctor.cache_whole().needed
+
+
+@pytest.mark.parametrize("spec", [None, "/no/such/python"])
+def test_a_missing_or_broken_kernel(monkeypatch, spec):
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+
+    def found(self, name):
+        if spec is None:
+            raise NoSuchKernel(name)
+        return KernelSpec(argv=[spec], resource_dir="x")
+
+    monkeypatch.setattr(KernelSpecManager, "get_kernel_spec", found)
+    assert "ipykernel install" in doctor.kernel().advice
+
+
+def test_a_missing_font(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor, "FONT", tmp_path / "font.ttf")
+    assert "force-reinstall" in doctor.chinese_font().advice
+
+
+def test_no_sandbox(monkeypatch):
+    monkeypatch.setattr("tinybert_l.grading.sandbox.problem", lambda: "the program bwrap is missing; install it")
+    finding = doctor.sandbox()
+    assert "install it" in finding.advice and not finding.needed
+
+
+def test_a_wrong_nbgrader_configuration(monkeypatch, tmp_path):
+    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.root = '/x'\n")
+    monkeypatch.chdir(tmp_path)
+    assert "TrustedExecute" in doctor.nbgrader_configuration().advice
+
+
+def test_a_check_that_cannot_be_made_is_a_finding(monkeypatch):
+    monkeypatch.setattr(doctor, "CHECKS", (lambda: 1 / 0,))
+    (finding,) = doctor.examine()
+    assert "ZeroDivisionError" in finding.found and not finding.well
