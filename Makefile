@@ -42,7 +42,8 @@ notebooks: $(READY) ## run all lectures in full; executed copies under outputs/n
 	$(BIN)/python tools/run_notebooks.py
 
 slides: $(READY) ## a deck for each lecture under outputs/slides
-	$(BIN)/python tools/make_slides.py both
+	$(BIN)/python tools/make_slides.py zh
+	$(BIN)/python tools/make_slides.py en
 
 records: $(READY) ## the long runs behind results/ (resumes where it stopped)
 	$(BIN)/python benchmarks/records.py joint_against_separate

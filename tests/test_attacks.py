@@ -49,8 +49,8 @@ def graded(course, tmp_path_factory):
     return result
 
 
-def submission(released: Path, answers: dict[str, str], attack) -> str:
-    """A notebook with one honest answer and the attack."""
+def submission(released: Path, answers: dict[str, str], attack, early: bool = False) -> str:
+    """A notebook with one honest answer and the attack: at the end, or early, before any test."""
     notebook = nbformat.read(released / f"{NAME}.ipynb", as_version=4)
     for cell in notebook.cells:
         if cell.metadata.get("nbgrader", {}).get("grade_id") == "layer_map":
@@ -58,7 +58,9 @@ def submission(released: Path, answers: dict[str, str], attack) -> str:
     if callable(attack):
         attack(notebook)
     else:
-        notebook.cells.append(nbformat.v4.new_code_cell(attack))
+        ids = [c.metadata.get("nbgrader", {}).get("grade_id") for c in notebook.cells]
+        place = ids.index("setup") + 1 if early else len(ids)
+        notebook.cells.insert(place, nbformat.v4.new_code_cell(attack))
     return nbformat.writes(notebook)
 
 

@@ -54,9 +54,12 @@ try:
         grades = book.find_submission_notebook(name, name, "attacker").grades
         told["points"] = sum(g.score for g in grades if g.name.startswith("test_"))
     cells = nbformat.read(course.folder / "autograded" / "attacker" / name / f"{name}.ipynb", as_version=4).cells
-    last = [c for c in cells if c.cell_type == "code"][-1]
-    shown = "".join(o.get("text", "") for o in last.outputs)
-    told["ran"] = "BEGIN HIDDEN TESTS" in shown or not [o for o in last.outputs if o.output_type == "error"]
+    attack = Path(sys.argv[3]).read_text()
+    for cell in cells:
+        if cell.cell_type == "code" and cell.source == attack:
+            shown = "".join(o.get("text", "") for o in cell.outputs)
+            failed = [o for o in cell.outputs if o.output_type == "error"]
+            told["ran"] = cell.execution_count is not None and ("BEGIN HIDDEN TESTS" in shown or not failed)
 except Exception as error:
     told["error"] = f"{type(error).__name__}: {error}"[:200]
 print("TOLD" + json.dumps(told))
@@ -90,13 +93,15 @@ def attacked(name: str, template: Path, place: Path, checkout: Path) -> dict[str
     answers = answer_cells(checkout / "notebooks" / NAME / f"{NAME}.ipynb")
     path = course.submission("attacker", LECTURE)
     path.parent.mkdir(parents=True)
-    path.write_text(submission(course.folder / "release" / NAME, answers, ALL[name]), encoding="utf-8")
+    path.write_text(submission(course.folder / "release" / NAME, answers, ALL[name], early=True), encoding="utf-8")
+    (copy / "attack.py").write_text(ALL[name] if isinstance(ALL[name], str) else "", encoding="utf-8")
     before = photograph(copy)
     command = [
         "bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", "400000000", "--tmpfs", "/tmp",
         "--unshare-pid", "--unshare-net", "--unshare-ipc", "--die-with-parent", "--bind", str(copy), str(checkout),
         "--ro-bind", str(Path(sys.prefix)), str(Path(sys.prefix)), "--setenv", "HOME", "/tmp", "--chdir", str(checkout),
         *LIMITS, sys.executable, str(checkout / "inside.py"), str(checkout / "course"), NAME,
+        str(checkout / "attack.py"),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     told = next((json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("TOLD")), {})
@@ -117,6 +122,8 @@ def attacked(name: str, template: Path, place: Path, checkout: Path) -> dict[str
         won.append(f"{len(changed)} of the instructor's and other students' files changed")
     if group in ("steal", "escape") and told.get("ran"):
         won.append("got at what it looked for")
+    if group == "persist" and told.get("ran"):
+        won.append("left it behind")
     return {"attack": name, "group": group, "achieved": won}
 
 

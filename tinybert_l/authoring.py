@@ -1,10 +1,12 @@
-"""Answer cells are written from solutions/, the one home of every reference answer."""
+"""Notebooks as sources: answer cells are written from solutions/, and one language can be taken out of two."""
 
 import ast
+import re
 import textwrap
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.exercise import NOTEBOOKS, answer_cells
@@ -44,3 +46,32 @@ def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = 
     if changed and not check:
         write_atomically(path, nbformat.writes(notebook) + "\n")
     return changed
+
+
+def in_language(notebook: NotebookNode, lang: str | None) -> NotebookNode:
+    """A notebook with the text of one language, in place; its title "中文 · English" becomes that language's half.
+
+    Args:
+        lang: "zh", "en", or None for both. Cells tagged with both languages, and all code, stay.
+    Raises:
+        ValueError: another language.
+    """
+    if lang is None:
+        return notebook
+    if lang not in ("zh", "en"):
+        raise ValueError(f"in_language: lang={lang!r}; allowed: 'zh', 'en' or None.")
+    title = next((m for c in notebook.cells if (m := re.match(r"# (.+?) · (.+)\n*", c.source))), None)
+    if title is not None:
+        for cell in notebook.cells:
+            cell.source = cell.source.removeprefix(title.group(0))
+    languages = {"lang-zh", "lang-en"}
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if languages & set(cell.metadata.get("tags", [])) != languages - {f"lang-{lang}"}
+    ]
+    if title is not None and notebook.cells:
+        own = title.group(1 if lang == "zh" else 2).strip()
+        notebook.cells[0].source = f"# {own}\n\n{notebook.cells[0].source}".rstrip()
+        notebook.metadata["title"] = own
+    return notebook

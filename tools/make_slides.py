@@ -1,46 +1,263 @@
-"""Slides of every lecture: `python tools/make_slides.py [zh|en|both]`, written to outputs/slides.
+"""Slides of every lecture: `python tools/make_slides.py [zh|en|both] [LECTURE ...]`, written to outputs/slides.
 
-Takes the executed copies of outputs/notebooks where they are there (see run_notebooks.py), so that figures show.
+Figures and tables come from the executed copies of outputs/notebooks (see run_notebooks.py). A deck needs no network:
+reveal.js comes from a package and is copied beside it, formulas are MathML, the Chinese font is the project's own.
+Key S opens the speaker's notes: when to say what, and the folded answers.
 """
 
+import html
+import importlib.util
+import re
+import shutil
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
-from nbconvert import SlidesExporter
-from traitlets.config import Config
+from bs4 import BeautifulSoup, Tag
+from jinja2 import Environment
+from latex2mathml.converter import convert
+from nbconvert.filters import markdown2html
 
+from tinybert_l.authoring import in_language
+from tinybert_l.cache import write_atomically
 from tinybert_l.exercise import NOTEBOOKS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-OTHER = {"zh": {"lang-en"}, "en": {"lang-zh"}, "both": set()}
+LANGUAGES = ("zh", "en", "both")
+LESSON_MINUTES = 45  # ten lessons for ten lectures; the eleventh is for reading
+LINES, UNITS = 13.5, 82  # of a slide: lines, and half-widths of a character in a line
+TABLE_LINES, TABLE_UNITS = 15, 105
+FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)\$", re.S)
 
 
-def deck(name: str, language: str) -> str:
-    """One lecture's slides as HTML; exercises, tests and hints are left to the notebook."""
+@dataclass
+class Slide:
+    """One slide: its HTML, what the speaker should know, and how long it takes (relative)."""
+
+    body: str
+    notes: list[str] = field(default_factory=list)
+    weight: float = 1.0
+    first: bool = True  # begins a new column
+
+
+def deck(lecture: int, language: str) -> str:
+    """One lecture's slides as a page; exercises' code, tests and hints are left to the notebook."""
+    slides: list[Slide] = []
+    notebook = in_language(source_of(lecture), None if language == "both" else language)
+    for cell in notebook.cells:
+        kind = cell.metadata.get("slideshow", {}).get("slide_type", "skip")
+        if kind == "skip":
+            continue
+        made = text_slides(cell.source) if cell.cell_type == "markdown" else output_slides(cell)
+        for slide in made:
+            slide.first = kind == "slide" and slide is made[0]
+        slides += made
+    total = sum(slide.weight for slide in slides)
+    minutes, spoken = 0.0, LESSON_MINUTES if lecture < 11 else LESSON_MINUTES / 2
+    for slide in slides:
+        until = minutes + spoken * slide.weight / total
+        slide.notes.insert(0, f"{minutes:.0f}–{until:.0f} min / {spoken:g} min")
+        minutes = until
+    title = notebook.metadata.get("title") or NOTEBOOKS[lecture]
+    return Environment(autoescape=False).from_string(PAGE).render(slides=slides, title=html.escape(title))
+
+
+def source_of(lecture: int) -> nbformat.NotebookNode:
+    """The executed copy when there is one, else the source."""
+    name = NOTEBOOKS[lecture]
     executed = CHECKOUT / "outputs" / "notebooks" / name / f"{name}.ipynb"
     source = executed if executed.is_file() else CHECKOUT / "notebooks" / name / f"{name}.ipynb"
-    notebook = nbformat.read(source, as_version=4)
-    config = Config()
-    config.TagRemovePreprocessor.enabled = True
-    config.TagRemovePreprocessor.remove_cell_tags = OTHER[language]
-    config.SlidesExporter.exclude_input = True
-    config.SlidesExporter.reveal_scroll = True
-    html, _ = SlidesExporter(config=config).from_notebook_node(notebook)
-    return html
+    return nbformat.read(source, as_version=4)
+
+
+def text_slides(source: str) -> list[Slide]:
+    """A text cell's slides: as many as it takes at lecture-hall size."""
+    pages: list[list[str]] = [[]]
+    for block in blocks(source):
+        used = sum(map(lines, pages[-1]))
+        if pages[-1] and used + lines(block) > LINES and not (len(pages[-1]) == 1 and pages[-1][0].startswith("#")):
+            pages.append([])
+        pages[-1].append(block)
+    slides = []
+    for page in pages:
+        answers = re.findall(r"</summary>(.*?)</details>", "\n".join(page), re.S)
+        weight = 0.6 + sum(map(lines, page)) / 12
+        slides.append(Slide(to_html("\n\n".join(page)), [to_html(a.strip()) for a in answers], weight))
+    return slides
+
+
+def blocks(source: str) -> list[str]:
+    """Paragraphs, lists, tables, formulas; folded answers and code fences stay whole. Long lists are cut in two."""
+    found: list[str] = []
+    depth = 0
+    for part in re.split(r"\n\s*\n", source.strip()):
+        if depth:
+            found[-1] += "\n\n" + part
+        else:
+            found.append(part)
+        depth += part.count("<details") - part.count("</details") + (part.count("```") % 2) * (-1 if depth else 1)
+    for i in range(len(found) - 1, 0, -1):  # a line that announces a list stays with it
+        if re.match(r"[-*|]|1\. ", found[i]) and lines(found[i - 1]) <= 2.5 and not found[i - 1].startswith(("#", "<")):
+            found[i - 1 : i + 1] = [found[i - 1] + "\n\n" + found[i]]
+    cut = []
+    for block in found:
+        items = re.split(r"\n(?=(?:[-*]|\d+\.) )", block)
+        if len(items) > 3 and lines(block) > LINES - 2 and "<details" not in block:
+            half = (len(items) + 1) // 2
+            cut += ["\n".join(items[:half]), "\n".join(items[half:])]
+        else:
+            cut.append(block)
+    return cut
+
+
+def lines(block: str) -> float:
+    """About how many lines a block takes on a slide."""
+    if block.startswith("<details"):
+        return 1.5
+    if block.startswith("#"):
+        return 2.2
+    if block.startswith("|"):
+        return 0.85 * block.count("\n") + 1
+    count = 0.0
+    for line in block.split("\n") if re.search(r"^(?:[-*`$]|\d+\.)", block, re.M) else [block.replace("\n", " ")]:
+        plain = FORMULA.sub(lambda m: "x" * min(len(m.group(0)) // 2, 40), line)
+        count += -(-units(plain) // UNITS)
+    return count + 0.5 + 1.5 * block.count("$$") / 2
+
+
+def units(text: str) -> int:
+    """Width in halves of a Chinese character."""
+    return sum(2 if ord(c) > 0x2E80 else 1 for c in text)
+
+
+def to_html(source: str) -> str:
+    """Markdown with formulas as MathML."""
+    kept: list[str] = []
+
+    def keep(match: re.Match[str]) -> str:
+        kept.append(convert(match.group(1) or match.group(2), display="block" if match.group(1) else "inline"))
+        return f"FORMULA{len(kept) - 1}END"
+
+    page = markdown2html(FORMULA.sub(keep, source))
+    page = re.sub(r'<a class="anchor-link".*?</a>', "", page)
+    return re.sub(r"FORMULA(\d+)END", lambda m: kept[int(m.group(1))], page)
+
+
+def output_slides(cell: nbformat.NotebookNode) -> list[Slide]:
+    """A slide for each picture and each table that a cell made."""
+    slides = []
+    for output in cell.get("outputs", []):
+        data = output.get("data", {})
+        if "image/png" in data:
+            alt = output.metadata.get("image/png", {}).get("alt", "")
+            picture = data["image/png"].replace("\n", "")
+            body = f'<img class="figure" alt="{html.escape(alt)}" src="data:image/png;base64,{picture}">'
+            slides.append(Slide(body, [html.escape(alt)], 2.0))
+        elif "<table" in data.get("text/html", ""):
+            slides += [Slide(part, [], 2.0) for part in tables(data["text/html"])]
+    return slides
+
+
+def tables(page: str) -> list[str]:
+    """A table, cut where a slide is full; each part has caption and headings."""
+    soup = BeautifulSoup(page, "html.parser")
+    table = soup.find("table")
+    rows = table.find("tbody").find_all("tr", recursive=False)
+    parts: list[list[Tag]] = [[]]
+    used = 0.0
+    texts = [[units(c.get_text().strip()) for c in row.find_all(["td", "th"])] for row in rows]
+    fullest = [min(max(column), 40) for column in zip(*texts, strict=False)]  # a browser shares the width about so
+    for row, cells in zip(rows, texts, strict=True):
+        shares = [max(6.0, TABLE_UNITS * full / max(sum(fullest), TABLE_UNITS)) for full in fullest]
+        tall = max(1.0, *(-(-n // share) for n, share in zip(cells, shares, strict=False)))
+        if parts[-1] and used + tall > TABLE_LINES:
+            parts.append([])
+            used = 0.0
+        parts[-1].append(row)
+        used += tall
+    made = []
+    for number, part in enumerate(parts, 1):
+        body = table.find("tbody")
+        body.clear()
+        body.extend(part)
+        caption = table.find("caption")
+        note = f"<p>({number}/{len(parts)})</p>" if len(parts) > 1 and caption is None else ""
+        if len(parts) > 1 and caption is not None:
+            caption.string = re.sub(r" \(\d+/\d+\)$", "", caption.get_text()) + f" ({number}/{len(parts)})"
+        made.append(f'<div class="table">{soup}{note}</div>')
+    return made
+
+
+def copy_reveal(folder: Path) -> None:
+    """reveal.js, its notes plugin and the font, beside the decks."""
+    spec = importlib.util.find_spec("sphinx_revealjs")
+    if spec is None or spec.origin is None:
+        sys.exit("make_slides: sphinx-revealjs, which brings reveal.js, is missing: pip install -e '.[dev]'")
+    static = Path(spec.origin).parent / "_static" / "revealjs"
+    for part in ("dist/reveal.css", "dist/reset.css", "dist/reveal.js", "plugin/notes/notes.js", "LICENSE"):
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(static / part, folder / part)
+    fonts = CHECKOUT / "tinybert_l" / "fonts"
+    shutil.copy(fonts / "TinyBERTLSansSC-Regular.ttf", folder)
+    shutil.copy(fonts / "OFL.txt", folder)
 
 
 def main() -> None:
     language = sys.argv[1] if len(sys.argv) > 1 else "both"
-    if language not in OTHER:
-        sys.exit(f"make_slides: {language!r}; allowed: {', '.join(OTHER)}.")
-    folder = CHECKOUT / "outputs" / "slides" / language
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in NOTEBOOKS.values():
-        path = folder / f"{name}.slides.html"
-        path.write_text(deck(name, language), encoding="utf-8")
-        print(path.relative_to(CHECKOUT))
+    if language not in LANGUAGES:
+        sys.exit(f"make_slides: {language!r}; allowed: {', '.join(LANGUAGES)}.")
+    folder = CHECKOUT / "outputs" / "slides"
+    copy_reveal(folder / "reveal")
+    for lecture in map(int, sys.argv[2:] or NOTEBOOKS):
+        path = folder / language / f"{NOTEBOOKS[lecture]}.html"
+        write_atomically(path, deck(lecture, language))
+        print(path)
 
+
+PAGE = """<!DOCTYPE html>
+<html lang="zh">
+<head>
+<meta charset="utf-8"><title>{{ title }}</title>
+<link rel="stylesheet" href="../reveal/dist/reset.css"><link rel="stylesheet" href="../reveal/dist/reveal.css">
+<style>
+@font-face { font-family: "TinyBERTL Sans SC"; src: url("../reveal/TinyBERTLSansSC-Regular.ttf") }
+body { background: #fff }
+.reveal { font: 29px/1.42 "Noto Sans", "Noto Sans CJK SC", "TinyBERTL Sans SC", sans-serif; color: #1a1a1a }
+.reveal .slides { text-align: left } .reveal .slides > section { padding: 0 } .reveal .slides > section > section { padding: 14px 26px; width: 100%; box-sizing: border-box }
+.reveal h1 { font-size: 50px; line-height: 1.2; margin-bottom: 30px; color: #004a7c } .reveal h2 { font-size: 38px; margin-bottom: 18px; color: #004a7c }
+.reveal h3 { font-size: 33px; margin-bottom: 16px; color: #004a7c } .reveal p { margin: 0 0 14px } .reveal strong { font-weight: 700 } .reveal em { font-style: italic }
+.reveal ul, .reveal ol { margin: 0 0 14px 1.2em } .reveal li { margin-bottom: 6px } .reveal ul { list-style: disc } .reveal ol { list-style: decimal }
+.reveal code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em; background: #f1f3f5; padding: 0 4px } .reveal pre code { display: block; padding: 12px; line-height: 1.3 }
+.reveal a { color: #0057a3 } .reveal details { margin-bottom: 14px } .reveal summary { cursor: pointer; color: #0057a3 }
+.reveal table { border-collapse: collapse; font-size: 21px } .reveal th { font-weight: 700 } .reveal th, .reveal td { padding: 4px 12px; border-bottom: 1px solid #bbb; text-align: left; vertical-align: top }
+.reveal caption { text-align: left; font-weight: 700; padding-bottom: 10px; font-size: 25px }
+.reveal img.figure { display: block; max-width: 1200px; max-height: 660px; margin: 0 auto } .reveal .slide-number { color: #444; background: none; font-size: 18px }
+</style>
+</head>
+<body>
+<div class="reveal"><div class="slides">
+{% for slide in slides %}{% if slide.first or loop.first %}{% if not loop.first %}</section>{% endif %}<section>{% endif %}
+<section>{{ slide.body }}<aside class="notes">{% for note in slide.notes %}<div>{{ note }}</div>{% endfor %}</aside></section>
+{% endfor %}</section>
+</div></div>
+<script src="../reveal/dist/reveal.js"></script><script src="../reveal/plugin/notes/notes.js"></script>
+<script>
+const room = 690;
+function fit(section) {  // tables are as long as their measurement made them
+  if (!section) return;
+  section.style.zoom = 1;
+  if (section.scrollHeight > room || section.scrollWidth > 1240)
+    section.style.zoom = Math.min(room / section.scrollHeight, 1240 / section.scrollWidth);
+}
+Reveal.initialize({ width: 1240, height: 700, margin: 0.014, center: false, hash: true, transition: "none", slideNumber: "c/t", plugins: [RevealNotes] })
+  .then(() => fit(Reveal.getCurrentSlide()));
+Reveal.on("slidechanged", event => fit(event.currentSlide));
+document.addEventListener("toggle", () => fit(Reveal.getCurrentSlide()), true);
+</script>
+</body>
+</html>
+"""
 
 if __name__ == "__main__":
     main()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 
+from tinybert_l.authoring import in_language
 from tinybert_l.exercise import NOTEBOOKS, copy_released
 from tinybert_l.grading.course import Course
 
@@ -51,7 +52,8 @@ def release(course: Course, lecture: int, lang: str | None = None) -> Path:
     if not result["success"]:
         raise RuntimeError(f"nbgrader generate_assignment failed:\n{result.get('error') or result.get('log')}")
     if lang is not None:
-        _keep_language(folder / f"{name}.ipynb", lang)
+        path = folder / f"{name}.ipynb"
+        nbformat.write(in_language(nbformat.read(path, as_version=4), lang), path)
     for path in folder.iterdir():
         if path.name != f"{name}.ipynb":  # nbgrader copies whatever lies beside the source
             shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -64,20 +66,6 @@ def release(course: Course, lecture: int, lang: str | None = None) -> Path:
         shutil.rmtree(folder)
         raise LeakError(f"The release of lecture {lecture} was withdrawn:\n" + "\n".join(leaks))
     return folder
-
-
-def _keep_language(path: Path, lang: str) -> None:
-    """Cells tagged with only the other language go; those tagged with both, and all code, stay."""
-    if lang not in ("zh", "en"):
-        raise ValueError(f"release: lang={lang!r}; allowed: 'zh', 'en' or None.")
-    notebook = nbformat.read(path, as_version=4)
-    languages = {"lang-zh", "lang-en"}
-    notebook.cells = [
-        cell
-        for cell in notebook.cells
-        if languages & set(cell.metadata.get("tags", [])) != languages - {f"lang-{lang}"}
-    ]
-    nbformat.write(notebook, path)
 
 
 def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> list[str]:
