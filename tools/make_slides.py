@@ -27,7 +27,7 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("zh", "en", "both")
 LESSON_MINUTES = 45  # ten lessons for ten lectures; the eleventh is for reading
 LINES, UNITS = 13.5, 82  # of a slide: lines, and half-widths of a character in a line
-TABLE_LINES, TABLE_UNITS = 15, 105
+TABLE_LINES, TABLE_UNITS = 11, 105
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)\$", re.S)
 
 
@@ -246,9 +246,10 @@ body { background: #fff }
 const room = 690;
 function fit(section) {  // tables are as long as their measurement made them
   if (!section) return;
-  section.style.zoom = 1;
-  if (section.scrollHeight > room || section.scrollWidth > 1240)
-    section.style.zoom = Math.min(room / section.scrollHeight, 1240 / section.scrollWidth);
+  for (let zoom = 1; zoom > 0.4; zoom -= 0.03) {
+    section.style.zoom = zoom;
+    if (section.scrollHeight * zoom <= room && section.scrollWidth <= section.clientWidth + 1) return;
+  }
 }
 Reveal.initialize({ width: 1240, height: 700, margin: 0.014, center: false, hash: true, transition: "none", slideNumber: "c/t", plugins: [RevealNotes] })
   .then(() => fit(Reveal.getCurrentSlide()));
