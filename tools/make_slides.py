@@ -230,7 +230,7 @@ body { background: #fff }
 .reveal ul, .reveal ol { margin: 0 0 14px 1.2em } .reveal li { margin-bottom: 6px } .reveal ul { list-style: disc } .reveal ol { list-style: decimal }
 .reveal code { font-family: ui-monospace, "DejaVu Sans Mono", monospace; font-size: .86em; background: #f1f3f5; padding: 0 4px } .reveal pre code { display: block; padding: 12px; line-height: 1.3 }
 .reveal a { color: #0057a3 } .reveal details { margin-bottom: 14px } .reveal summary { cursor: pointer; color: #0057a3 }
-.reveal table { border-collapse: collapse; font-size: 21px } .reveal th { font-weight: 700 } .reveal th, .reveal td { padding: 4px 12px; border-bottom: 1px solid #bbb; text-align: left; vertical-align: top }
+.reveal table { border-collapse: collapse; font-size: 21px } .reveal th { font-weight: 700 } .reveal th, .reveal td { padding: 4px 7px; border-bottom: 1px solid #bbb; text-align: left; vertical-align: top }
 .reveal caption { text-align: left; font-weight: 700; padding-bottom: 10px; font-size: 25px }
 .reveal img.figure { display: block; max-width: 1200px; max-height: 660px; margin: 0 auto } .reveal .slide-number { color: #444; background: none; font-size: 18px }
 </style>

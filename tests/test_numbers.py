@@ -1,0 +1,77 @@
+"""Where the numbers of figures and tables come from: computed in their cell, a record, or a cited source."""
+
+import ast
+import json
+import re
+
+import nbformat
+import pytest
+
+from tinybert_l.experiments import LONG_JOINT, LONG_METHODS
+from tinybert_l.records import read_record
+
+TAG = re.compile(r"(?:figure|table)-\d+")
+SOURCE = re.compile(r"[A-Z]\w+.*(?:19|20)\d\d")  # an author and a year
+RECORDS = {"joint_against_separate": LONG_JOINT, "training_methods": LONG_METHODS}
+
+
+def tagged(checkout):
+    for path in sorted((checkout / "notebooks").glob("*/*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            for tag in cell.metadata.get("tags", []):
+                if TAG.fullmatch(tag):
+                    yield path.stem, tag, cell
+
+
+def test_every_figure_and_table_is_one_cell_without_stored_output(checkout):
+    tags = [tag for _, tag, _ in tagged(checkout)]
+    assert sorted(tags) == sorted([f"{kind}-{n}" for kind in ("figure", "table") for n in range(1, 14)])
+    assert all(cell.cell_type == "code" and cell.outputs == [] for _, _, cell in tagged(checkout))
+
+
+def typed_rows(source: str):
+    """Tuples and lists that hold a name beside several numbers: data that somebody typed in."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Tuple | ast.List):
+            values = [n.value for n in node.elts if isinstance(n, ast.Constant)]
+            words = [v for v in values if isinstance(v, str)]
+            numbers = [v for v in values if isinstance(v, float) or (isinstance(v, int) and abs(v) > 12)]
+            if words and len(numbers) >= 2:
+                yield ast.unparse(node), words
+
+
+def shown_source(source: str) -> bool:
+    """Whether a title or caption of the cell cites an author, a year and a table."""
+    strings = [n.value for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return any(SOURCE.search(text) and "table" in text for text in strings)
+
+
+def test_a_row_of_typed_numbers_names_its_source(checkout):
+    """Itself, or the title that is shown with it."""
+    unsourced = [
+        f"{name}, {tag}: {row}"
+        for name, tag, cell in tagged(checkout)
+        for row, words in typed_rows(cell.source)
+        if not any(SOURCE.search(word) for word in words) and not shown_source(cell.source)
+    ]
+    assert not unsourced, "\n".join(unsourced)
+
+
+def test_the_check_would_notice():
+    assert list(typed_rows('rows = [("ours", 97.2, 15.3)]'))
+    assert not list(typed_rows('x = ("a", 3); show(measured, "title")'))
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_record_tells_how_to_repeat_it_and_its_recipe_is_the_code_s(name):
+    record = read_record(name, RECORDS[name])
+    assert record is not None and record["state"] == "current"
+    assert record["command"].startswith("python benchmarks/") and record["versions"]["torch"] and record["date"]
+    assert len(record["recipe"]["seeds"]) >= 3 and record["rows"]
+
+
+def test_every_file_under_results_is_known(checkout):
+    for path in (checkout / "results").rglob("*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert {"date", "versions", "machine"} <= record.keys(), path.name
+        assert "command" in record or path.parent.name == "verdicts", path.name
