@@ -50,10 +50,12 @@ records: $(READY) ## the long runs behind results/ (resumes where it stopped)
 	$(BIN)/python benchmarks/records.py training_methods
 
 nightly: demo notebooks slides bench ## what is too long for the tests
+	TINYBERT_L_STOCK=1 $(BIN)/python -m pytest tests/test_attacks_on_stock.py
+	$(BIN)/python benchmarks/grading.py 40 3000
 
 bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/
 	$(BIN)/python benchmarks/submodel_speed.py
-	$(BIN)/python benchmarks/grading.py
+	$(BIN)/python benchmarks/grading.py 8 60
 
 answers: $(READY) ## write the notebooks' answer cells from solutions/
 	$(BIN)/tinybert-l answers

@@ -54,6 +54,40 @@ def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
     assert "20/20" in done.stdout and "0/20" in done.stdout and "Where everything was written" in done.stdout
 
 
+@pytest.mark.slow
+def test_an_instructor_s_way_from_a_zip_to_the_lms(tmp_path):
+    """Release, take in what Moodle gives, grade, prove, export: each one command."""
+    import zipfile
+
+    from tinybert_l.grading.course import Course
+    from tinybert_l.grading.sample_class import LECTURE, hand_in
+    from tinybert_l.grading.sandbox import problem
+
+    output, name = ["--output", str(tmp_path)], "03-architecture"
+    assert run("release", "3", *output).returncode == 0
+    made = Course(tmp_path / "made")
+    hand_in(made, tmp_path / "course" / "release" / name, ["perfect", "wrong_idea"])
+    with zipfile.ZipFile(tmp_path / "moodle.zip", "w") as archive:
+        for number, student in enumerate(("perfect", "wrong_idea"), 11):
+            folder = f"{student.title()} Student_{number}_assignsubmission_file_"
+            archive.write(made.submission(student, LECTURE), f"{folder}/{name}.ipynb")
+        archive.writestr("../escape.ipynb", "{}")
+    taken = run("collect", "3", str(tmp_path / "moodle.zip"), *output, COLUMNS="200")
+    assert taken.returncode == 1 and "taken in" in taken.stdout and "REFUSED" in taken.stdout
+    unsafe = ["--unsafe"] if problem() else []
+    graded = run("grade", "3", *output, *unsafe, COLUMNS="200")
+    assert graded.returncode == 0 and "20/20" in graded.stdout and "18/20" in graded.stdout, graded.stderr
+    proved = run("audit", "3", *output)
+    assert proved.returncode == 0 and "Proved: 2" in proved.stdout
+    early = run("grades", "3", "--format", "moodle", *output)
+    assert early.returncode == 1 and "graded by hand" in early.stderr
+    exported = run("grades", "3", "--format", "moodle", "--provisional", *output)
+    assert "Participant 11,Perfect Student,,20,25" in exported.stdout, exported.stdout
+    assert (tmp_path / "course" / f"report-{name}.html").stat().st_size > 5_000
+    again = run("grade", "3", *output, *unsafe, COLUMNS="200")
+    assert again.returncode == 0 and "20/20" in again.stdout
+
+
 def test_grading_nothing_and_a_lecture_that_is_not_there_are_said_plainly(tmp_path):
     nothing = run("grade", "3", "--output", str(tmp_path))
     assert nothing.returncode == 1 and "No submission" in nothing.stderr and "Traceback" not in nothing.stderr
