@@ -139,4 +139,4 @@ def test_what_the_attacks_achieve_on_plain_nbgrader(template, tmp_path, checkout
         checkout / "results" / "attacks_on_stock_nbgrader.json", json.dumps(record, indent=1, ensure_ascii=False)
     )
     more_points = [row for row in succeed if any("instead of" in w for w in row["achieved"])]
-    assert len(succeed) >= len(rows) // 3 and len(more_points) >= 8
+    assert len(succeed) >= 25 and len(more_points) >= 5, "the suite does not bite"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -34,6 +35,8 @@ def run(*arguments, **environment):
         "audit",
         "grades",
         "feedback",
+        "export",
+        "choose",
     ],
 )
 def test_every_command_explains_itself(command):
@@ -52,6 +55,29 @@ def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
     assert (tmp_path / "quick" / "pareto.png").stat().st_size > 10_000
     assert (tmp_path / "quick" / "course" / "gradebook.csv").is_file()
     assert "20/20" in done.stdout and "0/20" in done.stdout and "Where everything was written" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_sub_model_is_chosen_and_exported_and_works_in_a_pipeline(tmp_path):
+    cache = {"TINYBERT_L_CACHE": str(tmp_path / "cache"), "COLUMNS": "200"}
+    chosen = run("choose", "--quick", "--max-latency-ms", "1000", **cache)
+    assert chosen.returncode == 0 and "chosen: " in chosen.stdout, chosen.stderr
+    assert run("choose", "--quick", "--max-latency-ms", "0.0001", **cache).returncode == 1
+    done = run("export", "3x0.5", "--quick", "--to", str(tmp_path / "out"), **cache)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads((tmp_path / "out" / "numbers.json").read_text(encoding="utf-8"))
+    rows = {r["model"]: r for r in numbers["rows"]}
+    assert rows["3×½, ONNX float32"]["largest difference from torch"] < 1e-3
+    assert rows["3×½, ONNX int8"]["bytes"] < rows["3×½, ONNX float32"]["bytes"] < 2 * rows["3×½, torch"]["bytes"]
+    code = re.search(r"```python\n(.*?)```", (tmp_path / "out" / "README.md").read_text(encoding="utf-8"), re.S).group(
+        1
+    )
+    used = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "out", capture_output=True, text=True, check=False
+    )
+    assert "LABEL_" in used.stdout, used.stderr
+    wrong = run("export", "5x0.5", "--quick", **cache)
+    assert wrong.returncode == 1 and "allowed: 2x0.25, 3x0.25" in wrong.stderr
 
 
 @pytest.mark.slow

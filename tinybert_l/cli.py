@@ -93,6 +93,60 @@ def evaluate(quick: bool, precision: str, seed: int, output: Path) -> None:
 
 
 @main.command()
+@click.argument("sub_model", metavar="SUB_MODEL")
+@click.option(
+    "--to", type=click.Path(file_okay=False, path_type=Path), help="A folder; outputs/export/SUB_MODEL when left out."
+)
+@quick_option
+@precision_option
+@seed_option
+def export(sub_model: str, to: Path | None, quick: bool, precision: str, seed: int) -> None:
+    """Write one SUB_MODEL, such as 3x0.5, as safetensors and ONNX (float32, int8), with its measured numbers."""
+    from tinybert_l.export import export_all
+
+    _open_all_answers()
+    supernet = _supernet(quick, precision, seed)
+    known = {s.name: s for s in supernet.recipe.sub_models()}
+    if sub_model not in known:
+        raise click.ClickException(f"SUB_MODEL {sub_model!r}; allowed: {', '.join(known)}.")
+    folder = to or Path("outputs") / "export" / sub_model
+    numbers = export_all(supernet, known[sub_model], folder, seconds=0.1 if quick else 0.6)
+    for row in numbers["rows"]:
+        click.echo(
+            f"{row['model']}: {100 * row['accuracy']:.1f} %, {row['ms, batch 1']:.2f} ms, {row['bytes'] / 1e6:.1f} MB"
+        )
+    click.echo(f"written: {folder}")
+
+
+@main.command()
+@click.option(
+    "--max-latency-ms", type=click.FloatRange(min=0, min_open=True), required=True, help="Budget for one text."
+)
+@quick_option
+@precision_option
+@seed_option
+def choose(max_latency_ms: float, quick: bool, precision: str, seed: int) -> None:
+    """Choose the sub-model with the best validation accuracy that answers in time on this machine."""
+    from tinybert_l.evaluation import choose_submodel, measure_latency
+    from tinybert_l.model import extract
+    from tinybert_l.tables import console, rows_table
+    from tinybert_l.teacher import accuracy_of
+
+    _open_all_answers()
+    supernet = _supernet(quick, precision, seed)
+    candidates: list[dict[str, Any]] = []
+    for sub_model in supernet.recipe.sub_models():
+        model = extract(supernet.model, sub_model).eval()
+        latency = measure_latency(model, 1, seconds=0.1 if quick else 0.6)[0]
+        quality = accuracy_of(model, supernet.teacher.data["validation"])
+        candidates.append({"name": sub_model.name, "latency_ms": latency, "quality": quality})
+    rows = [(c["name"], f"{c['latency_ms']:.2f}", f"{100 * c['quality']:.1f}") for c in candidates]
+    title = "Sub-models on this machine 本机上的子模型: one text of 32 tokens"
+    console().print(rows_table(title, ("sub-model 子模型", "ms", "validation accuracy 验证集准确率 (%)"), rows))
+    click.echo(f"chosen: {choose_submodel(candidates, max_latency_ms)}")
+
+
+@main.command()
 def prepare() -> None:
     """Train everything that the notebooks take from the cache, so that the lectures begin at once.
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention.bias import causal_lower_right
-from transformers import DynamicCache, TopPLogitsWarper
+from transformers import AutoModelForCausalLM, DynamicCache, TopPLogitsWarper
 
 from tinybert_l.cache import cached
 from tinybert_l.data import REVIEWS, packaged_file
@@ -116,6 +116,9 @@ class ElasticBertForCausalLM(ElasticPreTrainedModel):
         table = self.bert.embeddings.word_embeddings.weight
         output.logits = F.linear(output.last_hidden_state, table, self.output_bias)
         return output
+
+
+AutoModelForCausalLM.register(ElasticBertConfig, ElasticBertForCausalLM, exist_ok=True)
 
 
 @dataclass(frozen=True)

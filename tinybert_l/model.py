@@ -15,7 +15,7 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import BertConfig, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, BertConfig, PreTrainedModel
 from transformers.activations import ACT2FN
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler, BertPreTrainedModel
@@ -506,3 +506,8 @@ def _check_inputs(input_ids: torch.Tensor, attention_mask: torch.Tensor | None, 
             f"attention_mask: shape {tuple(attention_mask.shape)}; allowed: that of input_ids, "
             f"{tuple(input_ids.shape)}."
         )
+
+
+AutoConfig.register("elastic_bert", ElasticBertConfig, exist_ok=True)
+AutoModel.register(ElasticBertConfig, ElasticBertModel, exist_ok=True)
+AutoModelForSequenceClassification.register(ElasticBertConfig, ElasticBertForSequenceClassification, exist_ok=True)

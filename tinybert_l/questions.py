@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import AutoModelForQuestionAnswering
 
 from tinybert_l.cache import cached
 from tinybert_l.exercise import exercise
@@ -122,6 +123,9 @@ class ElasticBertForQuestionAnswering(ElasticPreTrainedModel):
         if (mask := kwargs.get("attention_mask")) is not None:
             output.logits = output.logits.masked_fill(~mask.bool()[..., None], -1e4)
         return output
+
+
+AutoModelForQuestionAnswering.register(ElasticBertConfig, ElasticBertForQuestionAnswering, exist_ok=True)
 
 
 @exercise(lecture=5)
