@@ -217,6 +217,46 @@ def test_cells_are_put_right_and_it_is_said(course, notebook):
     assert [c.source for c in nb.cells if c.source != "1/0"] == whole
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>parent.fetch('/formgrader/api/grade')</script>",
+        "<img src=x onerror=alert(1)>",
+        "<svg/onload=alert(1)>",
+        "<iframe src='javascript:alert(1)'></iframe>",
+        "<details open ontoggle=alert(1)>",
+        "[click](javascript:alert(1))",
+        "[click](java&#115;cript:alert(1))",
+        "~~~~~\n~~~~~~~\n<script>alert(1)</script>",
+        "<a href='javascript:alert(1)'>marks</a>",
+        "`<` <style>@import 'http://evil'</style> <meta http-equiv=refresh content='0;url=http://evil'>",
+    ],
+)
+def test_what_a_student_writes_as_html_does_nothing_in_the_grader_s_browser(course, notebook, text):
+    from bs4 import BeautifulSoup
+
+    from tinybert_l.grading.assignment import defuse
+    from tinybert_l.grading.feedback import render
+
+    assignment = course.assignment(LECTURE)
+    plain, _ = read_submission(notebook, "x")
+    sanitise(plain, assignment)
+    defuse(plain, assignment)
+    nb, _ = read_submission(notebook, "x")
+    nb.cells.append(nbformat.v4.new_markdown_cell(f"before\n\n{text}", id="evil"))
+    nb.cells.append(nbformat.v4.new_raw_cell(text, id="raw"))
+    sanitise(nb, assignment)
+    defuse(nb, assignment)
+    assert [c.source for c in nb.cells[:-2]] == [c.source for c in plain.cells], "the course's own text was touched"
+    pages = [BeautifulSoup(render(x, NAME, {}), "html.parser") for x in (plain, nb)]
+    for tag in ("script", "iframe", "svg", "img", "style", "meta", "object"):
+        assert len(pages[0].find_all(tag)) == len(pages[1].find_all(tag)), tag
+    for element in pages[1].find_all(True):
+        assert not [a for a in element.attrs if a.startswith("on")] and "javascript:" not in str(
+            element.get("href", "")
+        )
+
+
 # Audit
 
 

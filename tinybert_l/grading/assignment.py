@@ -6,7 +6,7 @@ Nothing here runs code or opens the gradebook, apart from `Assignment.read`.
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 SUBMISSION_LIMIT = 20 * 10**6  # bytes
 CELL_LIMIT = 2000
 NOT_REACHED = "This test was not reached, so it gives no points. 该测试未被执行，不计分。"
+_ACTIVE = re.compile(r"<[a-zA-Z/!?]|&#?\w+;|(?:javascript|vbscript|data)\s*:", re.I)
 _ENCODINGS = ("utf-16", "gb18030")  # tried in this order on what is not UTF-8
 
 
@@ -52,6 +53,7 @@ class Assignment:
         name: such as "03-architecture".
         cells: what nbgrader knows, in the source's order.
         demos: the text of cells that only show or train: they are not run, whatever a submission tags.
+        texts: seals of the source's text cells: HTML in any other text is a student's.
         kernelspec: of the source notebook.
     """
 
@@ -59,6 +61,7 @@ class Assignment:
     lecture: int
     cells: tuple[Cell, ...]
     demos: frozenset[str]
+    texts: frozenset[str]
     kernelspec: dict[str, Any]
 
     @classmethod
@@ -92,22 +95,25 @@ class Assignment:
         order = {c.metadata.get("nbgrader", {}).get("grade_id"): i for i, c in enumerate(nb.cells)}
         cells = tuple(sorted(cells, key=lambda c: order.get(c.name, len(order))))
         demos = frozenset(c.source for c in nb.cells if _is_demo(c))
+        texts = frozenset(_seal(c.source) for c in nb.cells if c.cell_type == "markdown")
         match = re.match(r"(\d\d)-", name)
-        return cls(name, int(match.group(1)) if match else 1, cells, demos, dict(nb.metadata.get("kernelspec", {})))
+        lecture = int(match.group(1)) if match else 1
+        return cls(name, lecture, cells, demos, texts, dict(nb.metadata.get("kernelspec", {})))
 
     def to_json(self) -> str:
-        return json.dumps({**asdict(self), "demos": sorted(self.demos)}, sort_keys=True, ensure_ascii=False)
+        plain = {**asdict(self), "demos": sorted(self.demos), "texts": sorted(self.texts)}
+        return json.dumps(plain, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Assignment":
         known = json.loads(text)
-        known |= {"cells": tuple(Cell(**c) for c in known["cells"]), "demos": frozenset(known["demos"])}
-        return cls(**known)
+        known |= {"cells": tuple(Cell(**c) for c in known["cells"])}
+        return cls(**known | {name: frozenset(known[name]) for name in ("demos", "texts")})
 
     @property
     def fingerprint(self) -> str:
-        """Changes with every test, point and demonstration."""
-        return hashlib.sha256(self.to_json().encode()).hexdigest()
+        """Changes with every test, point and demonstration; not with the prose."""
+        return hashlib.sha256(replace(self, texts=frozenset()).to_json().encode()).hexdigest()
 
     def tests(self) -> dict[str, float]:
         """{test cell: points}, in the source's order."""
@@ -233,6 +239,25 @@ def _put_right(cell: NotebookNode, known: Cell) -> list[str]:
             repairs.append(f"{known.name}: its locked text was changed and came back 锁定的内容已恢复")
         cell.source = known.source
     return repairs
+
+
+def defuse(nb: NotebookNode, assignment: Assignment) -> None:
+    """Show texts of a student's that hold HTML as plain text, in place: HTML would run in the page of whoever grades.
+
+    For notebooks that are shown, after everything else was done with them.
+    """
+    for cell in nb.cells:
+        cell.pop("attachments", None)
+        own = cell.cell_type == "markdown" and _seal(cell.source) not in assignment.texts
+        if cell.cell_type == "raw" or (own and _ACTIVE.search(cell.source)):
+            cell.cell_type = "markdown"
+            fence = "~" * (4 + max((len(run) for run in re.findall("~+", cell.source)), default=0))
+            note = "(Shown as plain text: it holds HTML. 含有HTML，按纯文本显示。)"
+            cell.source = f"{note}\n\n{fence}\n{cell.source}\n{fence}"
+
+
+def _seal(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _without_hidden(source: str) -> str:

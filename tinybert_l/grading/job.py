@@ -23,6 +23,7 @@ from tinybert_l.grading.assignment import (
     NOT_REACHED,
     Assignment,
     UnreadableSubmission,
+    defuse,
     exercise_of,
     is_test,
     read_submission,
@@ -187,6 +188,7 @@ def _do(source: Path, work: Path, way: str | None) -> None:
     clock("execute and judge")
     fill_in(outcome, cells, tests)
     verdicts = verdicts_of(nb, assignment, job.exercise)
+    defuse(nb, assignment)
     notebook = nbformat.writes(nb)
     write_atomically(work / "graded.ipynb", notebook)
     clock("write")

@@ -14,7 +14,7 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Dict, Integer
 
 from tinybert_l.grading import job
-from tinybert_l.grading.assignment import Assignment, sanitise
+from tinybert_l.grading.assignment import Assignment, defuse, sanitise
 from tinybert_l.grading.audit import Audit
 from tinybert_l.grading.execute import CELL_SECONDS, TEST_SECONDS, execute
 from tinybert_l.grading.feedback import hide_tests
@@ -49,6 +49,7 @@ class TrustedExecute(NbGraderPreprocessor):
         plan, cells, tests = job.make_plan(nb, assignment)
         outcome = execute(plan, door(assignment.lecture, self.unsafe), self.timeout, self.test_timeout)
         job.fill_in(outcome, cells, tests)
+        defuse(nb, assignment)
         for cell in tests:
             if cell.execution_count is None:
                 raise RuntimeError("A test was not reached; nothing is recorded.")
