@@ -210,15 +210,16 @@ def grade(
     """
     if not options.scheduler:
         require(course.unsafe)
+    chosen = None if students is None else list(students)
     with course.alone():
         run = _Run(course, lecture, options)
         with run.book, tqdm(desc="grade 评分", unit="submission") as bar:
-            while jobs := run.open_jobs(list(students) if students is not None else course.students(lecture)):
+            while jobs := run.open_jobs(course.students(lecture) if chosen is None else chosen):
                 bar.total = (bar.total or 0) + len(jobs)
                 bar.refresh()
                 for _ in run.do(jobs):  # and once more, for what came in meanwhile
                     bar.update()
-            return summarise(course, lecture, run.book, run.assignment, students)
+            return summarise(course, lecture, run.book, run.assignment, chosen)
 
 
 class _Run:
@@ -237,8 +238,8 @@ class _Run:
             known = ", ".join(dict.fromkeys(exercise_of(t) for t in self.assignment.tests()))
             raise ValueError(f"exercise {options.exercise!r} is not in lecture {lecture}; allowed: {known}.")
 
-    def open_jobs(self, students: list[str]) -> list[tuple[Job, bytes]]:
-        """What is to be graded now, with the bytes handed in."""
+    def open_jobs(self, students: list[str]) -> list[tuple[Job, Path]]:
+        """What is to be graded now, with the originals."""
         self.book.set_due(self.calendar.due.get(self.lecture))
         graded = self.audit.verdicts(self.name)
         jobs = []
@@ -254,8 +255,8 @@ class _Run:
                 continue
             self.tried.add(job.key)
             when = submitted_at(path.parent) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            keep_original(self.audit, self.name, Arrival(student, raw, when, "submitted"))
-            jobs.append((job, raw))
+            original, _ = keep_original(self.audit, self.name, Arrival(student, raw, when, "submitted"))
+            jobs.append((job, original))
         return jobs
 
     def _refuse(self, student: str, reason: str) -> None:
@@ -282,11 +283,11 @@ class _Run:
             write_atomically(path, self.assignment.to_json())
         return path
 
-    def do(self, jobs: list[tuple[Job, bytes]]) -> Iterator[None]:
+    def do(self, jobs: list[tuple[Job, Path]]) -> Iterator[None]:
         """Do and record them; what an earlier run has finished is only recorded."""
         source = self.assignment_file()
         open_ = []
-        for job, raw in jobs:
+        for job, original in jobs:
             if self.options.again:
                 shutil.rmtree(self.work / "results" / job.key, ignore_errors=True)
             result = self.work / "results" / job.key
@@ -294,7 +295,7 @@ class _Run:
                 self._record(job, result)
                 yield
             else:
-                open_.append((job, write_job(self.work / "jobs", job, source, raw), result))
+                open_.append((job, write_job(self.work / "jobs", job, source, original), result))
         tasks = [(str(folder), str(result)) for _, folder, result in open_]
         if not tasks:
             return
@@ -406,7 +407,8 @@ def prepare_jobs(course: Course, lecture: int, options: Options = Options()) -> 
         with run.book:
             source = run.assignment_file()
             return [
-                write_job(run.work / "jobs", job, source, raw) for job, raw in run.open_jobs(course.students(lecture))
+                write_job(run.work / "jobs", job, source, original)
+                for job, original in run.open_jobs(course.students(lecture))
             ]
 
 

@@ -3,10 +3,12 @@
 import copy
 import re
 import threading
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter, TemplateExporter
 from nbconvert.filters import Highlight2HTML
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
@@ -15,6 +17,8 @@ from traitlets.config import Config
 
 from tinybert_l.grading.assignment import is_test
 
+MADE_LIMIT = 2000
+_made: dict[tuple[str, str], str] = {}
 _one_at_a_time = threading.Lock()
 
 
@@ -23,10 +27,24 @@ class _Exporter(HTMLExporter):
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **more: Any) -> Any:
         resources = self._init_resources(resources)
-        self.register_filter("highlight_code", Highlight2HTML(pygments_lexer="python3", parent=self))
+        highlight = Highlight2HTML(pygments_lexer="python3", parent=self)
+        self.register_filter("highlight_code", lambda source, **more: self._once(highlight, source, **more))
         metadata = {"notebook_metadata": self._nb_metadata, "resources": resources}
         self.register_filter("filter_data_type", WidgetsDataTypeFilter(parent=self, **metadata))
         return TemplateExporter.from_notebook_node(self, nb, resources, **more)
+
+    @pass_context
+    def markdown2html(self, context: Any, source: str) -> str:
+        return self._once(lambda text: HTMLExporter.markdown2html(self, context, text), source)
+
+    def _once(self, make: Callable[..., str], source: str, **more: Any) -> str:
+        """Most cells are the same in every submission: tests, texts, demonstrations."""
+        key = (source, repr(more))
+        if key not in _made:
+            if len(_made) >= MADE_LIMIT:
+                _made.clear()
+            _made[key] = make(source, **more)
+        return _made[key]
 
 
 @cache

@@ -246,7 +246,7 @@ def take_in(course: Any, name: str, arrivals: list[Arrival], refusals: list[Refu
             refusals.append(Refusal(one.origin, f"claims to be {other} 冒充其他学生"))
             continue
         folder = course.folder / "submitted" / one.student / name
-        new = keep_original(audit, name, one)
+        _, new = keep_original(audit, name, one)
         current = submitted_at(folder)
         if not new and (folder / f"{name}.ipynb").is_file():
             done[one.student] = "known already 已有相同提交"
@@ -261,12 +261,12 @@ def take_in(course: Any, name: str, arrivals: list[Arrival], refusals: list[Refu
     return done
 
 
-def keep_original(audit: Audit, name: str, one: Arrival) -> bool:
-    """Keep the bytes for good, under `received/`; False when the same were kept before."""
+def keep_original(audit: Audit, name: str, one: Arrival) -> tuple[Path, bool]:
+    """Keep the bytes for good, under `received/`; returns where, and whether they were new."""
     seal = hashlib.sha256(one.raw).hexdigest()
     folder = audit.folder / "received" / name / one.student
-    if any(folder.glob(f"*-{seal[:16]}.ipynb")):
-        return False
+    for kept in folder.glob(f"*-{seal[:16]}.ipynb"):
+        return kept, False
     path = folder / f"{one.when.strftime('%Y%m%dT%H%M%SZ')}-{seal[:16]}.ipynb"
     _write_bytes(path, one.raw)
     audit.append(
@@ -274,7 +274,7 @@ def keep_original(audit: Audit, name: str, one: Arrival) -> bool:
         handed_in=one.when.isoformat(timespec="seconds"), kept=path.relative_to(audit.folder).as_posix(),
         notes=one.notes,
     )  # fmt: skip
-    return True
+    return path, True
 
 
 def submitted_at(folder: Path) -> datetime | None:

@@ -108,12 +108,13 @@ def program_hash() -> str:
     return digest.hexdigest()[:20]
 
 
-def write_job(folder: Path, job: Job, assignment: Path, submission: bytes) -> Path:
+def write_job(folder: Path, job: Job, assignment: Path, submission: Path) -> Path:
     """Make a job directory, whole or not at all; returns it.
 
     Args:
         folder: where job directories lie.
-        assignment: a file with `Assignment.to_json()`; linked where the file system can, else copied.
+        assignment: a file with `Assignment.to_json()`.
+        submission: the original. Both are linked where the file system can, else copied.
     """
     target = folder / job.key
     if target.is_dir():
@@ -122,11 +123,11 @@ def write_job(folder: Path, job: Job, assignment: Path, submission: bytes) -> Pa
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        (work / "submission.ipynb").write_bytes(submission)
-        try:
-            os.link(assignment, work / "assignment.json")
-        except OSError:
-            shutil.copy(assignment, work / "assignment.json")
+        for source, name in ((submission, "submission.ipynb"), (assignment, "assignment.json")):
+            try:
+                os.link(source, work / name)
+            except OSError:
+                shutil.copy(source, work / name)
         write_atomically(work / "job.json", json.dumps(vars(job), indent=1))
         os.replace(work, target)
     except OSError:
