@@ -37,8 +37,7 @@ def test_right_answers_earn_everything_and_wrong_ones_do_not(checkout, lecture):
         if SYLLABUS[name].lecture == lecture and (found := errors(checkout, name, body)):
             mistaken.append(f"{name}, right, {idea}: {found}")
     for name, idea, body, _ in WRONG:
-        if SYLLABUS[name].lecture == lecture:
-            if not errors(checkout, name, body):
-                mistaken.append(f"{name}, wrong, {idea}: earns everything")
+        if SYLLABUS[name].lecture == lecture and not errors(checkout, name, body):
+            mistaken.append(f"{name}, wrong, {idea}: earns everything")
     forker.close_all()
     assert not mistaken, "\n".join(mistaken)
