@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes and their ke
 
 import pytest
 import torch
+from tests_support import CHROMIUM
 from transformers import BertConfig, BertForSequenceClassification
 
 from tinybert_l import exercise
@@ -92,3 +93,12 @@ def texts() -> Encoded:
     generator = torch.Generator().manual_seed(1)
     ids = [torch.randint(1, 60, (int(n),), generator=generator).tolist() for n in torch.arange(40) % 7 + 2]
     return Encoded(ids, [int(row[0] > 30) for row in ids], 0)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as p:
+        one = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield one
+        one.close()

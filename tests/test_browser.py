@@ -1,7 +1,6 @@
 """Formgrader in a real browser: autograde by its button, scores, feedback, with the sandbox in force."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from tests_support import CHROMIUM
 
 from tinybert_l.exercise import NOTEBOOKS
 from tinybert_l.grading.audit import Audit
@@ -19,7 +19,6 @@ from tinybert_l.grading.sample_class import LECTURE, hand_in
 from tinybert_l.grading.sandbox import problem
 
 NAME = NOTEBOOKS[LECTURE]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
@@ -68,15 +67,6 @@ def server(course):
     process.terminate()
     process.wait(30)
     said.close()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as p:
-        one = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield one
-        one.close()
 
 
 def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(course, server, browser, checkout):

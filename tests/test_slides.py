@@ -2,12 +2,11 @@
 
 import importlib.util
 import itertools
-import shutil
 import sys
 
 import pytest
+from tests_support import CHROMIUM
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 SMALLEST = 0.75  # of the lecture-hall size
 MEASURE = """() => { const s = Reveal.getCurrentSlide(); fit(s); const r = s.getBoundingClientRect();
   const told = s.querySelector("aside.notes").textContent.length > 10;
@@ -28,15 +27,6 @@ def slides(checkout, tmp_path_factory):
         for lecture, name in module.NOTEBOOKS.items():
             (folder / language / f"{name}.html").write_text(module.deck(lecture, language), encoding="utf-8")
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as p:
-        one = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield one
-        one.close()
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Models that several test files make."""
 
+import shutil
+
 import torch
 
 from tinybert_l.generation import ElasticBertForCausalLM
@@ -15,3 +17,6 @@ def small_causal_model() -> ElasticBertForCausalLM:
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return model.eval()
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

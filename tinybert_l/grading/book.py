@@ -3,7 +3,6 @@
 Writes nbgrader's own tables, so that Formgrader, manual grading and nbgrader's exporters see what they expect.
 """
 
-import contextlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -229,12 +228,3 @@ def _score(row: Any) -> float:
     """As nbgrader has it: a person's score goes before the automatic one."""
     base = row.manual_score if row.manual_score is not None else row.auto_score
     return float(base) + float(row.extra_credit or 0.0) if base is not None else 0.0
-
-
-def assignment_names(path: Path) -> list[str]:
-    """The assignments that a gradebook knows."""
-    if not path.is_file():
-        return []
-    engine = sa.create_engine(f"sqlite:///{path.resolve().as_posix()}?timeout={BUSY_SECONDS}")
-    with contextlib.closing(engine.connect()) as db:
-        return sorted(db.scalars(sa.select(api.Assignment.__table__.c.name)))
