@@ -133,8 +133,19 @@ def test_imports_run_one_way(checkout):
     import ast
 
     order = ["exercise", "syllabus", "submodels", "windowed", "optimisation", "cache", "data", "training", "teacher"]
-    order += ["model", "distillation", "joint", "evaluation", "questions", "generation", "text_metrics", "export"]
-    order += ["tables", "figures", "experiments", "records", "judging", "authoring", "grading", "doctor", "cli"]
+    order += [
+        "model",
+        "vocabulary",
+        "distillation",
+        "joint",
+        "evaluation",
+        "questions",
+        "generation",
+        "text_metrics",
+        "export",
+    ]
+    order += ["tables", "figures", "experiments", "records", "judging", "student"]
+    order += ["authoring", "grading", "doctor", "cli"]
     for path in (checkout / "tinybert_l").rglob("*.py"):
         if path.name == "__init__.py":
             continue

@@ -127,6 +127,7 @@ def test_the_release_holds_the_notebook_and_earlier_answers_only(released):
     assert files == [
         "03-architecture.ipynb",
         "README.md",
+        "course-home.ipynb",
         "nbgrader_config.py",
         "solutions/lecture_01.py",
         "solutions/lecture_02.py",
@@ -175,7 +176,7 @@ def test_the_students_distribution_gives_nothing_away(course, checkout, tmp_path
     for folder in (tmp_path / "wheel", tmp_path / "sdist"):
         names = [str(p.relative_to(folder)) for p in folder.rglob("*")]
         assert any(n.endswith("tinybert_l/model.py") for n in names)
-        assert not [n for n in names if "grading" in n or "solutions" in n or n.endswith(".ipynb")]
+        assert not [n for n in names if "tinybert_l/grading" in n or "solutions" in n or n.endswith(".ipynb")]
         assert leak_scan(folder, course.sources, course.solutions, 1) == []
 
 

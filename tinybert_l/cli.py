@@ -30,6 +30,12 @@ precision_option = click.option(
     show_default=True,
     help="Of matrix products in training; auto measures which is faster here.",
 )
+course_option = click.option(
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Folder whose course/ is meant; when left out, the course around here (course.toml), else outputs/course.",
+)
 lecture_argument = click.argument("lecture", type=click.IntRange(1, 11))
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is random."
@@ -185,23 +191,132 @@ def exercises(lecture: int | None) -> None:
 @main.command()
 @lecture_argument
 @click.option("--lang", type=click.Choice(["zh", "en"]), help="Only this language; both when left out.")
-@output_option
-def release(lecture: int, lang: str | None, output: Path) -> None:
-    """Make the student version of a LECTURE, and scan it for answers and hidden tests."""
-    from tinybert_l.exercise import NOTEBOOKS
+@click.option(
+    "--wheel", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The library's wheel goes with it, for students without a package index.",
+)  # fmt: skip
+@course_option
+def release(lecture: int, lang: str | None, wheel: Path | None, output: Path | None) -> None:
+    """Make the student version of a LECTURE, and scan it for answers and hidden tests.
 
-    grading = _instructor()
-    if not (grading.sources / NOTEBOOKS[lecture]).is_dir():
-        raise click.ClickException(f"Lecture {lecture} ({NOTEBOOKS[lecture]}) is not in {grading.sources}.")
+    A folder under release/, and the same as a zip file under handouts/. Answers of earlier lectures go with it once
+    their late period has ended (course.toml).
+    """
+    _instructor()
+    from tinybert_l.grading.release import handout
     from tinybert_l.grading.release import release as make
 
-    click.echo(f"released: {make(_course(output), lecture, lang)}")
+    course = _course(output)
+    click.echo(f"released: {make(course, lecture, lang, wheel)}")
+    click.echo(f"for students: {handout(course, lecture)}")
+
+
+@main.group()
+def course() -> None:
+    """A course of one's own: make it, say who takes part."""
+
+
+@course.command("init")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--id", "course_id", help="nbgrader's name of the course; the folder's when left out.")
+@click.option(
+    "--roster",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="CSV with a column id and, where known, first_name, last_name, email.",
+)
+def course_init(folder: Path, course_id: str | None, roster: Path | None) -> None:
+    """Make a course in a new FOLDER: configuration, calendar, notebooks, answers, roster, gradebook.
+
+    The other commands then work inside it without any option.
+    """
+    _instructor()
+    from tinybert_l.grading.setup import init
+
+    made = init(folder, course_id, roster)
+    click.echo(f"made: {made.folder}\nNow: cd {folder} && tinybert-l release 1    (README.md there lists the steps)")
+
+
+@course.command("roster")
+@click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@course_option
+def course_roster(file: Path | None, output: Path | None) -> None:
+    """Write the people of a CSV FILE (roster.csv of the course when left out) into the gradebook."""
+    _instructor()
+    from tinybert_l.grading.setup import enrol, read_roster
+
+    here = _course(output)
+    click.echo(f"{enrol(here, read_roster(file or here.folder / 'roster.csv'))} people in the gradebook 名单人数")
+
+
+@main.command()
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+def home(folder: Path) -> None:
+    """Show lectures, exercises, and which of your answers in FOLDER already pass their visible tests."""
+    from tinybert_l.student import STATES, progress
+    from tinybert_l.syllabus import SYLLABUS
+    from tinybert_l.tables import console, rows_table
+
+    rows = [
+        (str(SYLLABUS[p.exercise].lecture), p.exercise, f"{SYLLABUS[p.exercise].minutes}", STATES[p.state], p.message)
+        for p in progress(folder)
+        if p.state != "absent"
+    ]
+    if not rows:
+        raise click.ClickException(f"No notebook of the course in {folder.resolve()}. 此文件夹中没有课程笔记本。")
+    headings = ("lecture 讲", "exercise 练习", "minutes 分钟", "your answer 你的解答", "first failure 首个问题")
+    console().print(rows_table("How far you are 进度", headings, rows))
+
+
+@main.command()
+@click.argument("folder", default=".", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--no-browser", is_flag=True, help="Print the address, open nothing.")
+def lab(folder: Path, no_browser: bool) -> None:
+    """Open JupyterLab on the course home of FOLDER."""
+    import subprocess
+
+    from tinybert_l.student import notebooks_in, write_home
+
+    folder = folder.resolve()
+    if not notebooks_in(folder):
+        raise click.ClickException(
+            f"No notebook of the course in {folder}. Unzip a lecture and start here again. 此文件夹中没有课程笔记本。"
+        )
+    page = write_home(folder)
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    command += [f"--LabApp.default_url=/lab/tree/{page.name}", *(["--no-browser"] if no_browser else [])]
+    sys.exit(subprocess.call(command, cwd=folder))
+
+
+@main.command()
+@click.argument("notebook", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--student", default=None, help="Your id in the course; your login name when left out.")
+@click.option(
+    "--to", type=click.Path(file_okay=False, path_type=Path), default=Path("."), help="Folder for the zip file; here."
+)
+def submit(notebook: Path | None, student: str | None, to: Path) -> None:
+    """Make the zip file to hand in from a NOTEBOOK (the only one of this folder when left out).
+
+    It holds the notebook without outputs, and nothing else. Nothing is sent anywhere: upload it yourself.
+    """
+    from tinybert_l.student import STATES, hand_in, login_name, notebooks_in
+
+    if notebook is None:
+        found = list(notebooks_in(Path(".")).values())
+        if len(found) != 1:
+            names = ", ".join(map(str, found)) or "none"
+            raise click.ClickException(f"Which NOTEBOOK? In this folder: {names}. 请指明要提交的笔记本。")
+        notebook = found[0]
+    made = hand_in(notebook, student or login_name(), to)
+    for state in made.states:
+        click.echo(f"{state.exercise}: {STATES[state.state]}{'  ' + state.message if state.message else ''}")
+    click.echo(f"sha256 {made.sha256}")
+    click.echo(f"to hand in 待提交: {made.path}  (as 学号 {student or login_name()})")
 
 
 @main.command("sample-class")
 @click.option("--student", "students", multiple=True, help="Only this one; may be repeated.")
-@output_option
-def sample_class(students: tuple[str, ...], output: Path) -> None:
+@course_option
+def sample_class(students: tuple[str, ...], output: Path | None) -> None:
     """Let a sample class of seven hand in lecture 3."""
     _instructor()
     from tinybert_l.grading.sample_class import LECTURE, STORIES, hand_in
@@ -220,8 +335,8 @@ def sample_class(students: tuple[str, ...], output: Path) -> None:
 @main.command()
 @lecture_argument
 @click.argument("archive", type=click.Path(exists=True, path_type=Path))
-@output_option
-def collect(lecture: int, archive: Path, output: Path) -> None:
+@course_option
+def collect(lecture: int, archive: Path, output: Path | None) -> None:
     """Take in the submissions of a LECTURE from an ARCHIVE: a zip of Moodle or Canvas, a plain zip, or a folder.
 
     Originals are kept for good under received/. What is refused is listed with its reason; exit status 1 then.
@@ -259,7 +374,7 @@ def collect(lecture: int, archive: Path, output: Path) -> None:
 @click.option("--again", is_flag=True, help="Also what has been graded and has not changed.")
 @click.option("--only-prepare", is_flag=True, help="Write the job directories for 'run-job' and stop.")
 @click.option("--unsafe", is_flag=True, help="Without isolation: only for submissions that you trust.")
-@output_option
+@course_option
 def grade(
     lecture: int,
     workers: int | None,
@@ -268,7 +383,7 @@ def grade(
     again: bool,
     only_prepare: bool,
     unsafe: bool,
-    output: Path,
+    output: Path | None,
 ) -> None:
     """Autograde all submissions of a LECTURE; write feedback, grades.csv, gradebook.csv and a report of the class.
 
@@ -308,8 +423,8 @@ def run_job(job: Path) -> None:
 @main.command()
 @lecture_argument
 @click.option("--changes", "show_changes", is_flag=True, help="What changed between each student's last two gradings.")
-@output_option
-def audit(lecture: int, show_changes: bool, output: Path) -> None:
+@course_option
+def audit(lecture: int, show_changes: bool, output: Path | None) -> None:
     """Prove the gradebook of a LECTURE against the append-only record of what came in and was decided."""
     _instructor()
     from tinybert_l.exercise import NOTEBOOKS
@@ -340,9 +455,15 @@ def audit(lecture: int, show_changes: bool, output: Path) -> None:
 @click.option("--without", multiple=True, metavar="STUDENT", help="Leave this one out on purpose; may be repeated.")
 @click.option("--provisional", is_flag=True, help="Although answers are still to be graded by hand.")
 @click.option("--to", type=click.Path(dir_okay=False, path_type=Path), help="A file; the terminal when left out.")
-@output_option
+@course_option
 def grades(
-    lecture: int, kind: str, title: str, without: tuple[str, ...], provisional: bool, to: Path | None, output: Path
+    lecture: int,
+    kind: str,
+    title: str,
+    without: tuple[str, ...],
+    provisional: bool,
+    to: Path | None,
+    output: Path | None,
 ) -> None:
     """Export the grades of a LECTURE for an LMS; refuses what the audit does not prove."""
     _instructor()
@@ -361,8 +482,8 @@ def grades(
 
 @main.command()
 @lecture_argument
-@output_option
-def feedback(lecture: int, output: Path) -> None:
+@course_option
+def feedback(lecture: int, output: Path | None) -> None:
     """Write the feedback of a LECTURE anew, with the points and comments that people gave in Formgrader."""
     _instructor()
     from tinybert_l.grading.course import feedback as run
@@ -592,20 +713,23 @@ def _instructor() -> Any:
         if "tinybert_l.grading" not in str(error):
             raise
         raise click.ClickException(
-            "This command needs the instructor's checkout (answers, notebook sources, grading), which a student's "
-            "install does not have. 该命令需要教师版。"
+            "This command needs the instructor's part (answers, notebook sources, grading): "
+            f"pip install tinybert-l-instructor=={tinybert_l.__version__}. 该命令需要教师版。"
         ) from None
 
     class Places:
-        sources, solutions = course.CHECKOUT / "notebooks", course.CHECKOUT / "solutions"
+        sources, solutions = course.MATERIAL / "notebooks", course.MATERIAL / "solutions"
 
     return Places
 
 
-def _course(output: Path, unsafe: bool = False) -> Any:
+def _course(output: Path | None, unsafe: bool = False) -> Any:
+    from dataclasses import replace
+
     from tinybert_l.grading.course import Course
 
-    return Course((output / "course").resolve(), unsafe=unsafe)
+    around = Course.around(Path.cwd()) if output is None else None
+    return replace(around or Course(((output or Path("outputs")) / "course").resolve()), unsafe=unsafe)
 
 
 if __name__ == "__main__":

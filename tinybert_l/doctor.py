@@ -15,7 +15,7 @@ from tinybert_l.cache import ENTRY, cache_root, read_entry
 
 PYTHON = (3, 11)
 MEMORY_GB, DISK_GB = 4, 3
-PACKAGES = ("torch", "transformers", "numpy", "matplotlib", "jupyterlab", "ipykernel", "nbgrader", "onnxruntime")
+PACKAGES = ("torch", "transformers", "numpy", "matplotlib", "jupyterlab", "ipykernel", "nbgrader")
 FONT = Path(__file__).parent / "fonts" / "TinyBERTLSansSC-Regular.ttf"
 
 
@@ -58,6 +58,13 @@ def packages() -> Finding:
         f"missing: {', '.join(missing)}; run 'pip install tinybert-l' in this environment 缺少软件包" if missing else ""
     )
     return Finding("packages 软件包", ", ".join(found), advice)
+
+
+def export_packages() -> Finding:
+    """Only for ONNX files: two lectures' measurements, and `tinybert-l export`."""
+    missing = [name for name in ("onnx", "onnxruntime") if not _version(name)]
+    advice = f"missing: {', '.join(missing)}; pip install 'tinybert-l[export]' 导出ONNX时需要" if missing else ""
+    return Finding("ONNX export 导出", _version("onnxruntime") or "none", advice, needed=False)
 
 
 def torch_works() -> Finding:
@@ -163,14 +170,19 @@ def nbgrader_configuration() -> Finding:
     from traitlets.config import PyFileConfigLoader
 
     config = PyFileConfigLoader(path.name, path=str(path.parent)).load_config()
+    if "CourseDirectory" not in config and config.Execute.get("skip_cells_with_tag") == "demo":
+        return Finding(name, "a student's folder")
     steps = [str(s) for s in config.Autograde.get("autograde_preprocessors", [])]
     if any("TrustedExecute" in s for s in steps) and config.CourseDirectory.get("root"):
         return Finding(name, "trusted grading is in force")
-    advice = "Autograde lacks TrustedExecute, or CourseDirectory.root is unset: take the project's file 配置有误"
+    advice = (
+        "Autograde lacks TrustedExecute, or CourseDirectory.root is unset: take the file that 'tinybert-l course init' "
+        "makes 配置有误"
+    )
     return Finding(name, str(path), advice)
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
-    python_version, packages, memory, disk, cache_writable, cache_whole, chinese_font, kernel, nbgrader_configuration,
-    sandbox, torch_works,
+    python_version, packages, export_packages, memory, disk, cache_writable, cache_whole, chinese_font, kernel,
+    nbgrader_configuration, sandbox, torch_works,
 )  # fmt: skip

@@ -287,7 +287,7 @@ def load_solutions(path: Path) -> ModuleType:
 
 def answer_cells(notebook: Path) -> dict[str, str]:
     """{exercise: source} of a notebook's answer cells."""
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    cells = json.loads(notebook.read_text(encoding="utf-8-sig"))["cells"]
     sources = ("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     found = ((re.search(r"^@(\w+)\.implement\b", source, re.M), source) for source in sources)
     return {match.group(1): source for match, source in found if match}

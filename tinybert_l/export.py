@@ -1,5 +1,6 @@
 """A sub-model as files of its own: safetensors, ONNX in float32 and int8, and a card of its numbers."""
 
+import importlib
 import json
 import logging
 import time
@@ -41,6 +42,7 @@ def export_onnx(
     Returns:
         The file.
     """
+    _needed("onnx")
     model = _LogitsOnly(extract(supernet, sub_model)).eval()
     ids = torch.ones(2, 8, dtype=torch.long)
     whole = path.with_suffix(".float32.onnx") if int8 else path
@@ -67,12 +69,26 @@ def export_onnx(
     return path
 
 
+def _needed(name: str) -> Any:
+    """A package of the extra `export`.
+
+    Raises:
+        RuntimeError: it is missing; says how to install it.
+    """
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        raise RuntimeError(
+            f"{name} is missing, which ONNX files need: pip install 'tinybert-l[export]', then restart the kernel. "
+            "缺少ONNX相关软件包。"
+        ) from None
+
+
 class OnnxClassifier:
     """An exported model; called with one batch of token ids and mask, returns logits as numpy [batch, classes]."""
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        import onnxruntime
-
+        onnxruntime = _needed("onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3
@@ -129,13 +145,13 @@ def _row(name: str, model: Any, logits: np.ndarray, data: Encoded, size: int, se
     row = {"model": name, "accuracy": float((logits.argmax(-1) == np.array(data.labels)).mean()), "bytes": size}
     for batch in (1, 32):
         if isinstance(model, OnnxClassifier):
-            row[f"ms, batch {batch}"] = _onnx_latency(model, batch, seconds)
+            row[f"ms, batch {batch}"] = onnx_latency(model, batch, seconds=seconds)
         else:
             row[f"ms, batch {batch}"] = measure_latency(model, batch, seconds=seconds)[0]
     return row
 
 
-def _onnx_latency(model: OnnxClassifier, batch_size: int, seconds: float, length: int = 32) -> float:
+def onnx_latency(model: OnnxClassifier, batch_size: int, length: int = 32, seconds: float = 0.6) -> float:
     """Median milliseconds, on texts like those of `measure_latency`."""
     ids = np.random.default_rng(0).integers(1000, 2000, (batch_size, length))
     mask, times = np.ones_like(ids), []

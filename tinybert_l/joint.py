@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from accelerate import Accelerator
@@ -111,6 +111,11 @@ class JointRecipe:
             self.checkpoint_every,
         )
 
+    def wanted(self) -> dict[str, bool]:
+        """What a forward pass must give beside the logits. Scores are asked for only where they are compared."""
+        inner = self.hidden_weight + self.embedding_weight + self.attention_weight > 0
+        return {"output_hidden_states": inner, "output_attention_scores": self.attention_weight > 0}
+
     def sub_models(self) -> list[SubModel]:
         """Every sub-model of every stage, from smallest to largest."""
         return sorted({s for _, group in self.stages for s in group}, key=lambda s: s.size)
@@ -169,36 +174,48 @@ def sorted_by_importance(teacher: Teacher, num_texts: int = 256) -> ElasticBertF
 
 def train_jointly(
     student: ElasticBertForSequenceClassification,
-    teacher: ElasticBertForSequenceClassification,
+    teacher: ElasticBertForSequenceClassification | None,
     data: Encoded,
     recipe: JointRecipe,
     folder: Path,
     tokenizer: Any = None,
     on_step: Callable[[int], None] | None = None,
+    teacher_logits: torch.Tensor | None = None,
 ) -> list[dict[str, Any]]:
     """Train the student's sub-models jointly, in place; resumes from checkpoints in `folder`.
 
     Args:
         student: starts as a copy of the (sorted) teacher, or as any elastic model that fits it.
-        teacher: runs in eval mode, once a batch.
+        teacher: runs in eval mode, once a batch; None where `teacher_logits` say all that is asked of it.
         folder: holds checkpoints while the run lasts.
         tokenizer: when given, its vocabulary is checked against the models'.
         on_step: called with the step before it is taken.
+        teacher_logits: [texts, classes], what the teacher says of each text of `data`, computed once
+            (`predict_logits`). Then it need not run, and may have another vocabulary; the recipe's hidden, attention
+            and embedding weights must be 0.
     Returns:
         One row a step: loss, learning_rate, gradient_norm, and losses {sub-model: {part: value}}.
     Raises:
         ValueError: models, tokenizer or recipe do not fit together.
         TrainingDiverged: a loss is not finite.
     """
-    check_compatible(student, teacher, recipe, tokenizer)
+    if teacher_logits is not None:
+        check_logits(student, teacher_logits, data, recipe)
+        teacher = None
+    elif teacher is None:
+        raise ValueError("train_jointly: teacher=None; allowed only where teacher_logits are given.")
+    else:
+        check_compatible(student, teacher, recipe, tokenizer)
     accelerator = Accelerator()
     folder.mkdir(parents=True, exist_ok=True)
     precision = resolve_precision(recipe.precision, folder)
-    teacher = teacher.to(accelerator.device).eval()
+    if teacher is not None:
+        teacher = teacher.to(accelerator.device).eval()
     for module in student.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # the student imitates; noise would only blur what it is shown
-    trained = WithProjection(student, teacher.config.hidden_size).to(accelerator.device)
+    teacher_size = student.config.hidden_size if teacher is None else teacher.config.hidden_size
+    trained = WithProjection(student, teacher_size).to(accelerator.device)
     batches = training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
@@ -206,7 +223,11 @@ def train_jointly(
             on_step(step)
         batch = collate(data, batches[step], accelerator.device)
         with autocast(accelerator.device, precision):
-            return joint_step(trained, teacher, batch, recipe, step)
+            if teacher_logits is not None:
+                target = ElasticOutput(logits=teacher_logits[batches[step]].to(accelerator.device))
+            else:
+                target = teacher_output(cast(ElasticBertForSequenceClassification, teacher), batch, recipe)
+            return joint_step(trained, target, batch, recipe, step)
 
     settings = recipe.loop_settings(precision)
     log = run_loop(trained, step_loss, settings, folder, "joint 联合训练", accelerator)
@@ -268,18 +289,28 @@ class WithProjection(nn.Module):
             nn.init.normal_(self.projection, std=size**-0.5)
 
 
+@torch.no_grad()
+def teacher_output(
+    teacher: ElasticBertForSequenceClassification, batch: dict[str, torch.Tensor], recipe: JointRecipe
+) -> ElasticOutput:
+    """What the teacher says of a batch, as far as the recipe asks for it."""
+    return teacher(batch["input_ids"], batch["attention_mask"], **recipe.wanted())
+
+
 def joint_step(
     trained: WithProjection,
-    teacher: ElasticBertForSequenceClassification,
+    target: ElasticOutput,
     batch: dict[str, torch.Tensor],
     recipe: JointRecipe,
     step: int,
 ) -> tuple[torch.Tensor, dict[str, Any]]:
-    """One joint loss: the teacher once, each participant in turn, the largest first."""
+    """One joint loss: each participant in turn, the largest first.
+
+    Args:
+        target: what the teacher says of the batch, live or from a cache.
+    """
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    wanted = {"output_hidden_states": True, "output_attention_scores": recipe.attention_weight > 0}
-    with torch.no_grad():
-        target = teacher(**inputs, **wanted)
+    wanted = recipe.wanted()
     losses, parts = [], {}
     largest_logits = None
     for sub_model in recipe.participants(step):
@@ -312,13 +343,15 @@ def distillation_losses(
     Args:
         largest_logits: soft labels of the largest sub-model, for in-place self-distillation; None: none.
     """
-    student_hidden, teacher_hidden = output.hidden_states, target.hidden_states
-    mapping = layer_map(len(student_hidden) - 1, len(teacher_hidden) - 1, recipe.layer_map_strategy)
     losses = {}
     if recipe.soft_label_weight:
         sources = [target.logits] if largest_logits is None else [target.logits, largest_logits]
         terms = [soft_cross_entropy(output.logits.float(), s.float(), recipe.temperature) for s in sources]
         losses["soft_labels"] = recipe.soft_label_weight * torch.stack(terms).mean()
+    if output.hidden_states is None:
+        return losses
+    student_hidden, teacher_hidden = output.hidden_states, target.hidden_states
+    mapping = layer_map(len(student_hidden) - 1, len(teacher_hidden) - 1, recipe.layer_map_strategy)
     if recipe.embedding_weight:
         gap = hidden_loss(student_hidden[0], teacher_hidden[0], projection, attention_mask)
         losses["embedding"] = recipe.embedding_weight * gap
@@ -335,6 +368,24 @@ def distillation_losses(
             gaps.append(attention_loss(student_scores, target.attention_scores[g - 1][:, :kept], attention_mask))
         losses["attention"] = recipe.attention_weight * torch.stack(gaps).sum()
     return losses
+
+
+def check_logits(
+    student: ElasticBertForSequenceClassification, teacher_logits: torch.Tensor, data: Encoded, recipe: JointRecipe
+) -> None:
+    """Raises `ValueError` when computed teacher logits do not fit the student, the data or the recipe."""
+    expected = (len(data), student.config.num_labels)
+    if tuple(teacher_logits.shape) != expected:
+        raise ValueError(
+            f"train_jointly: teacher_logits has shape {tuple(teacher_logits.shape)}; allowed: {expected}, a row for "
+            "each text of data."
+        )
+    inner = {name: getattr(recipe, name) for name in ("hidden_weight", "attention_weight", "embedding_weight")}
+    if any(inner.values()):
+        raise ValueError(
+            f"train_jointly: teacher_logits hold no inner states, but the recipe asks for them ({inner}); "
+            "allowed: 0 for all three, or a live teacher."
+        )
 
 
 def check_compatible(

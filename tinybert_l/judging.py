@@ -52,7 +52,7 @@ def find_notebook(exercise: Exercise[..., Any], start: Path | None = None) -> Pa
 def read_tests(notebook: Path, name: str) -> tuple[str, dict[str, list[str]]]:
     """(set-up code, {"visible": [test code], "hidden": [test code]}) of one exercise."""
     setup, tests = "", {"visible": [], "hidden": []}  # type: tuple[str, dict[str, list[str]]]
-    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+    for cell in json.loads(notebook.read_text(encoding="utf-8-sig"))["cells"]:
         source, grade_id = "".join(cell["source"]), cell["metadata"].get("nbgrader", {}).get("grade_id", "")
         if grade_id == "setup":
             setup = source

@@ -6,7 +6,8 @@ from typing import Any
 
 from tinybert_l.cache import cache_root, provenance, recipe_hash, write_atomically
 
-RESULTS = Path(__file__).resolve().parent.parent / "results"
+_CHECKOUT = Path(__file__).resolve().parent.parent
+RESULTS = _CHECKOUT / "results" if (_CHECKOUT / "results").is_dir() else Path(__file__).resolve().parent / "results"
 COLUMNS = ("claim 主张", "test 检验", "number 数字", "verdict 判断")
 
 

@@ -18,8 +18,9 @@ import nbformat
 from filelock import FileLock, Timeout
 from sqlalchemy.exc import SAWarning
 from tqdm.auto import tqdm
-from traitlets.config import Config, PyFileConfigLoader
+from traitlets.config import Config
 
+from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
 from tinybert_l.exercise import NOTEBOOKS
 from tinybert_l.grading import audit as audit_module
@@ -31,11 +32,16 @@ from tinybert_l.grading.execute import CELL_SECONDS, TEST_SECONDS
 from tinybert_l.grading.feedback import render
 from tinybert_l.grading.intake import Arrival, keep_original, read_plain_file, submitted_at
 from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
+from tinybert_l.grading.policy import NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.sandbox import require
 from tinybert_l.grading.schedule import run_here, run_on_cluster
+from tinybert_l.grading.settings import nbgrader_settings
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+_CHECKOUT = Path(__file__).resolve().parents[2]
+# in the instructor's wheel, notebooks and answers lie beside this module
+MATERIAL = _CHECKOUT if (_CHECKOUT / "notebooks").is_dir() else Path(__file__).resolve().parent / "material"
+RELEASES = "releases.json"  # which version of the library each lecture was released with
 FONT = Path(__file__).resolve().parents[1] / "fonts" / "TinyBERTLSansSC-Regular.ttf"
 warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own, of no use to its users
 
@@ -64,6 +70,10 @@ class CourseBusy(RuntimeError):
     """Another run is grading this course."""
 
 
+class WrongVersion(RuntimeError):
+    """A lecture was released with another version of the library than is to grade it."""
+
+
 class NotProved(RuntimeError):
     """Grades that are not to be exported; says why."""
 
@@ -78,31 +88,46 @@ class Course:
     """
 
     folder: Path
-    sources: Path = CHECKOUT / "notebooks"
-    solutions: Path = CHECKOUT / "solutions"
+    sources: Path = MATERIAL / "notebooks"
+    solutions: Path = MATERIAL / "solutions"
     unsafe: bool = False
 
+    @classmethod
+    def at(cls, folder: Path) -> "Course":
+        """The course of a folder, with the notebooks and answers that it has of its own, else the project's."""
+        sources, solutions = (
+            own if (own := folder / part).is_dir() else MATERIAL / part for part in ("notebooks", "solutions")
+        )
+        return cls(folder, sources, solutions)
+
+    @classmethod
+    def around(cls, start: Path) -> "Course | None":
+        """The course that a folder lies in, told by its course.toml; None: it lies in none."""
+        start = start.resolve()
+        return next((cls.at(place) for place in (start, *start.parents) if (place / CALENDAR).is_file()), None)
+
     def config(self) -> Config:
-        """The checkout's nbgrader_config.py, with this course's folders."""
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(CHECKOUT)).load_config()
-        folder = self.folder.resolve()
-        config.CourseDirectory.root = str(folder)
-        config.CourseDirectory.source_directory = str(self.sources.resolve())
-        for step in ("release", "submitted", "autograded", "feedback"):
-            config.CourseDirectory[f"{step}_directory"] = str(folder / step)
-        config.CourseDirectory.db_url = f"sqlite:///{(folder / 'gradebook.db').as_posix()}"
-        config.Exchange.root = str(folder / "exchange")
-        config.NbGrader.logfile = ""
+        """How nbgrader is set up for this course."""
+        calendar = read_calendar(self.folder)
+        config = nbgrader_settings(self.folder, self.sources, calendar.course_id)
         config.TrustedExecute.unsafe = self.unsafe
-        config.LatePenalty.policy = vars(read_calendar(folder).late)
+        config.LatePenalty.policy = calendar.late.penalty_settings()
         return config
+
+    def released_with(self, lecture: int) -> str | None:
+        """The library's version that a lecture was released with; None: before versions were noted."""
+        return _read_json(self.folder / RELEASES).get(NOTEBOOKS[lecture])
+
+    def note_release(self, lecture: int, version: str) -> None:
+        noted = _read_json(self.folder / RELEASES) | {NOTEBOOKS[lecture]: version}
+        write_atomically(self.folder / RELEASES, json.dumps(noted, indent=1, sort_keys=True) + "\n")
 
     def api(self) -> Any:
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 
         (self.folder / "exchange").mkdir(parents=True, exist_ok=True)
-        _find_alembic()
+        find_alembic()
         config = self.config()
         logger = logging.getLogger("tinybert_l.nbgrader")
         logger.setLevel(logging.ERROR)
@@ -165,7 +190,11 @@ class Course:
         return {s["grade_id"]: float(s["points"]) for s in settings if s.get("grade") and not s.get("solution")}
 
 
-def _find_alembic() -> None:
+def _read_json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def find_alembic() -> None:
     """nbgrader starts `alembic` by name, which fails when this environment was not activated."""
     scripts = str(Path(sys.executable).parent)
     if scripts not in os.environ.get("PATH", "").split(os.pathsep):
@@ -205,6 +234,7 @@ def grade(
 
     Raises:
         SandboxMissing: submissions cannot be isolated here, and the course is not marked unsafe.
+        WrongVersion: the lecture was released with another version of the library.
         FileNotFoundError: the lecture was not released.
         CourseBusy: another run is grading this course.
     """
@@ -230,6 +260,13 @@ class _Run:
         self.name = NOTEBOOKS[lecture]
         self.calendar = read_calendar(course.folder)
         self.assignment = course.assignment(lecture)
+        needed = course.released_with(lecture)
+        if needed not in (None, __version__):
+            raise WrongVersion(
+                f"Lecture {lecture} was released with tinybert-l {needed}; installed is {__version__}. Grade with the "
+                f"version that students have (pip install tinybert-l-instructor=={needed}), or release it again. "
+                "评分须用发布时的版本。"
+            )
         self.book = Book(course.database, self.name)
         self.audit = Audit(course.folder)
         self.work = course.folder / "work" / self.name

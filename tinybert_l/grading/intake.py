@@ -1,19 +1,22 @@
 """What students hand in, from folders and an LMS's zip files: refused or taken in, never lost.
 
-Read are: Moodle's zip ("Jane Doe_123_assignsubmission_file_/x.ipynb"), Canvas's ("doejane_LATE_12_345_x.ipynb"), plain
-ones ("jane/x.ipynb" or "jane.ipynb"), the inbound folder of nbgrader's exchange, and folders of the same shapes. Who a
-submission belongs to is told by what the LMS or the instructor named, never by what the student did.
+Read are: Moodle's zip ("Jane Doe_123_assignsubmission_file_/x.ipynb"), Canvas's ("doejane_LATE_12_345_x.ipynb"),
+plain ones ("jane/x.ipynb" or "jane.ipynb"), each also with a student's own zip in the notebook's place, the inbound
+folder of nbgrader's exchange, and folders of the same shapes. Who a submission belongs to is told by what the LMS or
+the instructor named, never by what the student did.
 """
 
 import contextlib
 import hashlib
+import io
 import os
 import re
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -24,6 +27,7 @@ from tinybert_l.grading.assignment import SUBMISSION_LIMIT
 from tinybert_l.grading.audit import Audit
 
 MEMBERS, RATIO = 50_000, 500  # of an archive: how many, and how far one may be compressed
+MEMBERS_INSIDE = 20  # of a student's own zip
 _MOODLE = re.compile(r"(?P<name>[^/]+?)_(?P<lms>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)")
 _CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<lms>\d+)_(?P<submission>\d+)_(?P<rest>[^/]+)")
 _EXCHANGE = re.compile(r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)")
@@ -68,14 +72,49 @@ def read_archive(path: Path, name: str) -> tuple[list[Arrival], list[Refusal]]:
         ValueError: it is neither, or has too many files.
     """
     if path.is_dir():
-        return _sort(list(_folder_files(path)), name)
+        return _sort(list(_opened(_folder_files(path), name)), name)
     if not path.is_file() or not zipfile.is_zipfile(path):
         raise ValueError(f"{path}: a zip file or a folder is needed. 需要zip文件或文件夹。")
     with zipfile.ZipFile(path) as archive:
         members = [m for m in archive.infolist() if not m.is_dir()]
         if len(members) > MEMBERS:
             raise ValueError(f"{path} has {len(members)} files; allowed: {MEMBERS}. 文件过多。")
-        return _sort([_zip_file(archive, m) for m in members], name)
+        return _sort(list(_opened((_zip_file(archive, m) for m in members), name)), name)
+
+
+def _opened(files: Iterable[_File], name: str) -> Iterator[_File]:
+    """The files, and instead of a student's zip what is in it, under the name that the LMS or the folder gave."""
+    for file in files:
+        if file.problem or not file.path.lower().endswith(".zip"):
+            yield file
+            continue
+        raw = file.read()
+        try:
+            with zipfile.ZipFile(io.BytesIO(raw[: SUBMISSION_LIMIT + 1])) as archive:
+                members = [m for m in archive.infolist() if not m.is_dir()][:MEMBERS_INSIDE]
+                inside = [_held(_zip_file(archive, m)) for m in members]
+        except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, zlib.error) as error:
+            yield replace(file, problem=f"a zip file that cannot be read 压缩包无法读取: {error}")
+            continue
+        folder, _, last = file.path.rpartition("/")
+        stem = last[: -len(".zip")]
+        for member in inside:
+            place = PurePosixPath(member.path).name
+            if folder:
+                path = f"{folder}/{place}"
+            elif canvas := _CANVAS.fullmatch(last):
+                path = last[: canvas.start("rest")] + place
+            else:
+                path = f"{stem.removesuffix(f'-{name}')}/{place}"
+            yield replace(member, path=path, when=file.when)
+
+
+def _held(member: _File) -> _File:
+    """A member whose bytes are read now, while its archive is open; never more than a submission may have."""
+    if member.problem or member.path.lower().endswith(".zip"):
+        return member
+    raw = member.read()
+    return replace(member, read=lambda: raw)
 
 
 def _zip_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _File:

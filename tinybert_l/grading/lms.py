@@ -41,11 +41,15 @@ def _plain(rows: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
     return [{"assignment": title, **row} for row in rows]
 
 
+def _name(row: dict[str, Any]) -> str:
+    return f"{row['first_name']} {row['last_name']}".strip() or row["student"]
+
+
 def _canvas(rows: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
     """As Canvas's gradebook imports it; students are found by ID, which its zip of submissions gave."""
     nobody = {"Student": "    Points Possible", "ID": "", "SIS Login ID": "", "Section": ""}
     listed = [
-        {"Student": r["last_name"] or r["student"], "ID": r["lms_user_id"], "SIS Login ID": "", "Section": "",
+        {"Student": _name(r), "ID": r["lms_user_id"], "SIS Login ID": "", "Section": "",
          title: r["score"]}
         for r in rows
     ]  # fmt: skip
@@ -60,7 +64,7 @@ def _moodle(rows: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
     return [
         {
             "Identifier": f"Participant {r['lms_user_id']}" if r["lms_user_id"] else r["student"],
-            "Full name": r["last_name"] or r["student"],
+            "Full name": _name(r),
             "Email address": r["email"],
             "Grade": r["score"],
             "Maximum Grade": r["max_score"],

@@ -2,6 +2,8 @@
 
 `course.toml` in the course's folder:
 
+    course = "tinybert-l"
+
     [due]
     3 = 2026-12-01T23:59:00+08:00
 
@@ -9,16 +11,20 @@
     percent_per_day = 10     # of the score, for each day begun
     grace_minutes = 30
     maximum_percent = 50
+    answers_after_days = 7   # the reference answers go out with a later lecture once so many days have passed
 """
 
 import math
+import re
 import tomllib
 from dataclasses import dataclass, field, fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 NAME = "course.toml"
-TEMPLATE = """# When each lecture is due, and what lateness costs. 各讲截止时间与迟交规则。
+TEMPLATE = """# The term: when each lecture is due, and what lateness costs. 学期日历：各讲截止时间与迟交规则。
+course = "{course}"      # nbgrader's name of the course
+
 [due]
 # 3 = 2026-12-01T23:59:00+08:00
 
@@ -26,6 +32,7 @@ TEMPLATE = """# When each lecture is due, and what lateness costs. 各讲截止�
 percent_per_day = 0      # of the score, for each day begun 每迟一天扣除得分的百分比
 grace_minutes = 0        # not counted 宽限分钟数
 maximum_percent = 100    # never more than this 最多扣除百分比
+answers_after_days = 0   # answers go out with a later lecture so many days after it was due 截止多少天后公布答案
 """
 
 
@@ -37,17 +44,24 @@ class LatePolicy:
         percent_per_day: of the score, for each day begun.
         grace_minutes: lateness that is not counted.
         maximum_percent: of the score.
+        answers_after_days: how long after the due date work may still come in, and answers stay closed.
     """
 
     percent_per_day: float = 0.0
     grace_minutes: float = 0.0
     maximum_percent: float = 100.0
+    answers_after_days: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, top in (("percent_per_day", 100), ("grace_minutes", math.inf), ("maximum_percent", 100)):
+        tops = {"percent_per_day": 100, "grace_minutes": math.inf, "maximum_percent": 100}
+        for name, top in (tops | {"answers_after_days": 366}).items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top:
                 raise ValueError(f"{NAME}: [late] {name} = {value!r}; allowed: a number from 0 to {top}.")
+
+    def penalty_settings(self) -> dict[str, float]:
+        """What nbgrader's late penalty needs to know."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def penalty(self, score: float, seconds_late: float) -> float:
         """Points that lateness costs.
@@ -67,6 +81,12 @@ class Calendar:
 
     due: dict[int, datetime] = field(default_factory=dict)
     late: LatePolicy = field(default_factory=LatePolicy)
+    course_id: str = "tinybert-l"
+
+    def answers_open(self, lecture: int, now: datetime) -> bool:
+        """Whether a lecture's answers may go out: its late period has ended, or it has no due date."""
+        due = self.due.get(lecture)
+        return due is None or now >= due + timedelta(days=self.late.answers_after_days)
 
 
 def read_calendar(folder: Path) -> Calendar:
@@ -82,7 +102,7 @@ def read_calendar(folder: Path) -> Calendar:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
-    unknown = set(tree) - {"due", "late"} or set(tree.get("late", {})) - {f.name for f in fields(LatePolicy)}
+    unknown = set(tree) - {"course", "due", "late"} or set(tree.get("late", {})) - {f.name for f in fields(LatePolicy)}
     if unknown:
         raise ValueError(f"{path}: unknown entry {', '.join(sorted(unknown))}.")
     due = {}
@@ -94,4 +114,7 @@ def read_calendar(folder: Path) -> Calendar:
                 f"{path}: [due] {lecture} = {when}; allowed: a time with its zone, such as 2026-12-01T23:59:00+08:00."
             )
         due[int(lecture)] = when.astimezone(UTC)
-    return Calendar(due, LatePolicy(**tree.get("late", {})))
+    course_id = tree.get("course", Calendar.course_id)
+    if not isinstance(course_id, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", course_id):
+        raise ValueError(f"{path}: course = {course_id!r}; allowed: letters, digits, '-', '_' and '.'.")
+    return Calendar(due, LatePolicy(**tree.get("late", {})), course_id)

@@ -4,15 +4,20 @@ import ast
 import re
 import shutil
 import tokenize
+import zipfile
 from collections import Counter
+from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
 import nbformat
 
+from tinybert_l import __version__
 from tinybert_l.authoring import in_language
 from tinybert_l.exercise import NOTEBOOKS, copy_released
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.policy import read_calendar
+from tinybert_l.student import HOME, home_notebook
 
 CONFIGURATION = '''"""nbgrader for students: Validate skips the long demonstrations and gives a cell two minutes."""
 
@@ -22,12 +27,15 @@ c.Execute.timeout = 120
 '''
 WELCOME = """# TinyBERT-L, lecture {lecture} · 第{lecture}讲
 
-1. `pip install tinybert-l` (Python 3.11 or newer / 需要Python 3.11或更高版本)
-2. `jupyter lab {notebook}.ipynb`
-3. Write your answers, run the tests below each, press **Validate**, hand in the notebook.
-   写出解答，运行其下的测试，点击**Validate**，然后提交笔记本。
+In this folder 在本文件夹中:
 
-`solutions/` holds the reference answers of earlier lectures. `solutions/`中是之前各讲的参考答案。
+1. `pip install {package}` (Python 3.11 or newer; once a term / 需要Python 3.11或更高版本，一学期一次)
+2. `tinybert-l lab` opens the course home; follow its link to {notebook}. 打开课程主页，点击链接进入{notebook}。
+3. Write your answers, run the tests below each, press **Validate**. 写出解答，运行其下的测试，点击**Validate**。
+4. `tinybert-l submit` makes the zip file to hand in. 生成用于提交的压缩包。
+
+`solutions/` holds the reference answers of earlier lectures: {answers}.
+`solutions/`中是之前各讲的参考答案。`tinybert-l doctor`检查本机 examines your machine.
 """
 
 
@@ -35,11 +43,14 @@ class LeakError(RuntimeError):
     """A release holds something that students must not see."""
 
 
-def release(course: Course, lecture: int, lang: str | None = None) -> Path:
-    """Make the student version of a lecture; returns its folder.
+def release(course: Course, lecture: int, lang: str | None = None, wheel: Path | None = None) -> Path:
+    """Make the student version of a lecture, as a folder and as a zip file beside it; returns the folder.
+
+    Answers of earlier lectures go with it, but for those whose late period has not ended yet (`course.toml`).
 
     Args:
         lang: "zh" or "en" leaves the other language's cells out; None: both.
+        wheel: the library's wheel, to go with it, for students who have no package index at hand.
     Raises:
         FileNotFoundError: there is no source notebook.
         LeakError: an answer or a hidden test is in it; the release is removed again.
@@ -58,14 +69,48 @@ def release(course: Course, lecture: int, lang: str | None = None) -> Path:
         if path.name != f"{name}.ipynb":  # nbgrader copies whatever lies beside the source
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
-    (folder / "README.md").write_text(WELCOME.format(lecture=lecture, notebook=name), encoding="utf-8")
-    (folder / "solutions").mkdir()
-    copy_released(lecture, folder / "solutions", course.solutions)
+    (folder / HOME).write_text(nbformat.writes(home_notebook()) + "\n", encoding="utf-8")
+    answers = _add_answers(course, lecture, folder / "solutions")
+    extra = "[export]" if "export_onnx" in (folder / f"{name}.ipynb").read_text(encoding="utf-8") else ""
+    package = f'"tinybert-l{extra}=={__version__}"'
+    if wheel is not None:
+        shutil.copy(wheel, folder)
+        package = f'"./{wheel.name}{extra}"'
+    welcome = WELCOME.format(lecture=lecture, notebook=name, package=package, answers=", ".join(answers) or "none 无")
+    (folder / "README.md").write_text(welcome, encoding="utf-8")
     leaks = leak_scan(folder, course.sources, course.solutions, lecture)
     if leaks:
         shutil.rmtree(folder)
         raise LeakError(f"The release of lecture {lecture} was withdrawn:\n" + "\n".join(leaks))
+    course.note_release(lecture, __version__)
+    _zip(folder, handout(course, lecture))
     return folder
+
+
+def handout(course: Course, lecture: int) -> Path:
+    """The zip file that students get."""
+    return course.folder / "handouts" / f"{NOTEBOOKS[lecture]}.zip"
+
+
+def _add_answers(course: Course, lecture: int, folder: Path) -> list[str]:
+    """Copy the answers that are open by now; returns the lectures they belong to."""
+    folder.mkdir()
+    copy_released(lecture, folder, course.solutions)
+    calendar, now = read_calendar(course.folder), datetime.now(UTC)
+    for earlier in range(1, lecture):
+        if not calendar.answers_open(earlier, now):
+            (folder / f"lecture_{earlier:02d}.py").unlink(missing_ok=True)
+    return [str(int(path.stem[-2:])) for path in sorted(folder.glob("lecture_*.py"))]
+
+
+def _zip(folder: Path, target: Path) -> None:
+    """One folder as a zip file with names that every system can read; whole or not at all."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            archive.write(path, (Path(folder.name) / path.relative_to(folder)).as_posix())
+    partial.replace(target)
 
 
 def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> list[str]:
@@ -76,7 +121,7 @@ def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> lis
     """
     secrets = _secret_lines(sources, solutions, lecture)
     found = []
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".whl"):
         text = _text_of(path)
         found += [f"{path.relative_to(folder)}: {marker.strip()}" for marker in _MARKER.findall(text)]
         lines = {_squeeze(line) for line in text.splitlines()}

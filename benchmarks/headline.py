@@ -1,0 +1,211 @@
+"""Small, fast and nearly as good as the teacher: `python benchmarks/headline.py` (an hour on two cores).
+
+One joint run a seed, in TinyBERT's two stages: first hidden states, attention scores and embeddings of the live
+teacher, then soft labels, computed once, on labelled and unlabelled sentences, with a vocabulary pruned to the corpus.
+The sub-model to deploy is chosen by validation accuracy among those that are fast enough; test accuracy comes last.
+Each seed is kept under outputs/records/ as soon as it is there, so a killed run goes on.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+from statistics import mean, median
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from tinybert_l import begin
+from tinybert_l.cache import recipe_hash, write_atomically
+from tinybert_l.data import Encoded, Split, collate, encode, load_reviews, unlabelled_sentences
+from tinybert_l.evaluation import measure_latency
+from tinybert_l.export import OnnxClassifier, export_onnx, onnx_latency
+from tinybert_l.joint import JointRecipe, sorted_by_importance, train_jointly
+from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.records import write_record
+from tinybert_l.submodels import SubModel, sub_model_grid
+from tinybert_l.teacher import Teacher, load_teacher, predict_logits
+from tinybert_l.vocabulary import prune_vocabulary
+
+OUTPUT = Path("outputs/records")
+SETTINGS: dict[str, Any] = {
+    "depths": [3, 2],
+    "widths": [0.5, 0.25],
+    "unlabelled": 100_000,
+    "inner_steps": 500,
+    "soft_label_steps": 5000,
+    "inner_learning_rate": 3e-4,
+    "learning_rate": 3e-4,
+    "batch_size": 32,
+    "vocabulary": 12_000,
+    "seeds": [0, 1, 2],
+}
+
+
+def recipes(settings: dict[str, Any], seed: int) -> tuple[JointRecipe, JointRecipe]:
+    """Stage 1, inner states from the live teacher; stage 2, soft labels."""
+    largest_first = sub_model_grid(settings["depths"], settings["widths"])[::-1]
+    stages = ((0.0, (largest_first[0],)), (0.1, tuple(largest_first[1:])))
+    common = {"batch_size": settings["batch_size"], "seed": seed, "checkpoint_every": 500}
+    inner = JointRecipe(
+        stages, settings["inner_steps"], learning_rate=settings["inner_learning_rate"], soft_label_weight=0.0,
+        hidden_weight=1.0, attention_weight=0.1, embedding_weight=1.0, self_distillation=False, **common,
+    )  # fmt: skip
+    soft = JointRecipe(
+        ((0.0, tuple(largest_first)),), settings["soft_label_steps"], learning_rate=settings["learning_rate"],
+        hidden_weight=0.0, attention_weight=0.0, embedding_weight=0.0, **common,
+    )  # fmt: skip
+    return inner, soft
+
+
+def corpus(settings: dict[str, Any]) -> tuple[Split, dict[str, Split]]:
+    """Training texts (labels of the unlabelled ones are 0 and never used), and the labelled splits."""
+    labelled = load_reviews()
+    extra = unlabelled_sentences()[: settings["unlabelled"]]
+    return Split(labelled["train"].texts + extra, labelled["train"].labels + [0] * len(extra)), labelled
+
+
+def teacher_logits(teacher: Teacher, texts: Encoded, settings: dict[str, Any]) -> torch.Tensor:
+    """What the teacher says of every training text, computed once and kept."""
+    path = OUTPUT / f"teacher-logits-{settings['unlabelled']}-{teacher.folder.name}.pt"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        torch.save(predict_logits(teacher.model, texts), partial)
+        partial.replace(path)
+    return torch.load(path, weights_only=True)
+
+
+def train(
+    teacher: Teacher, settings: dict[str, Any], seed: int, folder: Path
+) -> tuple[ElasticBertForSequenceClassification, Any]:
+    """One joint run; the student with its own, smaller vocabulary, and its tokenizer."""
+    texts, _ = corpus(settings)
+    whole = encode(texts, teacher.tokenizer, 64)
+    logits = teacher_logits(teacher, whole, settings)
+    inner, soft = recipes(settings, seed)
+    sorted_teacher = sorted_by_importance(teacher)
+    student = elastic_copy(sorted_teacher)
+    if settings["inner_steps"]:
+        train_jointly(student, sorted_teacher, whole, inner, folder / "inner")
+    tokenizer = teacher.tokenizer
+    if settings["vocabulary"]:
+        tokenizer = prune_vocabulary(student, tokenizer, texts.texts, settings["vocabulary"])
+    train_jointly(student, None, encode(texts, tokenizer, 64), soft, folder / "soft", teacher_logits=logits)
+    return student, tokenizer
+
+
+def trained(teacher: Teacher, settings: dict[str, Any], seed: int) -> tuple[ElasticBertForSequenceClassification, Any]:
+    """The seed's student and tokenizer: trained, or read where an earlier run has kept them."""
+    folder = OUTPUT / f"headline-{recipe_hash(settings)}-{seed}"
+    if not (folder / "done").is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        student, tokenizer = train(teacher, settings, seed, folder)
+        student.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        write_atomically(folder / "done", "")
+    model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()
+    return model, PreTrainedTokenizerFast.from_pretrained(folder)
+
+
+def contestants(student: ElasticBertForSequenceClassification, folder: Path, sub_model: SubModel) -> dict[str, Any]:
+    """The sub-model in torch float32 and in ONNX Runtime int8, with its bytes."""
+    small = extract(student, sub_model)
+    path = export_onnx(student, sub_model, folder / f"{sub_model.name}-int8.onnx", int8=True)
+    weights = sum(p.numel() * p.element_size() for p in small.parameters())
+    return {"torch float32": (small, weights), "ONNX int8": (OnnxClassifier(path), path.stat().st_size)}
+
+
+def logits_of(model: Any, data: Encoded) -> torch.Tensor:
+    if isinstance(model, OnnxClassifier):
+        batches = (collate(data, [i]) for i in range(len(data)))
+        return torch.cat([torch.from_numpy(model(b["input_ids"], b["attention_mask"])) for b in batches])
+    return predict_logits(model, data)
+
+
+def alternating_latency(models: dict[str, Any], batch: int, rounds: int = 15) -> dict[str, float]:
+    """Median milliseconds of each, one after the other in every round, so that a slow minute meets all."""
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for _ in range(rounds):
+        for name, model in models.items():
+            once = onnx_latency if isinstance(model, OnnxClassifier) else lambda *a: measure_latency(*a)[0]
+            times[name].append(once(model, batch, 32, 0.05))
+    return {name: median(values) for name, values in times.items()}
+
+
+def measure(teacher: Teacher, settings: dict[str, Any], seed: int) -> list[dict[str, Any]]:
+    """One row a sub-model and runtime: right or wrong on each test sentence, validation accuracy, speed, bytes."""
+    student, tokenizer = trained(teacher, settings, seed)
+    splits = {name: encode(load_reviews()[name], tokenizer, 64) for name in ("validation", "test")}
+    teacher_bytes = sum(p.numel() * p.element_size() for p in teacher.model.parameters())
+    rows, models = [], {"teacher": teacher.model}
+    with tempfile.TemporaryDirectory() as folder:
+        for sub_model in sub_model_grid(settings["depths"], settings["widths"]):
+            for runtime, (model, size) in contestants(student, Path(folder), sub_model).items():
+                right = {n: logits_of(model, d).argmax(-1) == torch.tensor(d.labels) for n, d in splits.items()}
+                row = {"name": f"{sub_model.label} {runtime}", "runtime": runtime, "smaller": teacher_bytes / size}
+                row |= {"validation": float(right["validation"].float().mean()), "right": right["test"].int().tolist()}
+                rows.append(row)
+                models[row["name"]] = model
+        for batch in (1, 32):
+            times = alternating_latency(models, batch)
+            for row in rows:
+                row[f"faster, batch {batch}"] = times["teacher"] / times[row["name"]]
+    return rows
+
+
+def interval(by_seed: list[list[int]], teacher_right: list[int], draws: int = 2000) -> tuple[float, float, float]:
+    """Share of the teacher's accuracy that is kept, with a paired bootstrap interval over sentences and seeds."""
+    student, own = np.array(by_seed, float), np.array(teacher_right, float)
+    random, kept = np.random.default_rng(0), []
+    for _ in range(draws):
+        sentences = random.integers(0, student.shape[1], student.shape[1])
+        seeds = random.integers(0, len(student), len(student))
+        kept.append(student[seeds][:, sentences].mean() / own[sentences].mean())
+    low, high = np.quantile(kept, [0.025, 0.975])
+    return float(student.mean() / own.mean()), float(low), float(high)
+
+
+def summary(rows: list[list[dict[str, Any]]], teacher_right: list[int]) -> list[dict[str, Any]]:
+    """Every sub-model over all seeds, then what validation chose among those that are fast and small enough."""
+    found = []
+    for same in zip(*rows, strict=True):
+        found.append({"name 名称": same[0]["name"], **_over_seeds(same, teacher_right)})
+    for name, goal in GOALS.items():
+        chosen = []
+        for seed_rows in rows:
+            fits = [r for r in seed_rows if all(goal.get(k, r[k]) <= r[k] for k in r if k != "runtime" and k in goal)]
+            fits = [r for r in fits if r["runtime"] == goal.get("runtime", r["runtime"])]
+            if fits:
+                chosen.append(max(fits, key=lambda r: r["validation"]))
+        if len(chosen) == len(rows):
+            names = ", ".join(dict.fromkeys(r["name"] for r in chosen))
+            found.append({"name 名称": f"{name}: {names}", **_over_seeds(chosen, teacher_right)})
+        else:
+            found.append({"name 名称": f"{name}: none in {len(rows) - len(chosen)} of {len(rows)} seeds"})
+    return found
+
+
+def _over_seeds(same: Any, teacher_right: list[int]) -> dict[str, float]:
+    kept, low, high = interval([r["right"] for r in same], teacher_right)
+    row = {"kept (%)": 100 * kept, "low": 100 * low, "high": 100 * high}
+    columns = ("faster, batch 1", "faster, batch 32", "smaller")
+    return row | {column: mean(r[column] for r in same) for column in columns}
+
+
+GOALS: dict[str, dict[str, Any]] = {
+    "chosen 选定, ≥15× faster, ≥10× smaller": {"faster, batch 1": 15, "faster, batch 32": 15, "smaller": 10},
+    "chosen 选定, torch float32, ≥8× faster": {"runtime": "torch float32", "faster, batch 1": 8, "faster, batch 32": 8},
+}
+
+if __name__ == "__main__":
+    begin(1, demo=True)
+    teacher = load_teacher()
+    for seed in SETTINGS["seeds"]:
+        trained(teacher, SETTINGS, seed)
+    if "--train-only" not in sys.argv:
+        right = logits_of(teacher.model, teacher.data["test"]).argmax(-1) == torch.tensor(teacher.data["test"].labels)
+        rows = [measure(teacher, SETTINGS, seed) for seed in SETTINGS["seeds"]]
+        path = write_record("headline", "python benchmarks/headline.py", SETTINGS, summary(rows, right.int().tolist()))
+        print(path.read_text(encoding="utf-8"))

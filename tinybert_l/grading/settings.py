@@ -1,0 +1,54 @@
+"""How nbgrader is set up for this course: the trusted steps in the places of its own."""
+
+from pathlib import Path
+
+from traitlets.config import Config
+
+STUB = 'raise NotImplementedError("your answer goes here 请在此作答")'
+
+
+def nbgrader_settings(folder: Path, sources: Path, course_id: str = "tinybert-l") -> Config:
+    """The configuration of a course.
+
+    Args:
+        folder: release/, submitted/, autograded/, feedback/, exchange/ and gradebook.db lie here.
+        sources: the notebooks with answers and hidden tests; only read.
+    """
+    folder, c = folder.resolve(), Config()
+    c.CourseDirectory.course_id = course_id
+    c.CourseDirectory.root = str(folder)
+    c.CourseDirectory.source_directory = str(sources.resolve())
+    for step in ("release", "submitted", "autograded", "feedback"):
+        c.CourseDirectory[f"{step}_directory"] = str(folder / step)
+    c.CourseDirectory.db_url = f"sqlite:///{(folder / 'gradebook.db').as_posix()}"
+    c.Exchange.root = str(folder / "exchange")
+    c.NbGrader.logfile = ""
+    c.IncludeHeaderFooter.header = ""
+    c.ClearSolutions.code_stub = {"python": STUB}
+    c.OverwriteCells.add_missing_cells = True
+    # What a submission says of its cells is put right first; its code runs in a sandbox, its tests elsewhere.
+    c.Autograde.sanitize_preprocessors = [
+        "tinybert_l.grading.plugins.Sanitise",
+        "nbgrader.preprocessors.ClearOutput",
+        "nbgrader.preprocessors.DeduplicateIds",
+        "nbgrader.preprocessors.OverwriteKernelspec",
+        "nbgrader.preprocessors.OverwriteCells",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]
+    c.Autograde.autograde_preprocessors = [
+        "tinybert_l.grading.plugins.TrustedExecute",
+        "nbgrader.preprocessors.IgnorePattern",
+        "nbconvert.preprocessors.ClearMetadataPreprocessor",
+        "nbgrader.preprocessors.LimitOutput",
+        "nbgrader.preprocessors.SaveAutoGrades",
+        "nbgrader.preprocessors.AssignLatePenalties",
+        "tinybert_l.grading.plugins.WriteAudit",
+        "nbgrader.preprocessors.CheckCellMetadata",
+    ]
+    c.AssignLatePenalties.plugin_class = "tinybert_l.grading.plugins.LatePenalty"
+    c.GenerateFeedback.preprocessors = [
+        "nbgrader.preprocessors.GetGrades",
+        "tinybert_l.grading.plugins.HideTests",
+        "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+    ]
+    return c
