@@ -7,7 +7,7 @@ BIN := .venv/bin
 endif
 READY := .venv/.ready
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint lab prepare notebooks slides records bench nightly answers clean
+.PHONY: help demo quick test lint lab prepare notebooks slides site release records bench nightly answers clean
 
 help:            ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -33,7 +33,7 @@ lint: $(READY)   ## ruff and mypy
 	$(BIN)/mypy
 
 lab: $(READY)    ## JupyterLab on the course
-	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/notebooks/03-architecture/03-architecture.ipynb
+	$(BIN)/tinybert-l lab
 
 prepare: $(READY) ## warm the cache: everything that the notebooks take from it
 	$(BIN)/tinybert-l prepare
@@ -45,11 +45,19 @@ slides: $(READY) ## a deck for each lecture under outputs/slides
 	$(BIN)/python tools/make_slides.py zh
 	$(BIN)/python tools/make_slides.py en
 
+site: $(READY)   ## the executed course as a static site under outputs/site
+	@test -d outputs/notebooks || $(BIN)/python tools/run_notebooks.py
+	$(BIN)/python tools/make_site.py
+
+release: $(READY) ## both distributions, checksums and the list of dependencies under dist/
+	$(BIN)/python tools/make_release.py
+
 records: $(READY) ## the long runs behind results/ (resumes where it stopped)
 	$(BIN)/python benchmarks/records.py joint_against_separate
 	$(BIN)/python benchmarks/records.py training_methods
+	$(BIN)/python benchmarks/headline.py
 
-nightly: demo notebooks slides bench ## what is too long for the tests
+nightly: demo notebooks slides site bench ## what is too long for the tests
 	TINYBERT_L_STOCK=1 $(BIN)/python -m pytest tests/test_attacks_on_stock.py
 	$(BIN)/python benchmarks/grading.py 40 3000
 

@@ -52,7 +52,9 @@ def installed(checkout, tmp_path_factory) -> Path:
 
 
 def run(site: Path, folder: Path, *words: str) -> str:
-    environment = {**os.environ, "COLUMNS": "200"}
+    scripts = str(Path(sys.executable).parent)  # nbgrader starts alembic by name
+    environment = {**os.environ, "COLUMNS": "200", "PATH": os.pathsep.join((scripts, os.environ["PATH"]))}
+    environment["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     code = "import tinybert_l.cli as c, sys; assert c.__file__.startswith(sys.argv.pop(1)), c.__file__; c.main()"
     python = next(p for p in site.parents if (p / "pyvenv.cfg").is_file()) / "bin" / "python"
     command = [str(python), "-c", code, str(site), *words]

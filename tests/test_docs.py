@@ -10,7 +10,7 @@ from tinybert_l.cli import main
 
 
 def documents(checkout):
-    return [*checkout.glob("*.md"), *checkout.glob("docs/*.md")]
+    return [*checkout.glob("*.md"), *checkout.glob("docs/**/*.md")]
 
 
 def spans(text: str):

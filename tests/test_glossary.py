@@ -30,7 +30,7 @@ def prose(source: str) -> str:
 def test_no_term_is_called_by_another_name(terms, checkout):
     texts = [(name, prose(zh + "\n" + en)) for name, zh, en in pairs(checkout)]
     texts += [
-        (p.name, prose(p.read_text(encoding="utf-8"))) for p in [*checkout.glob("*.md"), *checkout.glob("docs/*.md")]
+        (p.name, prose(p.read_text(encoding="utf-8"))) for p in [*checkout.glob("*.md"), *checkout.glob("docs/**/*.md")]
     ]
     assert len(texts) > 100
     wrong = []

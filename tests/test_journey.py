@@ -167,6 +167,8 @@ def test_the_course_home_tells_which_answers_pass(unpacked):
     notebook = home_notebook(unpacked)
     nbformat.validate(notebook)
     assert "1 of 24" in notebook.cells[1].outputs[0].data["text/html"]
+    answer(unpacked / f"{NAME}.ipynb", "layer_map", GOOD + "# changed")
+    assert "not checked yet" in home_notebook(unpacked).cells[1].outputs[0].data["text/html"]
     assert run("home", str(unpacked)).count("not begun") == 3
 
 

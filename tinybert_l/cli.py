@@ -283,6 +283,8 @@ def lab(folder: Path, no_browser: bool) -> None:
         )
     page = write_home(folder)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    # nothing goes online: no look for updates
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command += [f"--LabApp.default_url=/lab/tree/{page.name}", *(["--no-browser"] if no_browser else [])]
     sys.exit(subprocess.call(command, cwd=folder))
 

@@ -26,6 +26,7 @@ STATES = {
     "open": "not begun 未开始",
     "passes": "passes the visible tests 通过可见测试",
     "fails": "does not pass yet 尚未通过",
+    "unchecked": "not checked yet: run this cell 尚未检查，请运行此单元格",
 }
 
 
@@ -44,18 +45,23 @@ class Progress:
 
 
 def notebooks_in(folder: Path) -> dict[int, Path]:
-    """The lectures that lie in a folder or in folders of their own below it, by number."""
+    """The lectures that lie in a folder, in folders of their own below it, or in those of its notebooks/, by number."""
     found = {}
     for lecture, name in NOTEBOOKS.items():
-        for place in (folder / f"{name}.ipynb", folder / name / f"{name}.ipynb"):
+        places = (folder / f"{name}.ipynb", *(folder / part / name / f"{name}.ipynb" for part in (".", "notebooks")))
+        for place in places:
             if place.is_file():
                 found[lecture] = place
                 break
     return found
 
 
-def progress(folder: Path) -> list[Progress]:
-    """Judge every answer in the folder's notebooks by its visible tests; unchanged answers are not judged again."""
+def progress(folder: Path, judge_new: bool = True) -> list[Progress]:
+    """Judge every answer in the folder's notebooks by its visible tests; unchanged answers are not judged again.
+
+    Args:
+        judge_new: whether to run the tests of answers that were not judged before; else they are "unchecked".
+    """
     notebooks = notebooks_in(folder)
     tasks = []
     for name, item in SYLLABUS.items():
@@ -63,10 +69,10 @@ def progress(folder: Path) -> list[Progress]:
         source = answer_cells(path).get(name) if path else None
         tasks.append((name, path, source))
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda task: _state(*task), tasks))
+        return list(pool.map(lambda task: _state(*task, judge_new=judge_new), tasks))
 
 
-def _state(name: str, notebook: Path | None, source: str | None) -> Progress:
+def _state(name: str, notebook: Path | None, source: str | None, judge_new: bool = True) -> Progress:
     if notebook is None:
         return Progress(name, "absent")
     if source is None or not is_begun(source):
@@ -76,6 +82,8 @@ def _state(name: str, notebook: Path | None, source: str | None) -> Progress:
     kept = cache_root() / "progress" / f"{seal}.json"
     if kept.is_file():
         return Progress(**json.loads(kept.read_text(encoding="utf-8")))
+    if not judge_new:
+        return Progress(name, "unchecked")
     with tempfile.TemporaryDirectory() as folder:
         answer = Path(folder) / "answer.py"
         answer.write_text(source, encoding="utf-8")
@@ -97,11 +105,12 @@ def show(folder: Path | str = ".") -> Any:
     return HTML(table(Path(folder)))
 
 
-def table(folder: Path) -> str:
+def table(folder: Path, judge_new: bool = True) -> str:
     """Lectures, exercises, effort, and how far one is, as HTML."""
     notebooks = notebooks_in(folder)
-    states = {p.exercise: p for p in progress(folder)}
+    states = {p.exercise: p for p in progress(folder, judge_new)}
     done = sum(p.state == "passes" for p in states.values())
+    td = '<td style="text-align:left">'
     rows = []
     for lecture, name in NOTEBOOKS.items():
         items = {n: i for n, i in SYLLABUS.items() if i.lecture == lecture}
@@ -111,19 +120,25 @@ def table(folder: Path) -> str:
             title = f'<a href="{html.escape(path.relative_to(folder).as_posix())}">{title}</a>'
         for number, (exercise, item) in enumerate(items.items()):
             state = states[exercise]
-            first = f'<th scope="rowgroup" rowspan="{len(items)}">{title}</th>' if number == 0 else ""
+            first = (
+                f'<th scope="rowgroup" style="text-align:left" rowspan="{len(items)}">{title}</th>'
+                if number == 0
+                else ""
+            )
             mark = {"passes": "✔ ", "fails": "✘ "}.get(state.state, "")
             told = f"<br><small>{html.escape(state.message[:200])}</small>" if state.message else ""
             rows.append(
-                f"<tr>{first}<td><code>{exercise}</code></td><td>{html.escape(item.title_zh)}<br>"
-                f"{html.escape(item.title_en)}</td><td>{item.minutes}</td><td>{item.points}</td>"
-                f"<td>{mark}{STATES[state.state]}{told}</td></tr>"
+                f"<tr>{first}{td}<code>{exercise}</code></td>{td}{html.escape(item.title_zh)}<br>"
+                f"{html.escape(item.title_en)}</td>{td}{item.minutes}</td>{td}{item.points}</td>"
+                f"{td}{mark}{STATES[state.state]}{told}</td></tr>"
             )
         if not items:
             by_hand = "discussion, graded by people 讨论题，人工评分"
-            rows.append(f'<tr><th scope="rowgroup">{title}</th><td colspan="5">{by_hand}</td></tr>')
+            rows.append(
+                f'<tr><th scope="rowgroup" style="text-align:left">{title}</th><td colspan="5" style="text-align:left">{by_hand}</td></tr>'
+            )
     headings = ("lecture 讲", "exercise 练习", "title 题目", "minutes 分钟", "points 分", "your answer 你的解答")
-    head = "".join(f'<th scope="col">{h}</th>' for h in headings)
+    head = "".join(f'<th scope="col" style="text-align:left">{h}</th>' for h in headings)
     caption = f"{done} of {len(SYLLABUS)} exercises pass their visible tests 练习通过可见测试"
     return (
         f'<table style="text-align:left"><caption style="text-align:left">{caption}</caption>'
@@ -132,10 +147,10 @@ def table(folder: Path) -> str:
 
 
 def home_notebook(folder: Path | None = None) -> nbformat.NotebookNode:
-    """The course home; with its table already shown when a folder is given."""
+    """The course home; when a folder is given, with its table as far as it is known without running any test."""
     cell = nbformat.v4.new_code_cell(f"{HOME_CODE}show()", id="progress")
     if folder is not None:
-        shown = {"text/html": table(folder), "text/plain": "<the table of exercises>"}
+        shown = {"text/html": table(folder, judge_new=False), "text/plain": "<the table of exercises>"}
         cell.outputs = [nbformat.v4.new_output("execute_result", shown, execution_count=1)]
         cell.execution_count = 1
     texts = [nbformat.v4.new_markdown_cell(text, id=f"text-{n}") for n, text in enumerate(HOME_TEXTS)]
@@ -211,11 +226,11 @@ HOME_TEXTS = (
 
 下表列出各讲、练习、用时，以及你的哪些解答已通过可见测试。点击讲名打开笔记本；运行下面的单元格刷新表格。
 
-The table lists lectures, exercises, effort, and which of your answers already pass their visible tests. A lecture's name
-opens it; run the cell below to bring the table up to date.""",
+The table lists lectures, exercises, effort, and which of your answers already pass their visible tests. A lecture's
+name opens it; run the cell below to bring the table up to date.""",
     """## 提交 · Handing in
 
-1. 在讲义笔记本中点击 **Validate** 检查全部可见测试。 
+1. 在讲义笔记本中点击 **Validate** 检查全部可见测试。
    Press **Validate** in the lecture's notebook: it runs all visible tests.
 2. 在终端运行 `tinybert-l submit`，把生成的压缩包上传到教学平台。
    Run `tinybert-l submit` in a terminal, and upload the zip file it makes.

@@ -18,6 +18,10 @@ from traitlets.config import Config
 from tinybert_l.grading.assignment import is_test
 
 MADE_LIMIT = 2000
+STYLE = (
+    "a, a:link, a:visited { color: #0b3d66 !important; text-decoration: underline }"
+    ".prompt, .jp-InputPrompt, .jp-OutputPrompt { color: #444 !important }"
+)
 _made: dict[tuple[str, str], str] = {}
 _one_at_a_time = threading.Lock()
 
@@ -93,7 +97,13 @@ def render(
         page, _ = _exporter().from_notebook_node(
             shown, resources={"nbgrader": summary | {"late_penalty": late_penalty}}
         )
-    return page
+    return accessible(page)
+
+
+def accessible(page: str) -> str:
+    """What nbgrader's template leaves out: the language, contrast, and code that can be scrolled by keyboard."""
+    page = page.replace("<html>", '<html lang="zh">', 1).replace("</head>", f"<style>{STYLE}</style></head>", 1)
+    return re.sub(r"<pre(?=[ >])", '<pre tabindex="0"', page)
 
 
 def hide_tests(cell: NotebookNode) -> None:

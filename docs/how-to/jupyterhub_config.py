@@ -1,0 +1,41 @@
+"""A hub for the course: students have servers of their own, the course has one more, with Formgrader.
+
+Change what is in capitals. To try it on one machine: `jupyterhub -f jupyterhub_config.py`.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+c = get_config()  # noqa: F821
+
+COURSE = Path(os.environ.get("TINYBERT_L_COURSE", "/srv/courses/tinybert-l"))  # made by `tinybert-l course init`
+GRADER = os.environ.get("TINYBERT_L_GRADER", "grader")  # the system user that owns it
+INSTRUCTORS = {"instructor"}
+STUDENTS = {"ann", "ben"}
+PORT = int(os.environ.get("TINYBERT_L_SERVICE_PORT", "9999"))
+
+c.JupyterHub.load_groups = {
+    "instructors": {"users": sorted(INSTRUCTORS)},
+    "students": {"users": sorted(STUDENTS)},
+}
+c.Authenticator.allowed_users = INSTRUCTORS | STUDENTS
+c.JupyterHub.services = [
+    {
+        "name": "tinybert-l",
+        "url": f"http://127.0.0.1:{PORT}",
+        "command": [
+            sys.executable, "-m", "jupyterhub.singleuser", "--ServerApp.root_dir", str(COURSE),
+            "--LabApp.default_url", "/formgrader",
+            *(["--allow-root"] if os.geteuid() == 0 else []),
+        ],
+        "user": GRADER,
+        "cwd": str(COURSE),
+        "environment": {"PATH": os.environ["PATH"], "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"},
+        "oauth_no_confirm": True,
+    }
+]  # fmt: skip
+c.JupyterHub.load_roles = [
+    {"name": "formgrader", "groups": ["instructors"], "scopes": ["access:services!service=tinybert-l"]},
+    {"name": "course-server", "services": ["tinybert-l"], "scopes": ["list:users!group=students"]},
+]  # fmt: skip

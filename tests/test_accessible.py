@@ -1,0 +1,87 @@
+"""axe-core finds nothing serious on the pages that people read."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from browser import picture, violations
+from nbconvert import HTMLExporter
+from tests_support import CHROMIUM
+
+from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.grading import course as grading
+from tinybert_l.grading.course import Course
+from tinybert_l.grading.release import release
+from tinybert_l.grading.sample_class import LECTURE, hand_in
+from tinybert_l.grading.sandbox import problem
+from tinybert_l.student import home_notebook
+
+NAME = NOTEBOOKS[LECTURE]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
+]
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory) -> Course:
+    course = Course(tmp_path_factory.mktemp("accessible") / "course", unsafe=problem() is not None)
+    hand_in(course, release(course, LECTURE), ["perfect", "wrong_idea"])
+    grading.grade(course, LECTURE)
+    return course
+
+
+@pytest.fixture(scope="module")
+def made(checkout, tmp_path_factory) -> Path:
+    """One deck and the site of one lecture, from the sources; with figures where the lectures were run here."""
+    folder = tmp_path_factory.mktemp("pages")
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, 'tools'); import make_site, make_slides\n"
+        "out = Path(sys.argv[1]); (out / 'zh').mkdir()\n"
+        "make_slides.copy_reveal(out / 'reveal'); (out / 'zh' / 'deck.html').write_text(make_slides.deck(3, 'zh'))\n"
+        "make_site.build('en', [3], out / 'site' / 'en')\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, cwd=checkout, timeout=300)
+    return folder
+
+
+def look(browser, path: Path, name: str) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(path.as_uri())
+    page.wait_for_timeout(500)
+    picture(page, name)
+    found = violations(page)
+    page.close()
+    assert not found, "\n".join(found)
+
+
+def test_the_course_home(graded, browser, tmp_path):
+    exporter = HTMLExporter(exclude_input_prompt=True, exclude_output_prompt=True)
+    notebook = home_notebook(graded.folder / "release" / NAME)
+    nbformat.validate(notebook)
+    (tmp_path / "home.html").write_text(exporter.from_notebook_node(notebook)[0], encoding="utf-8")
+    look(browser, tmp_path / "home.html", "axe-home")
+
+
+def test_feedback_and_report(graded, browser):
+    look(browser, graded.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html", "axe-feedback")
+    look(browser, graded.folder / f"report-{NAME}.html", "axe-report")
+
+
+@pytest.mark.parametrize(
+    "page", ["zh/deck.html", f"site/en/lectures/{NAME}.html", "site/en/index.html", "site/en/api/joint.html"]
+)
+def test_slides_and_site(made, browser, page):
+    look(browser, made / page, "axe-" + page.removesuffix(".html").replace("/", "-"))
+
+
+def test_the_site_needs_no_network_and_its_search_finds(made, browser):
+    page = browser.new_page()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((made / "site" / "en" / "search.html").as_uri() + "?q=sandwich")
+    page.locator("#search-results li a").first.wait_for(timeout=30_000)
+    assert page.locator("#search-results li a").count() >= 1
+    assert not [url for url in asked if not url.startswith(("file:", "data:"))]

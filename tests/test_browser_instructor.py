@@ -1,0 +1,110 @@
+"""An instructor in a real browser: Create Assignment, Formgrader's buttons, grading by hand; with the sandbox in force."""
+
+import sys
+import time
+
+import pytest
+from browser import PATIENCE, picture, server
+from tests_support import CHROMIUM
+
+from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.grading import setup
+from tinybert_l.grading.audit import Audit
+from tinybert_l.grading.book import Book
+from tinybert_l.grading.course import Course, feedback, prove
+from tinybert_l.grading.release import release
+from tinybert_l.grading.sample_class import LECTURE, hand_in
+from tinybert_l.grading.sandbox import problem
+
+NAME = NOTEBOOKS[LECTURE]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
+    pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}"),
+]
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory) -> Course:
+    course = setup.init(tmp_path_factory.mktemp("browser") / "course")
+    hand_in(course, release(course, LECTURE), ["perfect", "wrong_idea"])
+    return course
+
+
+@pytest.fixture(scope="module")
+def lab(course, tmp_path_factory):
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.folder}"]
+    with server(command, course.folder, tmp_path_factory.mktemp("lab")) as address:
+        yield address
+
+
+def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(course, lab, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{lab}/formgrader/manage_assignments")
+    page.get_by_role("link", name=NAME).first.wait_for(timeout=PATIENCE)
+    page.goto(f"{lab}/formgrader/manage_submissions/{NAME}")
+    row = page.locator("tr", has_text="wrong_idea")
+    row.wait_for(timeout=PATIENCE)
+    row.locator(".autograde a").click()
+    page.get_by_text("Successfully", exact=False).first.wait_for(timeout=PATIENCE)
+    picture(page, "formgrader-autograded")
+    graded = [e for e in Audit(course.folder).entries() if e["event"] == "graded"]
+    assert [e["student"] for e in graded] == ["wrong_idea"] and graded[0]["via"] == "nbgrader"
+    assert sum(v["points"] or 0 for v in graded[0]["verdicts"]) == 18
+    assert not [p for p in prove(course, LECTURE) if p.startswith("wrong_idea")]
+
+    page.reload()
+    row.wait_for(timeout=PATIENCE)
+    assert "18" in row.inner_text()
+    page.goto(f"{lab}/formgrader/gradebook/{NAME}/{NAME}")
+    page.get_by_text("Submission #1").first.wait_for(timeout=PATIENCE)
+    picture(page, "formgrader-scores")
+    page.goto(f"{lab}/formgrader/manage_submissions/{NAME}")
+    row.wait_for(timeout=PATIENCE)
+    row.locator(".generate-feedback a").click()
+    feedback = course.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html"
+    for _ in range(120):
+        if feedback.is_file():
+            break
+        time.sleep(0.5)
+    page.goto(feedback.as_uri())
+    page.get_by_text("fixed step").first.wait_for(timeout=20_000)
+    picture(page, "feedback")
+    text = feedback.read_text(encoding="utf-8")
+    assert "HIDDEN TESTS" not in text and "18" in text
+
+
+def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(course, lab, browser):
+    """After autograding (the test before): points and comment in Formgrader, then the feedback anew."""
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{lab}/formgrader/gradebook/{NAME}/{NAME}")
+    page.get_by_text("Submission #1").first.click()
+    page.locator("input.score").first.wait_for(timeout=PATIENCE)
+    scores, comments = page.locator("input.score"), page.locator("textarea.comment")
+    scores.nth(scores.count() - 1).fill("3")
+    comments.nth(comments.count() - 1).fill("Clear; say also what the largest costs.")
+    page.keyboard.press("Tab")
+    page.wait_for_timeout(2000)
+    picture(page, "formgrader-by-hand")
+    with Book(course.database, NAME) as book:
+        (row,) = [r for r in book.totals() if r["student"] == "wrong_idea"]
+    assert row["score"] == 21 and row["to_grade_by_hand"] == 0
+    feedback(course, LECTURE)
+    page.goto((course.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html").as_uri())
+    page.get_by_text("say also what the largest costs").first.wait_for(timeout=20_000)
+    picture(page, "feedback-with-comment")
+
+
+def test_create_assignment_shows_what_each_cell_is(course, lab, browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(f"{lab}/lab/tree/notebooks/{NAME}/{NAME}.ipynb")
+    page.locator(".jp-CodeCell").first.wait_for(timeout=PATIENCE)
+    page.get_by_role("tab", name="Create Assignment").click()
+    panel = page.locator(".nbgrader-CreateAssignmentWidget")
+    panel.get_by_text("Total points").first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(1000)
+    picture(page, "create-assignment")
+    text = panel.inner_text()
+    assert "Autograded tests" in text and "Autograded answer" in text and "Manually graded" in text, text[:2000]
+    ids = panel.locator("input[type=text]").evaluate_all("found => found.map(one => one.value)")
+    assert {"layer_map", "test_layer_map", "test_layer_map_hidden"} <= set(ids)

