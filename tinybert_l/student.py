@@ -69,7 +69,7 @@ def progress(folder: Path, judge_new: bool = True) -> list[Progress]:
         source = answer_cells(path).get(name) if path else None
         tasks.append((name, path, source))
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda task: _state(*task, judge_new=judge_new), tasks))
+        return list(pool.map(lambda task: _state(*task, judge_new), tasks))
 
 
 def _state(name: str, notebook: Path | None, source: str | None, judge_new: bool = True) -> Progress:
@@ -134,9 +134,8 @@ def table(folder: Path, judge_new: bool = True) -> str:
             )
         if not items:
             by_hand = "discussion, graded by people 讨论题，人工评分"
-            rows.append(
-                f'<tr><th scope="rowgroup" style="text-align:left">{title}</th><td colspan="5" style="text-align:left">{by_hand}</td></tr>'
-            )
+            head_cell = f'<th scope="rowgroup" style="text-align:left">{title}</th>'
+            rows.append(f'<tr>{head_cell}<td colspan="5" style="text-align:left">{by_hand}</td></tr>')
     headings = ("lecture 讲", "exercise 练习", "title 题目", "minutes 分钟", "points 分", "your answer 你的解答")
     head = "".join(f'<th scope="col" style="text-align:left">{h}</th>' for h in headings)
     caption = f"{done} of {len(SYLLABUS)} exercises pass their visible tests 练习通过可见测试"

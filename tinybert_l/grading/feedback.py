@@ -20,6 +20,7 @@ from tinybert_l.grading.assignment import is_test
 MADE_LIMIT = 2000
 STYLE = (
     "a, a:link, a:visited { color: #0b3d66 !important; text-decoration: underline }"
+    ".panel-heading { background: #e8eef4 !important; color: #1a1a1a !important }"
     ".prompt, .jp-InputPrompt, .jp-OutputPrompt { color: #444 !important }"
 )
 _made: dict[tuple[str, str], str] = {}
