@@ -1,4 +1,4 @@
-"""An instructor in a real browser: Create Assignment, Formgrader's buttons, grading by hand; with the sandbox in force."""
+"""An instructor in a real browser: Create Assignment, Formgrader's buttons, grading by hand; in the sandbox."""
 
 import sys
 import time

@@ -69,7 +69,7 @@ def progress(folder: Path, judge_new: bool = True) -> list[Progress]:
         source = answer_cells(path).get(name) if path else None
         tasks.append((name, path, source))
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda task: _state(*task, judge_new), tasks))
+        return list(pool.map(lambda task: _state(task[0], task[1], task[2], judge_new), tasks))
 
 
 def _state(name: str, notebook: Path | None, source: str | None, judge_new: bool = True) -> Progress:

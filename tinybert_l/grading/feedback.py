@@ -21,6 +21,7 @@ MADE_LIMIT = 2000
 STYLE = (
     "a, a:link, a:visited { color: #0b3d66 !important; text-decoration: underline }"
     ".panel-heading { background: #e8eef4 !important; color: #1a1a1a !important }"
+    "pre, .highlight pre { background: #fff !important }"
     ".prompt, .jp-InputPrompt, .jp-OutputPrompt { color: #444 !important }"
 )
 _made: dict[tuple[str, str], str] = {}
