@@ -14,6 +14,8 @@ GRADER = os.environ.get("TINYBERT_L_GRADER", "grader")  # the system user that o
 INSTRUCTORS = {"instructor"}
 STUDENTS = {"ann", "ben"}
 PORT = int(os.environ.get("TINYBERT_L_SERVICE_PORT", "9999"))
+# a hub gives its services nothing else of its own environment
+PASSED_ON = ("PATH", "PYTHONPATH", "JUPYTER_CONFIG_PATH", "JUPYTER_PATH", "TINYBERT_L_CACHE")
 
 c.JupyterHub.load_groups = {
     "instructors": {"users": sorted(INSTRUCTORS)},
@@ -31,7 +33,7 @@ c.JupyterHub.services = [
         ],
         "user": GRADER,
         "cwd": str(COURSE),
-        "environment": {"PATH": os.environ["PATH"], "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"},
+        "environment": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
         "oauth_no_confirm": True,
     }
 ]  # fmt: skip
