@@ -1,0 +1,86 @@
+"""A pruned vocabulary and teacher outputs computed once change what is stored, not what is computed."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from test_joint import RECIPE
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from transformers import PreTrainedTokenizerFast
+
+from tinybert_l.data import Split, encode, load_reviews, unlabelled_sentences
+from tinybert_l.joint import train_jointly
+from tinybert_l.model import elastic_copy
+from tinybert_l.teacher import predict_logits
+from tinybert_l.vocabulary import SPECIAL, prune_vocabulary
+
+PIECES = [*SPECIAL.values(), *"abcdefgh", *(f"##{c}" for c in "abcdefgh"), "bad", "bade", "face", "##ce", "##ed", "cab"]
+
+
+@pytest.fixture
+def tokenizer() -> PreTrainedTokenizerFast:
+    vocabulary = {piece: number for number, piece in enumerate(PIECES)}
+    whole = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    whole.normalizer, whole.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    whole.decoder = decoders.WordPiece()
+    ends = [(name, vocabulary[name]) for name in ("[SEP]", "[CLS]")]
+    whole.post_processor = processors.BertProcessing(*ends)
+    return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL)
+
+
+def test_texts_that_need_no_lost_piece_give_the_same_logits(tokenizer, supernet):
+    before = elastic_copy(supernet)
+    texts = ["bad face", "cab a bad"]
+    smaller = prune_vocabulary(supernet, tokenizer, texts * 3, 24)
+    assert len(smaller) == 24 == supernet.config.vocab_size == len(supernet.get_input_embeddings().weight)
+    old, new = (encode(Split(texts, [0, 1]), t, 16) for t in (tokenizer, smaller))
+    assert [len(a) for a in old.token_ids] == [len(b) for b in new.token_ids]
+    torch.testing.assert_close(predict_logits(supernet, new), predict_logits(before, old))
+
+
+def test_a_lost_piece_falls_apart_and_is_not_unknown(tokenizer, supernet):
+    smaller = prune_vocabulary(supernet, tokenizer, ["face"], 22)
+    assert smaller.tokenize("bad face") == ["b", "##a", "##d", "face"]
+    assert smaller.unk_token_id not in smaller("bade faced")["input_ids"]
+    ids = smaller("a")["input_ids"]
+    assert (ids[0], ids[-1]) == (smaller.cls_token_id, smaller.sep_token_id)
+
+
+@pytest.mark.parametrize("size", [0, 20, 10_000])
+def test_a_size_out_of_range_is_said(tokenizer, supernet, size):
+    with pytest.raises(ValueError, match=f"size={size}; allowed: 21"):
+        prune_vocabulary(supernet, tokenizer, ["bad"], size)
+
+
+SOFT = replace(RECIPE, hidden_weight=0.0, attention_weight=0.0, embedding_weight=0.0)
+
+
+def test_logits_computed_once_train_as_a_live_teacher_does(supernet, texts, tmp_path):
+    teacher = elastic_copy(supernet)
+    students = [elastic_copy(supernet) for _ in range(2)]
+    live = train_jointly(students[0], teacher, texts, SOFT, tmp_path / "live")
+    kept = predict_logits(teacher, texts)
+    cached = train_jointly(students[1], None, texts, SOFT, tmp_path / "cached", teacher_logits=kept)
+    for a, b in zip(live, cached, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
+    for a, b in zip(students[0].parameters(), students[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_logits_that_do_not_fit_are_said(supernet, texts, tmp_path):
+    with pytest.raises(ValueError, match=r"teacher_logits has shape \(3, 2\); allowed: \(40, 2\)"):
+        train_jointly(supernet, None, texts, SOFT, tmp_path, teacher_logits=torch.zeros(3, 2))
+    with pytest.raises(ValueError, match="no inner states"):
+        train_jointly(supernet, None, texts, RECIPE, tmp_path, teacher_logits=torch.zeros(40, 2))
+    with pytest.raises(ValueError, match="teacher=None"):
+        train_jointly(supernet, None, texts, SOFT, tmp_path)
+
+
+@pytest.mark.slow
+def test_unlabelled_sentences_are_many_different_and_not_held_out():
+    sentences = unlabelled_sentences()
+    assert len(sentences) > 200_000 and len(set(sentences)) == len(sentences)
+    short = load_reviews()
+    held_out = {text.casefold().strip() for name in ("validation", "test") for text in short[name].texts}
+    assert not held_out & {s.casefold() for s in sentences}
+    assert all(6 <= len(s.split()) <= 40 for s in sentences[:5000])
