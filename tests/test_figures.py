@@ -47,3 +47,15 @@ def test_every_axis_has_a_label_and_every_figure_a_title(supernet):
         assert figure.get_suptitle() or all(axes.get_title() for axes in figure.axes)
         for axes in figure.axes:
             assert not axes.axison or axes.get_xlabel()
+
+
+def test_figures_are_kept_as_svg_and_pdf_for_ones_own_slides(tmp_path, monkeypatch):
+    from tinybert_l import figures
+
+    monkeypatch.setenv("TINYBERT_L_FIGURES", str(tmp_path / "kept"))
+    figure, axes = figures.new_figure()
+    axes.set_title("Speed and size 速度与大小 (ms)")
+    figures.show(figure, "a figure")
+    assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == [
+        f"Speed-and-size-速度与大小-ms.{kind}" for kind in ("pdf", "svg")
+    ]

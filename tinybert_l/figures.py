@@ -1,6 +1,8 @@
 """Figures, drawn from live objects: configurations, schedules, logs, results."""
 
 import io
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +55,20 @@ def show(figure: Figure, alt: str) -> None:
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
+    _keep(figure)
     display(Image(buffer.getvalue(), alt=alt))
+
+
+def _keep(figure: Figure) -> None:
+    """For one's own slides: TINYBERT_L_FIGURES=FOLDER keeps every figure that is shown, as SVG and PDF."""
+    folder = os.environ.get("TINYBERT_L_FIGURES")
+    if not folder:
+        return
+    titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
+    name = re.sub(r"\W+", "-", next(filter(None, titles), "figure")).strip("-")[:60]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for kind in ("svg", "pdf"):
+        figure.savefig(Path(folder) / f"{name}.{kind}", bbox_inches="tight")
 
 
 def pareto(results: Sequence[Result]) -> Figure:

@@ -33,7 +33,10 @@ MODULES = [
     "model", "vocabulary", "distillation", "joint", "evaluation", "questions", "generation", "text_metrics",
     "export", "tables", "figures", "experiments", "records", "judging", "student", "doctor",
 ]  # fmt: skip
-CONFIGURATION = """FONTS = '"Noto Sans", "Noto Sans CJK SC", "TinyBERTL Sans SC", sans-serif'
+CONFIGURATION = """OWN = '"Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "TinyBERTL Sans SC"'
+FONTS = 'system-ui, "Segoe UI", "Noto Sans", Arial, ' + OWN + ", sans-serif"
+MONO = 'ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", ' + OWN + ", monospace"
+VARIABLES = {{"font-stack": FONTS, "font-stack--monospace": MONO}}
 project = "TinyBERT-L"
 author = "The TinyBERT-L authors"
 version = release = "{version}"
@@ -45,7 +48,7 @@ nb_execution_mode = "off"
 nb_merge_streams = True
 html_theme = "furo"
 html_title = "TinyBERT-L"
-html_theme_options = {{"light_css_variables": {{"font-stack": FONTS}}, "dark_css_variables": {{"font-stack": FONTS}}}}
+html_theme_options = {{"light_css_variables": VARIABLES, "dark_css_variables": VARIABLES}}
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
 html_copy_source = False
