@@ -109,8 +109,8 @@ _PAGE = """<!DOCTYPE html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{ name }}: report of the class</title>
 <style>
-@font-face { font-family: "TinyBERTL Sans SC"; src: url("{{ font }}"); font-display: block }
-body { font: 16px/1.5 system-ui, "Noto Sans CJK SC", "TinyBERTL Sans SC", sans-serif; color: #1a1a1a; background: #fff; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
+@font-face { font-family: "TinyBERTL Sans SC"; src: url("{{ font }}"); unicode-range: U+2E80-9FFF, U+FF00-FFEF }
+body { font: 16px/1.5 "TinyBERTL Sans SC", system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 table { border-collapse: collapse; font-size: .92rem } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } thead th { border-bottom: 2px solid #555 }
