@@ -60,8 +60,8 @@ def data_flow() -> Figure:
         box = (x - 0.42, y - 0.27), 0.84, 0.54
         axes.add_patch(FancyBboxPatch(*box, boxstyle="round,pad=0.02", facecolor=colour, edgecolor="#333333"))
         *title, module = text.split("\n")
-        axes.text(x, y + 0.1, "\n".join(title), ha="center", va="center", fontsize=11)
-        axes.text(x, y - 0.18, module, ha="center", va="center", fontsize=10, family="monospace")
+        axes.text(x, y + 0.1, "\n".join(title), ha="center", va="center", fontsize=10.5)
+        axes.text(x, y - 0.18, module, ha="center", va="center", fontsize=9, family="monospace")
     for arrow in ARROWS:
         (x0, y0), (x1, y1) = (BOXES[name][:2] for name in arrow.split("-"))
         step = (0.45 * ((x1 > x0) - (x1 < x0)), 0.3 * ((y1 > y0) - (y1 < y0)))

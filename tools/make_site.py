@@ -126,7 +126,7 @@ def _mathml(match: re.Match[str]) -> str:
 def copy_documents(source: Path) -> dict[str, list[str]]:
     """The pages of docs/ by section; links that leave docs/ become plain text."""
     found: dict[str, list[str]] = {}
-    shutil.copytree(CHECKOUT / "docs", source / "docs")
+    shutil.copytree(CHECKOUT / "docs", source / "docs", ignore=shutil.ignore_patterns("README.md"))
     for section in SECTIONS:
         for path in sorted((source / "docs" / section).glob("*.md")):
             found.setdefault(section, []).append(f"docs/{section}/{path.stem}")
