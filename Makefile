@@ -63,6 +63,7 @@ nightly: demo notebooks slides site bench ## what is too long for the tests
 
 bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/
 	$(BIN)/python benchmarks/submodel_speed.py
+	$(BIN)/python benchmarks/joint_step.py
 	$(BIN)/python benchmarks/grading.py 8 60
 
 answers: $(READY) ## write the notebooks' answer cells from solutions/

@@ -45,6 +45,7 @@ RUN: dict[str, tuple[str, list[str]]] = {
     "tinybert-l evaluate": ("empty", QUICK),
     "tinybert-l choose --max-latency-ms 5": ("empty", QUICK),
     "tinybert-l export 3x0.5": ("empty", QUICK),
+    "tinybert-l train --data my.csv --text-column text --label-column label": ("empty", QUICK),
     "tinybert-l prepare": ("empty", []),
     "tinybert-l answers --check": ("checkout", []),
     "python tools/make_reference.py": ("checkout", []),
@@ -123,6 +124,9 @@ def prepare(command: str, folders: dict[str, Path], checkout: Path) -> None:
         made = hand_in(folders["student"] / "03-architecture.ipynb", "ann", folders["empty"])
         with zipfile.ZipFile(folders["course"] / "submissions.zip", "w") as archive:
             archive.write(made.path, f"Ann Li_7_assignsubmission_file_/{made.path.name}")
+    if "my.csv" in command:
+        lines = [f"a film of week {n} that is {word},{word}" for n in range(40) for word in ("good", "bad")]
+        (folders["empty"] / "my.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
     if command.startswith("nbgrader"):
         shutil.rmtree(folders["course"] / "submitted" / "Ann_Li-7", ignore_errors=True)
 

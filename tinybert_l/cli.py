@@ -1,5 +1,6 @@
 """The command line: one subcommand for each step of the course's journey."""
 
+import functools
 import json
 import os
 import sys
@@ -37,6 +38,30 @@ course_option = click.option(
     help="Folder whose course/ is meant; when left out, the course around here (course.toml), else outputs/course.",
 )
 lecture_argument = click.argument("lecture", type=click.IntRange(1, 11))
+
+
+def table_options(command: Any) -> Any:
+    """--data and its two columns; the command gets `table`, a `Table` or None."""
+
+    @functools.wraps(command)
+    def with_table(
+        *args: Any, data: Path | None = None, text_column: str = "", label_column: str = "", **kwargs: Any
+    ) -> Any:
+        from tinybert_l.data import Table
+
+        table = Table(str(data.resolve()), text_column, label_column) if data else None
+        return command(*args, table=table, **kwargs)
+
+    file = click.Path(exists=True, dir_okay=False, path_type=Path)
+    for option in (
+        click.option("--label-column", default="label", show_default=True, help="Of --data."),
+        click.option("--text-column", default="text", show_default=True, help="Of --data."),
+        click.option("--data", type=file, help="Your own texts: CSV in UTF-8; the embedded reviews when left out."),
+    ):
+        with_table = option(with_table)
+    return with_table
+
+
 seed_option = click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of all that is random."
 )
@@ -68,11 +93,12 @@ def main() -> None:
 @quick_option
 @precision_option
 @seed_option
-def teacher(quick: bool, precision: str, seed: int) -> None:
-    """Fine-tune the teacher on the embedded reviews."""
+@table_options
+def teacher(quick: bool, precision: str, seed: int, table: Any) -> None:
+    """Fine-tune the teacher, on the embedded reviews or on your own texts."""
     from tinybert_l.teacher import TeacherRecipe, load_teacher
 
-    loaded = load_teacher(TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision))
+    loaded = load_teacher(TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision, table=table))
     click.echo(f"test accuracy {100 * loaded.metrics['test_accuracy']:.1f} %; kept in {loaded.folder}")
 
 
@@ -80,10 +106,11 @@ def teacher(quick: bool, precision: str, seed: int) -> None:
 @quick_option
 @precision_option
 @seed_option
-def train(quick: bool, precision: str, seed: int) -> None:
+@table_options
+def train(quick: bool, precision: str, seed: int, table: Any) -> None:
     """Train the student's nine sub-models jointly (and the teacher first, where needed)."""
     _open_all_answers()
-    supernet = _supernet(quick, precision, seed)
+    supernet = _supernet(quick, precision, seed, table)
     click.echo(f"{len(supernet.recipe.sub_models())} sub-models; kept in {supernet.folder}")
 
 
@@ -91,11 +118,12 @@ def train(quick: bool, precision: str, seed: int) -> None:
 @quick_option
 @precision_option
 @seed_option
+@table_options
 @output_option
-def evaluate(quick: bool, precision: str, seed: int, output: Path) -> None:
+def evaluate(quick: bool, precision: str, seed: int, output: Path, table: Any) -> None:
     """Measure accuracy, size and speed of the teacher and of every sub-model."""
     _open_all_answers()
-    _evaluate(_supernet(quick, precision, seed), output, quick)
+    _evaluate(_supernet(quick, precision, seed, table), output, quick)
 
 
 @main.command()
@@ -106,12 +134,13 @@ def evaluate(quick: bool, precision: str, seed: int, output: Path) -> None:
 @quick_option
 @precision_option
 @seed_option
-def export(sub_model: str, to: Path | None, quick: bool, precision: str, seed: int) -> None:
+@table_options
+def export(sub_model: str, to: Path | None, quick: bool, precision: str, seed: int, table: Any) -> None:
     """Write one SUB_MODEL, such as 3x0.5, as safetensors and ONNX (float32, int8), with its measured numbers."""
     from tinybert_l.export import export_all
 
     _open_all_answers()
-    supernet = _supernet(quick, precision, seed)
+    supernet = _supernet(quick, precision, seed, table)
     known = {s.name: s for s in supernet.recipe.sub_models()}
     if sub_model not in known:
         raise click.ClickException(f"SUB_MODEL {sub_model!r}; allowed: {', '.join(known)}.")
@@ -131,7 +160,8 @@ def export(sub_model: str, to: Path | None, quick: bool, precision: str, seed: i
 @quick_option
 @precision_option
 @seed_option
-def choose(max_latency_ms: float, quick: bool, precision: str, seed: int) -> None:
+@table_options
+def choose(max_latency_ms: float, quick: bool, precision: str, seed: int, table: Any) -> None:
     """Choose the sub-model with the best validation accuracy that answers in time on this machine."""
     from tinybert_l.evaluation import choose_submodel, measure_latency
     from tinybert_l.model import extract
@@ -139,7 +169,7 @@ def choose(max_latency_ms: float, quick: bool, precision: str, seed: int) -> Non
     from tinybert_l.teacher import accuracy_of
 
     _open_all_answers()
-    supernet = _supernet(quick, precision, seed)
+    supernet = _supernet(quick, precision, seed, table)
     candidates: list[dict[str, Any]] = []
     for sub_model in supernet.recipe.sub_models():
         model = extract(supernet.model, sub_model).eval()
@@ -599,13 +629,13 @@ def _open_all_answers() -> None:
     begin(3, demo=True)
 
 
-def _supernet(quick: bool, precision: str, seed: int) -> "Supernet":
+def _supernet(quick: bool, precision: str, seed: int, table: Any = None) -> "Supernet":
     from tinybert_l.joint import JointRecipe, load_supernet
     from tinybert_l.teacher import TeacherRecipe
 
     return load_supernet(
         JointRecipe(**quick_joint(quick), seed=seed, precision=precision),
-        TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision),
+        TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision, table=table),
     )
 
 

@@ -87,6 +87,78 @@ def load_reviews(source: str = "rotten_tomatoes", quick: bool = False) -> dict[s
     return {name: part.head(sizes[name]) for name, part in splits.items()} if quick else splits
 
 
+@dataclass(frozen=True)
+class Table:
+    """One's own texts: a CSV file with a header, in UTF-8.
+
+    Args:
+        path: the file.
+        text_column, label_column: names in its header.
+    """
+
+    path: str
+    text_column: str = "text"
+    label_column: str = "label"
+
+
+def load_table(table: Table, quick: bool = False) -> tuple[dict[str, Split], list[str]]:
+    """One's own texts, split as the embedded ones, and the names of the labels in alphabetical order.
+
+    A fifth of the texts, at most 1,200, is for testing, a tenth, at most 600, for validation.
+
+    Raises:
+        ValueError: the file cannot be used; says which line and why.
+    """
+    rows = read_table(table)
+    names = sorted({label for _, label in rows})
+    if len(names) < 2:
+        raise ValueError(
+            f"{table.path}: every label is {names[0]!r}; allowed: at least two different ones. 只有一个类别。"
+        )
+    size = len({_plain(text) for text, _ in rows})
+    if size < 20:
+        raise ValueError(f"{table.path}: {size} different texts; allowed: at least 20, to train, validate and test.")
+    numbered = [(text, names.index(label)) for text, label in rows]
+    splits = split_by_hash(numbered, min(TEST_SIZE, size // 5), min(VALIDATION_SIZE, size // 10))
+    unseen = sorted({names[label] for _, label in numbered} - {names[label] for label in splits["train"].labels})
+    if unseen:
+        raise ValueError(f"{table.path}: no text labelled {', '.join(unseen)} is left for training; add more of them.")
+    return ({name: part.head(512) for name, part in splits.items()} if quick else splits), names
+
+
+def read_table(table: Table) -> list[tuple[str, str]]:
+    """(text, label) of every row.
+
+    Raises:
+        ValueError: no such columns, an empty text or label, a field beyond 128 KiB, not UTF-8; says in which line.
+    """
+    path, found = Path(table.path), []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            missing = {table.text_column, table.label_column} - set(reader.fieldnames or [])
+            if missing:
+                there = ", ".join(reader.fieldnames or []) or "none"
+                raise ValueError(f"{path}: no column {', '.join(sorted(missing))}; there are: {there}. 缺少所需的列。")
+            for row in reader:
+                text, label = ((row[name] or "").strip() for name in (table.text_column, table.label_column))
+                if not text or not label:
+                    what = "text" if not text else "label"
+                    raise ValueError(f"{path}, line {reader.line_num}: the {what} is empty. 内容为空。")
+                found.append((text, label))
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"{path}: not UTF-8 (at byte {error.start}); save it as 'CSV UTF-8'. 请另存为UTF-8。"
+        ) from None
+    except csv.Error as error:
+        raise ValueError(f"{path}, after line {reader.line_num}: {error}. CSV格式有误。") from None
+    if not found:
+        raise ValueError(f"{path}: no rows below the header. 没有数据行。")
+    return found
+
+
 def unlabelled_sentences(min_words: int = 6, max_words: int = 40) -> list[str]:
     """Different sentences of the long reviews' training split, for distillation without labels, in a stable order.
 

@@ -131,7 +131,11 @@ def export_all(supernet: Supernet, sub_model: SubModel, folder: Path, seconds: f
             raise RuntimeError(f"export: {path} differs from torch by {apart:.1e}; allowed: {TOLERANCE}.")
         rows.append(_row(f"{sub_model.label}, {name}", model, logits, data, path.stat().st_size, seconds))
         rows[-1]["largest difference from torch"] = apart
-    numbers = {"sub_model": sub_model.label, "texts": len(data), "rows": rows, **provenance()}
+    labels = teacher.config.id2label
+    task = "Sentiment of English film reviews: 0 negative, 1 positive."
+    if labels[0] != "LABEL_0":  # one's own texts, whose labels have names
+        task = f"Classes of one's own texts: {', '.join(f'{n} {name}' for n, name in labels.items())}."
+    numbers = {"sub_model": sub_model.label, "task": task, "texts": len(data), "rows": rows, **provenance()}
     write_atomically(folder / "numbers.json", json.dumps(numbers, ensure_ascii=False, indent=1))
     write_atomically(folder / "README.md", _card(sub_model, numbers))
     return numbers
@@ -175,7 +179,7 @@ def _card(sub_model: SubModel, numbers: dict[str, Any]) -> str:
     machine = numbers["machine"]
     return "\n".join([
         f"# {sub_model.label}: a sub-model of a TinyBERT-L supernet", "",
-        "Sentiment of English film reviews: 0 negative, 1 positive. Taken out of one weight-sharing student whose nine",
+        f"{numbers['task']} Taken out of one weight-sharing student whose",
         "sub-models were trained jointly (TinyBERT losses, sandwich rule, self-distillation).", "",
         f"Measured on {numbers['texts']} held-out sentences, {machine['cores']} cores ({machine['processor']}), "
         f"length 32, {numbers['date'][:10]}:", "",

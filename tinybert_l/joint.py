@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from tinybert_l.cache import cached, read_entry
-from tinybert_l.data import Encoded, collate, data_hash, load_reviews, training_batches
+from tinybert_l.data import Encoded, collate, training_batches
 from tinybert_l.distillation import (
     attention_loss,
     hidden_loss,
@@ -155,8 +155,9 @@ def load_supernet(recipe: JointRecipe | None = None, teacher_recipe: TeacherReci
         remove_checkpoints(folder)
         return {"last_loss": log[-1]["loss"] if log else None}
 
-    plain: dict[str, Any] = {"joint": asdict(recipe), "teacher": asdict(teacher_recipe)}
-    plain["data"] = data_hash(load_reviews(quick=teacher_recipe.quick))
+    texts, _ = teacher_recipe.splits()
+    known = teacher_recipe.key(texts)
+    plain: dict[str, Any] = {"joint": asdict(recipe), "data": known.pop("data"), "teacher": known}
     folder = cached("supernet", plain, build)
     with quiet_loading():
         model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()

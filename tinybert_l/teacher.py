@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ from transformers.utils import logging as transformers_logging
 from tinybert_l.cache import cached, read_entry
 from tinybert_l.data import (
     Encoded,
+    Split,
+    Table,
     bucketed_batches,
     collate,
     data_hash,
     embedded_teacher_path,
     encode,
     load_reviews,
+    load_table,
     training_batches,
 )
 from tinybert_l.training import LoopSettings, autocast, remove_checkpoints, resolve_precision, run_loop
@@ -34,6 +38,7 @@ class TeacherRecipe:
     Args:
         checkpoint: "embedded", a folder made by `save_pretrained`, or a BERT's name on the hub.
         quick: train on a small slice, for a try.
+        table: one's own texts; None: the embedded reviews.
     """
 
     checkpoint: str = EMBEDDED
@@ -44,6 +49,17 @@ class TeacherRecipe:
     seed: int = 0
     precision: str = "auto"
     quick: bool = False
+    table: Table | None = None
+
+    def splits(self) -> tuple[dict[str, Split], list[str]]:
+        """The texts to train on, and the names of their labels."""
+        if self.table is None:
+            return load_reviews(quick=self.quick), ["negative", "positive"]
+        return load_table(self.table, self.quick)
+
+    def key(self, splits: dict[str, Split]) -> dict[str, Any]:
+        """What a cached result of this recipe is known by: of the texts, what they say and not where they lie."""
+        return {k: v for k, v in asdict(self).items() if k != "table"} | {"data": data_hash(splits)}
 
 
 @dataclass(frozen=True)
@@ -61,25 +77,34 @@ def load_teacher(recipe: TeacherRecipe | None = None) -> Teacher:
     """The fine-tuned teacher of the recipe; trains it first when the cache has none."""
     recipe = recipe or TeacherRecipe()
     source = str(embedded_teacher_path()) if recipe.checkpoint == EMBEDDED else recipe.checkpoint
-    splits = load_reviews(quick=recipe.quick)
+    splits, names = recipe.splits()
     tokenizer = AutoTokenizer.from_pretrained(source)
     data = {name: encode(split, tokenizer, recipe.max_length) for name, split in splits.items()}
 
     def build(folder: Path) -> dict[str, Any]:
-        return fine_tune(source, data, recipe, folder)
+        return fine_tune(source, data, recipe, folder, names)
 
-    folder = cached("teacher", {**asdict(recipe), "data": data_hash(splits)}, build)
+    folder = cached("teacher", recipe.key(splits), build)
     with quiet_loading():
         model = BertForSequenceClassification.from_pretrained(folder).eval()
     entry = read_entry(folder) or {}
     return Teacher(model, tokenizer, data, folder, entry.get("metrics", {}))
 
 
-def fine_tune(source: str, data: dict[str, Encoded], recipe: TeacherRecipe, folder: Path) -> dict[str, Any]:
-    """Fine-tune a checkpoint for classification and save it in `folder`; returns its metrics."""
+def fine_tune(
+    source: str, data: dict[str, Encoded], recipe: TeacherRecipe, folder: Path, names: Sequence[str]
+) -> dict[str, Any]:
+    """Fine-tune a checkpoint for classification and save it in `folder`; returns its metrics.
+
+    Args:
+        names: of the labels, in the order of their numbers.
+    """
     torch.manual_seed(recipe.seed)  # of the new classification head
     with quiet_loading():
-        model = BertForSequenceClassification.from_pretrained(source, num_labels=2, dtype=torch.float32)
+        model = BertForSequenceClassification.from_pretrained(source, num_labels=len(names), dtype=torch.float32)
+    if recipe.table is not None:
+        model.config.id2label = dict(enumerate(names))
+        model.config.label2id = {name: number for number, name in enumerate(names)}
     accelerator = Accelerator()
     steps = recipe.epochs * -(-len(data["train"]) // recipe.batch_size)
     precision = resolve_precision(recipe.precision, folder)
