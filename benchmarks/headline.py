@@ -20,6 +20,7 @@ from tinybert_l import begin
 from tinybert_l.cache import recipe_hash, write_atomically
 from tinybert_l.data import Encoded, Split, collate, encode, load_reviews, unlabelled_sentences
 from tinybert_l.evaluation import measure_latency
+from tinybert_l.experiments import HEADLINE
 from tinybert_l.export import OnnxClassifier, export_onnx, onnx_latency
 from tinybert_l.joint import JointRecipe, sorted_by_importance, train_jointly
 from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract
@@ -29,18 +30,7 @@ from tinybert_l.teacher import Teacher, load_teacher, predict_logits
 from tinybert_l.vocabulary import prune_vocabulary
 
 OUTPUT = Path("outputs/records")
-SETTINGS: dict[str, Any] = {
-    "depths": [3, 2],
-    "widths": [0.5, 0.25],
-    "unlabelled": 100_000,
-    "inner_steps": 500,
-    "soft_label_steps": 5000,
-    "inner_learning_rate": 3e-4,
-    "learning_rate": 3e-4,
-    "batch_size": 32,
-    "vocabulary": 12_000,
-    "seeds": [0, 1, 2],
-}
+SETTINGS = HEADLINE
 
 
 def recipes(settings: dict[str, Any], seed: int) -> tuple[JointRecipe, JointRecipe]:

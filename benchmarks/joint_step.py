@@ -1,7 +1,7 @@
-"""Milliseconds of a joint training step, from a plain loop to ours, one change at a time: `python benchmarks/joint_step.py`.
+"""Milliseconds of a joint training step, from a plain loop to ours, one change at a time.
 
-Every contestant trains the same sub-models on the same sentences by soft labels; they take turns in every round. Prints a
-table with spread and writes outputs/benchmark-joint-step.json.
+`python benchmarks/joint_step.py`. Every contestant trains the same sub-models on the same sentences by soft labels;
+they take turns in every round. Prints a table with spread and writes outputs/benchmark-joint-step.json.
 """
 
 import json

@@ -371,7 +371,7 @@ def classify_documents(
     return torch.stack([part.mean(0) for part in logits.split([len(windows) for windows in parts])])
 
 
-# What the records under results/ were made with; benchmarks/records.py runs it.
+# What the records under results/ were made with; benchmarks/records.py and headline.py run it.
 LONG_JOINT: dict[str, Any] = {
     "num_steps": 120,
     "batch_size": 32,
@@ -379,3 +379,15 @@ LONG_JOINT: dict[str, Any] = {
     "sub_models": ["6x1", "3x0.5", "2x0.25"],
 }
 LONG_METHODS: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": [0, 1, 2], "sub_model": "2x0.25"}
+HEADLINE: dict[str, Any] = {
+    "depths": [3, 2],
+    "widths": [0.5, 0.25],
+    "unlabelled": 100_000,
+    "inner_steps": 500,
+    "soft_label_steps": 5000,
+    "inner_learning_rate": 3e-4,
+    "learning_rate": 3e-4,
+    "batch_size": 32,
+    "vocabulary": 12_000,
+    "seeds": [0, 1, 2],
+}
