@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from tests_support import execute
 
 from tinybert_l.exercise import NOTEBOOKS
 from tinybert_l.grading.course import Course
@@ -23,7 +23,7 @@ def test_a_released_lecture_runs_unsolved_and_every_error_is_explained(lecture, 
     monkeypatch.setenv("TINYBERT_L_REDUCED", "1")
     monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(folder / "solutions"))
     notebook = nbformat.read(folder / f"{NOTEBOOKS[lecture]}.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=300, kernel_name="python3", allow_errors=True).execute(cwd=str(folder))
+    execute(notebook, folder)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(cell.execution_count for cell in code if cell.source.strip()), "Run All stopped before the end"
     errors = [(cell, o) for cell in code for o in cell.outputs if o.output_type == "error"]

@@ -2,7 +2,7 @@
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from tests_support import execute
 
 from tinybert_l.exercise import NOTEBOOKS, copy_released
 
@@ -19,7 +19,7 @@ def test_a_solved_lecture_runs_and_shows_every_figure_and_table(lecture, checkou
     monkeypatch.setenv("TINYBERT_L_REDUCED", "1")
     monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(copy_released(lecture, tmp_path)))
     notebook = nbformat.read(checkout / "notebooks" / name / f"{name}.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", allow_errors=True).execute(cwd=str(tmp_path))
+    execute(notebook, tmp_path)
     shown = {}
     for cell in notebook.cells:
         errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]

@@ -3,6 +3,8 @@
 import shutil
 
 import torch
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError
 
 from tinybert_l.generation import ElasticBertForCausalLM
 from tinybert_l.model import ElasticBertConfig
@@ -17,6 +19,21 @@ def small_causal_model() -> ElasticBertForCausalLM:
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return model.eval()
+
+
+def execute(notebook, folder, timeout: int = 240) -> None:
+    """Run a notebook in place, in a kernel of its own.
+
+    Once in some thousands of cells, ipykernel 7 loses a message between its threads: the kernel is idle, and the client
+    waits for ever. So a cell that takes too long is given a second chance, in a new kernel; an endless loop has none.
+    """
+    for last in (False, True):
+        try:
+            NotebookClient(notebook, timeout=timeout, kernel_name="python3", allow_errors=True).execute(cwd=str(folder))
+            return
+        except CellTimeoutError:
+            if last:
+                raise
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

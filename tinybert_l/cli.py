@@ -316,7 +316,10 @@ def lab(folder: Path, no_browser: bool) -> None:
     # nothing goes online: no look for updates
     command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     command += [f"--LabApp.default_url=/lab/tree/{page.name}", *(["--no-browser"] if no_browser else [])]
-    sys.exit(subprocess.call(command, cwd=folder))
+    if os.name == "nt":  # which cannot replace a process by another
+        sys.exit(subprocess.call(command, cwd=folder))
+    os.chdir(folder)
+    os.execv(command[0], command)  # so that what stops this process stops the server
 
 
 @main.command()
