@@ -84,15 +84,23 @@ def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(cou
     scores.nth(scores.count() - 1).fill("3")
     comments.nth(comments.count() - 1).fill("Clear; say also what the largest costs.")
     page.keyboard.press("Tab")
-    page.wait_for_timeout(2000)
+    deadline = time.monotonic() + PATIENCE / 1000
+    while (row := total(course, "wrong_idea"))["score"] != 21 and time.monotonic() < deadline:
+        page.wait_for_timeout(500)
     picture(page, "formgrader-by-hand")
-    with Book(course.database, NAME) as book:
-        (row,) = [r for r in book.totals() if r["student"] == "wrong_idea"]
     assert row["score"] == 21 and row["to_grade_by_hand"] == 0
+    page.wait_for_timeout(2000)  # the comment is sent after the points
     feedback(course, LECTURE)
     page.goto((course.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html").as_uri())
     page.get_by_text("say also what the largest costs").first.wait_for(timeout=20_000)
     picture(page, "feedback-with-comment")
+
+
+def total(course, student):
+    """The student's row of the gradebook."""
+    with Book(course.database, NAME) as book:
+        (row,) = [r for r in book.totals() if r["student"] == student]
+    return row
 
 
 def test_create_assignment_shows_what_each_cell_is(course, lab, browser):

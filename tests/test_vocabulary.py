@@ -63,8 +63,9 @@ def test_logits_computed_once_train_as_a_live_teacher_does(supernet, texts, tmp_
     cached = train_jointly(students[1], None, texts, SOFT, tmp_path / "cached", teacher_logits=kept)
     for a, b in zip(live, cached, strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
-    for a, b in zip(students[0].parameters(), students[1].parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    for (name, a), b in zip(students[0].named_parameters(), students[1].parameters(), strict=True):
+        if "key.bias" not in name:  # it changes no softmax: its gradient is rounding alone, which AdamW makes large
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_logits_that_do_not_fit_are_said(supernet, texts, tmp_path):

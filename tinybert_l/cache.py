@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -41,7 +42,7 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
-def cached(kind: str, recipe: dict[str, Any], build: Callable[[Path], dict[str, Any]]) -> Path:
+def cached(kind: str, recipe: dict[str, Any], build: Callable[[Path], dict[str, Any]], together: bool = False) -> Path:
     """The folder of a finished entry; builds it first when there is none.
 
     Args:
@@ -49,14 +50,22 @@ def cached(kind: str, recipe: dict[str, Any], build: Callable[[Path], dict[str, 
         recipe: plain values that decide the result.
         build: fills the folder it is given and returns metrics. It is given the same folder again
             after an interruption, so that long work can resume from its own checkpoints.
+        together: under `accelerate launch`, whether all processes build it (a training run); else the first one that
+            comes does, and the others wait.
     """
     folder = cache_root() / f"{kind}-{recipe_hash(recipe)}"
     if read_entry(folder) is not None:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
+    work = folder.with_name(f"{folder.name}.work")
+    if together and int(os.environ.get("RANK", "0")) > 0:
+        work.mkdir(exist_ok=True)
+        build(work)
+        while read_entry(folder) is None:  # the first process is about to finish it
+            time.sleep(0.1)
+        return folder
     with FileLock(f"{folder}.lock"):
         if read_entry(folder) is None:  # another process may have built it while this one waited
-            work = folder.with_name(f"{folder.name}.work")
             work.mkdir(exist_ok=True)
             metrics = build(work)
             entry = {"kind": kind, "recipe": recipe, "metrics": metrics, **provenance()}

@@ -73,7 +73,7 @@ class FriendlyGroup(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             return super().invoke(context)
-        except (ValueError, FileNotFoundError, NotImplementedError, ArithmeticError, RuntimeError, TypeError) as error:
+        except (ValueError, OSError, NotImplementedError, ArithmeticError, RuntimeError, TypeError) as error:
             if isinstance(error, click.exceptions.Exit | click.Abort) or os.environ.get("TINYBERT_L_DEBUG"):
                 raise
             raise click.ClickException(f"{error}\n(TINYBERT_L_DEBUG=1 shows where.)") from error
@@ -313,8 +313,8 @@ def lab(folder: Path, no_browser: bool) -> None:
         )
     page = write_home(folder)
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
-    # nothing goes online: no look for updates
-    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
+    # nothing goes online: no look for updates, no question about news
+    command += ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--LabApp.news_url=None"]
     command += [f"--LabApp.default_url=/lab/tree/{page.name}", *(["--no-browser"] if no_browser else [])]
     if os.name == "nt":  # which cannot replace a process by another
         sys.exit(subprocess.call(command, cwd=folder))

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 from tinybert_l.data import Encoded
 from tinybert_l.exercise import exercise
 from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract
-from tinybert_l.submodels import SubModel
+from tinybert_l.submodels import SubModel, kept_tokens
 from tinybert_l.teacher import predict_logits
 
 
@@ -184,8 +184,24 @@ def count_parameters(model: ElasticBertForSequenceClassification) -> tuple[int, 
 
 def count_flops(model: ElasticBertForSequenceClassification, length: int = 32) -> int:
     """FLOPs of one forward pass over one text: matrix products, two per multiply-add, by torch's counter."""
+    config = model.config
+    if config.kept_length == 1:
+        return _flops_of_depth(config, config.num_hidden_layers, length)
+
+    def layer(tokens: int) -> int:
+        return _flops_of_depth(config, 2, tokens) - _flops_of_depth(config, 1, tokens)
+
+    depth = config.num_hidden_layers
+    tokens = [kept_tokens(length, config.kept_length, done, depth) for done in range(depth)]
+    return sum(map(layer, tokens)) + _flops_of_depth(config, 1, length) - layer(length)
+
+
+def _flops_of_depth(config: Any, depth: int, length: int) -> int:
+    """The same with so many layers, all of which see every token."""
+    whole = copy.deepcopy(config)
+    whole.num_hidden_layers, whole.kept_length, whole.attention_window = depth, 1.0, None
     with torch.device("meta"):
-        shadow = ElasticBertForSequenceClassification(model.config).eval()
+        shadow = ElasticBertForSequenceClassification(whole).eval()
         ids = torch.zeros(1, length, dtype=torch.long)
         with FlopCounterMode(display=False) as counter:
             shadow(ids, output_attention_scores=True)  # attention as plain products, which it can count

@@ -16,8 +16,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
-from tinybert_l.data import Encoded, collate, split_document, training_batches
+from tinybert_l.data import Encoded, collate, training_batches
 from tinybert_l.distillation import Stages, soft_cross_entropy
+from tinybert_l.documents import classify_documents as classify_documents
 from tinybert_l.evaluation import count_flops
 from tinybert_l.generation import Writer, load_writer
 from tinybert_l.joint import (
@@ -334,51 +335,53 @@ def step_cost(model: torch.nn.Module, input_ids: torch.Tensor, repeats: int = 3)
     return milliseconds, megabytes
 
 
-@torch.no_grad()
-def classify_documents(
-    model: ElasticBertForSequenceClassification,
-    tokenizer: Any,
-    texts: Sequence[str],
-    how: str,
-    sub_model: SubModel | None = None,
-    length: int = 128,
-    window: int = 32,
-) -> torch.Tensor:
-    """Logits [texts, classes] of long texts.
-
-    Args:
-        how: "cut": the first `length` tokens; "windows": the mean over the windows of `split_document`;
-            "windowed attention": up to 512 tokens at once, each attending within blocks of `window`.
-    """
-    first_id, last_id = tokenizer.cls_token_id, tokenizer.sep_token_id
-    token_ids = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
-    if how == "windows":
-        parts = [split_document(ids, length - 2, length - 2) or [[]] for ids in token_ids]
-    elif how in ("cut", "windowed attention"):
-        room = 512 if how != "cut" else length
-        parts = [[ids[: room - 2]] for ids in token_ids]
-    else:
-        raise ValueError(f"classify_documents: how={how!r}; allowed: 'cut', 'windows', 'windowed attention'.")
-    rows = [[first_id, *ids, last_id] for windows in parts for ids in windows]
-    data = Encoded(rows, [0] * len(rows), tokenizer.pad_token_id)
-    for layer in model.bert.layers:
-        layer.attention.self.window = window if how == "windowed attention" else None
-    try:
-        logits = predict_logits(model, data, 16, sub_model=sub_model)
-    finally:
-        for layer in model.bert.layers:
-            layer.attention.self.window = model.config.attention_window
-    return torch.stack([part.mean(0) for part in logits.split([len(windows) for windows in parts])])
-
-
 # What the records under results/ were made with; benchmarks/records.py and headline.py run it.
-LONG_JOINT: dict[str, Any] = {
-    "num_steps": 120,
-    "batch_size": 32,
-    "seeds": [0, 1, 2],
-    "sub_models": ["6x1", "3x0.5", "2x0.25"],
+SEEDS = [0, 1, 2]
+NINE = ["6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
+LONG_JOINT: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": SEEDS, "sub_models": NINE}
+LONG_STABILITY: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": SEEDS, "learning_rate": 1e-4}
+LONG_METHODS: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": SEEDS, "sub_model": "2x0.25"}
+LONG_DOCUMENTS: dict[str, Any] = {
+    "documents": 8000,
+    "num_steps": 200,
+    "tokens_a_step": 8192,
+    "cut": 128,
+    "longest": 4096,
+    "window": 64,
+    "sub_models": ["3x0.5", "3x0.5x0.25", "2x0.25", "2x0.25x0.25"],
+    "learning_rate": 2e-4,
+    "seeds": SEEDS,
 }
-LONG_METHODS: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": [0, 1, 2], "sub_model": "2x0.25"}
+LONG_QUESTIONS: dict[str, Any] = {
+    "num_steps": 800,
+    "batch_size": 32,
+    "learning_rate": 3e-4,
+    "stories": 1800,
+    "sub_models": ["6x1", "3x0.5", "2x0.25"],
+    "seeds": SEEDS,
+}
+LONG_GENERATION: dict[str, Any] = {
+    "num_steps": 800,
+    "batch_size": 32,
+    "vocabulary": 6000,
+    "reviews": 20_000,
+    "sub_models": ["6x1", "3x0.5", "2x0.25"],
+    "texts": 12,
+    "tokens": 100,
+    "seeds": SEEDS,
+}
+LONG_CHINESE: dict[str, Any] = {
+    "hidden_size": 256,
+    "layers": 4,
+    "heads": 8,
+    "pre_training_steps": 1000,
+    "fine_tuning_steps": 300,
+    "batch_size": 32,
+    "max_length": 96,
+    "learning_rate": 5e-4,
+    "sub_models": ["4x1", "2x0.5", "1x0.25"],
+    "seeds": SEEDS,
+}
 HEADLINE: dict[str, Any] = {
     "depths": [3, 2],
     "widths": [0.5, 0.25],

@@ -41,8 +41,12 @@ def export_onnx(
         int8: store and multiply the weights as 8-bit integers (dynamic quantization).
     Returns:
         The file.
+    Raises:
+        ValueError: a sub-model that drops tokens, whose numbers would be frozen in the file.
     """
     _needed("onnx")
+    if sub_model.length < 1:
+        raise ValueError(f"export_onnx: sub_model {sub_model.name} drops tokens; allowed: length 1.")
     model = _LogitsOnly(extract(supernet, sub_model)).eval()
     ids = torch.ones(2, 8, dtype=torch.long)
     whole = path.with_suffix(".float32.onnx") if int8 else path

@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention.bias import causal_lower_right
-from transformers import AutoModelForCausalLM, DynamicCache, TopPLogitsWarper
+from transformers import AutoModelForCausalLM, DynamicCache, GenerationMixin, TopPLogitsWarper
 
 from tinybert_l.cache import cached
 from tinybert_l.data import REVIEWS, packaged_file
@@ -88,33 +88,66 @@ def distinct_n(token_ids: Sequence[int], n: int) -> float:
     raise NotImplementedError
 
 
-class ElasticBertForCausalLM(ElasticPreTrainedModel):
-    """The elastic encoder under a causal mask; the word embeddings also serve as the output layer."""
+class ElasticBertForCausalLM(ElasticPreTrainedModel, GenerationMixin):
+    """The elastic encoder under a causal mask; the word embeddings also serve as the output layer.
+
+    The transformers' `generate` works, with `sub_model=` too.
+    """
+
+    _tied_weights_keys: ClassVar[Any] = {"lm_head.weight": "bert.embeddings.word_embeddings.weight"}
 
     def __init__(self, config: ElasticBertConfig) -> None:
         super().__init__(config)
         self.bert = ElasticBertModel(config, add_pooling_layer=False)
-        self.output_bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
         self.post_init()
 
-    def forward(self, input_ids: torch.Tensor, cache: DynamicCache | None = None, **kwargs: Any) -> ElasticOutput:
+    def get_output_embeddings(self) -> nn.Linear:
+        return self.lm_head
+
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        self.lm_head = new_embeddings
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        position_ids: torch.Tensor | None = None,
+        cache: Any = None,
+        sub_model: SubModel | None = None,
+        labels: torch.Tensor | None = None,
+        use_cache: bool | None = None,
+        logits_to_keep: int = 0,
+        **kwargs: Any,
+    ) -> ElasticOutput:
         """Next-token logits [batch, length, vocabulary].
 
         Args:
             input_ids: [batch, length]; with a cache only the tokens that are not in it yet.
-            cache: keys and values of earlier tokens of the same sub-model; takes the new ones.
+            attention_mask: 1 = token, 0 = padding, [batch, earlier + length]; None: no padding.
+            cache: transformers' `DynamicCache` with keys and values of earlier tokens of the same sub-model;
+                takes the new ones.
+            labels: the texts again [batch, length], -100 where nothing is to be learned; gives the loss.
+            use_cache: make a cache where none is given, and return it.
+            logits_to_keep: only of so many last tokens; 0: of all.
         """
-        past = cache.get_seq_length() if cache is not None else 0
-        length = input_ids.shape[1]
+        cache = DynamicCache() if cache is None and use_cache else cache
+        past, length = cache.get_seq_length() if cache is not None else 0, input_ids.shape[1]
+        if position_ids is None and attention_mask is None:
+            position_ids = torch.arange(past, past + length, device=input_ids.device)[None]
         output = self.bert(
             input_ids,
-            position_ids=torch.arange(past, past + length)[None],
-            allowed=causal_mask(length, past + length),
+            attention_mask,
+            position_ids=position_ids,
+            sub_model=sub_model,
+            allowed=causal_mask(length, past + length).to(input_ids.device),
             cache=cache,
             **kwargs,
         )
-        table = self.bert.embeddings.word_embeddings.weight
-        output.logits = F.linear(output.last_hidden_state, table, self.output_bias)
+        output.logits = self.lm_head(output.last_hidden_state[:, -logits_to_keep:])
+        output.cache = cache
+        if labels is not None:
+            output.loss = F.cross_entropy(output.logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten())
         return output
 
 
@@ -129,22 +162,52 @@ class Decoding:
         temperature: 0: the most likely token (greedy).
         top_k: only so many most likely ones; None: all.
         top_p: see `top_p_filter`; 1: all.
+        repetition_penalty: logits of tokens that are in the text are divided by it, or multiplied where they are below
+            0 (Keskar et al. 2019); 1: left alone.
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0
+    repetition_penalty: float = 1.0
 
-    def choose(self, logits: torch.Tensor, generator: torch.Generator | None = None) -> int:
-        """One token for logits [vocabulary]."""
+    def __post_init__(self) -> None:
+        allowed = {
+            "temperature": (self.temperature >= 0, "0 or more"),
+            "top_k": (self.top_k is None or self.top_k >= 1, "None, or at least 1"),
+            "top_p": (0 < self.top_p <= 1, "above 0, at most 1"),
+            "repetition_penalty": (self.repetition_penalty >= 1, "at least 1"),
+        }
+        for name, (fine, range_) in allowed.items():
+            if not fine:
+                raise ValueError(f"Decoding: {name}={getattr(self, name)!r}; allowed: {range_}.")
+
+    def probabilities(self, logits: torch.Tensor, text: Sequence[int] = ()) -> torch.Tensor:
+        """What the next token is drawn from, [vocabulary], for logits [vocabulary] after `text`."""
+        if self.repetition_penalty != 1 and text:
+            seen = torch.tensor(sorted(set(text)))
+            scores = logits[seen]
+            changed = torch.where(scores > 0, scores / self.repetition_penalty, scores * self.repetition_penalty)
+            logits = logits.index_copy(0, seen, changed)
         if self.temperature == 0:
-            return int(logits.argmax())
+            return F.one_hot(logits.argmax(), len(logits)).to(logits)
         logits = logits[None] / self.temperature
         if self.top_k is not None:
-            logits = logits.masked_fill(logits < logits.topk(self.top_k).values[:, -1:], float("-inf"))
+            lowest = logits.topk(min(self.top_k, logits.shape[-1])).values[:, -1:]
+            logits = logits.masked_fill(logits < lowest, float("-inf"))
         if self.top_p < 1:
             logits = top_p_filter(logits, self.top_p)
-        return int(torch.multinomial(torch.softmax(logits, -1), 1, generator=generator))
+        return torch.softmax(logits, -1)[0]
+
+    def choose(self, logits: torch.Tensor, generator: torch.Generator | None = None, text: Sequence[int] = ()) -> int:
+        """One token for logits [vocabulary] after `text`."""
+        probabilities = self.probabilities(logits, text)
+        if self.temperature == 0:
+            return int(probabilities.argmax())
+        return int(torch.multinomial(probabilities, 1, generator=generator))
+
+
+GREEDY = Decoding(0)
 
 
 @dataclass(frozen=True)
@@ -208,42 +271,65 @@ def stream(
     for _ in range(max_new_tokens):
         logits = model(fresh, cache=cache, sub_model=sub_model).logits[0, -1]
         logits[0] = float("-inf")  # the stand-in for unknown words is never written
-        text.append(decoding.choose(logits, generator))
+        text.append(decoding.choose(logits, generator, text))
         yield text[-1]
         fresh = torch.tensor([[text[-1]]]) if use_cache else torch.tensor([text])
 
 
 @torch.no_grad()
 def draft_and_verify(
-    model: ElasticBertForCausalLM, prompt: Sequence[int], max_new_tokens: int, small: SubModel, ahead: int = 4
+    model: ElasticBertForCausalLM,
+    prompt: Sequence[int],
+    max_new_tokens: int,
+    small: SubModel,
+    ahead: int = 4,
+    decoding: Decoding = GREEDY,
+    seed: int = 0,
 ) -> tuple[list[int], float]:
-    """Greedy text of the largest sub-model, drafted by a small one (Leviathan et al. 2023, the greedy case).
+    """Text of the largest sub-model, drafted by a small one of the same supernet (Leviathan et al. 2023, algorithm 1).
+
+    A drafted token x stays with probability min(1, p(x)/q(x)), p the largest's and q the small one's; the first that
+    does not stay is drawn anew from max(0, p - q). So each token is distributed as the largest's own; with
+    temperature 0 the text is that of greedy decoding, token for token.
 
     Returns:
-        (the new tokens, the same as greedy decoding's; share of drafted tokens that were accepted).
+        (the new tokens; share of drafted tokens that stayed).
     """
     text, goal, drafted, accepted = list(prompt), len(prompt) + max_new_tokens, 0, 0
-    large_cache, small_cache = DynamicCache(), DynamicCache()
+    generator = torch.Generator().manual_seed(seed)
+    caches = {"large": DynamicCache(), "small": DynamicCache()}
+
+    def chances(name: str, so_far: Sequence[int], count: int) -> list[torch.Tensor]:
+        """Of the next token after each of the last `count` tokens of the text so far."""
+        new = torch.tensor([so_far[caches[name].get_seq_length() :]])
+        logits = model(new, cache=caches[name], sub_model=small if name == "small" else None).logits[0]
+        logits[:, 0] = float("-inf")  # the stand-in for unknown words is never written
+        places = range(len(so_far) - count + 1, len(so_far) + 1)
+        return [decoding.probabilities(row, so_far[:end]) for row, end in zip(logits[-count:], places, strict=True)]
+
     while len(text) < goal:
-        draft = list(text)
+        draft, proposed = list(text), []
         for _ in range(min(ahead, goal - len(text) - 1)):
-            new = torch.tensor([draft[small_cache.get_seq_length() :]])
-            draft.append(_most_likely(model(new, cache=small_cache, sub_model=small).logits[0, -1:])[0])
-        new = torch.tensor([draft[large_cache.get_seq_length() :]])
-        count = len(draft) - len(text) + 1  # what the largest says after the text and after each drafted token
-        said = _most_likely(model(new, cache=large_cache).logits[0, -count:])
-        agreed = next((i for i, t in enumerate(draft[len(text) :]) if t != said[i]), len(draft) - len(text))
-        drafted, accepted = drafted + len(draft) - len(text), accepted + agreed
-        text += said[: agreed + 1]
-        for cache in (large_cache, small_cache):
+            (q,) = chances("small", draft, 1)
+            draft.append(int(torch.multinomial(q, 1, generator=generator)))
+            proposed.append(q)
+        wanted = chances("large", draft, len(proposed) + 1)
+        stayed = 0
+        for q, p in zip(proposed, wanted, strict=False):
+            token = draft[len(text)]
+            if float(torch.rand((), generator=generator)) * float(q[token]) >= float(p[token]):
+                break
+            text.append(token)
+            stayed += 1
+        rest = wanted[stayed]
+        if stayed < len(proposed):
+            rest = (rest - proposed[stayed]).clamp(min=0)
+        text.append(int(torch.multinomial(rest, 1, generator=generator)))
+        drafted, accepted = drafted + len(proposed), accepted + stayed
+        for cache in caches.values():
             if (surplus := cache.get_seq_length() - len(text) + 1) > 0:
                 cache.crop(-surplus)  # rejected drafts; the last token's keys are still to come
     return text[len(prompt) :], accepted / max(drafted, 1)
-
-
-def _most_likely(logits: torch.Tensor) -> list[int]:
-    logits[..., 0] = float("-inf")
-    return logits.argmax(-1).tolist()
 
 
 def load_writer(
@@ -276,7 +362,7 @@ def load_writer(
         return {"last_loss": log[-1]["loss"]}
 
     plain = {"steps": num_steps, "batch": batch_size, "vocabulary": vocabulary_size, "seed": seed, "reviews": reviews}
-    folder = cached("writer", {**plain, "version": 1}, build)
+    folder = cached("writer", {**plain, "version": 2}, build)
     with quiet_loading():
         model = ElasticBertForCausalLM.from_pretrained(folder).eval()
     log = torch.load(folder / "log.pt", weights_only=True)

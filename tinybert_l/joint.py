@@ -35,12 +35,16 @@ from tinybert_l.model import (
 from tinybert_l.submodels import SubModel, default_stages
 from tinybert_l.teacher import Teacher, TeacherRecipe, load_teacher, quiet_loading
 from tinybert_l.training import (
+    WHOLE,
     LoopSettings,
+    Shares,
     TrainingDiverged,
     autocast,
+    is_main_process,
     remove_checkpoints,
     resolve_precision,
     run_loop,
+    shared_out,
 )
 
 
@@ -139,26 +143,33 @@ class Supernet:
     metrics: dict[str, Any]
 
 
-def load_supernet(recipe: JointRecipe | None = None, teacher_recipe: TeacherRecipe | None = None) -> Supernet:
-    """The jointly trained student of the recipes; trains it (and its teacher) first when the cache has none."""
+def load_supernet(
+    recipe: JointRecipe | None = None, teacher_recipe: TeacherRecipe | None = None, from_scratch: bool = False
+) -> Supernet:
+    """The jointly trained student of the recipes; trains it (and its teacher) first when the cache has none.
+
+    Args:
+        from_scratch: train the teacher too, where it comes with the library (see `load_teacher`).
+    """
     recipe = recipe or JointRecipe()
     teacher_recipe = teacher_recipe or TeacherRecipe()
-    teacher = load_teacher(teacher_recipe)
+    teacher = load_teacher(teacher_recipe, from_scratch)
 
     def build(folder: Path) -> dict[str, Any]:
         sorted_teacher = sorted_by_importance(teacher)
         student = elastic_copy(sorted_teacher)
         log = train_jointly(student, sorted_teacher, teacher.data["train"], recipe, folder, teacher.tokenizer)
-        with quiet_loading():
-            student.save_pretrained(folder)
-        torch.save(log, folder / "log.pt")
-        remove_checkpoints(folder)
+        if is_main_process():
+            with quiet_loading():
+                student.save_pretrained(folder)
+            torch.save(log, folder / "log.pt")
+            remove_checkpoints(folder)
         return {"last_loss": log[-1]["loss"] if log else None}
 
     texts, _ = teacher_recipe.splits()
-    known = teacher_recipe.key(texts)
+    known = teacher_recipe.key(texts) | ({"from_scratch": True} if from_scratch else {})
     plain: dict[str, Any] = {"joint": asdict(recipe), "data": known.pop("data"), "teacher": known}
-    folder = cached("supernet", plain, build)
+    folder = cached("supernet", plain, build, together=True)
     with quiet_loading():
         model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()
     log = torch.load(folder / "log.pt", weights_only=True)
@@ -222,13 +233,14 @@ def train_jointly(
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
         if on_step is not None:
             on_step(step)
-        batch = collate(data, batches[step], accelerator.device)
+        own, shares = shared_out(data, batches[step], accelerator)
+        batch = collate(data, own, accelerator.device)
         with autocast(accelerator.device, precision):
             if teacher_logits is not None:
-                target = ElasticOutput(logits=teacher_logits[batches[step]].to(accelerator.device))
+                target = ElasticOutput(logits=teacher_logits[own].to(accelerator.device))
             else:
                 target = teacher_output(cast(ElasticBertForSequenceClassification, teacher), batch, recipe)
-            return joint_step(trained, target, batch, recipe, step)
+            return joint_step(trained, target, batch, recipe, step, shares)
 
     settings = recipe.loop_settings(precision)
     log = run_loop(trained, step_loss, settings, folder, "joint 联合训练", accelerator)
@@ -304,19 +316,24 @@ def joint_step(
     batch: dict[str, torch.Tensor],
     recipe: JointRecipe,
     step: int,
+    shares: Shares = WHOLE,
 ) -> tuple[torch.Tensor, dict[str, Any]]:
-    """One joint loss: each participant in turn, the largest first.
+    """One joint loss: each participant in turn, the largest first, all on the same embedded texts.
 
     Args:
         target: what the teacher says of the batch, live or from a cache.
+        shares: what this process's part of the batch weighs.
     """
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
+    inputs["embedded"] = trained.student.bert.embeddings(batch["input_ids"])
     wanted = recipe.wanted()
     losses, parts = [], {}
     largest_logits = None
     for sub_model in recipe.participants(step):
         output = trained.student(**inputs, **wanted, sub_model=sub_model)
-        part = distillation_losses(output, target, largest_logits, trained.projection, inputs["attention_mask"], recipe)
+        part = distillation_losses(
+            output, target, largest_logits, trained.projection, inputs["attention_mask"], recipe, shares
+        )
         loss = sum(part.values(), start=torch.zeros((), device=output.logits.device))
         if not torch.isfinite(loss):
             raise TrainingDiverged(
@@ -338,6 +355,7 @@ def distillation_losses(
     projection: torch.Tensor | None,
     attention_mask: torch.Tensor,
     recipe: JointRecipe,
+    shares: Shares = WHOLE,
 ) -> dict[str, torch.Tensor]:
     """TinyBERT's losses of one sub-model (eq. 7-11), already weighted; sums over the mapped layers.
 
@@ -348,26 +366,26 @@ def distillation_losses(
     if recipe.soft_label_weight:
         sources = [target.logits] if largest_logits is None else [target.logits, largest_logits]
         terms = [soft_cross_entropy(output.logits.float(), s.float(), recipe.temperature) for s in sources]
-        losses["soft_labels"] = recipe.soft_label_weight * torch.stack(terms).mean()
+        losses["soft_labels"] = shares.texts * recipe.soft_label_weight * torch.stack(terms).mean()
     if output.hidden_states is None:
         return losses
     student_hidden, teacher_hidden = output.hidden_states, target.hidden_states
     mapping = layer_map(len(student_hidden) - 1, len(teacher_hidden) - 1, recipe.layer_map_strategy)
     if recipe.embedding_weight:
         gap = hidden_loss(student_hidden[0], teacher_hidden[0], projection, attention_mask)
-        losses["embedding"] = recipe.embedding_weight * gap
+        losses["embedding"] = shares.tokens * recipe.embedding_weight * gap
     if recipe.hidden_weight:
         gaps = [
             hidden_loss(student_hidden[m], teacher_hidden[g], projection, attention_mask)
             for m, g in enumerate(mapping, start=1)
         ]
-        losses["hidden"] = recipe.hidden_weight * torch.stack(gaps).sum()
+        losses["hidden"] = shares.tokens * recipe.hidden_weight * torch.stack(gaps).sum()
     if recipe.attention_weight:
         gaps = []
         for student_scores, g in zip(output.attention_scores, mapping, strict=True):
             kept = student_scores.shape[1]  # sorted: a narrower sub-model has the teacher's first heads
             gaps.append(attention_loss(student_scores, target.attention_scores[g - 1][:, :kept], attention_mask))
-        losses["attention"] = recipe.attention_weight * torch.stack(gaps).sum()
+        losses["attention"] = shares.pairs * recipe.attention_weight * torch.stack(gaps).sum()
     return losses
 
 

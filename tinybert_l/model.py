@@ -2,12 +2,13 @@
 
 A sub-model is an argument of `forward`. It runs on views of the weights (the first heads, the first
 FFN neurons), so a smaller one costs less; nothing is masked, nothing is copied. Heads and neurons are
-sorted by importance once, so that "the first" are the most important ones.
+sorted by importance once, so that "the first" are the most important ones. A sub-model of less length also
+leaves the least attended tokens behind between its layers.
 """
 
 import copy
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -17,11 +18,12 @@ from torch import nn
 from torch.nn import functional as F
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, BertConfig, PreTrainedModel
 from transformers.activations import ACT2FN
+from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler, BertPreTrainedModel
 
 from tinybert_l.exercise import exercise
-from tinybert_l.submodels import SubModel, kept_layers, share_of
+from tinybert_l.submodels import SubModel, kept_layers, kept_tokens, share_of
 from tinybert_l.windowed import windowed_attention
 
 
@@ -31,6 +33,7 @@ class ElasticBertConfig(BertConfig):
     Args:
         attention_head_size: numbers a head works with; None: hidden_size / num_attention_heads, as in BERT.
         attention_window: block size of local-window attention (see `windowed`); None: full attention.
+        kept_length: share of the tokens that reach the last layer, where no sub-model says so.
         Everything else as in `BertConfig`.
     Raises:
         ValueError: `num_hidden_layers` below 1, or no head size given and hidden_size not divisible.
@@ -39,6 +42,7 @@ class ElasticBertConfig(BertConfig):
     model_type = "elastic_bert"
     attention_head_size: int | None = None
     attention_window: int | None = None
+    kept_length: float = 1.0
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
@@ -64,6 +68,8 @@ class ElasticOutput(ModelOutput):
         pooler_output: [batch, hidden], when there is a pooler.
         hidden_states: embeddings, then each kept layer's output, [batch, length, hidden] each; on request.
         attention_scores: each kept layer's scores before mask and softmax, [batch, heads, query, key]; on request.
+        attentions: the same after mask and softmax; on request.
+        cache: the KV cache, of a language model.
     """
 
     loss: torch.Tensor | None = None
@@ -72,6 +78,8 @@ class ElasticOutput(ModelOutput):
     pooler_output: torch.Tensor | None = None
     hidden_states: Any = None
     attention_scores: Any = None
+    attentions: Any = None
+    cache: Any = None
 
 
 class ElasticSelfAttention(nn.Module):
@@ -88,25 +96,29 @@ class ElasticSelfAttention(nn.Module):
         self.window = config.attention_window
 
     def forward(
-        self, hidden: torch.Tensor, bias: torch.Tensor | None, heads: int, with_scores: bool, past: Any = None
+        self, hidden: torch.Tensor, bias: torch.Tensor | None, heads: int, extra: str = "", past: Any = None
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """hidden [b, s, h], bias [b, 1, 1 or s, k] -> context [b, s, heads·head_size], scores [b, heads, s, k].
+        """hidden [b, s, h], bias [b, 1, 1 or s, k] -> context [b, s, heads·head_size], and what `extra` asks for.
 
+        "scores": before the softmax [b, heads, s, k], which only plain products give (slower); "attended": how much the
+        first token looks at each, [b, k]; "": None.
         `past` takes this layer's keys and values, and gives them back with those of earlier calls before them.
         """
         query, key, value = (self._project(part, hidden, heads) for part in (self.query, self.key, self.value))
         if past is not None:
             key, value = past(key, value)
-        if self.window is not None and not with_scores:
-            return windowed_attention(query, key, value, bias, self.window).transpose(1, 2).flatten(2), None
-        dropout = self.dropout if self.training else 0.0
-        if not with_scores:
+        dropout, found = self.dropout if self.training else 0.0, None
+        if extra == "attended":
+            row = query[:, :, :1].detach() @ key.detach().transpose(-1, -2) / math.sqrt(self.head_size)
+            found = torch.softmax(row if bias is None else row + bias, -1).mean(1)[:, 0]
+        if extra == "scores":
+            found = query @ key.transpose(-1, -2) / math.sqrt(self.head_size)
+            context = F.dropout(torch.softmax(found if bias is None else found + bias, -1), dropout) @ value
+        elif self.window is not None:
+            context = windowed_attention(query, key, value, bias, self.window)
+        else:
             context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
-            return context.transpose(1, 2).flatten(2), None
-        scores = query @ key.transpose(-1, -2) / math.sqrt(self.head_size)
-        weights = torch.softmax(scores if bias is None else scores + bias, dim=-1)
-        context = F.dropout(weights, dropout) @ value
-        return context.transpose(1, 2).flatten(2), scores
+        return context.transpose(1, 2).flatten(2), found
 
     def _project(self, linear: nn.Linear, hidden: torch.Tensor, heads: int) -> torch.Tensor:
         rows = heads * self.head_size
@@ -144,7 +156,7 @@ class Intermediate(nn.Module):
         self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
 
 
-class ElasticLayer(nn.Module):
+class ElasticLayer(GradientCheckpointingLayer):
     """One transformer layer that can run with fewer heads and neurons; parameter names as in BERT."""
 
     def __init__(self, config: ElasticBertConfig) -> None:
@@ -160,14 +172,14 @@ class ElasticLayer(nn.Module):
         bias: torch.Tensor | None,
         heads: int,
         neurons: int,
-        with_scores: bool,
+        extra: str = "",
         past: Any = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        context, scores = self.attention.self(hidden, bias, heads, with_scores, past)
+        context, found = self.attention.self(hidden, bias, heads, extra, past)
         hidden = self.attention.output(context, hidden)
         dense = self.intermediate.dense
         features = self.activation(F.linear(hidden, dense.weight[:neurons], dense.bias[:neurons]))
-        return self.output(features, hidden), scores
+        return self.output(features, hidden), found
 
 
 class ElasticPreTrainedModel(BertPreTrainedModel):
@@ -176,13 +188,14 @@ class ElasticPreTrainedModel(BertPreTrainedModel):
     config_class = ElasticBertConfig
     config: ElasticBertConfig
     _can_record_outputs: ClassVar[dict[str, Any]] = {}
-    supports_gradient_checkpointing = False
+    supports_gradient_checkpointing = True
+    accepts_loss_kwargs = False  # of the Trainer: the loss is a mean over the texts given
     _supports_flash_attn = False
     _supports_flex_attn = False
 
     def full_size(self) -> SubModel:
         """The largest sub-model: everything."""
-        return SubModel(self.config.num_hidden_layers)
+        return SubModel(self.config.num_hidden_layers, length=self.config.kept_length)
 
     def check_sub_model(self, sub_model: SubModel) -> None:
         """Raises `ValueError` when this model has fewer layers than the sub-model wants."""
@@ -226,45 +239,86 @@ class ElasticBertModel(ElasticPreTrainedModel):
         position_ids: torch.Tensor | None = None,
         sub_model: SubModel | None = None,
         output_hidden_states: bool = False,
-        output_attention_scores: bool = False,
+        output_attention_scores: bool | Collection[int] = False,
+        output_attentions: bool = False,
+        embedded: torch.Tensor | None = None,
         allowed: torch.Tensor | None = None,
         cache: Any = None,
+        return_dict: bool = True,
     ) -> ElasticOutput:
         """Run one sub-model.
 
         Args:
             input_ids: integers [batch, length], below vocab_size.
-            attention_mask: 1 = token, 0 = padding, [batch, length]; None: no padding.
+            attention_mask: 1 = token, 0 = padding at either side, [batch, length]; None: no padding.
+            position_ids: [batch, length]; None: 0, 1, ... from each text's first token on.
             sub_model: which part of the model runs; None: all of it.
-            output_attention_scores: also return scores before mask and softmax (a slower path).
+            output_attention_scores: also return scores before mask and softmax; True, or of these layers only, counted
+                from 1 among those kept (a slower path for them; the others give None).
+            output_attentions: also return the attention weights, after mask and softmax (slower, for all layers).
+            embedded: [batch, length, hidden], what the embeddings give for input_ids; None: they are asked.
             allowed: bool [query, key], where attention is allowed beside the padding mask; None: everywhere.
             cache: transformers' `DynamicCache`; holds earlier tokens' keys and values, and takes the new ones.
+            return_dict: only True; the transformers' pipelines pass it.
         Raises:
-            ValueError: an empty batch, ids or a length beyond the model's, or a sub-model deeper than it.
+            ValueError: an empty batch, ids or a length beyond the model's, a sub-model deeper than it, or options that
+                do not go together.
         """
         sub_model = sub_model or self.full_size()
         self.check_sub_model(sub_model)
-        _check_inputs(input_ids, attention_mask, self.config)
+        _check_inputs(input_ids, attention_mask, self.config, cache.get_seq_length() if cache is not None else 0)
+        wanted = _scored_layers(output_attention_scores or output_attentions, sub_model.depth)
+        self._check_options(sub_model, bool(wanted), allowed is not None or cache is not None, attention_mask)
         heads = share_of(self.config.num_attention_heads, sub_model.width)
         neurons = share_of(self.config.intermediate_size, sub_model.width)
-        hidden = self.embeddings(input_ids, token_type_ids, position_ids)
-        bias = _padding_bias(attention_mask, hidden.dtype)
-        if allowed is not None:
-            lowest = torch.finfo(hidden.dtype).min
-            forbidden = torch.zeros_like(allowed, dtype=hidden.dtype).masked_fill(~allowed, lowest)
-            bias = forbidden if bias is None else bias + forbidden
-        layers, hidden_states, attention_scores = self.layers, [hidden], []
-        for place, index in enumerate(kept_layers(self.config.num_hidden_layers, sub_model.depth)):
-            past = partial(_remember, cache, place) if cache is not None else None
-            hidden, scores = layers[index](hidden, bias, heads, neurons, output_attention_scores, past)
+        if sub_model.length < 1:
+            attention_mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+            lengths = attention_mask.sum(1).tolist()
+        if position_ids is None and attention_mask is not None:
+            position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
+        hidden = self.embeddings(input_ids, token_type_ids, position_ids) if embedded is None else embedded
+        mask, bias = attention_mask, _attention_bias(attention_mask, allowed, hidden.dtype)
+        hidden_states, scores, attentions = [hidden], [], []
+        for place, index in enumerate(kept_layers(self.config.num_hidden_layers, sub_model.depth), 1):
+            past = partial(_remember, cache, place - 1) if cache is not None else None
+            drops = sub_model.length < 1 and place < sub_model.depth
+            extra = "scores" if place in wanted else "attended" if drops else ""
+            hidden, found = self.layers[index](hidden, bias, heads, neurons, extra, past)
             hidden_states.append(hidden)
-            attention_scores.append(scores)
+            scores.append(found if place in wanted else None)
+            if output_attentions:
+                attentions.append(torch.softmax(found if bias is None else found + bias, -1))
+            if drops:
+                counts = [kept_tokens(n, sub_model.length, place, sub_model.depth) for n in lengths]
+                hidden, mask = drop_tokens(hidden, cast(torch.Tensor, mask), found, counts)
+                bias = _attention_bias(mask, None, hidden.dtype)
         return ElasticOutput(
             last_hidden_state=hidden,
-            pooler_output=self.pooler(hidden) if self.pooler is not None else None,
+            pooler_output=self._pool(hidden, mask) if self.pooler is not None else None,
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
-            attention_scores=tuple(attention_scores) if output_attention_scores else None,
+            attention_scores=tuple(scores) if output_attention_scores else None,
+            attentions=tuple(attentions) if output_attentions else None,
         )
+
+    def _pool(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+        """The pooler on each text's first token, wherever the padding is."""
+        if mask is None:
+            return self.pooler(hidden)
+        first = mask.argmax(1)[:, None, None].expand(-1, -1, hidden.shape[-1])
+        return self.pooler(hidden.gather(1, first))
+
+    def _check_options(
+        self, sub_model: SubModel, scores: bool, left_to_right: bool, attention_mask: torch.Tensor | None
+    ) -> None:
+        """Raises `ValueError` for options that do not go together."""
+        shorter, windowed = sub_model.length < 1, self.layers[0].attention.self.window is not None
+        for name, with_what in (("length", shorter), ("window", windowed)):
+            if with_what and (scores or left_to_right):
+                what = "attention scores" if scores else "a causal mask or a KV cache"
+                raise ValueError(f"sub_model: {what} with a {name} that leaves tokens out; allowed: one of the two.")
+        seen = not (torch.jit.is_tracing() or torch.compiler.is_compiling()) and attention_mask is not None
+        if (shorter or windowed) and seen and not bool(cast(torch.Tensor, attention_mask)[:, 0].all()):
+            raise ValueError("attention_mask: padding at the left; allowed with windows or dropped tokens: right.")
 
 
 class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
@@ -355,6 +409,7 @@ def extract(model: ElasticBertForSequenceClassification, sub_model: SubModel) ->
         "num_hidden_layers": sub_model.depth,
         "num_attention_heads": share_of(model.config.num_attention_heads, sub_model.width),
         "intermediate_size": share_of(model.config.intermediate_size, sub_model.width),
+        "kept_length": sub_model.length,
     }
     small = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
     layers = kept_layers(model.config.num_hidden_layers, sub_model.depth)
@@ -480,20 +535,61 @@ def _remember(cache: Any, place: int, key: torch.Tensor, value: torch.Tensor) ->
     return cache.update(key, value, place)
 
 
-def _padding_bias(attention_mask: torch.Tensor | None, dtype: torch.dtype) -> torch.Tensor | None:
-    """Added to the scores: 0 at tokens, the lowest number at padding; [batch, 1, 1, length]."""
-    if attention_mask is None:
-        return None
-    return (1.0 - attention_mask[:, None, None, :].to(dtype)) * torch.finfo(dtype).min
+def drop_tokens(
+    hidden: torch.Tensor, mask: torch.Tensor, attended: torch.Tensor, counts: Sequence[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Leave the least attended tokens behind (Goyal et al. 2020, PoWER-BERT; here: attended by the first token).
+
+    Each text keeps its own number, in order and with its first token, so what else is in the batch does not matter.
+
+    Args:
+        hidden: [batch, tokens, hidden].
+        mask: 1 = token, 0 = padding, [batch, tokens].
+        attended: how much the first token looks at each, [batch, tokens].
+        counts: tokens that each text keeps.
+    Returns:
+        The hidden states and the mask of the tokens that go on.
+    """
+    order = attended.masked_fill(mask == 0, -1.0)
+    order[:, 0] = 2.0  # an attention weight is at most 1
+    rank = order.argsort(dim=1, descending=True, stable=True).argsort(1)
+    kept = rank < torch.tensor(counts, device=hidden.device)[:, None]
+    places = (~kept).to(torch.int8).argsort(dim=1, stable=True)[:, : max(counts)]
+    return hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1])), kept.gather(1, places).long()
 
 
-def _check_inputs(input_ids: torch.Tensor, attention_mask: torch.Tensor | None, config: ElasticBertConfig) -> None:
+def _scored_layers(asked: bool | Collection[int], depth: int) -> frozenset[int]:
+    """The layers, from 1, whose attention scores are wanted."""
+    if isinstance(asked, bool):
+        return frozenset(range(1, depth + 1) if asked else ())
+    if not set(asked) <= set(range(1, depth + 1)):
+        raise ValueError(f"output_attention_scores: layers {sorted(asked)}; allowed: 1 to {depth}.")
+    return frozenset(asked)
+
+
+def _attention_bias(
+    attention_mask: torch.Tensor | None, allowed: torch.Tensor | None, dtype: torch.dtype
+) -> torch.Tensor | None:
+    """Added to the scores: 0 where attention is allowed, the lowest number elsewhere; [batch or 1, 1, 1 or q, k]."""
+    lowest, bias = torch.finfo(dtype).min, None
+    if attention_mask is not None:
+        bias = (1.0 - attention_mask[:, None, None, :].to(dtype)) * lowest
+    if allowed is not None:
+        forbidden = torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, lowest)
+        bias = forbidden[None, None] if bias is None else torch.maximum(bias + forbidden, bias.new_tensor(lowest))
+    return bias
+
+
+def _check_inputs(
+    input_ids: torch.Tensor, attention_mask: torch.Tensor | None, config: ElasticBertConfig, past: int
+) -> None:
     if input_ids.ndim != 2 or not input_ids.numel():
         raise ValueError(
             f"input_ids: shape {tuple(input_ids.shape)}; allowed: [batch, length] with at least one token."
         )
-    if input_ids.shape[1] > config.max_position_embeddings:
-        raise ValueError(f"input_ids: length {input_ids.shape[1]}; allowed: at most {config.max_position_embeddings}.")
+    batch, length = input_ids.shape[0], input_ids.shape[1] + past
+    if length > config.max_position_embeddings:
+        raise ValueError(f"input_ids: length {length}; allowed: at most {config.max_position_embeddings}.")
     if not input_ids.is_meta and not torch.compiler.is_compiling():
         low, high = (int(bound) for bound in torch.aminmax(input_ids))
         if low < 0 or high >= config.vocab_size:
@@ -501,11 +597,8 @@ def _check_inputs(input_ids: torch.Tensor, attention_mask: torch.Tensor | None, 
                 f"input_ids: ids from {low} to {high}; allowed: 0 to {config.vocab_size - 1}, this model's "
                 "vocabulary. Do tokenizer and model belong together?"
             )
-    if attention_mask is not None and attention_mask.shape != input_ids.shape:
-        raise ValueError(
-            f"attention_mask: shape {tuple(attention_mask.shape)}; allowed: that of input_ids, "
-            f"{tuple(input_ids.shape)}."
-        )
+    if attention_mask is not None and attention_mask.shape != (batch, length):
+        raise ValueError(f"attention_mask: shape {tuple(attention_mask.shape)}; allowed: {(batch, length)}.")
 
 
 AutoConfig.register("elastic_bert", ElasticBertConfig, exist_ok=True)

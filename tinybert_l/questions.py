@@ -1,110 +1,167 @@
-"""Question answering: small stories with questions (after bAbI, Weston et al. 2015), and a head that marks answers."""
+"""Question answering: a head that marks the answer in a text; generated stories, and SQuAD's files."""
 
+import json
+import re
+import string
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import torch
 from torch import nn
 from transformers import AutoModelForQuestionAnswering
 
-from tinybert_l.cache import cached
+from tinybert_l.cache import cached, recipe_hash
 from tinybert_l.exercise import exercise
 from tinybert_l.joint import JointRecipe, train_on_labels
 from tinybert_l.model import ElasticBertConfig, ElasticBertModel, ElasticOutput, ElasticPreTrainedModel
+from tinybert_l.stories import KINDS as KINDS
+from tinybert_l.stories import TESTING as TESTING
+from tinybert_l.stories import Story as Story
+from tinybert_l.stories import last_mentioned as last_mentioned
+from tinybert_l.stories import make_stories as make_stories
+from tinybert_l.stories import make_story as make_story
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import load_embedded, quiet_loading
 
-PEOPLE = ("Mary", "John", "Sandra", "Daniel", "Lena", "Peter")
-PLACES = ("kitchen", "garden", "office", "bathroom", "hallway", "bedroom", "cellar", "library")
-OBJECTS = ("apple", "ball", "book", "lamp", "key", "cup")
-KINDS = ("where is a person", "where is an object", "who has an object")
+MAX_LENGTH, STRIDE = 384, 128  # tokens of question and text together; by how many the parts of a longer text overlap
 
 
 @dataclass(frozen=True)
-class Story:
-    """A story, a question on it, and the one word of the story that answers it.
+class Question:
+    """A question on a text, in the terms of SQuAD (Rajpurkar et al. 2016).
 
     Args:
-        kind: one of `KINDS`.
-        answer_at: index of the answer among the story's words.
+        answers: right ones, as they stand in the context; none where the text does not answer the question.
+        starts: the place of each in the context, in characters.
     """
 
-    kind: str
-    words: list[str]
-    question: list[str]
-    answer_at: int
-
-    @property
-    def answer(self) -> str:
-        return self.words[self.answer_at]
+    question: str
+    context: str
+    answers: tuple[str, ...]
+    starts: tuple[int, ...]
 
 
-def make_story(random: Random, kind: str, facts: int = 5) -> Story:
-    """A story of `facts` sentences whose answer follows from the last ones that matter."""
-    while True:
-        words: list[str] = []
-        place_of: dict[str, int] = {}  # person or object -> index of the word that names the place
-        holder_of: dict[str, int] = {}
-        for _ in range(facts):
-            person = random.choice(PEOPLE)
-            if random.random() < 0.6:
-                place_of[person] = len(words) + 4
-                words += [person, "went", "to", "the", random.choice(PLACES), "."]
-                for thing, at in holder_of.items():
-                    if words[at] == person:
-                        place_of[thing] = place_of[person]
-            else:
-                thing = random.choice(OBJECTS)
-                holder_of[thing] = len(words)
-                words += [person, "took", "the", thing, "."]
-                place_of.pop(thing, None)
-                if person in place_of:
-                    place_of[thing] = place_of[person]
-        askable = {
-            "where is a person": [p for p in PEOPLE if p in place_of],
-            "where is an object": [t for t in OBJECTS if t in place_of],
-            "who has an object": [t for t in OBJECTS if t in holder_of],
-        }[kind]
-        if not askable:
-            continue
-        about = random.choice(askable)
-        if kind == "who has an object":
-            return Story(kind, words, ["who", "has", "the", about, "?"], holder_of[about])
-        the = [] if about in PEOPLE else ["the"]
-        return Story(kind, words, ["where", "is", *the, about, "?"], place_of[about])
+def as_question(story: Story) -> Question:
+    """A story as one text; its words are joined by spaces."""
+    start = len(" ".join([*story.words[: story.answer_at], ""]))
+    return Question(" ".join(story.question), " ".join(story.words), (story.answer,), (start,))
 
 
-def make_stories(count: int, seed: int, kinds: Sequence[str] = KINDS) -> list[Story]:
-    """Stories of all kinds in turn; the same for the same seed."""
-    random = Random(seed)
-    return [make_story(random, kinds[i % len(kinds)]) for i in range(count)]
+def read_squad(path: Path | str) -> list[Question]:
+    """The questions of a JSON file in SQuAD's format (1.1 or 2.0), or of a folder made by `datasets`' `save_to_disk`.
+
+    Raises:
+        ValueError: not in that format, or an answer that does not stand where the file says; names the entry.
+    """
+    path = Path(path)
+    rows = _rows_of_folder(path) if path.is_dir() else _rows_of_json(path)
+    found = []
+    for place, question, context, answers in rows:
+        texts, starts = tuple(answers.get("text", ())), tuple(answers.get("answer_start", ()))
+        for text, start in zip(texts, starts, strict=True):
+            if not text or context[start : start + len(text)] != text:
+                raise ValueError(f"{path}, {place}: the answer {text!r} does not stand at character {start}.")
+        found.append(Question(question, context, texts, starts))
+    if not found:
+        raise ValueError(f"{path}: no questions in it. 没有问题。")
+    return found
 
 
-def last_mentioned(story: Story) -> str:
-    """The simplest baseline: the place (or person) that was named last."""
-    wanted = PEOPLE if story.kind == "who has an object" else PLACES
-    return next(word for word in reversed(story.words) if word in wanted)
+def _rows_of_json(path: Path) -> list[tuple[str, str, str, dict[str, Any]]]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))["data"]
+        rows = []
+        for article in data:
+            for paragraph in article["paragraphs"]:
+                for one in paragraph["qas"]:
+                    answers = {key: [a[key] for a in one.get("answers", [])] for key in ("text", "answer_start")}
+                    rows.append((f"question {one.get('id')!r}", one["question"], paragraph["context"], answers))
+        return rows
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:  # no JSON, not UTF-8, or other keys
+        raise ValueError(
+            f"{path}: not in SQuAD's format ({error}); needed: data > paragraphs > context, qas > question, answers > "
+            "text, answer_start. 不是SQuAD格式。"
+        ) from None
 
 
-def encode_stories(stories: Sequence[Story], tokenizer: Any) -> dict[str, torch.Tensor]:
-    """[CLS] question [SEP] story [SEP].
+def _rows_of_folder(path: Path) -> list[tuple[str, str, str, dict[str, Any]]]:
+    try:
+        from datasets import load_from_disk
+    except ImportError:
+        raise ValueError(f"{path}: a folder of `datasets`, which is not installed: pip install datasets") from None
+    rows = load_from_disk(str(path))
+    missing = {"question", "context", "answers"} - set(getattr(rows, "column_names", ()))
+    if missing:
+        raise ValueError(f"{path}: no columns {sorted(missing)}; give the folder of one split, such as train.")
+    return [(f"row {i}", row["question"], row["context"], row["answers"]) for i, row in enumerate(rows)]
+
+
+def normalised(answer: str) -> list[str]:
+    """Words without case, punctuation and articles, as SQuAD's own script compares them."""
+    plain = answer.lower().translate(str.maketrans("", "", string.punctuation))
+    return re.sub(r"\b(a|an|the)\b", " ", plain).split()
+
+
+def exact_match(answer: str, right: Sequence[str]) -> float:
+    """1.0 when the answer is one of the right ones, else 0.0; with none right, when it is empty."""
+    return float(any(normalised(answer) == normalised(one) for one in right or ("",)))
+
+
+def answer_f1(answer: str, right: Sequence[str]) -> float:
+    """Overlap of words with the nearest of the right answers (harmonic mean of precision and recall), 0..1."""
+
+    def overlap(one: str) -> float:
+        given, wanted = Counter(normalised(answer)), Counter(normalised(one))
+        if not given or not wanted:
+            return float(given == wanted)
+        return 2 * (given & wanted).total() / (given.total() + wanted.total())
+
+    return max(overlap(one) for one in right or ("",))
+
+
+def encode_questions(questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:
+    """[CLS] question [SEP] text [SEP]; a long text in parts that overlap.
 
     Returns:
-        input_ids, token_type_ids, attention_mask [stories, length]; starts and ends of the answers [stories].
+        input_ids, token_type_ids, attention_mask [parts, length]; starts and ends [parts], the first right answer, or
+        the first token in a part that does not hold it; of [parts], which question each belongs to; offsets, each
+        token's (first, last) character in the text.
     """
     batch = tokenizer(
-        [s.question for s in stories],
-        [s.words for s in stories],
-        is_split_into_words=True,
+        [q.question for q in questions],
+        [q.context for q in questions],
         padding=True,
+        truncation="only_second",
+        max_length=MAX_LENGTH,
+        stride=STRIDE,
+        return_overflowing_tokens=True,
+        return_offsets_mapping=True,
         return_tensors="pt",
     )
-    at = [batch.word_to_tokens(i, s.answer_at, sequence_index=1) for i, s in enumerate(stories)]
-    spans = {"starts": torch.tensor([a.start for a in at]), "ends": torch.tensor([a.end - 1 for a in at])}
-    return {**{k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}, **spans}
+    belongs, spans = batch["overflow_to_sample_mapping"].tolist(), []
+    for part, number in enumerate(belongs):
+        question = questions[number]
+        span = (None, None)
+        if question.answers:
+            first = question.starts[0]
+            last = first + len(question.answers[0]) - 1
+            span = tuple(batch.char_to_token(part, at, sequence_index=1) for at in (first, last))
+        spans.append((0, 0) if None in span else span)
+    offsets = batch["offset_mapping"].tolist()
+    in_text = [[s == 1 for s in batch.sequence_ids(part)] for part in range(len(belongs))]
+    found = {k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}
+    found |= {"starts": torch.tensor([s for s, _ in spans]), "ends": torch.tensor([e for _, e in spans])}
+    return {**found, "of": belongs, "offsets": offsets, "in_text": torch.tensor(in_text)}
+
+
+def encode_stories(stories: Sequence[Story], tokenizer: Any) -> dict[str, Any]:
+    """`encode_questions` of stories, one part each."""
+    return encode_questions([as_question(s) for s in stories], tokenizer)
 
 
 class ElasticBertForQuestionAnswering(ElasticPreTrainedModel):
@@ -156,32 +213,78 @@ class Reader:
     recipe: JointRecipe
     log: list[dict[str, Any]]
 
-    @torch.no_grad()
     def answer(self, stories: Sequence[Story], sub_model: SubModel | None = None) -> list[str]:
-        """The marked words, by the `best_answer_span` of at most three tokens."""
-        batch = encode_stories(stories, self.tokenizer)
-        inputs = {k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}
-        logits = self.model(**inputs, sub_model=sub_model).logits
-        spans = [best_answer_span(row[:, 0], row[:, 1], 3) for row in logits]
-        return [
-            self.tokenizer.decode(ids[start : end + 1])
-            for ids, (start, end) in zip(batch["input_ids"], spans, strict=True)
-        ]
+        """The marked words of each story."""
+        return self.answer_questions([as_question(s) for s in stories], sub_model)
+
+    @torch.no_grad()
+    def answer_questions(
+        self, questions: Sequence[Question], sub_model: SubModel | None = None, max_answer_length: int = 3
+    ) -> list[str]:
+        """The `best_answer_span` of each text, of all its parts; "" where the model says that there is no answer."""
+        found = [("", float("-inf"))] * len(questions)
+        for begin in range(0, len(questions), 32):
+            some = questions[begin : begin + 32]
+            batch = encode_questions(some, self.tokenizer)
+            inputs = {k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}
+            logits = self.model(**inputs, sub_model=sub_model).logits.float()
+            allowed = batch["in_text"].clone()
+            allowed[:, 0] = True  # the first token: no answer here
+            logits = logits.masked_fill(~allowed[..., None], -1e4)
+            for row, number, offsets in zip(logits, batch["of"], batch["offsets"], strict=True):
+                start, end = best_answer_span(row[:, 0], row[:, 1], max_answer_length)
+                text = some[number].context[offsets[start][0] : offsets[end][1]] if start else ""
+                score = float(row[start, 0] + row[end, 1])
+                best = found[begin + number]
+                # a part that holds no answer says so; another part may hold it
+                if (bool(text), score) > (bool(best[0]), best[1]):
+                    found[begin + number] = (text, score)
+        return [text for text, _ in found]
+
+    def score(
+        self, questions: Sequence[Question], sub_model: SubModel | None = None, max_answer_length: int = 3
+    ) -> dict[str, float]:
+        """Mean exact match and F1, 0..1."""
+        answers = self.answer_questions(questions, sub_model, max_answer_length)
+        pairs = list(zip(answers, questions, strict=True))
+        return {
+            "exact_match": sum(exact_match(a, q.answers) for a, q in pairs) / len(pairs),
+            "f1": sum(answer_f1(a, q.answers) for a, q in pairs) / len(pairs),
+        }
 
 
-def load_reader(num_steps: int = 240, batch_size: int = 32, seed: int = 0) -> Reader:
-    """The question-answering supernet; trained on generated stories first when the cache has none."""
+def load_reader(
+    num_steps: int = 240, batch_size: int = 32, seed: int = 0, squad: Path | str | None = None, **changes: Any
+) -> Reader:
+    """The question-answering supernet; trained first when the cache has none.
+
+    Args:
+        squad: one's own questions (`read_squad`); None: generated stories of the training world.
+        changes: of the `JointRecipe`.
+    """
     encoder, tokenizer = load_embedded()
-    recipe = JointRecipe(num_steps=num_steps, batch_size=batch_size, learning_rate=3e-4, seed=seed)
+    settings = {"num_steps": num_steps, "batch_size": batch_size, "learning_rate": 3e-4, "seed": seed, **changes}
+    recipe = JointRecipe(**settings)
+    own = read_squad(squad) if squad is not None else None
     log_name = "log.pt"
+
+    def texts(step: int) -> Sequence[Question]:
+        if own is None:
+            return [as_question(s) for s in make_stories(batch_size, seed * 1_000_003 + step)]
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        return [own[i] for i in torch.randint(len(own), (batch_size,), generator=generator)]
 
     def build(folder: Path) -> dict[str, Any]:
         torch.manual_seed(seed)
         model = ElasticBertForQuestionAnswering(ElasticBertConfig(**encoder.config.to_dict()))
         model.bert.load_state_dict(encoder.state_dict())
+        batches: dict[int, dict[str, Any]] = {}
 
         def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
-            batch = encode_stories(make_stories(batch_size, seed * 1_000_003 + step), tokenizer)
+            if step not in batches:  # all sub-models of a step read the same
+                batches.clear()
+                batches[step] = encode_questions(texts(step), tokenizer)
+            batch = batches[step]
             inputs = {k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}
             logits = model(**inputs, sub_model=sub_model).logits
             return torch.cat(logits.unbind(-1)), torch.cat((batch["starts"], batch["ends"]))
@@ -191,7 +294,9 @@ def load_reader(num_steps: int = 240, batch_size: int = 32, seed: int = 0) -> Re
         torch.save(log, folder / log_name)
         return {"last_loss": log[-1]["loss"]}
 
-    plain = {"steps": num_steps, "batch": batch_size, "seed": seed, "rate": recipe.learning_rate, "version": 1}
+    plain = {"recipe": asdict(recipe), "version": 2}
+    if own is not None:
+        plain["data"] = recipe_hash({"questions": [asdict(q) for q in own]})
     folder = cached("reader", plain, build)
     with quiet_loading():
         model = ElasticBertForQuestionAnswering.from_pretrained(folder).eval()

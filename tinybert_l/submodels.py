@@ -1,5 +1,6 @@
 """Sub-models: which part of the supernet is in use. Needs no torch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,53 +14,74 @@ _VULGAR = {Fraction(1, 4): "¼", Fraction(1, 2): "½", Fraction(3, 4): "¾", Fra
 
 @dataclass(frozen=True)
 class SubModel:
-    """One choice of depth and width.
+    """One choice of depth, width and length.
 
     Args:
         depth: number of layers kept, at least 1.
         width: share of each layer's attention heads and FFN neurons kept, 0 < width <= 1.
+        length: share of a text's tokens that reach the last layer, 0 < length <= 1 (see `kept_tokens`).
 
-    >>> SubModel(3, 0.5).name, SubModel(3, 0.5).label
-    ('3x0.5', '3×½')
+    >>> SubModel(3, 0.5).name, SubModel(3, 0.5, 0.25).label
+    ('3x0.5', '3×½×¼')
     """
 
     depth: int
     width: float = 1.0
+    length: float = 1.0
 
     def __post_init__(self) -> None:
         if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 1:
             raise ValueError(f"SubModel: depth={self.depth!r}; allowed: a whole number of layers, at least 1.")
-        if isinstance(self.width, bool) or not isinstance(self.width, int | float) or not 0 < self.width <= 1:
-            raise ValueError(f"SubModel: width={self.width!r}; allowed: a number above 0 and at most 1.")
+        for name in ("width", "length"):
+            share = getattr(self, name)
+            if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+                raise ValueError(f"SubModel: {name}={share!r}; allowed: a number above 0 and at most 1.")
 
     @property
     def name(self) -> str:
-        return f"{self.depth}x{self.width:g}"
+        return f"{self.depth}x{self.width:g}" + (f"x{self.length:g}" if self.length < 1 else "")
 
     @property
     def label(self) -> str:
         """For people: 3×½."""
-        exact = Fraction(self.width).limit_denominator(64)
-        return f"{self.depth}×{_VULGAR.get(exact, str(exact))}"
+        shares = [self.width, *([self.length] if self.length < 1 else [])]
+        exact = [Fraction(share).limit_denominator(64) for share in shares]
+        return "×".join([str(self.depth), *(_VULGAR.get(one, str(one)) for one in exact)])
 
     @property
     def size(self) -> tuple[float, int]:
-        """Sorts by cost (matrix products grow with depth × width), then by depth."""
-        return (self.depth * self.width, self.depth)
+        """Sorts by cost (matrix products grow with layers × width × tokens), then by depth."""
+        tokens = sum(self.length ** (i / max(self.depth - 1, 1)) for i in range(self.depth))
+        return (tokens * self.width, self.depth)
 
     @classmethod
     def parse(cls, text: str) -> "SubModel":
         """The inverse of `name`: '3x0.5' -> SubModel(3, 0.5)."""
-        depth, separator, width = text.partition("x")
+        depth, *shares = text.split("x")
         try:
-            return cls(int(depth), float(width) if separator else 1.0)
+            if len(shares) > 2:
+                raise ValueError("Too many parts.")
+            return cls(int(depth), *map(float, shares))
         except ValueError as error:
-            raise ValueError(f"SubModel: {text!r} is not DEPTHxWIDTH, such as 3x0.5. {error}") from None
+            raise ValueError(
+                f"SubModel: {text!r} is not DEPTHxWIDTH or DEPTHxWIDTHxLENGTH, such as 3x0.5. {error}"
+            ) from None
 
 
 def share_of(total: int, width: float) -> int:
     """How many of `total` heads or neurons a width keeps: the nearest whole number, at least one."""
     return max(1, round(total * width))
+
+
+def kept_tokens(tokens: int, share: float, layers_done: int, depth: int) -> int:
+    """How many of a text's tokens go on after so many of a sub-model's layers: fewer each time by the same factor.
+
+    All run through the first layer, and `share` of them through the last.
+
+    >>> [kept_tokens(100, 0.25, done, 3) for done in (0, 1, 2)]
+    [100, 50, 25]
+    """
+    return max(1, math.ceil(tokens * share ** (layers_done / max(depth - 1, 1)) - 1e-9))
 
 
 def sub_model_grid(depths: Sequence[int], widths: Sequence[float]) -> list[SubModel]:

@@ -1,7 +1,12 @@
-"""The teacher: a BERT checkpoint with a classification head, fine-tuned once and cached."""
+"""The teacher: a BERT checkpoint with a classification head, fine-tuned once and cached.
+
+Only low-rank adapters (LoRA, Hu et al. 2022), the pooler and the classifier are trained, and merged into the weights.
+So the default teacher is a file of a megabyte that lies beside this module; `from_scratch` trains it anew.
+"""
 
 import contextlib
 import io
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,9 +31,19 @@ from tinybert_l.data import (
     load_table,
     training_batches,
 )
-from tinybert_l.training import LoopSettings, autocast, remove_checkpoints, resolve_precision, run_loop
+from tinybert_l.training import (
+    LoopSettings,
+    autocast,
+    is_main_process,
+    remove_checkpoints,
+    resolve_precision,
+    run_loop,
+    shared_out,
+)
 
 EMBEDDED = "embedded"
+SHIPPED = Path(__file__).resolve().parent / "adapter"  # made by tools/make_adapter.py
+ADAPTED = r".*encoder.*\.(query|key|value|dense)"
 
 
 @dataclass(frozen=True)
@@ -37,14 +52,16 @@ class TeacherRecipe:
 
     Args:
         checkpoint: "embedded", a folder made by `save_pretrained`, or a BERT's name on the hub.
+        rank: of the adapters, at least 1; 0: every weight is trained, and nothing is adapted.
         quick: train on a small slice, for a try.
         table: one's own texts; None: the embedded reviews.
     """
 
     checkpoint: str = EMBEDDED
+    rank: int = 8
     epochs: int = 3
     batch_size: int = 32
-    learning_rate: float = 1e-4
+    learning_rate: float = 1e-3
     max_length: int = 64
     seed: int = 0
     precision: str = "auto"
@@ -73,18 +90,26 @@ class Teacher:
     metrics: dict[str, Any]
 
 
-def load_teacher(recipe: TeacherRecipe | None = None) -> Teacher:
-    """The fine-tuned teacher of the recipe; trains it first when the cache has none."""
+def load_teacher(recipe: TeacherRecipe | None = None, from_scratch: bool = False) -> Teacher:
+    """The fine-tuned teacher of the recipe; trains it first when the cache has none.
+
+    Args:
+        from_scratch: train even where the recipe's adapter comes with the library, and keep the result apart.
+    """
     recipe = recipe or TeacherRecipe()
     source = str(embedded_teacher_path()) if recipe.checkpoint == EMBEDDED else recipe.checkpoint
     splits, names = recipe.splits()
     tokenizer = AutoTokenizer.from_pretrained(source)
     data = {name: encode(split, tokenizer, recipe.max_length) for name, split in splits.items()}
 
+    key = recipe.key(splits)
+
     def build(folder: Path) -> dict[str, Any]:
+        if not from_scratch and shipped_recipe() == key:
+            return merge_shipped(source, folder)
         return fine_tune(source, data, recipe, folder, names)
 
-    folder = cached("teacher", recipe.key(splits), build)
+    folder = cached("teacher", key | ({"from_scratch": True} if from_scratch else {}), build, together=True)
     with quiet_loading():
         model = BertForSequenceClassification.from_pretrained(folder).eval()
     entry = read_entry(folder) or {}
@@ -105,6 +130,8 @@ def fine_tune(
     if recipe.table is not None:
         model.config.id2label = dict(enumerate(names))
         model.config.label2id = {name: number for number, name in enumerate(names)}
+    if recipe.rank:
+        model = with_adapters(model, recipe.rank)
     accelerator = Accelerator()
     steps = recipe.epochs * -(-len(data["train"]) // recipe.batch_size)
     precision = resolve_precision(recipe.precision, folder)
@@ -113,17 +140,54 @@ def fine_tune(
     model = model.to(accelerator.device)
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
-        batch = collate(data["train"], batches[step], accelerator.device)
+        own, shares = shared_out(data["train"], batches[step], accelerator)
+        batch = collate(data["train"], own, accelerator.device)
         with autocast(accelerator.device, precision):
-            return model(**batch).loss, {}
+            return shares.texts * model(**batch).loss, {}
 
     rows = run_loop(model, step_loss, settings, folder, "teacher 教师", accelerator)
     model.eval()
+    if not is_main_process():
+        return {}
     with quiet_loading():
+        if recipe.rank:
+            model.save_pretrained(folder / "adapter")
+            model = model.merge_and_unload()
         model.save_pretrained(folder)
     remove_checkpoints(folder)
     metrics = {f"{name}_accuracy": accuracy_of(model, data[name]) for name in ("validation", "test")}
     return {**metrics, "steps": steps, "precision": precision, "last_loss": rows[-1]["loss"] if rows else None}
+
+
+def with_adapters(model: BertForSequenceClassification, rank: int) -> Any:
+    """The model with low-rank adapters on every projection of its layers; all else but pooler and head is frozen."""
+    from peft import LoraConfig, get_peft_model
+
+    settings = LoraConfig(
+        task_type="SEQ_CLS", r=rank, lora_alpha=2 * rank, lora_dropout=0.1, target_modules=ADAPTED,
+        modules_to_save=["pooler", "classifier"],
+    )  # fmt: skip
+    return get_peft_model(model, settings)
+
+
+def shipped_recipe() -> dict[str, Any] | None:
+    """What the adapter beside this module was trained with, data hash included; None: this installation has none."""
+    try:
+        return json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))["recipe"]
+    except FileNotFoundError:
+        return None
+
+
+def merge_shipped(source: str, folder: Path) -> dict[str, Any]:
+    """Write the shipped teacher into `folder`; returns the metrics that were measured when it was made."""
+    from peft import PeftModel
+
+    note = json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))
+    with quiet_loading():
+        model = BertForSequenceClassification.from_pretrained(source, num_labels=2, dtype=torch.float32)
+        merged = PeftModel.from_pretrained(model, str(SHIPPED)).merge_and_unload().eval()
+        merged.save_pretrained(folder)
+    return {**note["metrics"], "shipped": True}
 
 
 @torch.no_grad()

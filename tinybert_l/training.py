@@ -1,23 +1,28 @@
 """The training loop that teacher and supernet share: progress, clipping, checkpoints, exact resume.
 
 What is trained and which loss is taken is the caller's; this module knows of neither.
+
+Several processes (`accelerate launch`) share each batch out. Their gradients are added once a step, after all
+sub-models have been run: wrapping the model for that, as is usual, would do it once for each of them.
 """
 
 import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
+from accelerate.utils import broadcast_object_list
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
+from tinybert_l.data import Encoded
 from tinybert_l.optimisation import clip_by_global_norm, linear_warmup_decay, weight_decay_by_name
 
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -79,6 +84,50 @@ class Log:
         self.rows = state["rows"]
 
 
+@dataclass(frozen=True)
+class Shares:
+    """What a mean over this process's part of a batch weighs in the mean over the whole, times the processes.
+
+    The mean over processes of (share x own mean) is then the mean over the batch, whatever is averaged. 1 with one
+    process.
+
+    Args:
+        texts, tokens, pairs: for means over texts, over tokens, and over pairs of tokens of a text.
+    """
+
+    texts: float = 1.0
+    tokens: float = 1.0
+    pairs: float = 1.0
+
+
+WHOLE = Shares()  # of one process
+
+
+def shared_out(data: Encoded, indices: Sequence[int], accelerator: Accelerator) -> tuple[Sequence[int], Shares]:
+    """This process's texts of a batch, and what they weigh.
+
+    Raises:
+        ValueError: fewer texts in the batch than processes.
+    """
+    processes = accelerator.num_processes
+    if processes == 1:
+        return indices, WHOLE
+    if len(indices) < processes:
+        raise ValueError(f"shared_out: a batch of {len(indices)} for {processes} processes; allowed: a text for each.")
+    own = indices[accelerator.process_index :: processes]
+
+    def share(power: int) -> float:
+        whole = sum(len(data.token_ids[i]) ** power for i in indices)
+        return processes * sum(len(data.token_ids[i]) ** power for i in own) / whole
+
+    return own, Shares(share(0), share(1), share(2))
+
+
+def is_main_process() -> bool:
+    """Whether this process writes the files; one of several under `accelerate launch` does."""
+    return PartialState().is_main_process
+
+
 def measured_precision(size: int = 1024, repeats: int = 8) -> str:
     """The faster of float32 and bfloat16 matrix products on this machine.
 
@@ -104,9 +153,10 @@ def resolve_precision(wanted: str, folder: Path) -> str:
     if wanted != "auto":
         return wanted
     note = folder / "precision.txt"
-    if not note.is_file():
-        note.write_text(measured_precision(), encoding="utf-8")
-    return note.read_text(encoding="utf-8")
+    found = note.read_text(encoding="utf-8") if note.is_file() else measured_precision()
+    (found,) = broadcast_object_list([found])  # of several processes, the first decides
+    note.write_text(found, encoding="utf-8")
+    return found
 
 
 @contextmanager
@@ -142,16 +192,20 @@ def run_loop(
     warmup = round(settings.warmup_share * settings.num_steps)
     schedule = LambdaLR(optimizer, lambda step: linear_warmup_decay(step, warmup, settings.num_steps))
     log = Log()
-    trained, optimizer = accelerator.prepare(trained, optimizer)
-    accelerator.register_for_checkpointing(log, schedule)
+    optimizer = accelerator.prepare(optimizer)
+    accelerator.register_for_checkpointing(trained, log, schedule)
     start = _resume(accelerator, folder)
     trained.train()
     steps = range(start, settings.num_steps)
-    bar = tqdm(steps, desc=description, initial=start, total=settings.num_steps, unit="step", mininterval=2)
+    bar = tqdm(
+        steps, desc=description, initial=start, total=settings.num_steps, unit="step", mininterval=2,
+        disable=not accelerator.is_local_main_process,
+    )  # fmt: skip
     for step in bar:
         loss, details = step_loss(step)
         accelerator.backward(loss)
-        row = {"step": step, "loss": float(loss.detach()), "learning_rate": schedule.get_last_lr()[0]}
+        loss = add_up(trained, loss.detach(), details, accelerator)
+        row = {"step": step, "loss": float(loss), "learning_rate": schedule.get_last_lr()[0]}
         row |= {"gradient_norm": _clip(trained, settings.max_norm), **details}
         _check_finite(row, settings)
         optimizer.step()
@@ -161,8 +215,31 @@ def run_loop(
         bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.num_steps:
             _checkpoint(accelerator, folder, step + 1)
-    _forget(accelerator, log, schedule)
+    _forget(accelerator, trained, log, schedule)
     return log.rows
+
+
+def add_up(
+    trained: torch.nn.Module, loss: torch.Tensor, details: dict[str, Any], accelerator: Accelerator
+) -> torch.Tensor:
+    """Make each gradient, and each loss in `details`, its mean over the processes, in one message a step.
+
+    Returns:
+        The mean of the loss.
+    """
+    if accelerator.num_processes == 1:
+        return loss
+    parts = [(part, name) for part in details.get("losses", {}).values() for name in part]
+    gradients = [p.grad for p in trained.parameters() if p.grad is not None]
+    numbers = torch.tensor([part[name] for part, name in parts], device=loss.device)
+    message = torch.cat((loss.reshape(1).float(), numbers, *(g.flatten() for g in gradients)))
+    message = accelerator.reduce(message, "mean")
+    for (part, name), value in zip(parts, message[1 : 1 + len(parts)].tolist(), strict=True):
+        part[name] = value
+    pieces = message[1 + len(parts) :].split([g.numel() for g in gradients])
+    for gradient, piece in zip(gradients, pieces, strict=True):
+        gradient.copy_(piece.view_as(gradient))
+    return message[0]
 
 
 def parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
@@ -200,11 +277,16 @@ def _check_finite(row: dict[str, Any], settings: LoopSettings) -> None:
 def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
     """Write the checkpoint beside, then rename it: a kill leaves the old one or the new one, whole."""
     partial, final = folder / "checkpoint.partial", folder / f"checkpoint-{step:06d}"
-    shutil.rmtree(partial, ignore_errors=True)
+    if accelerator.is_main_process:
+        shutil.rmtree(partial, ignore_errors=True)
+    accelerator.wait_for_everyone()
     accelerator.save_state(str(partial))
-    os.replace(partial, final)
-    for older in sorted(folder.glob("checkpoint-*"))[:-1]:
-        shutil.rmtree(older)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        os.replace(partial, final)
+        for older in sorted(folder.glob("checkpoint-*"))[:-1]:
+            shutil.rmtree(older)
+    accelerator.wait_for_everyone()
 
 
 def _resume(accelerator: Accelerator, folder: Path) -> int:

@@ -30,18 +30,20 @@ def windowed_attention(
     if bias is None:
         bias = query.new_zeros(batch, 1, 1, length)
     is_first = torch.arange(length, device=query.device) == 0  # it is everyone's global key: not counted twice
-    local_bias = bias.masked_fill(is_first, -math.inf)[:, :, 0]
-    local_bias = F.pad(local_bias, (window, window + tail), value=-math.inf).unfold(-1, 3 * window, window)
-    all_bias = torch.cat((bias[:, :, :1, :1].expand(-1, -1, blocks, -1), local_bias), -1).unsqueeze(-2)
+    local_bias = bias.masked_fill(is_first, -math.inf).transpose(2, 3)
+    all_bias = _neighbours(local_bias, bias[:, :, :1, :1], blocks, window, tail, -math.inf).transpose(3, 4)
     blocked_query = F.pad(query, (0, 0, 0, tail)).unflatten(2, (blocks, window))
-    scores = blocked_query @ _neighbours(key, blocks, window, tail) / math.sqrt(head_size) + all_bias
-    context = torch.softmax(scores, -1) @ _neighbours(value, blocks, window, tail).transpose(-1, -2)
+    keys, values = (_neighbours(part, part[:, :, :1], blocks, window, tail) for part in (key, value))
+    scores = torch.matmul(blocked_query, keys.transpose(3, 4)) / math.sqrt(head_size) + all_bias
+    context = torch.matmul(torch.softmax(scores, -1), values)
     first = F.scaled_dot_product_attention(query[:, :, :1], key, value, attn_mask=bias)
     return torch.cat((first, context.flatten(2, 3)[:, :, 1:length]), 2)
 
 
-def _neighbours(features: torch.Tensor, blocks: int, window: int, tail: int) -> torch.Tensor:
-    """What each block looks at: the first token, then three blocks; [batch, heads, blocks, head_size, 1 + 3·window]."""
-    local = F.pad(features, (0, 0, window, window + tail)).unfold(2, 3 * window, window)
-    first = features[:, :, :1, :, None].expand(-1, -1, blocks, -1, -1)
-    return torch.cat((first, local), -1)
+def _neighbours(
+    features: torch.Tensor, first: torch.Tensor, blocks: int, window: int, tail: int, filler: float = 0.0
+) -> torch.Tensor:
+    """What each block looks at: the first token, then three blocks; [batch, heads, blocks, 1 + 3·window, numbers]."""
+    padded = F.pad(features, (0, 0, window, window + tail), value=filler).unflatten(2, (blocks + 2, window))
+    before, own, after = padded[:, :, :-2], padded[:, :, 1:-1], padded[:, :, 2:]
+    return torch.cat((first[:, :, None].expand(-1, -1, blocks, -1, -1), before, own, after), 3)

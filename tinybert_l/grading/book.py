@@ -3,6 +3,8 @@
 Writes nbgrader's own tables, so that Formgrader, manual grading and nbgrader's exporters see what they expect.
 """
 
+import errno
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -78,6 +80,8 @@ class Book:
                         self._grade(db, submitted, verdict)
                     return self._settle(db, submitted, result.job.student, policy)
             except OperationalError as error:
+                if "disk is full" in str(error):  # as the system calls it, and everything else that writes
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.engine.url.database)) from error
                 if last or "locked" not in str(error):
                     raise
                 time.sleep(1)
