@@ -29,6 +29,7 @@ from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy,
 from tinybert_l.records import write_record
 from tinybert_l.submodels import SubModel, sub_model_grid
 from tinybert_l.teacher import Teacher, load_teacher, predict_logits
+from tinybert_l.teacher_outputs import TeacherOutputs
 from tinybert_l.vocabulary import prune_vocabulary
 
 OUTPUT = Path("outputs/records")
@@ -84,7 +85,7 @@ def train(
     tokenizer = teacher.tokenizer
     if settings["vocabulary"]:
         tokenizer = prune_vocabulary(student, tokenizer, texts.texts, settings["vocabulary"])
-    train_jointly(student, None, encode(texts, tokenizer, 64), soft, folder / "soft", teacher_logits=logits)
+    train_jointly(student, TeacherOutputs(logits), encode(texts, tokenizer, 64), soft, folder / "soft")
     return student, tokenizer
 
 

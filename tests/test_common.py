@@ -142,8 +142,8 @@ def test_the_trainer_trains_it_and_the_pipeline_asks_it(supernet, tmp_path):
     texts = ["good film", "bad film"] * 8
     rows = [{**tokenizer(t), "labels": int(t.startswith("good"))} for t in texts]
     arguments = TrainingArguments(
-        str(tmp_path), per_device_train_batch_size=8, max_steps=60, learning_rate=1e-2, report_to=[], save_strategy="no",
-        disable_tqdm=True, use_cpu=True, logging_steps=1000,
+        str(tmp_path), per_device_train_batch_size=8, max_steps=60, learning_rate=1e-2, report_to=[],
+        save_strategy="no", disable_tqdm=True, use_cpu=True, logging_steps=1000,
     )  # fmt: skip
     Trainer(small, arguments, train_dataset=rows, processing_class=tokenizer).train()
     small.save_pretrained(tmp_path / "out")

@@ -1,15 +1,11 @@
 """A pruned vocabulary and teacher outputs computed once change what is stored, not what is computed."""
 
-from dataclasses import replace
-
 import pytest
 import torch
-from test_joint import RECIPE
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
 from tinybert_l.data import Split, encode, load_reviews, unlabelled_sentences
-from tinybert_l.joint import train_jointly
 from tinybert_l.model import elastic_copy
 from tinybert_l.teacher import predict_logits
 from tinybert_l.vocabulary import SPECIAL, prune_vocabulary
@@ -50,31 +46,6 @@ def test_a_lost_piece_falls_apart_and_is_not_unknown(tokenizer, supernet):
 def test_a_size_out_of_range_is_said(tokenizer, supernet, size):
     with pytest.raises(ValueError, match=f"size={size}; allowed: 21"):
         prune_vocabulary(supernet, tokenizer, ["bad"], size)
-
-
-SOFT = replace(RECIPE, hidden_weight=0.0, attention_weight=0.0, embedding_weight=0.0)
-
-
-def test_logits_computed_once_train_as_a_live_teacher_does(supernet, texts, tmp_path):
-    teacher = elastic_copy(supernet)
-    students = [elastic_copy(supernet) for _ in range(2)]
-    live = train_jointly(students[0], teacher, texts, SOFT, tmp_path / "live")
-    kept = predict_logits(teacher, texts)
-    cached = train_jointly(students[1], None, texts, SOFT, tmp_path / "cached", teacher_logits=kept)
-    for a, b in zip(live, cached, strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=1e-5)
-    for (name, a), b in zip(students[0].named_parameters(), students[1].parameters(), strict=True):
-        if "key.bias" not in name:  # it changes no softmax: its gradient is rounding alone, which AdamW makes large
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
-
-
-def test_logits_that_do_not_fit_are_said(supernet, texts, tmp_path):
-    with pytest.raises(ValueError, match=r"teacher_logits has shape \(3, 2\); allowed: \(40, 2\)"):
-        train_jointly(supernet, None, texts, SOFT, tmp_path, teacher_logits=torch.zeros(3, 2))
-    with pytest.raises(ValueError, match="no inner states"):
-        train_jointly(supernet, None, texts, RECIPE, tmp_path, teacher_logits=torch.zeros(40, 2))
-    with pytest.raises(ValueError, match="teacher=None"):
-        train_jointly(supernet, None, texts, SOFT, tmp_path)
 
 
 @pytest.mark.slow

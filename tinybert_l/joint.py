@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -34,6 +34,7 @@ from tinybert_l.model import (
 )
 from tinybert_l.submodels import SubModel, default_stages
 from tinybert_l.teacher import Teacher, TeacherRecipe, load_teacher, quiet_loading
+from tinybert_l.teacher_outputs import TeacherOutputs, keep_outputs
 from tinybert_l.training import (
     WHOLE,
     LoopSettings,
@@ -120,6 +121,26 @@ class JointRecipe:
         inner = self.hidden_weight + self.embedding_weight + self.attention_weight > 0
         return {"output_hidden_states": inner, "output_attention_scores": self.attention_weight > 0}
 
+    def passes(self, num_texts: int) -> float:
+        """How often the run sees each text."""
+        return self.num_steps * self.batch_size / num_texts
+
+    def hidden_layers(self, num_teacher_layers: int) -> set[int]:
+        """The teacher's layers whose hidden states are compared; 0: the embeddings."""
+        layers = {0} if self.embedding_weight else set()
+        if self.hidden_weight:
+            for depth in {s.depth for s in self.sub_models()}:
+                layers |= set(layer_map(depth, num_teacher_layers, self.layer_map_strategy))
+        return layers
+
+    def scored_layers(self, num_teacher_layers: int) -> set[int]:
+        """The teacher's layers whose attention scores are compared; the others keep to the fast path."""
+        layers: set[int] = set()
+        if self.attention_weight:
+            for depth in {s.depth for s in self.sub_models()}:
+                layers |= set(layer_map(depth, num_teacher_layers, self.layer_map_strategy))
+        return layers
+
     def sub_models(self) -> list[SubModel]:
         """Every sub-model of every stage, from smallest to largest."""
         return sorted({s for _, group in self.stages for s in group}, key=lambda s: s.size)
@@ -157,8 +178,11 @@ def load_supernet(
 
     def build(folder: Path) -> dict[str, Any]:
         sorted_teacher = sorted_by_importance(teacher)
-        student = elastic_copy(sorted_teacher)
-        log = train_jointly(student, sorted_teacher, teacher.data["train"], recipe, folder, teacher.tokenizer)
+        student, data = elastic_copy(sorted_teacher), teacher.data["train"]
+        layers = recipe.hidden_layers(teacher.model.config.num_hidden_layers)
+        keeps = recipe.passes(len(data)) >= 2 and not recipe.attention_weight
+        source = keep_outputs(sorted_teacher, data, layers) if keeps else sorted_teacher
+        log = train_jointly(student, source, data, recipe, folder, teacher.tokenizer)
         if is_main_process():
             with quiet_loading():
                 student.save_pretrained(folder)
@@ -186,47 +210,42 @@ def sorted_by_importance(teacher: Teacher, num_texts: int = 256) -> ElasticBertF
 
 def train_jointly(
     student: ElasticBertForSequenceClassification,
-    teacher: ElasticBertForSequenceClassification | None,
+    teacher: ElasticBertForSequenceClassification | TeacherOutputs,
     data: Encoded,
     recipe: JointRecipe,
     folder: Path,
     tokenizer: Any = None,
     on_step: Callable[[int], None] | None = None,
-    teacher_logits: torch.Tensor | None = None,
 ) -> list[dict[str, Any]]:
     """Train the student's sub-models jointly, in place; resumes from checkpoints in `folder`.
 
     Args:
         student: starts as a copy of the (sorted) teacher, or as any elastic model that fits it.
-        teacher: runs in eval mode, once a batch; None where `teacher_logits` say all that is asked of it.
+        teacher: runs in eval mode, once a batch; or its outputs on `data`, computed once (`keep_outputs`). Then it may
+            have another vocabulary, and the recipe may ask for what was kept alone.
         folder: holds checkpoints while the run lasts.
         tokenizer: when given, its vocabulary is checked against the models'.
         on_step: called with the step before it is taken.
-        teacher_logits: [texts, classes], what the teacher says of each text of `data`, computed once
-            (`predict_logits`). Then it need not run, and may have another vocabulary; the recipe's hidden, attention
-            and embedding weights must be 0.
     Returns:
         One row a step: loss, learning_rate, gradient_norm, and losses {sub-model: {part: value}}.
     Raises:
         ValueError: models, tokenizer or recipe do not fit together.
         TrainingDiverged: a loss is not finite.
     """
-    if teacher_logits is not None:
-        check_logits(student, teacher_logits, data, recipe)
-        teacher = None
-    elif teacher is None:
-        raise ValueError("train_jointly: teacher=None; allowed only where teacher_logits are given.")
+    if isinstance(teacher, TeacherOutputs):
+        check_outputs(student, teacher, data, recipe)
     else:
         check_compatible(student, teacher, recipe, tokenizer)
     accelerator = Accelerator()
     folder.mkdir(parents=True, exist_ok=True)
     precision = resolve_precision(recipe.precision, folder)
-    if teacher is not None:
-        teacher = teacher.to(accelerator.device).eval()
+    if isinstance(teacher, TeacherOutputs):
+        teacher_size = next((kept.shape[1] for kept in teacher.hidden.values()), student.config.hidden_size)
+    else:
+        teacher_size, teacher = teacher.config.hidden_size, teacher.to(accelerator.device).eval()
     for module in student.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0  # the student imitates; noise would only blur what it is shown
-    teacher_size = student.config.hidden_size if teacher is None else teacher.config.hidden_size
     trained = WithProjection(student, teacher_size).to(accelerator.device)
     batches = training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
 
@@ -236,10 +255,10 @@ def train_jointly(
         own, shares = shared_out(data, batches[step], accelerator)
         batch = collate(data, own, accelerator.device)
         with autocast(accelerator.device, precision):
-            if teacher_logits is not None:
-                target = ElasticOutput(logits=teacher_logits[own].to(accelerator.device))
+            if isinstance(teacher, TeacherOutputs):
+                target = teacher.of(own, batch["attention_mask"])
             else:
-                target = teacher_output(cast(ElasticBertForSequenceClassification, teacher), batch, recipe)
+                target = teacher_output(teacher, batch, recipe)
             return joint_step(trained, target, batch, recipe, step, shares)
 
     settings = recipe.loop_settings(precision)
@@ -307,7 +326,9 @@ def teacher_output(
     teacher: ElasticBertForSequenceClassification, batch: dict[str, torch.Tensor], recipe: JointRecipe
 ) -> ElasticOutput:
     """What the teacher says of a batch, as far as the recipe asks for it."""
-    return teacher(batch["input_ids"], batch["attention_mask"], **recipe.wanted())
+    layers = recipe.scored_layers(teacher.config.num_hidden_layers)
+    wanted = recipe.wanted() | {"output_attention_scores": layers}
+    return teacher(batch["input_ids"], batch["attention_mask"], **wanted)
 
 
 def joint_step(
@@ -389,21 +410,26 @@ def distillation_losses(
     return losses
 
 
-def check_logits(
-    student: ElasticBertForSequenceClassification, teacher_logits: torch.Tensor, data: Encoded, recipe: JointRecipe
+def check_outputs(
+    student: ElasticBertForSequenceClassification, teacher: TeacherOutputs, data: Encoded, recipe: JointRecipe
 ) -> None:
-    """Raises `ValueError` when computed teacher logits do not fit the student, the data or the recipe."""
+    """Raises `ValueError` when kept outputs of a teacher do not fit the student, the data or the recipe."""
     expected = (len(data), student.config.num_labels)
-    if tuple(teacher_logits.shape) != expected:
+    if tuple(teacher.logits.shape) != expected:
         raise ValueError(
-            f"train_jointly: teacher_logits has shape {tuple(teacher_logits.shape)}; allowed: {expected}, a row for "
-            "each text of data."
+            f"train_jointly: the teacher's kept logits have shape {tuple(teacher.logits.shape)}; allowed: {expected}, "
+            "a row for each text of data."
         )
-    inner = {name: getattr(recipe, name) for name in ("hidden_weight", "attention_weight", "embedding_weight")}
-    if any(inner.values()):
+    if recipe.attention_weight:
         raise ValueError(
-            f"train_jointly: teacher_logits hold no inner states, but the recipe asks for them ({inner}); "
-            "allowed: 0 for all three, or a live teacher."
+            f"train_jointly: attention_weight={recipe.attention_weight}, but attention scores are not among a "
+            "teacher's kept outputs; allowed: 0, or a live teacher."
+        )
+    missing = recipe.hidden_layers(teacher.num_layers) - set(teacher.hidden)
+    if missing:
+        raise ValueError(
+            f"train_jointly: the recipe compares hidden states of the teacher's layers {sorted(missing)}, which were "
+            "not kept; allowed: those given to keep_outputs, or a hidden_weight and embedding_weight of 0."
         )
 
 

