@@ -1,123 +1,123 @@
 """Milliseconds of a joint training step, from a plain loop to ours, one change at a time.
 
-`python benchmarks/joint_step.py`. Every contestant trains the same sub-models on the same sentences by soft labels;
-they take turns in every round. Prints a table with spread and writes outputs/benchmark-joint-step.json.
+`python benchmarks/joint_step.py` (three minutes). Every contestant trains the same sub-models on the same sentences by soft
+labels. The share of the machine's measured rate of matrix products, and the memory of a whole run, are printed too.
 """
 
-import json
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from statistics import median, quantiles
+import resource
+import subprocess
+import sys
+from statistics import mean
 from typing import Any
 
 import torch
+from contest import contest, gemm_rate, report
 
 from tinybert_l import begin
-from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.data import Encoded, Split, bucketed_batches, collate, encode, load_reviews
 from tinybert_l.distillation import joint_loss, soft_cross_entropy
+from tinybert_l.evaluation import count_flops
 from tinybert_l.joint import sorted_by_importance
-from tinybert_l.model import elastic_copy
+from tinybert_l.model import elastic_copy, extract
 from tinybert_l.submodels import SubModel
-from tinybert_l.tables import console, rows_table
 from tinybert_l.teacher import load_teacher, predict_logits
-from tinybert_l.training import parameter_groups
+from tinybert_l.training import autocast, measured_precision, parameter_groups
 from tinybert_l.vocabulary import prune_vocabulary
 
-TEXTS, BATCH, ROUNDS, STEPS = 640, 32, 7, 3
-SUB_MODELS = (SubModel(3, 0.5), SubModel(2, 0.5), SubModel(2, 0.25))
-OUTPUT = Path("outputs/benchmark-joint-step.json")
+TEXTS, BATCH, ROUNDS, STEPS = 640, 32, 5, 2
+SUB_MODELS = (SubModel(6), SubModel(3, 0.5), SubModel(2, 0.25))
+CHANGES = {
+    "by length": "+ batches by length 按长度分批",
+    "fused": "+ fused AdamW 融合优化器",
+    "kept": "+ teacher's outputs kept 缓存教师输出",
+    "shared": "+ embeddings computed once 词嵌入只算一次",
+    "precision": "+ precision as measured 实测更快的精度",
+    "pruned": "+ pruned vocabulary 裁剪词表",
+}
 
 
 class Contestant:
-    """A student of its own, and its way of taking a step."""
+    """A student of its own, and its way of taking a step: the first so many of `CHANGES`."""
 
-    def __init__(self, parts: Any, bucketed: bool, fused: bool, cached: bool, pruned: bool) -> None:
+    def __init__(self, parts: Any, changes: int) -> None:
         teacher, tokenizer, texts = parts
+        self.has = set(list(CHANGES)[:changes])
         self.teacher, self.student = teacher, elastic_copy(teacher)
         data = encode(texts, tokenizer, 64)
-        self.logits = predict_logits(teacher, data) if cached else None
-        if pruned:
+        self.logits = predict_logits(teacher, data) if "kept" in self.has else None
+        if "pruned" in self.has:
             tokenizer = prune_vocabulary(self.student, tokenizer, load_reviews()["train"].texts, 12_000)
             data = encode(texts, tokenizer, 64)
-        self.data, self.batches, self.step = data, batches(data, bucketed), 0
-        self.optimizer = torch.optim.AdamW(parameter_groups(self.student, 0.01), lr=1e-4, fused=fused, foreach=False)
+        self.data, self.batches, self.losses = data, batches(data, "by length" in self.has), list[float]()
+        self.precision = measured_precision() if "precision" in self.has else "float32"
+        groups = parameter_groups(self.student, 0.01)
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-4, fused="fused" in self.has, foreach=False)
 
-    def take(self) -> float:
-        """One step; returns its loss."""
-        rows = self.batches[self.step % len(self.batches)]
-        self.step += 1
+    def step(self) -> None:
+        rows = self.batches[len(self.losses) % len(self.batches)]
         batch = collate(self.data, rows)
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-        if self.logits is None:
-            with torch.no_grad():
-                target = self.teacher(**inputs).logits
-        else:
-            target = self.logits[rows]
-        losses = [soft_cross_entropy(self.student(**inputs, sub_model=s).logits, target) for s in SUB_MODELS]
-        loss = joint_loss(losses)
+        with autocast(self.student.device, self.precision):
+            target = self.target(inputs, rows)
+            if "shared" in self.has:
+                inputs["embedded"] = self.student.bert.embeddings(inputs["input_ids"])
+            outputs = [self.student(**inputs, sub_model=s) for s in SUB_MODELS]
+            loss = joint_loss([soft_cross_entropy(output.logits.float(), target) for output in outputs])
         loss.backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return float(loss.detach())
+        self.losses.append(float(loss.detach()))
+
+    @torch.no_grad()
+    def target(self, inputs: dict[str, torch.Tensor], rows: list[int]) -> torch.Tensor:
+        return self.teacher(**inputs).logits if self.logits is None else self.logits[rows]
 
 
-def batches(data: Encoded, bucketed: bool) -> list[list[int]]:
+def batches(data: Encoded, by_length: bool) -> list[list[int]]:
     generator = torch.Generator().manual_seed(0)
-    if bucketed:
+    if by_length:
         return bucketed_batches([len(ids) for ids in data.token_ids], BATCH, generator)
     order = torch.randperm(len(data), generator=generator).tolist()
     return [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
 
 
-def timed(action: Callable[[], Any]) -> float:
-    begun = time.perf_counter()
-    for _ in range(STEPS):
-        action()
-    return 1000 * (time.perf_counter() - begun) / STEPS
+def peak_memory(kind: str) -> float:
+    """Megabytes that a whole run of the default recipe takes at most: "joint", or "alone" for the largest by itself."""
+    done = subprocess.run([sys.executable, __file__, kind], capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
 
 
-def compare(contestants: dict[str, Contestant]) -> list[dict[str, Any]]:
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_ in range(ROUNDS + 1):  # the first warms up
-        for name, one in contestants.items():
-            spent = timed(one.take)
-            if round_:
-                times[name].append(spent)
-    first = median(next(iter(times.values())))
-    return [row(name, values, first) for name, values in times.items()]
+def run_and_tell_memory(kind: str) -> None:
+    from dataclasses import replace
 
+    from tinybert_l.experiments import alone, open_bench, short_run
 
-def row(name: str, values: Sequence[float], first: float) -> dict[str, Any]:
-    low, _, high = quantiles(values, n=4)
-    return {"name": name, "ms": median(values), "low": low, "high": high, "faster": first / median(values)}
+    bench = open_bench()
+    recipe = replace(bench.recipe, num_steps=24, batch_size=32)
+    short_run(bench, recipe if kind == "joint" else alone(recipe, SubModel(6)))
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 
 
 def main() -> None:
-    begin(1, demo=True)
-    loaded = load_teacher()
-    train = load_reviews()["train"]
+    loaded, train = load_teacher(), load_reviews()["train"]
     parts = (sorted_by_importance(loaded), loaded.tokenizer, Split(train.texts[:TEXTS], train.labels[:TEXTS]))
-    changes = ("bucketed", "fused", "cached", "pruned")
-    names = (
-        "plain loop 朴素循环",
-        "+ batches by length 按长度分批",
-        "+ fused AdamW 融合优化器",
-        "+ teacher's logits kept 缓存教师输出",
-        "+ pruned vocabulary 裁剪词表",
-    )
-    contestants = {
-        name: Contestant(parts, **{change: place < number for place, change in enumerate(changes)})
-        for number, name in enumerate(names)
-    }
-    rows = compare(contestants)
-    record = {"command": "python benchmarks/joint_step.py", "rows": rows, "sub_models": [s.name for s in SUB_MODELS]}
-    write_atomically(OUTPUT, json.dumps(record | provenance(), indent=1, ensure_ascii=False))
-    shown = [(r["name"], f"{r['ms']:.0f} ({r['low']:.0f}-{r['high']:.0f})", f"{r['faster']:.2f}") for r in rows]
+    names = ["plain loop 朴素循环", *CHANGES.values()]
+    contestants = {name: Contestant(parts, number) for number, name in enumerate(names)}
+    rows = contest({name: one.step for name, one in contestants.items()}, ROUNDS, STEPS)
+    length = mean(len(ids) for ids in contestants[names[1]].data.token_ids)
+    flops = 3 * BATCH * sum(count_flops(extract(parts[0], s), round(length)) for s in SUB_MODELS)
+    for row, one in zip(rows, contestants.values(), strict=True):
+        row["loss 损失"] = mean(one.losses[-ROUNDS:])
+        row["share of GEMM rate 占矩阵乘速率 (%)"] = 100 * flops / (row["ms"] / 1000) / gemm_rate(one.precision)
+    memory = {kind: peak_memory(kind) for kind in ("joint", "alone")}
     title = f"A joint step 一步联合训练: {', '.join(s.label for s in SUB_MODELS)}; batch {BATCH}"
-    console().print(rows_table(title, ("", "ms, median (quartiles)", "times faster 倍"), shown))
+    extra = ("loss 损失", "share of GEMM rate 占矩阵乘速率 (%)")
+    report("joint_step", title, rows, extra, sub_models=[s.name for s in SUB_MODELS], peak_memory_mb=memory)
+    print(
+        f"peak memory of a whole run 峰值内存: joint {memory['joint']:.0f} MB, the largest alone {memory['alone']:.0f} MB"
+    )
 
 
 if __name__ == "__main__":
-    main()
+    begin(1, demo=True)
+    run_and_tell_memory(sys.argv[1]) if len(sys.argv) > 1 else main()

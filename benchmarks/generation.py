@@ -1,0 +1,42 @@
+"""Writing with and without a KV cache and drafts: `python benchmarks/generation.py` (two minutes once trained).
+
+The language model of the lectures (`tinybert-l prepare`), trained first where the cache has none.
+"""
+
+from contest import contest, report
+
+from tinybert_l import begin
+from tinybert_l.generation import Decoding, draft_and_verify, load_writer, stream
+from tinybert_l.submodels import SubModel
+
+TOKENS, ROUNDS = 120, 3
+LARGEST, SMALL = SubModel(6), SubModel(2, 0.25)
+
+
+def main() -> None:
+    writer = load_writer()
+    model, prompt = writer.model, writer.encode("The movie was")
+    ways = {"greedy 贪心": Decoding(0), "top-p 0.9": Decoding(0.9, top_p=0.9)}
+    contestants = {"6×1, greedy 贪心, no KV cache 无缓存": lambda: list(stream(
+        model, prompt, TOKENS, Decoding(0), LARGEST, use_cache=False
+    ))}  # fmt: skip
+    stayed = {}
+    for name, decoding in ways.items():
+        for s in (LARGEST, SMALL):
+            contestants[f"{s.label}, {name}"] = lambda s=s, d=decoding: list(stream(model, prompt, TOKENS, d, s))
+
+        def drafted(name: str = name, decoding: Decoding = decoding) -> None:
+            stayed[f"6×1, {name}, drafted 起草"] = draft_and_verify(model, prompt, TOKENS, SMALL, 3, decoding)[1]
+
+        contestants[f"6×1, {name}, drafted 起草"] = drafted
+    rows = contest(contestants, ROUNDS)
+    for row in rows:
+        row["tokens a second 每秒词元"] = 1000 * TOKENS / row["ms"]
+        row["drafts that stayed 保留的草稿 (%)"] = 100 * stayed[row["name"]] if row["name"] in stayed else ""
+    extra = ("tokens a second 每秒词元", "drafts that stayed 保留的草稿 (%)")
+    report("generation", f"Writing {TOKENS} tokens 生成", rows, extra)
+
+
+if __name__ == "__main__":
+    begin(1, demo=True)
+    main()

@@ -1,0 +1,218 @@
+"""The joint step against what others do, in one run: `python benchmarks/peers.py` (four minutes).
+
+All train the same three sub-models on the same batches of sentences by the teacher's soft labels, in float32. One turn
+gives each sub-model one batch: ours in one step, the others in three. Needs the extra `bench` (TextBrewer).
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from contest import contest, report
+from torch import nn
+from transformers import Trainer, TrainingArguments
+
+from tinybert_l import begin
+from tinybert_l.data import bucketed_batches, collate
+from tinybert_l.distillation import joint_loss, soft_cross_entropy
+from tinybert_l.experiments import first
+from tinybert_l.joint import sorted_by_importance
+from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.submodels import SubModel, kept_layers, share_of
+from tinybert_l.teacher import accuracy_of, load_teacher, predict_logits
+from tinybert_l.training import parameter_groups
+
+BATCH, ROUNDS, TURNS = 32, 5, 2
+SUB_MODELS = (SubModel(6), SubModel(3, 0.5), SubModel(2, 0.25))
+Batch = dict[str, torch.Tensor]
+
+
+class Setting:
+    """What all contestants share: teacher, batches, optimiser."""
+
+    def __init__(self) -> None:
+        loaded = load_teacher()
+        self.teacher = sorted_by_importance(loaded)
+        self.data = first(loaded.data["train"], BATCH * (ROUNDS + 1) * TURNS)
+        self.held_out = first(loaded.data["validation"], 300)
+        generator = torch.Generator().manual_seed(0)
+        self.rows = bucketed_batches([len(ids) for ids in self.data.token_ids], BATCH, generator)
+        self.logits = predict_logits(self.teacher, self.data)
+
+    def batches(self) -> Iterator[tuple[list[int], Batch]]:
+        while True:
+            for rows in self.rows:
+                batch = collate(self.data, rows)
+                yield rows, {name: batch[name] for name in ("input_ids", "attention_mask")}
+
+    def optimizer(self, *models: nn.Module) -> torch.optim.AdamW:
+        groups = [group for model in models for group in parameter_groups(model, 0.01)]
+        return torch.optim.AdamW(groups, lr=1e-4, fused=True)
+
+
+Contestant = tuple[Callable[[], Any], Callable[[], float]]  # a turn; the smallest's accuracy
+
+
+def ours(setting: Setting) -> Contestant:
+    """One step for all: outputs of the teacher kept, embeddings computed once, one update."""
+    student, batches = elastic_copy(setting.teacher).train(), setting.batches()
+    optimizer = setting.optimizer(student)
+
+    def turn() -> None:
+        rows, inputs = next(batches)
+        embedded = student.bert.embeddings(inputs["input_ids"])
+        outputs = [student(**inputs, embedded=embedded, sub_model=s).logits for s in SUB_MODELS]
+        joint_loss([soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return turn, lambda: accuracy_of(student, setting.held_out, sub_model=SUB_MODELS[-1])
+
+
+def separately(setting: Setting) -> Contestant:
+    """Each sub-model by itself, with the same kept outputs of the teacher."""
+    students = [extract(setting.teacher, s).train() for s in SUB_MODELS]
+    optimizers, batches = [setting.optimizer(student) for student in students], setting.batches()
+
+    def turn() -> None:
+        rows, inputs = next(batches)
+        for student, optimizer in zip(students, optimizers, strict=True):
+            soft_cross_entropy(student(**inputs).logits, setting.logits[rows]).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return turn, lambda: accuracy_of(students[-1], setting.held_out)
+
+
+def with_masks(setting: Setting) -> Contestant:
+    """DynaBERT's way to try a width: heads and neurons are multiplied by zero; depths are skipped layers."""
+    student, batches = elastic_copy(setting.teacher).train(), setting.batches()
+    optimizer, config = setting.optimizer(student), setting.teacher.config
+
+    def masked(inputs: Batch, s: SubModel) -> torch.Tensor:
+        handles = []
+        heads = share_of(config.num_attention_heads, s.width) * (config.attention_head_size or 0)
+        neurons = share_of(config.intermediate_size, s.width)
+        for index in kept_layers(config.num_hidden_layers, s.depth):
+            layer = student.bert.layers[index]
+            for module, kept in ((layer.attention.output, heads), (layer.output, neurons)):
+                handles.append(module.register_forward_pre_hook(_zeroed(kept)))
+        logits = student(**inputs, sub_model=SubModel(s.depth)).logits
+        for handle in handles:
+            handle.remove()
+        return logits
+
+    def turn() -> None:
+        rows, inputs = next(batches)
+        joint_loss([soft_cross_entropy(masked(inputs, s), setting.logits[rows]) for s in SUB_MODELS]).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return turn, lambda: accuracy_of(student, setting.held_out, sub_model=SUB_MODELS[-1])
+
+
+def _zeroed(kept: int) -> Callable[..., Any]:
+    def zero(_: nn.Module, inputs: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+        features, residual = inputs
+        mask = torch.arange(features.shape[-1]) < kept
+        return features * mask, residual
+
+    return zero
+
+
+class _ForTextBrewer(nn.Module):
+    """TextBrewer hands a batch's entries over by name, and wants a tuple or dictionary back."""
+
+    def __init__(self, model: ElasticBertForSequenceClassification) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.model(input_ids, attention_mask).logits}
+
+
+def textbrewer(setting: Setting) -> Contestant:
+    """TextBrewer's GeneralDistiller: one student, the live teacher, its own training step."""
+    from textbrewer import DistillationConfig, GeneralDistiller, TrainingConfig
+
+    folder = tempfile.mkdtemp()
+    students = [extract(setting.teacher, s).train() for s in SUB_MODELS]
+    distillers, batches = [], setting.batches()
+
+    def adapt(batch: Any, output: dict[str, torch.Tensor]) -> dict[str, Any]:
+        return {"logits": output["logits"]}
+
+    for student in students:
+        distillers.append(
+            GeneralDistiller(
+                TrainingConfig(device="cpu", output_dir=folder, log_dir=None),
+                DistillationConfig(temperature=1, kd_loss_type="ce"),
+                _ForTextBrewer(setting.teacher), _ForTextBrewer(student), adapt, adapt,
+            )
+        )  # fmt: skip
+    optimizers = [setting.optimizer(student) for student in students]
+
+    def turn() -> None:
+        _, inputs = next(batches)
+        for distiller, optimizer in zip(distillers, optimizers, strict=True):
+            loss, _ = distiller.train_on_batch(inputs, {})
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    return turn, lambda: accuracy_of(students[-1].eval(), setting.held_out)
+
+
+def trainer(setting: Setting) -> Contestant:
+    """transformers' Trainer with a distillation loss: one student, the live teacher, its own training step."""
+
+    class Distiller(Trainer):
+        def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+            with torch.no_grad():
+                target = setting.teacher(**inputs).logits
+            return soft_cross_entropy(model(**inputs).logits, target)
+
+    folder = tempfile.mkdtemp()
+    students = [extract(setting.teacher, s).train() for s in SUB_MODELS]
+    trainers, batches = [], setting.batches()
+    for student in students:
+        arguments = TrainingArguments(folder, use_cpu=True, report_to=[], optim="adamw_torch_fused", learning_rate=1e-4)
+        one = Distiller(student, arguments)
+        one.create_optimizer()
+        trainers.append(one)
+
+    def turn() -> None:
+        _, inputs = next(batches)
+        for one, student in zip(trainers, students, strict=True):
+            one.training_step(student, dict(inputs))
+            one.accelerator.clip_grad_norm_(student.parameters(), 1.0)
+            one.optimizer.step()
+            student.zero_grad()
+
+    return turn, lambda: accuracy_of(students[-1].eval(), setting.held_out)
+
+
+def main() -> None:
+    setting = Setting()
+    made = {
+        "transformers Trainer": trainer(setting),
+        "TextBrewer 0.2.1": textbrewer(setting),
+        "separately, outputs kept 分别训练": separately(setting),
+        "masks instead of slices 掩码": with_masks(setting),
+        "ours, jointly 联合": ours(setting),
+    }
+    rows = contest({name: turn for name, (turn, _) in made.items()}, ROUNDS, TURNS)
+    for row, (_, accuracy) in zip(rows, made.values(), strict=True):
+        row["sub-models·examples a second 每秒"] = len(SUB_MODELS) * BATCH / (row["ms"] / 1000)
+        row["accuracy of the smallest 最小者准确率 (%)"] = 100 * accuracy()
+    peers = [r["ms"] for r in rows[:-1]]
+    title = f"A turn of {', '.join(s.label for s in SUB_MODELS)}; batch {BATCH}, float32"
+    extra = ("sub-models·examples a second 每秒", "accuracy of the smallest 最小者准确率 (%)")
+    report("peers", title, rows, extra, turns=(ROUNDS + 1) * TURNS)
+    print(f"ours against the best peer 与最好的对手相比: {min(peers) / rows[-1]['ms']:.2f} times as many a second")
+
+
+if __name__ == "__main__":
+    begin(1, demo=True)
+    main()
