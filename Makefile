@@ -6,6 +6,8 @@ else
 BIN := .venv/bin
 endif
 READY := .venv/.ready
+RECORDS := joint_against_separate stability training_methods long_documents questions generation chinese
+BENCHMARKS := first_use submodel_speed joint_step peers long_documents deploy generation
 .DEFAULT_GOAL := help
 .PHONY: help demo quick test lint lab prepare notebooks slides site release records bench nightly answers clean
 
@@ -53,8 +55,7 @@ release: $(READY) ## both distributions, checksums and the list of dependencies 
 	$(BIN)/python tools/make_release.py
 
 records: $(READY) ## the long runs behind results/ (resumes where it stopped)
-	$(BIN)/python benchmarks/records.py joint_against_separate
-	$(BIN)/python benchmarks/records.py training_methods
+	for name in $(RECORDS); do $(BIN)/python benchmarks/records.py $$name || exit 1; done
 	$(BIN)/python benchmarks/headline.py
 
 nightly: demo notebooks slides site bench ## what is too long for the tests
@@ -62,8 +63,8 @@ nightly: demo notebooks slides site bench ## what is too long for the tests
 	$(BIN)/python benchmarks/grading.py 40 3000
 
 bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/
-	$(BIN)/python benchmarks/submodel_speed.py
-	$(BIN)/python benchmarks/joint_step.py
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 	$(BIN)/python benchmarks/grading.py 8 60
 
 answers: $(READY) ## write the notebooks' answer cells from solutions/

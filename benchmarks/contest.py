@@ -1,6 +1,10 @@
-"""What the benchmarks share: contestants take turns in every round; a table of ratios with spread, JSON and a plot."""
+"""What the benchmarks share: contestants take turns in every round; a table of ratios with spread, JSON and a plot.
+
+`--record` after a benchmark's command also keeps the JSON under results/.
+"""
 
 import json
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,6 +15,7 @@ import torch
 
 from tinybert_l import figures
 from tinybert_l.cache import provenance, write_atomically
+from tinybert_l.records import RESULTS
 from tinybert_l.tables import console, rows_table
 
 OUTPUT = Path("outputs/benchmarks")
@@ -58,6 +63,8 @@ def report(name: str, title: str, rows: Sequence[Row], extra: Sequence[str] = ()
     command = f"python benchmarks/{name}.py"
     text = json.dumps({"command": command, "rows": rows, **record, **provenance()}, indent=1, ensure_ascii=False)
     write_atomically(OUTPUT / f"{name}.json", text)
+    if "--record" in sys.argv:
+        write_atomically(RESULTS / f"{name}.json", text + "\n")
     figure, axes = figures.new_figure(10, 0.6 * len(rows) + 1.6)
     places = range(len(rows))[::-1]
     axes.barh(places, [row["faster"] for row in rows], color=figures.LARGEST)

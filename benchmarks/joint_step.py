@@ -1,7 +1,7 @@
 """Milliseconds of a joint training step, from a plain loop to ours, one change at a time.
 
-`python benchmarks/joint_step.py` (three minutes). Every contestant trains the same sub-models on the same sentences by soft
-labels. The share of the machine's measured rate of matrix products, and the memory of a whole run, are printed too.
+`python benchmarks/joint_step.py` (three minutes). Every contestant trains the same sub-models on the same sentences by
+soft labels. The share of the machine's measured rate of matrix products, and the memory of a run, are printed too.
 """
 
 import resource
@@ -113,11 +113,10 @@ def main() -> None:
     title = f"A joint step 一步联合训练: {', '.join(s.label for s in SUB_MODELS)}; batch {BATCH}"
     extra = ("loss 损失", "share of GEMM rate 占矩阵乘速率 (%)")
     report("joint_step", title, rows, extra, sub_models=[s.name for s in SUB_MODELS], peak_memory_mb=memory)
-    print(
-        f"peak memory of a whole run 峰值内存: joint {memory['joint']:.0f} MB, the largest alone {memory['alone']:.0f} MB"
-    )
+    both = (f"joint {memory['joint']:.0f} MB", f"the largest alone {memory['alone']:.0f} MB")
+    print(f"peak memory of a run 峰值内存: {', '.join(both)}")
 
 
 if __name__ == "__main__":
     begin(1, demo=True)
-    run_and_tell_memory(sys.argv[1]) if len(sys.argv) > 1 else main()
+    run_and_tell_memory(sys.argv[1]) if sys.argv[1:] in (["joint"], ["alone"]) else main()

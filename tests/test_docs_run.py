@@ -1,5 +1,6 @@
 """Every command in the documents is run, taken from their text: in a course's, a student's, or an empty folder."""
 
+import json
 import os
 import re
 import shutil
@@ -46,6 +47,8 @@ RUN: dict[str, tuple[str, list[str]]] = {
     "tinybert-l choose --max-latency-ms 5": ("empty", QUICK),
     "tinybert-l export 3x0.5": ("empty", QUICK),
     "tinybert-l train --data my.csv --text-column text --label-column label": ("empty", QUICK),
+    "tinybert-l teacher --from-scratch": ("empty", QUICK),
+    "tinybert-l questions squad.json": ("empty", QUICK),
     "tinybert-l prepare": ("empty", []),
     "tinybert-l answers --check": ("checkout", []),
     "python tools/make_reference.py": ("checkout", []),
@@ -60,6 +63,8 @@ ELSEWHERE = {
     r"tinybert-l (run-job|grade 3 --only-prepare).*": "test_grading_pipeline.py",
     r"tinybert-l grades --without NAME": "a part of a command, with a stand-in",
     r"pytest tests/.*|pytest": "this",
+    r"accelerate launch .*": "test_processes.py, with a script of its own",
+    r"python (tools/make_scale|benchmarks/joint_step).py.*": "minutes",
     r"pip install.*|apt install.*|conda .*|chmod .*|jupyter lab|jupyterhub .*": "machines and servers",
 }
 
@@ -127,6 +132,13 @@ def prepare(command: str, folders: dict[str, Path], checkout: Path) -> None:
     if "my.csv" in command:
         lines = [f"a film of week {n} that is {word},{word}" for n in range(40) for word in ("good", "bad")]
         (folders["empty"] / "my.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+    if "squad.json" in command:
+        answers = [{"text": "teacher", "answer_start": 4}]
+        asked = {
+            "context": "The teacher teaches.",
+            "qas": [{"id": "1", "question": "Who teaches?", "answers": answers}],
+        }
+        (folders["empty"] / "squad.json").write_text(json.dumps({"data": [{"paragraphs": [asked]}]}), encoding="utf-8")
     if command.startswith("nbgrader"):
         shutil.rmtree(folders["course"] / "submitted" / "Ann_Li-7", ignore_errors=True)
 

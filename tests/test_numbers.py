@@ -7,12 +7,11 @@ import re
 import nbformat
 import pytest
 
-from tinybert_l.experiments import LONG_JOINT, LONG_METHODS
+from tinybert_l.experiments import RECORDS
 from tinybert_l.records import read_record
 
 TAG = re.compile(r"(?:figure|table)-\d+")
 SOURCE = re.compile(r"[A-Z]\w+.*(?:19|20)\d\d")  # an author and a year
-RECORDS = {"joint_against_separate": LONG_JOINT, "training_methods": LONG_METHODS}
 
 
 def tagged(checkout):

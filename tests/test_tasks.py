@@ -1,20 +1,21 @@
 """Windows, questions, generation, export, counters: each equals what it is meant to equal."""
 
 import math
+from collections import Counter
 
 import pytest
 import torch
+from scipy.stats import chi2_contingency
 from tests_support import small_causal_model
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel
 
-from tinybert_l import experiments, flops, parameter_count
+from tinybert_l import flops, parameter_count
 from tinybert_l.data import embedded_teacher_path
 from tinybert_l.evaluation import _counted_by_torch
 from tinybert_l.export import OnnxClassifier, export_onnx
 from tinybert_l.generation import Decoding, Trigram, draft_and_verify, stream
 from tinybert_l.questions import KINDS, encode_stories, last_mentioned, make_stories
-from tinybert_l.records import RESULTS, read_record
 from tinybert_l.submodels import SubModel
 from tinybert_l.text_metrics import expected_calibration_error, repetition, self_bleu
 from tinybert_l.windowed import windowed_attention
@@ -56,6 +57,38 @@ def test_drafted_text_is_that_of_greedy_decoding_and_a_perfect_draft_is_accepted
         text, accepted = draft_and_verify(model, [3, 4, 5], 21, small, ahead)
         assert text == greedy
     assert accepted == 1.0
+
+
+@pytest.mark.slow
+def test_drafted_samples_are_distributed_as_the_largest_s_own():
+    """Chi-squared, pairs of tokens; the same test tells the small sub-model's own samples from the largest's."""
+    model, decoding, draws = small_causal_model(), Decoding(1.0, top_k=4), 600
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(0.6)  # so that several tokens are likely
+    small = SubModel(1, 0.25)
+    own = Counter(tuple(stream(model, [3, 4], 2, decoding, None, 10_000 + i)) for i in range(draws))
+    drafted = Counter(tuple(draft_and_verify(model, [3, 4], 3, small, 2, decoding, i)[0][:2]) for i in range(draws))
+    others = Counter(tuple(stream(model, [3, 4], 2, decoding, small, 20_000 + i)) for i in range(draws))
+    assert chi_squared(own, drafted) > 1e-3 > chi_squared(own, others)
+
+
+def chi_squared(one: Counter, two: Counter) -> float:
+    """How likely two samples come from one distribution; rare outcomes are counted together."""
+    common = [key for key in one | two if one[key] + two[key] >= 12]
+    table = [[counts[key] for key in common] for counts in (one, two)]
+    rest = [sum(counts.values()) - sum(row) for counts, row in zip((one, two), table, strict=True)]
+    table = [[*row, left] for row, left in zip(table, rest, strict=True)] if any(rest) else table
+    return float(chi2_contingency(table).pvalue)
+
+
+def test_a_repetition_penalty_makes_what_was_said_less_likely():
+    logits = torch.tensor([2.0, 1.0, -1.0])
+    plain, fined = (Decoding(1.0, repetition_penalty=p).probabilities(logits, [0, 2]) for p in (1.0, 2.0))
+    torch.testing.assert_close(plain, logits.softmax(0))
+    torch.testing.assert_close(fined, torch.tensor([1.0, 1.0, -2.0]).softmax(0))
+    with pytest.raises(ValueError, match=r"repetition_penalty=0.5; allowed: at least 1"):
+        Decoding(repetition_penalty=0.5)
 
 
 def test_a_later_token_changes_no_earlier_prediction():
@@ -130,13 +163,3 @@ def test_metrics_of_texts():
     assert self_bleu([[1, 2, 3, 4], [1, 2, 3, 4]]) == pytest.approx(1) and self_bleu([[1, 2, 3], [4, 5, 6]]) < 1e-3
     sure = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     assert expected_calibration_error(sure, torch.tensor([0, 1])) == pytest.approx(0.5)
-
-
-def test_records_are_current_and_name_their_command():
-    found = {"joint_against_separate": experiments.LONG_JOINT, "training_methods": experiments.LONG_METHODS}
-    for name, recipe in found.items():
-        record = read_record(name, recipe)
-        if record is not None:
-            assert record["state"] == "current", f"results/{name}.json is stale: run {record['command']}"
-            assert name in record["command"] and record["rows"] and len(record["recipe"]["seeds"]) >= 3
-    assert (RESULTS / "joint_against_separate.json").is_file()

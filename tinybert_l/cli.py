@@ -67,6 +67,11 @@ seed_option = click.option(
 )
 
 
+scratch_option = click.option(
+    "--from-scratch", is_flag=True, help="Train the teacher too, although the default one comes with the library."
+)
+
+
 class FriendlyGroup(click.Group):
     """Errors that a user can do something about are shown without a stack trace; exit status 1."""
 
@@ -93,12 +98,14 @@ def main() -> None:
 @quick_option
 @precision_option
 @seed_option
+@scratch_option
 @table_options
-def teacher(quick: bool, precision: str, seed: int, table: Any) -> None:
+def teacher(quick: bool, precision: str, seed: int, from_scratch: bool, table: Any) -> None:
     """Fine-tune the teacher, on the embedded reviews or on your own texts."""
     from tinybert_l.teacher import TeacherRecipe, load_teacher
 
-    loaded = load_teacher(TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision, table=table))
+    recipe = TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision, table=table)
+    loaded = load_teacher(recipe, from_scratch)
     click.echo(f"test accuracy {100 * loaded.metrics['test_accuracy']:.1f} %; kept in {loaded.folder}")
 
 
@@ -106,12 +113,19 @@ def teacher(quick: bool, precision: str, seed: int, table: Any) -> None:
 @quick_option
 @precision_option
 @seed_option
+@scratch_option
 @table_options
-def train(quick: bool, precision: str, seed: int, table: Any) -> None:
-    """Train the student's nine sub-models jointly (and the teacher first, where needed)."""
+def train(quick: bool, precision: str, seed: int, from_scratch: bool, table: Any) -> None:
+    """Train the student's nine sub-models jointly (and the teacher first, where needed).
+
+    Several processes share the work under `accelerate launch -m tinybert_l.cli train`.
+    """
+    from tinybert_l.training import is_main_process
+
     _open_all_answers()
-    supernet = _supernet(quick, precision, seed, table)
-    click.echo(f"{len(supernet.recipe.sub_models())} sub-models; kept in {supernet.folder}")
+    supernet = _supernet(quick, precision, seed, table, from_scratch)
+    if is_main_process():
+        click.echo(f"{len(supernet.recipe.sub_models())} sub-models; kept in {supernet.folder}")
 
 
 @main.command()
@@ -180,6 +194,32 @@ def choose(max_latency_ms: float, quick: bool, precision: str, seed: int, table:
     title = "Sub-models on this machine 本机上的子模型: one text of 32 tokens"
     console().print(rows_table(title, ("sub-model 子模型", "ms", "validation accuracy 验证集准确率 (%)"), rows))
     click.echo(f"chosen: {choose_submodel(candidates, max_latency_ms)}")
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option("--test", type=click.Path(exists=True, path_type=Path), help="Questions to measure with; FILE's own.")
+@click.option("--steps", type=click.IntRange(min=1), default=240, show_default=True, help="Of joint training.")
+@quick_option
+@seed_option
+def questions(file: Path, test: Path | None, steps: int, quick: bool, seed: int) -> None:
+    """Learn to answer questions from a FILE in SQuAD's JSON format, or a folder of `datasets`; measure sub-models.
+
+    An answer may have up to thirty tokens.
+    """
+    from tinybert_l.questions import load_reader, read_squad
+    from tinybert_l.tables import console, rows_table
+
+    _open_all_answers()
+    asked = read_squad(test or file)
+    reader = load_reader(4 if quick else steps, 4 if quick else 32, seed, squad=file)
+    rows = []
+    for sub_model in reversed(reader.recipe.sub_models()):
+        score = reader.score(asked, sub_model, max_answer_length=30)
+        rows.append((sub_model.label, f"{100 * score['exact_match']:.1f}", f"{100 * score['f1']:.1f}"))
+    which = "seen in training 训练中见过" if test is None else "not seen in training 训练中未见"
+    title = f"{len(asked)} questions 问题, {which}"
+    console().print(rows_table(title, ("sub-model 子模型", "exact match (%)", "F1 (%)"), rows))
 
 
 @main.command()
@@ -632,13 +672,14 @@ def _open_all_answers() -> None:
     begin(3, demo=True)
 
 
-def _supernet(quick: bool, precision: str, seed: int, table: Any = None) -> "Supernet":
+def _supernet(quick: bool, precision: str, seed: int, table: Any = None, from_scratch: bool = False) -> "Supernet":
     from tinybert_l.joint import JointRecipe, load_supernet
     from tinybert_l.teacher import TeacherRecipe
 
     return load_supernet(
         JointRecipe(**quick_joint(quick), seed=seed, precision=precision),
         TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision, table=table),
+        from_scratch,
     )
 
 

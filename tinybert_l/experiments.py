@@ -394,3 +394,13 @@ HEADLINE: dict[str, Any] = {
     "vocabulary": 12_000,
     "seeds": [0, 1, 2],
 }
+RECORDS: dict[str, dict[str, Any]] = {
+    "headline": HEADLINE,
+    "joint_against_separate": LONG_JOINT,
+    "stability": LONG_STABILITY,
+    "training_methods": LONG_METHODS,
+    "long_documents": LONG_DOCUMENTS,
+    "questions": LONG_QUESTIONS,
+    "generation": LONG_GENERATION,
+    "chinese": LONG_CHINESE,
+}

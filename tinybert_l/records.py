@@ -72,4 +72,5 @@ def show_record(name: str, recipe: dict[str, Any]) -> Any:
     caption = (
         f"Record 记录 results/{name}.json · {record['command']} · {record['date'][:10]} · {words[record['state']]}"
     )
-    return styled(pd.DataFrame(record["rows"]), caption)
+    rows = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in record["rows"]]
+    return styled(pd.DataFrame(rows), caption)

@@ -183,6 +183,8 @@ def merge_shipped(source: str, folder: Path) -> dict[str, Any]:
     from peft import PeftModel
 
     note = json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))
+    if not is_main_process():
+        return {}
     with quiet_loading():
         model = BertForSequenceClassification.from_pretrained(source, num_labels=2, dtype=torch.float32)
         merged = PeftModel.from_pretrained(model, str(SHIPPED)).merge_and_unload().eval()

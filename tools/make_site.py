@@ -29,9 +29,10 @@ SECTIONS = {  # Diátaxis: what is learnt, done, looked up, understood
     "explanation": ("原理", "Explanation"),
 }
 MODULES = [
-    "exercise", "syllabus", "submodels", "windowed", "optimisation", "cache", "data", "training", "teacher",
-    "model", "vocabulary", "distillation", "joint", "evaluation", "questions", "generation", "text_metrics",
-    "export", "tables", "figures", "experiments", "records", "judging", "student", "doctor",
+    "exercise", "syllabus", "submodels", "windowed", "optimisation", "cache", "data", "training", "teacher", "model",
+    "vocabulary", "teacher_outputs", "distillation", "joint", "documents", "pretraining", "evaluation", "stories",
+    "questions", "generation", "text_metrics", "export", "tables", "figures", "experiments", "records", "judging",
+    "student", "doctor",
 ]  # fmt: skip
 CONFIGURATION = """FONTS = '"TinyBERTL Sans SC", system-ui, "Segoe UI", "Noto Sans", Arial, sans-serif'
 MONO = '"TinyBERTL Sans SC", ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace'
