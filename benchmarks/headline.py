@@ -39,15 +39,16 @@ SETTINGS = HEADLINE
 def recipes(settings: dict[str, Any], seed: int) -> tuple[JointRecipe, JointRecipe]:
     """Stage 1, inner states from the live teacher; stage 2, soft labels."""
     largest_first = sub_model_grid(settings["depths"], settings["widths"])[::-1]
-    stages = ((0.0, (largest_first[0],)), (0.1, tuple(largest_first[1:])))
+    stages = ((0.0, tuple(largest_first[:1])), (0.1, tuple(largest_first[1:])))[: len(largest_first)]
     common = {"batch_size": settings["batch_size"], "seed": seed, "checkpoint_every": 500}
+    teaches_itself = settings.get("self_distillation", True)
     inner = JointRecipe(
         stages, settings["inner_steps"], learning_rate=settings["inner_learning_rate"], soft_label_weight=0.0,
         hidden_weight=1.0, attention_weight=0.1, embedding_weight=1.0, self_distillation=False, **common,
     )  # fmt: skip
     soft = JointRecipe(
         ((0.0, tuple(largest_first)),), settings["soft_label_steps"], learning_rate=settings["learning_rate"],
-        hidden_weight=0.0, attention_weight=0.0, embedding_weight=0.0, **common,
+        hidden_weight=0.0, attention_weight=0.0, embedding_weight=0.0, self_distillation=teaches_itself, **common,
     )  # fmt: skip
     return inner, soft
 
@@ -78,7 +79,8 @@ def train(
     whole = encode(texts, teacher.tokenizer, 64)
     logits = teacher_logits(teacher, whole, settings)
     inner, soft = recipes(settings, seed)
-    sorted_teacher = sorted_by_importance(teacher)
+    in_order = settings.get("sorted", True)
+    sorted_teacher = sorted_by_importance(teacher) if in_order else elastic_copy(teacher.model)
     student = elastic_copy(sorted_teacher)
     if settings["inner_steps"]:
         train_jointly(student, sorted_teacher, whole, inner, folder / "inner")

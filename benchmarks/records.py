@@ -6,6 +6,7 @@ training_methods        five ways to a small model (table 6)
 long_documents          whole reviews: cut, in windows, with windowed attention and dropped tokens (tables 8, 12)
 questions               nine kinds of questions on stories of a world not seen in training (table 8)
 generation              perplexity, variety, coherence and speed of what sub-models write (table 13)
+ablation                the headline's recipe, shorter, with one of its parts left out at a time
 chinese                 joint pre-training and joint fine-tuning against joint fine-tuning alone
 
 Each seed's rows are kept under outputs/records/ as soon as they are there, so a killed run goes on. With seeds, only
@@ -402,6 +403,49 @@ def summarise_chinese(rows: list[list[Row]]) -> list[Row]:
     return found
 
 
+def ablation(seed: int, settings: Row) -> list[Row]:
+    """Test accuracy of sub-models without one part of the recipe of benchmarks/headline.py."""
+    import headline
+
+    teacher, taken = load_teacher(), [SubModel.parse(name) for name in settings["sub_models"]]
+    variants: dict[str, Row] = {
+        "all parts 全部": {},
+        "no inner states 无中间层": {"inner_steps": 0},
+        "no unlabelled text 无无标注文本": {"unlabelled": 0},
+        "no order of importance 无重要性排序": {"sorted": False},
+        "no self-distillation 无自蒸馏": {"self_distillation": False},
+        "whole vocabulary 完整词表": {"vocabulary": None},
+        "the smallest alone 最小者单独": {"depths": [2], "widths": [0.25]},
+    }
+    rows = []
+    for name, change in variants.items():
+        with tempfile.TemporaryDirectory() as folder:
+            student, tokenizer = headline.train(teacher, {**settings, **change}, seed, Path(folder))
+        data = encode(load_reviews()["test"], tokenizer, 64)
+        row: Row = {"name": name}
+        for s in taken if "depths" not in change else taken[-1:]:
+            hits = predict_logits(student, data, sub_model=s).argmax(-1) == torch.tensor(data.labels)
+            row[s.label] = hits.int().tolist()
+        rows.append(row)
+    return rows
+
+
+def summarise_ablation(rows: list[list[Row]]) -> list[Row]:
+    """Accuracy of each variant, and the difference from the whole recipe, with interval."""
+    found = []
+    whole = [row[0] for row in rows]
+    for same in zip(*rows, strict=True):
+        row: Row = {"name 名称": same[0]["name"]}
+        for label in (key for key in same[0] if key != "name"):
+            hits, base = (np.array([one[label] for one in group], float) for group in (same, whole))
+            row[f"{label} (%)"] = 100 * hits.mean()
+            if same[0] is not rows[0][0]:
+                gap, low, high = bootstrap(hits - base)
+                row |= {f"{label}: difference 差": gap, f"{label}: low": low, f"{label}: high": high}
+        found.append(row)
+    return found
+
+
 def means(rows: list[list[Row]]) -> list[Row]:
     """Mean and spread over seeds of every number; of a curve, the mean curve."""
     summary = []
@@ -425,6 +469,7 @@ JOBS: dict[str, Job] = {
     "long_documents": (long_documents, experiments.LONG_DOCUMENTS, summarise_documents),
     "questions": (questions, experiments.LONG_QUESTIONS, means),
     "generation": (generation, experiments.LONG_GENERATION, means),
+    "ablation": (ablation, experiments.ABLATION, summarise_ablation),
     "chinese": (chinese, experiments.LONG_CHINESE, summarise_chinese),
 }
 

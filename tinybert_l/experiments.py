@@ -394,8 +394,16 @@ HEADLINE: dict[str, Any] = {
     "vocabulary": 12_000,
     "seeds": [0, 1, 2],
 }
+ABLATION: dict[str, Any] = {
+    **HEADLINE,
+    "unlabelled": 20_000,
+    "inner_steps": 150,
+    "soft_label_steps": 600,
+    "sub_models": ["3x0.5", "2x0.25"],
+}
 RECORDS: dict[str, dict[str, Any]] = {
     "headline": HEADLINE,
+    "ablation": ABLATION,
     "joint_against_separate": LONG_JOINT,
     "stability": LONG_STABILITY,
     "training_methods": LONG_METHODS,
