@@ -52,6 +52,7 @@ RUN: dict[str, tuple[str, list[str]]] = {
     "tinybert-l prepare": ("empty", []),
     "tinybert-l answers --check": ("checkout", []),
     "python tools/make_reference.py": ("checkout", []),
+    "python tools/make_results.py": ("checkout", []),
 }
 ELSEWHERE = {
     r"make [a-z]+": "see the test of make below",

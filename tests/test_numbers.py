@@ -1,6 +1,7 @@
 """Where the numbers of figures and tables come from: computed in their cell, a record, or a cited source."""
 
 import ast
+import importlib.util
 import json
 import re
 
@@ -74,3 +75,13 @@ def test_every_file_under_results_is_known(checkout):
         record = json.loads(path.read_text(encoding="utf-8"))
         assert {"date", "versions", "machine"} <= record.keys(), path.name
         assert "command" in record or path.parent.name == "verdicts", path.name
+
+
+def test_documents_say_what_the_records_say(checkout):
+    """docs/explanation/results.md and the README's numbers are those that tools/make_results.py would write."""
+    spec = importlib.util.spec_from_file_location("make_results", checkout / "tools" / "make_results.py")
+    make_results = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_results)
+    assert make_results.PAGE.read_text(encoding="utf-8") == make_results.page(), "run tools/make_results.py"
+    text = make_results.README.read_text(encoding="utf-8")
+    assert text == make_results.readme(text), "run tools/make_results.py"
