@@ -338,13 +338,13 @@ def step_cost(model: torch.nn.Module, input_ids: torch.Tensor, repeats: int = 3)
 # What the records under results/ were made with; benchmarks/records.py and headline.py run it.
 SEEDS = [0, 1, 2]
 NINE = ["6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
-LONG_JOINT: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": SEEDS, "sub_models": NINE}
-LONG_STABILITY: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": SEEDS, "learning_rate": 1e-4}
+LONG_JOINT: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_models": NINE}
+LONG_STABILITY: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "learning_rate": 1e-4}
 LONG_METHODS: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": SEEDS, "sub_model": "2x0.25"}
 LONG_DOCUMENTS: dict[str, Any] = {
-    "documents": 8000,
-    "num_steps": 200,
-    "tokens_a_step": 8192,
+    "documents": 4000,
+    "num_steps": 120,
+    "tokens_a_step": 4096,
     "cut": 128,
     "longest": 4096,
     "window": 64,
@@ -353,29 +353,29 @@ LONG_DOCUMENTS: dict[str, Any] = {
     "seeds": SEEDS,
 }
 LONG_QUESTIONS: dict[str, Any] = {
-    "num_steps": 800,
+    "num_steps": 400,
     "batch_size": 32,
     "learning_rate": 3e-4,
-    "stories": 1800,
+    "stories": 900,
     "sub_models": ["6x1", "3x0.5", "2x0.25"],
     "seeds": SEEDS,
 }
 LONG_GENERATION: dict[str, Any] = {
-    "num_steps": 800,
+    "num_steps": 300,
     "batch_size": 32,
     "vocabulary": 6000,
-    "reviews": 20_000,
+    "reviews": 8000,
     "sub_models": ["6x1", "3x0.5", "2x0.25"],
-    "texts": 12,
-    "tokens": 100,
+    "texts": 8,
+    "tokens": 80,
     "seeds": SEEDS,
 }
 LONG_CHINESE: dict[str, Any] = {
-    "hidden_size": 256,
+    "hidden_size": 192,
     "layers": 4,
-    "heads": 8,
-    "pre_training_steps": 1000,
-    "fine_tuning_steps": 300,
+    "heads": 6,
+    "pre_training_steps": 500,
+    "fine_tuning_steps": 200,
     "batch_size": 32,
     "max_length": 96,
     "learning_rate": 5e-4,
