@@ -99,6 +99,7 @@ def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
 
 def open_formgrader(hub: str, browser, user: str):
     page = browser.new_context().new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto(f"{hub}/hub/login")
     page.fill("#username_input", user)
     page.fill("#password_input", "any")
