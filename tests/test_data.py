@@ -80,3 +80,11 @@ def test_collate_pads_and_masks(texts):
 def test_bad_data_is_named_with_what_is_allowed(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_lengths_are_rounded_up_to_few_shapes_but_not_beyond_the_model():
+    data = Encoded([[1] * 5, [1] * 9], [0, 1], 0)
+    assert collate(data, [0])["input_ids"].shape == (1, 5)
+    rounded = collate(data, [0], at_most=40)
+    assert rounded["input_ids"].shape == (1, 8) and rounded["attention_mask"].tolist() == [[1] * 5 + [0] * 3]
+    assert collate(data, [1], at_most=12)["input_ids"].shape == (1, 12)

@@ -257,9 +257,14 @@ def training_batches(data: Encoded, batch_size: int, num_steps: int, seed: int) 
     return batches[:num_steps]
 
 
-def collate(data: Encoded, indices: Sequence[int], device: torch.device | str = "cpu") -> Batch:
+def collate(
+    data: Encoded, indices: Sequence[int], device: torch.device | str = "cpu", at_most: int | None = None
+) -> Batch:
     """One padded batch.
 
+    Args:
+        at_most: round the length up to a multiple of 8, but not beyond this. Training then sees few different shapes;
+            each has matrix products of its own that torch prepares and keeps, half a gigabyte of them otherwise.
     Returns:
         input_ids and attention_mask [batch, length] (1 = token, 0 = padding), labels [batch].
     """
@@ -267,6 +272,8 @@ def collate(data: Encoded, indices: Sequence[int], device: torch.device | str = 
         raise ValueError("collate: indices is empty; allowed: at least one text a batch.")
     rows = [data.token_ids[i] for i in indices]
     longest = max(len(row) for row in rows)
+    if at_most is not None:
+        longest = max(longest, min(-(-longest // 8) * 8, at_most))
     input_ids = torch.tensor([row + [data.pad_token_id] * (longest - len(row)) for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in rows])
     labels = torch.tensor([data.labels[i] for i in indices])

@@ -148,7 +148,7 @@ def train_on_documents(
     batches = work_batches(lengths, recipe.tokens, recipe.joint.num_steps, recipe.joint.seed)
 
     def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = collate(data, batches[step])
+        batch = collate(data, batches[step], at_most=student.config.max_position_embeddings)
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         return cast(torch.Tensor, student(**inputs, sub_model=sub_model).logits), batch["labels"]
 

@@ -253,7 +253,7 @@ def train_jointly(
         if on_step is not None:
             on_step(step)
         own, shares = shared_out(data, batches[step], accelerator)
-        batch = collate(data, own, accelerator.device)
+        batch = collate(data, own, accelerator.device, at_most=student.config.max_position_embeddings)
         with autocast(accelerator.device, precision):
             if isinstance(teacher, TeacherOutputs):
                 target = teacher.of(own, batch["attention_mask"])

@@ -141,7 +141,7 @@ def fine_tune(
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
         own, shares = shared_out(data["train"], batches[step], accelerator)
-        batch = collate(data["train"], own, accelerator.device)
+        batch = collate(data["train"], own, accelerator.device, at_most=recipe.max_length)
         with autocast(accelerator.device, precision):
             return shares.texts * model(**batch).loss, {}
 
