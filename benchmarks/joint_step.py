@@ -99,6 +99,8 @@ def run_and_tell_memory(kind: str) -> None:
 
 
 def main() -> None:
+    # first, since a process hands its own peak on to those that it starts
+    memory = {kind: peak_memory(kind) for kind in ("joint", "alone")}
     loaded, train = load_teacher(), load_reviews()["train"]
     parts = (sorted_by_importance(loaded), loaded.tokenizer, Split(train.texts[:TEXTS], train.labels[:TEXTS]))
     names = ["plain loop 朴素循环", *CHANGES.values()]
@@ -109,7 +111,6 @@ def main() -> None:
     for row, one in zip(rows, contestants.values(), strict=True):
         row["loss 损失"] = mean(one.losses[-ROUNDS:])
         row["share of GEMM rate 占矩阵乘速率 (%)"] = 100 * flops / (row["ms"] / 1000) / gemm_rate(one.precision)
-    memory = {kind: peak_memory(kind) for kind in ("joint", "alone")}
     title = f"A joint step 一步联合训练: {', '.join(s.label for s in SUB_MODELS)}; batch {BATCH}"
     extra = ("loss 损失", "share of GEMM rate 占矩阵乘速率 (%)")
     report("joint_step", title, rows, extra, sub_models=[s.name for s in SUB_MODELS], peak_memory_mb=memory)
