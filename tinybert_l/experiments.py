@@ -353,7 +353,7 @@ LONG_DOCUMENTS: dict[str, Any] = {
     "seeds": SEEDS,
 }
 LONG_QUESTIONS: dict[str, Any] = {
-    "num_steps": 400,
+    "num_steps": 240,
     "batch_size": 32,
     "learning_rate": 3e-4,
     "stories": 900,
@@ -361,7 +361,7 @@ LONG_QUESTIONS: dict[str, Any] = {
     "seeds": SEEDS,
 }
 LONG_GENERATION: dict[str, Any] = {
-    "num_steps": 300,
+    "num_steps": 200,
     "batch_size": 32,
     "vocabulary": 6000,
     "reviews": 8000,
@@ -374,7 +374,7 @@ LONG_CHINESE: dict[str, Any] = {
     "hidden_size": 192,
     "layers": 4,
     "heads": 6,
-    "pre_training_steps": 500,
+    "pre_training_steps": 400,
     "fine_tuning_steps": 200,
     "batch_size": 32,
     "max_length": 96,

@@ -17,7 +17,7 @@ from tinybert_l.cache import cached
 from tinybert_l.data import REVIEWS, packaged_file
 from tinybert_l.exercise import exercise
 from tinybert_l.joint import JointRecipe, train_on_labels
-from tinybert_l.model import ElasticBertConfig, ElasticBertModel, ElasticOutput, ElasticPreTrainedModel
+from tinybert_l.model import NO_DROPOUT, ElasticBertConfig, ElasticBertModel, ElasticOutput, ElasticPreTrainedModel
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import load_embedded, quiet_loading
 
@@ -343,7 +343,7 @@ def load_writer(
 
     def build(folder: Path) -> dict[str, Any]:
         torch.manual_seed(seed)
-        settings = {**encoder.config.to_dict(), "vocab_size": len(vocabulary)}
+        settings = {**encoder.config.to_dict(), **NO_DROPOUT, "vocab_size": len(vocabulary)}
         model = ElasticBertForCausalLM(ElasticBertConfig(**settings))
         state = encoder.state_dict()
         key = "embeddings.word_embeddings.weight"
@@ -362,7 +362,7 @@ def load_writer(
         return {"last_loss": log[-1]["loss"]}
 
     plain = {"steps": num_steps, "batch": batch_size, "vocabulary": vocabulary_size, "seed": seed, "reviews": reviews}
-    folder = cached("writer", {**plain, "version": 2}, build)
+    folder = cached("writer", {**plain, "version": 3}, build)
     with quiet_loading():
         model = ElasticBertForCausalLM.from_pretrained(folder).eval()
     log = torch.load(folder / "log.pt", weights_only=True)

@@ -16,7 +16,7 @@ from transformers import AutoModelForQuestionAnswering
 from tinybert_l.cache import cached, recipe_hash
 from tinybert_l.exercise import exercise
 from tinybert_l.joint import JointRecipe, train_on_labels
-from tinybert_l.model import ElasticBertConfig, ElasticBertModel, ElasticOutput, ElasticPreTrainedModel
+from tinybert_l.model import NO_DROPOUT, ElasticBertConfig, ElasticBertModel, ElasticOutput, ElasticPreTrainedModel
 from tinybert_l.stories import KINDS as KINDS
 from tinybert_l.stories import TESTING as TESTING
 from tinybert_l.stories import Story as Story
@@ -276,7 +276,8 @@ def load_reader(
 
     def build(folder: Path) -> dict[str, Any]:
         torch.manual_seed(seed)
-        model = ElasticBertForQuestionAnswering(ElasticBertConfig(**encoder.config.to_dict()))
+        dropout = NO_DROPOUT if own is None else {}  # generated stories never come twice
+        model = ElasticBertForQuestionAnswering(ElasticBertConfig(**{**encoder.config.to_dict(), **dropout}))
         model.bert.load_state_dict(encoder.state_dict())
         batches: dict[int, dict[str, Any]] = {}
 
@@ -294,7 +295,7 @@ def load_reader(
         torch.save(log, folder / log_name)
         return {"last_loss": log[-1]["loss"]}
 
-    plain = {"recipe": asdict(recipe), "version": 2}
+    plain = {"recipe": asdict(recipe), "version": 3}
     if own is not None:
         plain["data"] = recipe_hash({"questions": [asdict(q) for q in own]})
     folder = cached("reader", plain, build)
