@@ -36,12 +36,13 @@ def main() -> None:
             for kind in ("float32", "int8"):
                 path = export_onnx(supernet.model, s, Path(folder) / f"{s.name}-{kind}.onnx", int8=kind == "int8")
                 models[f"{s.label}, ONNX {kind}"] = (OnnxClassifier(path), path.stat().st_size)
+        accuracy = {name: 100 * _accuracy(model, data) for name, (model, _) in models.items()}
         for batch in (1, 32):
             rows = contest({name: _asked(model, batch) for name, (model, _) in models.items()}, ROUNDS, 64 // batch)
             for row in rows:
                 model, size = models[row["name"]]
                 row["MB"], row["smaller 小"] = size / 1e6, models[rows[0]["name"]][1] / size
-                row["accuracy 准确率 (%)"] = 100 * _accuracy(model, data)
+                row["accuracy 准确率 (%)"] = accuracy[row["name"]]
             title = f"Deployed 部署: batch {batch}, length {LENGTH}"
             report(
                 "deploy" if batch == 1 else "deploy_batch_32", title, rows, ("MB", "smaller 小", "accuracy 准确率 (%)")

@@ -26,7 +26,6 @@ from tinybert_l.exercise import exercise
 from tinybert_l.submodels import SubModel, kept_layers, kept_tokens, share_of
 from tinybert_l.windowed import windowed_attention
 
-
 # For runs that read every text once: there is nothing to overfit, and attention without dropout has a faster path.
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
