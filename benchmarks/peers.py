@@ -60,9 +60,17 @@ class Setting:
 Contestant = tuple[Callable[[], Any], Callable[[], float]]  # a turn; the smallest's accuracy
 
 
+def in_training(student: ElasticBertForSequenceClassification) -> ElasticBertForSequenceClassification:
+    """As `train_jointly` sets it: no dropout on what imitates."""
+    for module in student.train().modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    return student
+
+
 def ours(setting: Setting) -> Contestant:
     """One step for all: outputs of the teacher kept, embeddings computed once, one update."""
-    student, batches = elastic_copy(setting.teacher).train(), setting.batches()
+    student, batches = in_training(elastic_copy(setting.teacher)), setting.batches()
     optimizer = setting.optimizer(student)
 
     def turn() -> None:
@@ -79,7 +87,7 @@ def ours(setting: Setting) -> Contestant:
 
 def separately(setting: Setting) -> Contestant:
     """Each sub-model by itself, with the same kept outputs of the teacher, precision and fused optimiser."""
-    students = [extract(setting.teacher, s).train() for s in SUB_MODELS]
+    students = [in_training(extract(setting.teacher, s)) for s in SUB_MODELS]
     optimizers, batches = [setting.optimizer(student) for student in students], setting.batches()
 
     def turn() -> None:
@@ -96,7 +104,7 @@ def separately(setting: Setting) -> Contestant:
 
 def with_masks(setting: Setting) -> Contestant:
     """DynaBERT's way to try a width: heads and neurons are multiplied by zero; depths are skipped layers."""
-    student, batches = elastic_copy(setting.teacher).train(), setting.batches()
+    student, batches = in_training(elastic_copy(setting.teacher)), setting.batches()
     optimizer, config = setting.optimizer(student), setting.teacher.config
 
     def masked(inputs: Batch, s: SubModel) -> torch.Tensor:

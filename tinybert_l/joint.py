@@ -245,7 +245,7 @@ def train_jointly(
         teacher_size, teacher = teacher.config.hidden_size, teacher.to(accelerator.device).eval()
     for module in student.modules():
         if isinstance(module, nn.Dropout):
-            module.p = 0.0  # the student imitates; noise would only blur what it is shown
+            module.p = 0.0  # the student imitates; noise on its states would only blur what it is shown
     trained = WithProjection(student, teacher_size).to(accelerator.device)
     batches = training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
 
