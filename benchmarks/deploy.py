@@ -40,7 +40,7 @@ def main() -> None:
         for batch in (1, 32):
             rows = contest({name: _asked(model, batch) for name, (model, _) in models.items()}, ROUNDS, 64 // batch)
             for row in rows:
-                model, size = models[row["name"]]
+                size = models[row["name"]][1]
                 row["MB"], row["smaller 小"] = size / 1e6, models[rows[0]["name"]][1] / size
                 row["accuracy 准确率 (%)"] = accuracy[row["name"]]
             title = f"Deployed 部署: batch {batch}, length {LENGTH}"
