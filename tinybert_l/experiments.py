@@ -361,10 +361,10 @@ LONG_QUESTIONS: dict[str, Any] = {
     "seeds": SEEDS,
 }
 LONG_GENERATION: dict[str, Any] = {
-    "num_steps": 200,
-    "batch_size": 32,
+    "num_steps": 240,
+    "batch_size": 16,
     "vocabulary": 6000,
-    "reviews": 8000,
+    "reviews": 2500,
     "sub_models": ["6x1", "3x0.5", "2x0.25"],
     "texts": 8,
     "tokens": 80,
