@@ -447,12 +447,14 @@ def summarise_ablation(rows: list[list[Row]]) -> list[Row]:
 
 
 def means(rows: list[list[Row]]) -> list[Row]:
-    """Mean and spread over seeds of every number; of a curve, the mean curve."""
+    """Mean and spread over seeds of every number that a row has; of a curve, the mean curve."""
     summary = []
     for same in zip(*rows, strict=True):
         row: Row = {"name 名称": same[0]["name"]}
         for column in (c for c in same[0] if c != "name"):
             values = [one[column] for one in same]
+            if any(value != value for value in values):  # NaN: this row has no such number
+                continue
             if isinstance(values[0], list):
                 row[column] = [mean(step) for step in zip(*values, strict=True)]
             else:
