@@ -80,6 +80,7 @@ def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(cou
     page.goto(f"{lab}/formgrader/gradebook/{NAME}/{NAME}")
     page.get_by_text("Submission #1").first.click()
     page.locator("input.score").first.wait_for(timeout=PATIENCE)
+    page.wait_for_load_state("networkidle", timeout=PATIENCE)  # Formgrader listens once it has fetched the grades
     scores, comments = page.locator("input.score"), page.locator("textarea.comment")
     scores.nth(scores.count() - 1).fill("3")
     comments.nth(comments.count() - 1).fill("Clear; say also what the largest costs.")
