@@ -20,7 +20,7 @@ from tinybert_l.data import bucketed_batches, collate
 from tinybert_l.distillation import joint_loss, soft_cross_entropy
 from tinybert_l.experiments import first
 from tinybert_l.joint import sorted_by_importance
-from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract, set_dropout_on_states
 from tinybert_l.submodels import SubModel, kept_layers, share_of, sub_model_grid
 from tinybert_l.teacher import accuracy_of, load_teacher, predict_logits
 from tinybert_l.training import autocast, measured_precision, parameter_groups
@@ -61,11 +61,9 @@ Contestant = tuple[Callable[[], Any], Callable[[], float]]  # a turn; the smalle
 
 
 def in_training(student: ElasticBertForSequenceClassification) -> ElasticBertForSequenceClassification:
-    """As `train_jointly` sets it: no dropout on what imitates."""
-    for module in student.train().modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    return student
+    """As `train_jointly` sets it: no dropout on the states of what imitates."""
+    set_dropout_on_states(student, 0.0)
+    return student.train()
 
 
 def ours(setting: Setting) -> Contestant:

@@ -29,7 +29,14 @@ from tinybert_l.joint import (
     train_jointly,
     train_on_labels,
 )
-from tinybert_l.model import ElasticBertForSequenceClassification, Importance, elastic_copy, extract, sort_by_importance
+from tinybert_l.model import (
+    ElasticBertForSequenceClassification,
+    Importance,
+    elastic_copy,
+    extract,
+    set_dropout_on_states,
+    sort_by_importance,
+)
 from tinybert_l.questions import Reader, load_reader
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import TeacherRecipe, load_teacher, predict_logits
@@ -264,9 +271,7 @@ def label_run(
 ) -> ShortRun:
     """Train one sub-model on the 0/1 labels alone, without a teacher."""
     student = elastic_copy(start if start is not None else bench.teacher)
-    for module in student.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = dropout
+    set_dropout_on_states(student, dropout)
     batches = training_batches(bench.train, recipe.batch_size, recipe.num_steps, recipe.seed)
 
     def predict(step: int, chosen: SubModel) -> tuple[torch.Tensor, torch.Tensor]:

@@ -30,6 +30,7 @@ from tinybert_l.model import (
     ElasticOutput,
     elastic_copy,
     measure_importance,
+    set_dropout_on_states,
     sort_by_importance,
 )
 from tinybert_l.submodels import SubModel, default_stages
@@ -243,9 +244,7 @@ def train_jointly(
         teacher_size = next((kept.shape[1] for kept in teacher.hidden.values()), student.config.hidden_size)
     else:
         teacher_size, teacher = teacher.config.hidden_size, teacher.to(accelerator.device).eval()
-    for module in student.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0  # the student imitates; noise on its states would only blur what it is shown
+    set_dropout_on_states(student, 0.0)  # the student imitates; noise would only blur what it is shown
     trained = WithProjection(student, teacher_size).to(accelerator.device)
     batches = training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
 

@@ -26,7 +26,7 @@ from tinybert_l.exercise import exercise
 from tinybert_l.submodels import SubModel, kept_layers, kept_tokens, share_of
 from tinybert_l.windowed import windowed_attention
 
-# For runs that read every text once: there is nothing to overfit, and attention without dropout has a faster path.
+# For runs with more text than they read: there is little to overfit, and attention without dropout has a faster path.
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
@@ -351,6 +351,13 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
         if labels is not None:
             output.loss = F.cross_entropy(output.logits, labels)
         return output
+
+
+def set_dropout_on_states(model: nn.Module, share: float) -> None:
+    """Dropout on embeddings, hidden states and the classifier's input; that on attention weights stays."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = share
 
 
 def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
