@@ -402,8 +402,8 @@ HEADLINE: dict[str, Any] = {
 ABLATION: dict[str, Any] = {
     **HEADLINE,
     "unlabelled": 20_000,
-    "inner_steps": 150,
-    "soft_label_steps": 600,
+    "inner_steps": 60,
+    "soft_label_steps": 320,
     "sub_models": ["3x0.5", "2x0.25"],
 }
 RECORDS: dict[str, dict[str, Any]] = {
