@@ -36,16 +36,18 @@ OUTPUT = Path("outputs/records")
 SETTINGS = HEADLINE
 
 
-def recipes(settings: dict[str, Any], seed: int) -> tuple[JointRecipe, JointRecipe]:
-    """Stage 1, inner states from the live teacher; stage 2, soft labels."""
+def recipes(settings: dict[str, Any], seed: int) -> tuple[JointRecipe | None, JointRecipe]:
+    """Stage 1, inner states from the live teacher (None where the settings give it no steps); stage 2, soft labels."""
     largest_first = sub_model_grid(settings["depths"], settings["widths"])[::-1]
     stages = ((0.0, tuple(largest_first[:1])), (0.1, tuple(largest_first[1:])))[: len(largest_first)]
     common = {"batch_size": settings["batch_size"], "seed": seed, "checkpoint_every": 500}
     teaches_itself = settings.get("self_distillation", True)
-    inner = JointRecipe(
-        stages, settings["inner_steps"], learning_rate=settings["inner_learning_rate"], soft_label_weight=0.0,
-        hidden_weight=1.0, attention_weight=0.1, embedding_weight=1.0, self_distillation=False, **common,
-    )  # fmt: skip
+    inner = None
+    if settings["inner_steps"]:
+        inner = JointRecipe(
+            stages, settings["inner_steps"], learning_rate=settings["inner_learning_rate"], soft_label_weight=0.0,
+            hidden_weight=1.0, attention_weight=0.1, embedding_weight=1.0, self_distillation=False, **common,
+        )  # fmt: skip
     soft = JointRecipe(
         ((0.0, tuple(largest_first)),), settings["soft_label_steps"], learning_rate=settings["learning_rate"],
         hidden_weight=0.0, attention_weight=0.0, embedding_weight=0.0, self_distillation=teaches_itself, **common,
@@ -82,7 +84,7 @@ def train(
     in_order = settings.get("sorted", True)
     sorted_teacher = sorted_by_importance(teacher) if in_order else elastic_copy(teacher.model)
     student = elastic_copy(sorted_teacher)
-    if settings["inner_steps"]:
+    if inner is not None:
         train_jointly(student, sorted_teacher, whole, inner, folder / "inner")
     tokenizer = teacher.tokenizer
     if settings["vocabulary"]:

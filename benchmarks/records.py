@@ -408,9 +408,10 @@ def ablation(seed: int, settings: Row) -> list[Row]:
     import headline
 
     teacher, taken = load_teacher(), [SubModel.parse(name) for name in settings["sub_models"]]
+    all_steps = settings["inner_steps"] + settings["soft_label_steps"]
     variants: dict[str, Row] = {
         "all parts 全部": {},
-        "no inner states 无中间层": {"inner_steps": 0},
+        "soft labels only 只用软标签": {"inner_steps": 0, "soft_label_steps": all_steps},
         "no unlabelled text 无无标注文本": {"unlabelled": 0},
         "no order of importance 无重要性排序": {"sorted": False},
         "no self-distillation 无自蒸馏": {"self_distillation": False},
