@@ -345,7 +345,7 @@ SEEDS = [0, 1, 2]
 NINE = ["6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
 LONG_JOINT: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_models": NINE}
 LONG_STABILITY: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "learning_rate": 1e-4}
-LONG_METHODS: dict[str, Any] = {"num_steps": 120, "batch_size": 32, "seeds": SEEDS, "sub_model": "2x0.25"}
+LONG_METHODS: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_model": "2x0.25"}
 LONG_DOCUMENTS: dict[str, Any] = {
     "documents": 4000,
     "num_steps": 120,
