@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 from torch.nn.attention.bias import causal_lower_right
 from transformers import AutoModelForCausalLM, DynamicCache, GenerationMixin, TopPLogitsWarper
@@ -17,7 +16,7 @@ from tinybert_l.cache import cached
 from tinybert_l.data import REVIEWS, packaged_file
 from tinybert_l.exercise import exercise
 from tinybert_l.joint import JointRecipe, train_on_labels
-from tinybert_l.model import NO_DROPOUT, ElasticBertConfig, ElasticBertModel, ElasticOutput, ElasticPreTrainedModel
+from tinybert_l.model import NO_DROPOUT, ElasticBertConfig, ElasticBertWithWordsHead, ElasticOutput
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import load_embedded, quiet_loading
 
@@ -88,25 +87,11 @@ def distinct_n(token_ids: Sequence[int], n: int) -> float:
     raise NotImplementedError
 
 
-class ElasticBertForCausalLM(ElasticPreTrainedModel, GenerationMixin):
-    """The elastic encoder under a causal mask; the word embeddings also serve as the output layer.
+class ElasticBertForCausalLM(ElasticBertWithWordsHead, GenerationMixin):
+    """The elastic encoder under a causal mask, with a head that names the next token.
 
     The transformers' `generate` works, with `sub_model=` too.
     """
-
-    _tied_weights_keys: ClassVar[Any] = {"lm_head.weight": "bert.embeddings.word_embeddings.weight"}
-
-    def __init__(self, config: ElasticBertConfig) -> None:
-        super().__init__(config)
-        self.bert = ElasticBertModel(config, add_pooling_layer=False)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
-        self.post_init()
-
-    def get_output_embeddings(self) -> nn.Linear:
-        return self.lm_head
-
-    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
-        self.lm_head = new_embeddings
 
     def forward(
         self,

@@ -353,6 +353,24 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
         return output
 
 
+class ElasticBertWithWordsHead(ElasticPreTrainedModel):
+    """The elastic encoder and an output layer over the vocabulary; its weights are the word embeddings."""
+
+    _tied_weights_keys: ClassVar[Any] = {"lm_head.weight": "bert.embeddings.word_embeddings.weight"}
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__(config)
+        self.bert = ElasticBertModel(config, add_pooling_layer=False)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
+        self.post_init()
+
+    def get_output_embeddings(self) -> nn.Linear:
+        return self.lm_head
+
+    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        self.lm_head = new_embeddings
+
+
 def set_dropout_on_states(model: nn.Module, share: float) -> None:
     """Dropout on embeddings, hidden states and the classifier's input; that on attention weights stays."""
     for module in model.modules():

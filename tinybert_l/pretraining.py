@@ -7,11 +7,10 @@ google-bert/bert-base-chinese, is used by its name instead (`TeacherRecipe(check
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from torch import nn
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
 
 from tinybert_l.data import Encoded, Split, collate, packaged_file, split_by_hash, training_batches
@@ -19,9 +18,8 @@ from tinybert_l.joint import JointRecipe, train_on_labels
 from tinybert_l.model import (
     ElasticBertConfig,
     ElasticBertForSequenceClassification,
-    ElasticBertModel,
+    ElasticBertWithWordsHead,
     ElasticOutput,
-    ElasticPreTrainedModel,
 )
 from tinybert_l.submodels import SubModel
 from tinybert_l.vocabulary import SPECIAL
@@ -61,22 +59,8 @@ def character_tokenizer(texts: Sequence[str], least: int = 3) -> PreTrainedToken
     return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL)
 
 
-class ElasticBertForMaskedLM(ElasticPreTrainedModel):
-    """The elastic encoder with a head that names masked tokens; the word embeddings also serve as its weights."""
-
-    _tied_weights_keys: ClassVar[Any] = {"lm_head.weight": "bert.embeddings.word_embeddings.weight"}
-
-    def __init__(self, config: ElasticBertConfig) -> None:
-        super().__init__(config)
-        self.bert = ElasticBertModel(config, add_pooling_layer=False)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
-        self.post_init()
-
-    def get_output_embeddings(self) -> nn.Linear:
-        return self.lm_head
-
-    def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
-        self.lm_head = new_embeddings
+class ElasticBertForMaskedLM(ElasticBertWithWordsHead):
+    """The elastic encoder with a head that names masked tokens."""
 
     def forward(self, input_ids: torch.Tensor, chosen: torch.Tensor | None = None, **kwargs: Any) -> ElasticOutput:
         """As `ElasticBertModel.forward`, and logits [batch, length, vocabulary].
