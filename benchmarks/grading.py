@@ -1,6 +1,6 @@
 """Stock nbgrader against the trusted grading, one core against two, and whether a large class costs more a notebook.
 
-`python benchmarks/grading.py [NOTEBOOKS] [CLASS]` (default 40 and 3000; `make bench` takes 4 and 20) prints tables and
+`python benchmarks/grading.py [NOTEBOOKS] [CLASS]` (default 40 and 3000; `make bench` takes 8 and 60) prints tables and
 writes outputs/benchmark-grading.json. All grade the same perfect submission of lecture 3; warm-up is counted.
 
 - stock: nbgrader's autograde alone, one kernel, no sandbox, in one process that has already imported everything.
