@@ -16,7 +16,7 @@ from tinybert_l.cache import cached
 from tinybert_l.data import REVIEWS, packaged_file
 from tinybert_l.exercise import exercise
 from tinybert_l.joint import JointRecipe, train_on_labels
-from tinybert_l.model import NO_DROPOUT, ElasticBertConfig, ElasticBertWithWordsHead, ElasticOutput
+from tinybert_l.model import NO_DROPOUT, ElasticBertConfig, ElasticBertWithLMHead, ElasticOutput
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import load_embedded, quiet_loading
 
@@ -87,7 +87,7 @@ def distinct_n(token_ids: Sequence[int], n: int) -> float:
     raise NotImplementedError
 
 
-class ElasticBertForCausalLM(ElasticBertWithWordsHead, GenerationMixin):
+class ElasticBertForCausalLM(ElasticBertWithLMHead, GenerationMixin):
     """The elastic encoder under a causal mask, with a head that names the next token.
 
     The transformers' `generate` works, with `sub_model=` too.

@@ -353,7 +353,7 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
         return output
 
 
-class ElasticBertWithWordsHead(ElasticPreTrainedModel):
+class ElasticBertWithLMHead(ElasticPreTrainedModel):
     """The elastic encoder and an output layer over the vocabulary; its weights are the word embeddings."""
 
     _tied_weights_keys: ClassVar[Any] = {"lm_head.weight": "bert.embeddings.word_embeddings.weight"}

@@ -18,7 +18,7 @@ from tinybert_l.joint import JointRecipe, train_on_labels
 from tinybert_l.model import (
     ElasticBertConfig,
     ElasticBertForSequenceClassification,
-    ElasticBertWithWordsHead,
+    ElasticBertWithLMHead,
     ElasticOutput,
 )
 from tinybert_l.submodels import SubModel
@@ -59,7 +59,7 @@ def character_tokenizer(texts: Sequence[str], least: int = 3) -> PreTrainedToken
     return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL)
 
 
-class ElasticBertForMaskedLM(ElasticBertWithWordsHead):
+class ElasticBertForMaskedLM(ElasticBertWithLMHead):
     """The elastic encoder with a head that names masked tokens."""
 
     def forward(self, input_ids: torch.Tensor, chosen: torch.Tensor | None = None, **kwargs: Any) -> ElasticOutput:
