@@ -6,7 +6,7 @@ else
 BIN := .venv/bin
 endif
 READY := .venv/.ready
-RECORDS := joint_against_separate stability training_methods long_documents questions generation ablation chinese
+RECORDS := joint_against_separate joint_against_separate_longer stability training_methods long_documents questions generation ablation chinese
 BENCHMARKS := first_use submodel_speed joint_step peers long_documents deploy generation
 .DEFAULT_GOAL := help
 .PHONY: help demo quick test lint lab prepare notebooks slides site release records bench nightly answers clean

@@ -1,6 +1,7 @@
 """Long runs whose results the lectures show as records: `python benchmarks/records.py NAME [SEED ...]`, NAME of these:
 
 joint_against_separate  one joint run against each of its nine sub-models trained alone, paired by seed (table 2)
+joint_against_separate_longer  the same with 400 steps, the teacher's outputs computed once for all
 stability               how sub-models are introduced, and whether the largest teaches the others (table 5)
 training_methods        five ways to a small model (table 6)
 long_documents          whole reviews: cut, in windows, with windowed attention and dropped tokens (tables 8, 12)
@@ -49,6 +50,7 @@ from tinybert_l.records import write_record
 from tinybert_l.stories import KINDS, TESTING, last_mentioned, make_stories
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import load_embedded, load_teacher, predict_logits
+from tinybert_l.teacher_outputs import keep_outputs
 from tinybert_l.text_metrics import coherence, repetition, self_bleu
 
 OUTPUT = Path("outputs/records")
@@ -73,15 +75,19 @@ def right(bench: Bench, model: ElasticBertForSequenceClassification, sub_model: 
 def joint_against_separate(seed: int, settings: Row) -> list[Row]:
     """Every sub-model, from the joint run and trained alone for as many steps; costs of both."""
     bench = long_bench(settings)
-    recipe = replace(bench.recipe, seed=seed)
-    together = short_run(bench, recipe)
+    changed = {name: settings[name] for name in ("learning_rate", "attention_weight") if name in settings}
+    recipe = replace(bench.recipe, seed=seed, **changed)
+    outputs = None
+    if not recipe.attention_weight:  # all that is compared can be computed once, for the joint run as for the others
+        outputs = keep_outputs(bench.teacher, bench.train, recipe.hidden_layers(bench.teacher.config.num_hidden_layers))
+    together = short_run(bench, recipe, outputs=outputs)
     largest = max(map(SubModel.parse, settings["sub_models"]), key=lambda s: s.size)
     flops = {s.name: count_flops(extract(bench.teacher, s)) for s in map(SubModel.parse, settings["sub_models"])}
     steps = [recipe.participants(step) for step in range(recipe.num_steps)]
     joint_flops = sum(flops[s.name] for taken in steps for s in taken)
     rows = []
     for s in map(SubModel.parse, settings["sub_models"]):
-        single = short_run(bench, alone(recipe, s))
+        single = short_run(bench, alone(recipe, s), outputs=outputs)
         row = {"name": s.label, "joint": right(bench, together.model, s), "separate": right(bench, single.model, s)}
         row |= {"cost": single.seconds, "flops": flops[s.name] * recipe.num_steps, "largest": s == largest}
         rows.append(row | {"joint cost": together.seconds, "joint flops": joint_flops})
@@ -467,6 +473,7 @@ def means(rows: list[list[Row]]) -> list[Row]:
 Job = tuple[Callable[[int, Row], list[Row]], Row, Callable[[list[list[Row]]], list[Row]]]
 JOBS: dict[str, Job] = {
     "joint_against_separate": (joint_against_separate, experiments.LONG_JOINT, summarise_joint),
+    "joint_against_separate_longer": (joint_against_separate, experiments.LONGER_JOINT, summarise_joint),
     "stability": (stability, experiments.LONG_STABILITY, means),
     "training_methods": (training_methods, experiments.LONG_METHODS, means),
     "long_documents": (long_documents, experiments.LONG_DOCUMENTS, summarise_documents),

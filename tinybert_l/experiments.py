@@ -40,6 +40,7 @@ from tinybert_l.model import (
 from tinybert_l.questions import Reader, load_reader
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import TeacherRecipe, load_teacher, predict_logits
+from tinybert_l.teacher_outputs import TeacherOutputs
 
 
 @dataclass(frozen=True)
@@ -98,13 +99,15 @@ def first(data: Encoded, count: int) -> Encoded:
     return Encoded(data.token_ids[:count], data.labels[:count], data.pad_token_id)
 
 
-def short_run(bench: Bench, recipe: JointRecipe, start: Any = None, on_step: Any = None) -> ShortRun:
-    """Train a fresh copy of the teacher (or of `start`) jointly."""
+def short_run(
+    bench: Bench, recipe: JointRecipe, start: Any = None, on_step: Any = None, outputs: TeacherOutputs | None = None
+) -> ShortRun:
+    """Train a fresh copy of the teacher (or of `start`) jointly; `outputs` of the teacher spare running it."""
     student = elastic_copy(start if start is not None else bench.teacher)
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         step = (lambda s: on_step(s, student)) if on_step else None
-        log = train_jointly(student, bench.teacher, bench.train, recipe, Path(folder), on_step=step)
+        log = train_jointly(student, outputs or bench.teacher, bench.train, recipe, Path(folder), on_step=step)
     return ShortRun(student, log, time.perf_counter() - begin)
 
 
@@ -344,6 +347,7 @@ def step_cost(model: torch.nn.Module, input_ids: torch.Tensor, repeats: int = 3)
 SEEDS = [0, 1, 2]
 NINE = ["6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
 LONG_JOINT: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_models": NINE}
+LONGER_JOINT: dict[str, Any] = {**LONG_JOINT, "num_steps": 400, "learning_rate": 3e-4, "attention_weight": 0.0}
 LONG_STABILITY: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "learning_rate": 1e-4}
 LONG_METHODS: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_model": "2x0.25"}
 LONG_DOCUMENTS: dict[str, Any] = {
@@ -410,6 +414,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "headline": HEADLINE,
     "ablation": ABLATION,
     "joint_against_separate": LONG_JOINT,
+    "joint_against_separate_longer": LONGER_JOINT,
     "stability": LONG_STABILITY,
     "training_methods": LONG_METHODS,
     "long_documents": LONG_DOCUMENTS,
