@@ -1,7 +1,7 @@
 """Long runs whose results the lectures show as records: `python benchmarks/records.py NAME [SEED ...]`, NAME of these:
 
 joint_against_separate  one joint run against each of its nine sub-models trained alone, paired by seed (table 2)
-joint_against_separate_longer  the same with 400 steps, the teacher's outputs computed once for all
+joint_against_separate_longer  the same with 400 steps (joint: 360), the teacher's outputs computed once for all
 stability               how sub-models are introduced, and whether the largest teaches the others (table 5)
 training_methods        five ways to a small model (table 6)
 long_documents          whole reviews: cut, in windows, with windowed attention and dropped tokens (tables 8, 12)
@@ -73,18 +73,18 @@ def right(bench: Bench, model: ElasticBertForSequenceClassification, sub_model: 
 
 
 def joint_against_separate(seed: int, settings: Row) -> list[Row]:
-    """Every sub-model, from the joint run and trained alone for as many steps; costs of both."""
+    """Every sub-model, from the joint run and trained alone (for as many steps, or as the settings say); costs."""
     bench = long_bench(settings)
     changed = {name: settings[name] for name in ("learning_rate", "attention_weight") if name in settings}
     recipe = replace(bench.recipe, seed=seed, **changed)
     outputs = None
     if not recipe.attention_weight:  # all that is compared can be computed once, for the joint run as for the others
         outputs = keep_outputs(bench.teacher, bench.train, recipe.hidden_layers(bench.teacher.config.num_hidden_layers))
-    together = short_run(bench, recipe, outputs=outputs)
+    joint = replace(recipe, **settings.get("joint", {}))
+    together = short_run(bench, joint, outputs=outputs)
     largest = max(map(SubModel.parse, settings["sub_models"]), key=lambda s: s.size)
     flops = {s.name: count_flops(extract(bench.teacher, s)) for s in map(SubModel.parse, settings["sub_models"])}
-    steps = [recipe.participants(step) for step in range(recipe.num_steps)]
-    joint_flops = sum(flops[s.name] for taken in steps for s in taken)
+    joint_flops = sum(flops[s.name] for step in range(joint.num_steps) for s in joint.participants(step))
     rows = []
     for s in map(SubModel.parse, settings["sub_models"]):
         single = short_run(bench, alone(recipe, s), outputs=outputs)
