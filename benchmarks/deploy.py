@@ -21,11 +21,11 @@ from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import predict_logits
 
 SUB_MODELS, LENGTH, ROUNDS = (SubModel(3, 0.5), SubModel(2, 0.5), SubModel(2, 0.25)), 32, 9
-STEPS = 120
+RECIPE = JointRecipe(num_steps=60, learning_rate=3e-4, attention_weight=0.0)
 
 
 def main() -> None:
-    supernet = load_supernet(JointRecipe(num_steps=STEPS))
+    supernet = load_supernet(RECIPE)
     data = supernet.teacher.data["test"]
     models: dict[str, tuple[Any, int]] = {
         "teacher 教师, torch": (supernet.teacher.model, _bytes(supernet.teacher.model))
