@@ -1,10 +1,12 @@
 """The holes: whose answer is used, and what is said when there is none."""
 
 import inspect
+import runpy
 import subprocess
 import sys
 
 import pytest
+import torch
 
 from tinybert_l import AnswerError, MissingAnswer, begin, layer_map, submodel_schedule
 from tinybert_l.exercise import Exercise, exercises, find_exercise
@@ -111,6 +113,21 @@ def test_begin_releases_earlier_lectures_only(capsys):
 def test_before_its_lecture_a_hole_is_served_by_its_peer(no_answers):
     assert submodel_schedule(5, 10, [(0.0, ["a"]), (0.5, ["b"])]) == ["a", "b"]
     assert submodel_schedule(4, 10, [(0.0, ["a"]), (0.5, ["b"])]) == ["a"]
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(1, 1), (1, 5), (2, 3), (4, 4)])
+def test_the_stand_in_of_the_causal_mask_hides_what_comes_later(queries, keys):
+    """Lectures 5 and 6 train and time a language model before students have written the mask."""
+    allowed = find_exercise("causal_mask").peer(queries, keys)
+    assert allowed.dtype == torch.bool
+    assert allowed.tolist() == [[key <= keys - queries + query for key in range(keys)] for query in range(queries)]
+
+
+@pytest.mark.parametrize("p", [0.3, 0.6, 0.85, 1.0])
+def test_the_stand_in_of_top_p_keeps_what_the_answer_keeps(p, checkout):
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.1, 0.2, 0.3, 0.4]]))
+    answer = runpy.run_path(str(checkout / "solutions" / "lecture_09.py"))["top_p_filter"]
+    assert torch.equal(find_exercise("top_p_filter").peer(logits, p), answer(logits, p))
 
 
 def test_in_its_own_lecture_no_stand_in_passes_for_an_answer(tmp_path, monkeypatch, capsys):
