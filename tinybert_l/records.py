@@ -74,4 +74,4 @@ def show_record(name: str, recipe: dict[str, Any]) -> Any:
         f"Record 记录 results/{name}.json · {record['command']} · {record['date'][:10]} · {words[record['state']]}"
     )
     rows = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in record["rows"]]
-    return styled(pd.DataFrame(rows), caption)
+    return styled(pd.DataFrame(rows), caption, missing="")

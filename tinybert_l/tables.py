@@ -34,9 +34,13 @@ def results_frame(results: "Sequence[Result]") -> pd.DataFrame:
     )
 
 
-def styled(frame: pd.DataFrame, caption: str, digits: int = 2) -> Any:
-    """A notebook table with a caption that says where its numbers come from."""
-    return frame.style.hide(axis="index").set_caption(caption).format(precision=digits)
+def styled(frame: pd.DataFrame, caption: str, digits: int = 2, missing: str | None = None) -> Any:
+    """A notebook table with a caption that says where its numbers come from.
+
+    Args:
+        missing: what stands where there is no number; None: "nan".
+    """
+    return frame.style.hide(axis="index").set_caption(caption).format(precision=digits, na_rep=missing)
 
 
 def console() -> Console:
