@@ -8,6 +8,7 @@ from tinybert_l.cache import cache_root, provenance, recipe_hash, write_atomical
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 RESULTS = _CHECKOUT / "results" if (_CHECKOUT / "results").is_dir() else Path(__file__).resolve().parent / "results"
+SPREAD = " ± (sd over seeds)"  # of the column beside it, in records over several seeds
 COLUMNS = ("claim 主张", "test 检验", "number 数字", "verdict 判断")
 
 
@@ -74,4 +75,18 @@ def show_record(name: str, recipe: dict[str, Any]) -> Any:
         f"Record 记录 results/{name}.json · {record['command']} · {record['date'][:10]} · {words[record['state']]}"
     )
     rows = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in record["rows"]]
-    return styled(pd.DataFrame(rows), caption, missing="")
+    frame = pd.DataFrame([_with_spreads(row) for row in rows])
+    if len(frame.columns) > 2 * len(frame):  # wider than a slide: a row for each quantity
+        first = frame.columns[0]
+        frame = frame.set_index(first).T.rename_axis(first).reset_index()
+        frame.columns.name = None
+    return styled(frame, caption, missing="")
+
+
+def _with_spreads(row: dict[str, Any]) -> dict[str, Any]:
+    """A row whose spreads stand beside their means, in one cell."""
+    return {
+        column: f"{value:.2f} ± {row[column + SPREAD]:.2f}" if column + SPREAD in row else value
+        for column, value in row.items()
+        if not column.endswith(SPREAD)
+    }
