@@ -4,7 +4,7 @@ joint_against_separate  one joint run against each of its nine sub-models traine
 joint_against_separate_longer  the same with 400 steps (joint: 360), the teacher's outputs computed once for all
 stability               how sub-models are introduced, and whether the largest teaches the others (table 5)
 training_methods        five ways to a small model (table 6)
-long_documents          whole reviews: cut, in windows, with windowed attention and dropped tokens (tables 8, 12)
+long_documents          whole reviews: cut, windows, windowed attention, short first, dropped tokens (tables 8, 12)
 questions               nine kinds of questions on stories of a world not seen in training (table 8)
 generation              perplexity, variety, coherence and speed of what sub-models write (table 13)
 ablation                the headline's recipe, shorter, with one of its parts left out at a time
@@ -46,7 +46,7 @@ from tinybert_l.pretraining import (
     pretrain_jointly,
 )
 from tinybert_l.questions import Reader, answer_f1, as_question, exact_match, load_reader
-from tinybert_l.records import write_record
+from tinybert_l.records import HIGH, LOW, write_record
 from tinybert_l.stories import KINDS, TESTING, last_mentioned, make_stories
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import load_embedded, load_teacher, predict_logits
@@ -186,7 +186,7 @@ def training_methods(seed: int, settings: Row) -> list[Row]:
 
 
 def long_documents(seed: int, settings: Row) -> list[Row]:
-    """Accuracy on whole test reviews, and FLOPs a review, of three ways trained with the same tokens a step."""
+    """Accuracy on whole test reviews, and FLOPs a review, of ways to read them, trained with the same tokens a step."""
     tokenizer = load_teacher().tokenizer
     start = experiments.sorted_by_importance(load_teacher())
     reviews = load_reviews("imdb")
@@ -194,26 +194,29 @@ def long_documents(seed: int, settings: Row) -> list[Row]:
     sub_models = [SubModel.parse(name) for name in settings["sub_models"]]
     full = [s for s in sub_models if s.length == 1]
     joint: Row = {"num_steps": settings["num_steps"], "learning_rate": settings["learning_rate"], "seed": seed}
+    whole = ("windowed attention", settings["longest"], settings["window"])
     ways = {
-        "cut": (settings["cut"], None, full),
-        "windows": (settings["cut"], None, full),
-        "windowed attention": (settings["longest"], settings["window"], sub_models),
+        "cut": ("cut", settings["cut"], None, 0.0, full),
+        "windows": ("windows", settings["cut"], None, 0.0, full),
+        "windowed attention": (*whole, 0.0, full),
+        "windowed attention, short first": (*whole, settings["short_share"], sub_models),
     }
     lengths = [len(ids) + 2 for ids in tokenizer(test.texts, add_special_tokens=False, verbose=False)["input_ids"]]
     rows = []
-    for how, (length, window, taken) in ways.items():
+    for way, (how, length, window, short_share, taken) in ways.items():
         largest = max(taken, key=lambda s: s.size)
-        stages = ((0.0, (largest,)), (0.1, tuple(s for s in taken if s != largest)))
-        recipe = DocumentRecipe(
-            how, length, window, settings["tokens_a_step"], JointRecipe(stages=stages, checkpoint_every=10_000, **joint)
-        )
+        stages = [(0.0, (largest,)), (0.1, tuple(s for s in full if s != largest))]
+        if taken != full:  # they drop tokens: not before the documents are long
+            stages += [(short_share, tuple(s for s in taken if s.length < 1))]
+        loop = JointRecipe(tuple(stages), checkpoint_every=10_000, num_random=2, **joint)
+        recipe = DocumentRecipe(how, length, window, settings["tokens_a_step"], loop, short_share, settings["cut"])
         with tempfile.TemporaryDirectory() as folder:
             student = train_on_documents(start, tokenizer, train, recipe, Path(folder))
         for s in taken:
             logits = classify_documents(student, tokenizer, test.texts, how, s, settings["cut"], settings["window"])
             hits = (logits.argmax(-1) == torch.tensor(test.labels)).int().tolist()
             cost = mean(review_flops(start, s, n, how, settings) for n in lengths) / 1e9
-            rows.append({"name": f"{s.label}, {how}", "right": hits, "GFLOPs a review 每篇浮点运算": cost})
+            rows.append({"name": f"{s.label}, {way}", "right": hits, "GFLOPs a review 每篇浮点运算": cost})
     return rows
 
 
@@ -232,27 +235,31 @@ def review_flops(
     if how == "cut":
         n = min(tokens, room)
         return s.depth * layer(n, n)
-    if how == "windows":
-        whole, rest = divmod(tokens, room)
-        return s.depth * (whole * layer(room, room) + layer(rest, rest))
+    if how == "windows":  # each with a [CLS] and a [SEP] of its own
+        whole, rest = divmod(tokens - 2, room - 2)
+        last = layer(rest + 2, rest + 2) if rest else 0
+        return s.depth * (whole * layer(room, room) + last)
     shares = (s.length ** (i / max(s.depth - 1, 1)) for i in range(s.depth))
     return sum(layer(tokens * share, min(3 * settings["window"] + 1, tokens * share)) for share in shares)
 
 
 def summarise_documents(rows: list[list[Row]]) -> list[Row]:
-    """Accuracy, and the difference from cutting with the same sub-model (its length aside), with interval."""
+    """Accuracy, and the differences, with interval, from two baselines with the same sub-model (its length aside)."""
     found = []
     by_name = {same[0]["name"]: same for same in zip(*rows, strict=True)}
+    baselines = {"cut": "against cutting 与截断之差 (points)", "windows": "against windows 与窗口之差 (points)"}
     for name, same in by_name.items():
         hits = np.array([row["right"] for row in same], float)
-        row = {"name 名称": name, "accuracy 准确率 (%)": 100 * hits.mean()}
-        sub_model, how = name.split(", ")
-        base = by_name.get(f"{'×'.join(sub_model.split('×')[:2])}, cut")
-        if base is not None and how != "cut":
-            gap, low, high = bootstrap(hits - np.array([row["right"] for row in base], float))
-            row |= {"against cutting 与截断之差 (points)": gap, "low": low, "high": high}
         column = "GFLOPs a review 每篇浮点运算"
-        found.append(row | {column: mean(one[column] for one in same)})
+        row = {"name 名称": name, "accuracy 准确率 (%)": 100 * hits.mean(), column: mean(one[column] for one in same)}
+        sub_model, _, way = name.partition(", ")
+        for base, gap_column in baselines.items():
+            if way in ("cut", base):
+                continue
+            same_size = by_name[f"{'×'.join(sub_model.split('×')[:2])}, {base}"]
+            gap, low, high = bootstrap(hits - np.array([one["right"] for one in same_size], float))
+            row |= {gap_column: gap, gap_column + LOW: low, gap_column + HIGH: high}
+        found.append(row)
     return found
 
 

@@ -20,7 +20,7 @@ from tinybert_l.documents import (
 from tinybert_l.evaluation import count_flops
 from tinybert_l.export import export_onnx
 from tinybert_l.joint import JointRecipe
-from tinybert_l.model import drop_tokens, elastic_copy, extract
+from tinybert_l.model import ElasticBertForSequenceClassification, drop_tokens, elastic_copy, extract
 from tinybert_l.submodels import SubModel, kept_tokens
 
 
@@ -143,3 +143,28 @@ def test_documents_are_learned_with_windows_and_three_elastic_dimensions(tokeniz
         logits = classify_documents(student, tokenizer, texts.texts[:2], "windowed attention", sub_model, window=8)
         assert logits.argmax(-1).tolist() == [1, 0]
     assert not list(tmp_path.glob("checkpoint-*"))
+
+
+def test_short_windows_come_first_and_then_whole_documents(tokenizer, tmp_path: Path, monkeypatch):
+    start = elastic_copy(small_bert(vocab_size=tokenizer.vocab_size))
+    texts = Split(["good " * 60, "bad " * 70] * 8, [1, 0] * 8)
+    joint = JointRecipe(stages=((0.0, (SubModel(3),)),), num_steps=5, precision="float32")
+    recipe = DocumentRecipe("windowed attention", 64, 8, 512, joint, short_share=0.6, short=16)
+    seen = []
+    forward = ElasticBertForSequenceClassification.forward
+
+    def watched(self, input_ids, *args, **kwargs):
+        seen.append((input_ids.shape[1], self.bert.layers[0].attention.self.window))
+        return forward(self, input_ids, *args, **kwargs)
+
+    monkeypatch.setattr(ElasticBertForSequenceClassification, "forward", watched)
+    student = train_on_documents(start, tokenizer, texts, recipe, tmp_path)
+    assert all(length <= 16 and window is None for length, window in seen[:3])
+    assert all(length > 60 and window == 8 for length, window in seen[3:]) and len(seen) == 5
+    assert student.bert.layers[0].attention.self.window is None
+
+
+@pytest.mark.parametrize("wrong", [{"short_share": 1.0}, {"short_share": -0.1}, {"short_share": 0.5, "short": 65}])
+def test_a_share_or_length_of_the_short_part_out_of_range_is_said(wrong):
+    with pytest.raises(ValueError, match="DocumentRecipe: short"):
+        DocumentRecipe("windowed attention", 64, 8, 512, JointRecipe(), **wrong)

@@ -8,8 +8,9 @@ import re
 import nbformat
 import pytest
 
+from tinybert_l import records
 from tinybert_l.experiments import RECORDS
-from tinybert_l.records import RESULTS, read_record
+from tinybert_l.records import HIGH, LOW, RESULTS, SPREAD, read_record, show_record, write_record
 
 TAG = re.compile(r"(?:figure|table)-\d+")
 SOURCE = re.compile(r"[A-Z]\w+.*(?:19|20)\d\d")  # an author and a year
@@ -92,3 +93,12 @@ def test_documents_say_what_the_records_say(checkout):
     assert make_results.PAGE.read_text(encoding="utf-8") == make_results.page(), "run tools/make_results.py"
     text = make_results.README.read_text(encoding="utf-8")
     assert text == make_results.readme(text), "run tools/make_results.py"
+
+
+def test_a_shown_record_has_spreads_and_intervals_beside_their_means(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    row = {"name": "3×½", "loss": 0.5, "loss" + SPREAD: 0.04, "gap": 1.25, "gap" + LOW: -0.5, "gap" + HIGH: 3.0}
+    write_record("one", "python benchmarks/one.py", {}, [row, {"name": "2×¼", "loss": 0.5}])
+    table = show_record("one", {}).data
+    assert list(table.columns) == ["name", "loss", "gap"]
+    assert table.iloc[0].tolist() == ["3×½", "0.50 ± 0.04", "+1.2 (-0.5 to +3.0)"]

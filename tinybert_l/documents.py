@@ -124,6 +124,8 @@ class DocumentRecipe:
         window: block size of its attention; None: full.
         tokens: in a step's batch, so that ways that read more take fewer texts and a step costs the same.
         joint: stages and optimisation. Stages may shorten sub-models: length is the third elastic dimension.
+        short_share: of the steps, at the start, that read windows of `short` tokens with full attention instead: a
+            batch of as many tokens then holds more labels, and less noise (Press et al. 2021, Shortformer, section 3).
     """
 
     how: str
@@ -131,6 +133,14 @@ class DocumentRecipe:
     window: int | None
     tokens: int
     joint: JointRecipe
+    short_share: float = 0.0
+    short: int = 128
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.short_share < 1:
+            raise ValueError(f"DocumentRecipe: short_share={self.short_share!r}; allowed: at least 0, below 1.")
+        if self.short_share and not 3 <= self.short <= self.length:
+            raise ValueError(f"DocumentRecipe: short={self.short!r}; allowed: from 3 to length={self.length} tokens.")
 
 
 def train_on_documents(
@@ -141,17 +151,23 @@ def train_on_documents(
     if recipe.length > student.config.max_position_embeddings:
         extend_positions(student, recipe.length)
     token_ids = tokenizer(documents.texts, add_special_tokens=False, verbose=False)["input_ids"]
-    parts = pieces(token_ids, tokenizer, recipe.how, recipe.length)
-    labels = [label for own, label in zip(parts, documents.labels, strict=True) for _ in own]
-    data = Encoded([ids for own in parts for ids in own], labels, tokenizer.pad_token_id)
-    lengths = [len(ids) for ids in data.token_ids]
-    batches = work_batches(lengths, recipe.tokens, recipe.joint.num_steps, recipe.joint.seed)
+    num_steps, seed = recipe.joint.num_steps, recipe.joint.seed
+    num_short = round(recipe.short_share * num_steps)
+
+    def batches(how: str, length: int, num_steps: int) -> list[tuple[Encoded, list[int]]]:
+        parts = pieces(token_ids, tokenizer, how, length)
+        labels = [label for own, label in zip(parts, documents.labels, strict=True) for _ in own]
+        data = Encoded([ids for own in parts for ids in own], labels, tokenizer.pad_token_id)
+        lengths = [len(ids) for ids in data.token_ids]
+        return [(data, indices) for indices in work_batches(lengths, recipe.tokens, num_steps, seed)]
+
+    steps = batches("windows", recipe.short, num_short) + batches(recipe.how, recipe.length, num_steps - num_short)
 
     def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = collate(data, batches[step], at_most=student.config.max_position_embeddings)
+        batch = collate(*steps[step], at_most=student.config.max_position_embeddings)
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-        return cast(torch.Tensor, student(**inputs, sub_model=sub_model).logits), batch["labels"]
+        with windows(student, recipe.window if step >= num_short else None):
+            return cast(torch.Tensor, student(**inputs, sub_model=sub_model).logits), batch["labels"]
 
-    with windows(student, recipe.window):
-        train_on_labels(student, predict, recipe.joint, folder, f"documents 长文档: {recipe.how}")
+    train_on_labels(student, predict, recipe.joint, folder, f"documents 长文档: {recipe.how}")
     return student

@@ -358,11 +358,12 @@ LONG_STABILITY: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SE
 LONG_METHODS: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_model": "2x0.25"}
 LONG_DOCUMENTS: dict[str, Any] = {
     "documents": 4000,
-    "num_steps": 120,
+    "num_steps": 200,
     "tokens_a_step": 4096,
     "cut": 128,
     "longest": 4096,
-    "window": 64,
+    "window": 42,
+    "short_share": 0.6,
     "sub_models": ["3x0.5", "3x0.5x0.25", "2x0.25", "2x0.25x0.25"],
     "learning_rate": 2e-4,
     "seeds": SEEDS,

@@ -9,6 +9,7 @@ from tinybert_l.cache import cache_root, provenance, recipe_hash, write_atomical
 _CHECKOUT = Path(__file__).resolve().parent.parent
 RESULTS = _CHECKOUT / "results" if (_CHECKOUT / "results").is_dir() else Path(__file__).resolve().parent / "results"
 SPREAD = " ± (sd over seeds)"  # of the column beside it, in records over several seeds
+LOW, HIGH = ": low", ": high"  # ends of the 95 % interval of the column beside them
 COLUMNS = ("claim 主张", "test 检验", "number 数字", "verdict 判断")
 
 
@@ -84,9 +85,13 @@ def show_record(name: str, recipe: dict[str, Any]) -> Any:
 
 
 def _with_spreads(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose spreads stand beside their means, in one cell."""
-    return {
-        column: f"{value:.2f} ± {row[column + SPREAD]:.2f}" if column + SPREAD in row else value
-        for column, value in row.items()
-        if not column.endswith(SPREAD)
-    }
+    """A row whose spreads and intervals stand beside their means, in one cell."""
+
+    def cell(column: str, value: Any) -> Any:
+        if column + SPREAD in row:
+            return f"{value:.2f} ± {row[column + SPREAD]:.2f}"
+        if column + LOW in row:
+            return f"{value:+.1f} ({row[column + LOW]:+.1f} to {row[column + HIGH]:+.1f})"
+        return value
+
+    return {column: cell(column, value) for column, value in row.items() if not column.endswith((SPREAD, LOW, HIGH))}

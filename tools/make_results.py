@@ -18,7 +18,7 @@ WHAT = {
     "joint_against_separate_longer": "The same with 400 steps (joint: 360, two random sub-models in each), the teacher's outputs computed once for all",
     "stability": "Ways to introduce the sub-models, with and without self-distillation",
     "training_methods": "Five ways to a small model",
-    "long_documents": "Whole reviews: cut, in windows, with windowed attention and dropped tokens",
+    "long_documents": "Whole reviews: cut, in windows, with windowed attention, with short texts first, with dropped tokens",
     "questions": "Nine kinds of questions on stories of a world that was not seen in training",
     "generation": "What sub-models write: perplexity, variety, coherence, speed",
     "chinese": "Joint pre-training and joint fine-tuning in Chinese, against joint fine-tuning alone",
