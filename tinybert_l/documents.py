@@ -125,7 +125,7 @@ class DocumentRecipe:
         tokens: in a step's batch, so that ways that read more take fewer texts and a step costs the same.
         joint: stages and optimisation. Stages may shorten sub-models: length is the third elastic dimension.
         short_share: of the steps, at the start, that read windows of `short` tokens with full attention instead: a
-            batch of as many tokens then holds more labels, and less noise (Press et al. 2021, Shortformer, section 3).
+            batch of as many tokens then holds more labels (Press et al. 2021, Shortformer, section 3).
     """
 
     how: str
