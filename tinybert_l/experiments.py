@@ -410,6 +410,7 @@ HEADLINE: dict[str, Any] = {
     "vocabulary": 12_000,
     "seeds": [0, 1, 2],
 }
+HEADLINE_STRONGER: dict[str, Any] = {**HEADLINE, "teacher": {"rank": 0, "learning_rate": 1e-4}}  # rank 0: no adapter
 ABLATION: dict[str, Any] = {
     **HEADLINE,
     "unlabelled": 20_000,
@@ -419,6 +420,7 @@ ABLATION: dict[str, Any] = {
 }
 RECORDS: dict[str, dict[str, Any]] = {
     "headline": HEADLINE,
+    "headline_stronger_teacher": HEADLINE_STRONGER,
     "ablation": ABLATION,
     "joint_against_separate": LONG_JOINT,
     "joint_against_separate_longer": LONGER_JOINT,

@@ -181,11 +181,12 @@ def _card(sub_model: SubModel, numbers: dict[str, Any]) -> str:
         for r in numbers["rows"]
     ]
     machine = numbers["machine"]
+    processor = ", ".join([machine["processor"], *machine["instructions"]])
     return "\n".join([
         f"# {sub_model.label}: a sub-model of a TinyBERT-L supernet", "",
         f"{numbers['task']} Taken out of one weight-sharing student whose",
         "sub-models were trained jointly (TinyBERT losses, sandwich rule, self-distillation).", "",
-        f"Measured on {numbers['texts']} held-out sentences, {machine['cores']} cores ({machine['processor']}), "
+        f"Measured on {numbers['texts']} held-out sentences, {machine['cores']} cores ({processor}), "
         f"length 32, {numbers['date'][:10]}:", "",
         "| model | accuracy (%) | ms, batch 1 | ms, batch 32 | MB |", "|---|---|---|---|---|", *rows, "",
         "```python", "import tinybert_l.model  # makes the architecture known to transformers",

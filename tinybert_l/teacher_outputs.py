@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tqdm.auto import tqdm
 
 from tinybert_l.cache import cache_root, cached, read_entry
 from tinybert_l.data import Encoded, bucketed_batches, collate
 from tinybert_l.model import ElasticBertForSequenceClassification, ElasticOutput
-from tinybert_l.teacher import predict_logits
 
 KEPT_AS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -116,16 +116,15 @@ def _run(
     teacher: ElasticBertForSequenceClassification, data: Encoded, layers: list[int], kept_as: str, folder: Path
 ) -> tuple[list[int], torch.Tensor]:
     """Write the hidden states as they come, text after text; returns where each text's begin, and the logits."""
-    if not layers:
-        return [], predict_logits(teacher, data)
     starts, logits, written = [0] * len(data), torch.zeros(len(data), teacher.config.num_labels), 0
     was_training = teacher.training
     teacher.eval()
     with ExitStack() as stack:
         files = [stack.enter_context((folder / f"layer-{layer}.bin").open("wb")) for layer in layers]
-        for rows in bucketed_batches([len(ids) for ids in data.token_ids], 64):
+        batches = bucketed_batches([len(ids) for ids in data.token_ids], 64)
+        for rows in tqdm(batches, desc="teacher's outputs 教师输出", unit="batch", mininterval=2):
             batch = collate(data, rows, teacher.device)
-            output = teacher(batch["input_ids"], batch["attention_mask"], output_hidden_states=True)
+            output = teacher(batch["input_ids"], batch["attention_mask"], output_hidden_states=bool(layers))
             logits[rows] = output.logits.float().cpu()
             for row, length in zip(rows, batch["attention_mask"].sum(1).tolist(), strict=True):
                 starts[row], written = written, written + length

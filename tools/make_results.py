@@ -13,6 +13,7 @@ PAGE, README = CHECKOUT / "docs" / "explanation" / "results.md", CHECKOUT / "REA
 MARKS = ("<!-- from results/headline.json by tools/make_results.py -->", "<!-- end -->")
 WHAT = {
     "headline": "The method in earnest: kept accuracy, speed and size of one joint run's sub-models, against the teacher",
+    "headline_stronger_teacher": "The same with a stronger teacher: every weight fine-tuned, no adapter",
     "ablation": "The headline's recipe, shorter, with one of its parts left out at a time",
     "joint_against_separate": "One joint run against each of its nine sub-models trained alone",
     "joint_against_separate_longer": "The same with 400 steps (joint: 360, two random sub-models in each), the teacher's outputs computed once for all",
@@ -38,9 +39,8 @@ def page() -> str:
             continue
         stale = "" if record["state"] == "current" else " **Stale: the recipe has changed since.**"
         seeds = ", ".join(map(str, record["recipe"]["seeds"]))
-        told = (
-            f"`{record['command']}`, seeds {seeds}, {record['date'][:10]}, {record['machine']['cores']} cores.{stale}"
-        )
+        machine = ", ".join([f"{record['machine']['cores']} cores", *record["machine"].get("instructions", [])])
+        told = f"`{record['command']}`, seeds {seeds}, {record['date'][:10]}, {machine}.{stale}"
         parts.append(f"## {WHAT[name]}\n\n{told}\n\n{table(record['rows'])}\n")
     return "\n".join(parts)
 
@@ -81,7 +81,20 @@ def sentence() -> str:
     seeds = len(record["recipe"]["seeds"])
     teacher = json.loads((CHECKOUT / "tinybert_l" / "adapter" / "recipe.json").read_text(encoding="utf-8"))["metrics"]
     own = f"The teacher is right on {100 * teacher['test_accuracy']:.1f} % of 1,200 test sentences. "
-    return f"{own}From one joint run (`{record['command']}`, {seeds} seeds): {told(small)}; in the teacher's own runtime and precision, {told(same)}."
+    chosen = [row["name 名称"].rpartition(": ")[2] for row in (small, same)]
+    return (
+        f"{own}From one joint run (`{record['command']}`, {seeds} seeds): {told(small)}; in the teacher's own runtime "
+        f"and precision, {told(same)}. {with_stronger_teacher(chosen)}"
+    )
+
+
+def with_stronger_teacher(chosen: list[str]) -> str:
+    """How much the same sub-models keep of a teacher that knows more."""
+    record = json.loads((RESULTS / "headline_stronger_teacher.json").read_text(encoding="utf-8"))
+    rows = {row["name 名称"]: row for row in record["rows"]}
+    kept = [f"{n} {rows[n]['kept (%)']:.1f} % ({rows[n]['low']:.1f}-{rows[n]['high']:.1f})" for n in chosen]
+    teacher = rows["teacher 教师"]["accuracy (%)"]
+    return f"Of a stronger teacher, right on {teacher:.1f} % (`{record['command']}`), they keep: {', '.join(kept)}."
 
 
 def readme(text: str) -> str:
