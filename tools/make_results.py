@@ -92,7 +92,8 @@ def with_stronger_teacher(chosen: list[str]) -> str:
     """How much the same sub-models keep of a teacher that knows more."""
     record = json.loads((RESULTS / "headline_stronger_teacher.json").read_text(encoding="utf-8"))
     rows = {row["name 名称"]: row for row in record["rows"]}
-    kept = [f"{n} {rows[n]['kept (%)']:.1f} % ({rows[n]['low']:.1f}-{rows[n]['high']:.1f})" for n in chosen]
+    names = [name for several in chosen for name in several.split(", ") if name in rows]  # seeds may choose differently
+    kept = [f"{n} {rows[n]['kept (%)']:.1f} % ({rows[n]['low']:.1f}-{rows[n]['high']:.1f})" for n in names]
     teacher = rows["teacher 教师"]["accuracy (%)"]
     return f"Of a stronger teacher, right on {teacher:.1f} % (`{record['command']}`), they keep: {', '.join(kept)}."
 
