@@ -27,7 +27,7 @@ quick: $(READY)  ## the same on a small slice, in about a minute
 	$(BIN)/tinybert-l demo --quick
 
 test: $(READY)   ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)   ## ruff and mypy
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """Small models made on the spot; no network, no download, an own cache for every run."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,6 +19,12 @@ from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)  # two test processes share two cores
+
+
+def pytest_collection_modifyitems(items):
+    """The files with most slow tests come first, so that no process is left with one of them at the end."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
 
 
 @pytest.fixture(scope="session")
