@@ -369,9 +369,9 @@ LONG_DOCUMENTS: dict[str, Any] = {
     "seeds": SEEDS,
 }
 LONG_QUESTIONS: dict[str, Any] = {
-    "num_steps": 240,
-    "batch_size": 32,
-    "learning_rate": 3e-4,
+    "num_steps": 900,
+    "batch_size": 18,  # two stories of each kind
+    "learning_rate": 2e-4,
     "stories": 900,
     "sub_models": ["6x1", "3x0.5", "2x0.25"],
     "seeds": SEEDS,

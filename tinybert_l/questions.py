@@ -295,7 +295,7 @@ def load_reader(
         torch.save(log, folder / log_name)
         return {"last_loss": log[-1]["loss"]}
 
-    plain = {"recipe": asdict(recipe), "version": 3}
+    plain = {"recipe": asdict(recipe), "version": 4}
     if own is not None:
         plain["data"] = recipe_hash({"questions": [asdict(q) for q in own]})
     folder = cached("reader", plain, build)

@@ -3,7 +3,8 @@
 Every answer is a word of the text, so that a model that marks spans can give it. Answers that no sentence holds (yes,
 no, numbers, directions) stand in a list before the story.
 
-Training and testing take place in two worlds that share no person, place or thing.
+Training and testing take place in two worlds that share no person, place or thing. The world of training is the larger:
+who reads of many people learns what a person does, who reads of six may learn the six by heart.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,20 +19,41 @@ TIMES = ("yesterday", "this morning", "this afternoon", "this evening")
 
 @dataclass(frozen=True)
 class World:
-    """Who and what a story may be about; whether each person is a she or a he."""
+    """Who and what stories may be about; whether each person is a she or a he."""
 
     people: dict[str, str]
     places: tuple[str, ...]
     objects: tuple[str, ...]
 
+    def cast(self, random: Random) -> "World":
+        """The six people, eight places and six things of one story."""
+        people = random.sample(sorted(self.people), 6)
+        return World(
+            {person: self.people[person] for person in people},
+            tuple(random.sample(self.places, 8)),
+            tuple(random.sample(self.objects, 6)),
+        )
+
+
+def _people(women: str, men: str) -> dict[str, str]:
+    return {**dict.fromkeys(women.split(), "she"), **dict.fromkeys(men.split(), "he")}
+
 
 TRAINING = World(
-    {"Mary": "she", "John": "he", "Sandra": "she", "Daniel": "he", "Lena": "she", "Peter": "he"},
-    ("kitchen", "garden", "office", "bathroom", "hallway", "bedroom", "cellar", "library"),
-    ("apple", "ball", "book", "lamp", "key", "cup"),
+    _people(
+        "Mary Sandra Lena Alice Sarah Laura Clara Nina Helen Lucy Rose Ruth",
+        "John Daniel Peter Paul Frank George Henry Max Simon Victor Oscar Adam",
+    ),
+    tuple(
+        "kitchen garden office bathroom hallway bedroom cellar library attic garage shop bakery hospital bank farm castle "
+        "tower forest harbour stable factory cinema bridge airport".split()
+    ),
+    tuple(
+        "apple ball book lamp key cup knife spoon plate pen ring box bag coat shoe camera guitar candle map towel".split()
+    ),
 )
 TESTING = World(
-    {"Anna": "she", "David": "he", "Julia": "she", "Thomas": "he", "Emma": "she", "Robert": "he"},
+    _people("Anna Julia Emma", "David Thomas Robert"),
     ("park", "school", "church", "market", "station", "museum", "hotel", "theatre"),
     ("letter", "phone", "watch", "hat", "coin", "bottle"),
 )
@@ -60,7 +82,7 @@ class Teller:
     """Tells a story word by word, and keeps in mind what follows from it."""
 
     def __init__(self, random: Random, world: World) -> None:
-        self.random, self.world = random, world
+        self.random, self.world = random, world.cast(random)
         self.words = list(LIST)
         self.been: dict[str, list[int]] = {}  # person or thing -> where in the text each place that it was at stands
         self.holder: dict[str, int] = {}  # thing -> where the name of who has it stands
