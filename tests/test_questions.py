@@ -1,6 +1,8 @@
 """Stories of nine kinds, SQuAD's files, and answers in long texts."""
 
 import json
+from collections import Counter
+from dataclasses import replace
 
 import pytest
 import torch
@@ -31,6 +33,15 @@ def test_the_two_worlds_share_nothing():
         assert not set(getattr(TRAINING, name)) & set(getattr(TESTING, name))
     words = {w for s in make_stories(200, 0, world=TESTING) for w in s.words}
     assert not words & {*TRAINING.people, *TRAINING.places, *TRAINING.objects}
+
+
+def test_every_story_has_a_cast_and_training_has_many():
+    met = Counter(w for s in make_stories(400, 0) for w in {*s.words} & {*TRAINING.people, *TRAINING.places})
+    assert len(met) == len(TRAINING.people) + len(TRAINING.places) > 40
+    for story in make_stories(100, 3):
+        assert len({*story.words} & {*TRAINING.people}) <= 6 and len({*story.words} & {*TRAINING.places}) <= 8
+    with pytest.raises(ValueError, match=r"people=.*6 or more"):
+        replace(TESTING, people={"Anna": "she"})
 
 
 def worked_out(story):

@@ -14,48 +14,55 @@ from random import Random
 
 LIST = ["yes", "no", "none", "one", "two", "three", "north", "south", "east", "west", "."]
 DIRECTIONS = {"north": (0, 1), "south": (0, -1), "east": (1, 0), "west": (-1, 0)}
+CAST = {"people": 6, "places": 8, "objects": 6}  # of one story
 TIMES = ("yesterday", "this morning", "this afternoon", "this evening")
 
 
 @dataclass(frozen=True)
 class World:
-    """Who and what stories may be about; whether each person is a she or a he."""
+    """Who and what stories may be about; whether each person is a she or a he.
+
+    Raises:
+        ValueError: too few for one story.
+    """
 
     people: dict[str, str]
     places: tuple[str, ...]
     objects: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        for name, needed in CAST.items():
+            if len(getattr(self, name)) < needed:
+                raise ValueError(f"World: {name}={getattr(self, name)!r}; allowed: {needed} or more.")
+
     def cast(self, random: Random) -> "World":
-        """The six people, eight places and six things of one story."""
-        people = random.sample(sorted(self.people), 6)
+        """Those of one story (`CAST`)."""
+        people = random.sample(sorted(self.people), CAST["people"])
         return World(
             {person: self.people[person] for person in people},
-            tuple(random.sample(self.places, 8)),
-            tuple(random.sample(self.objects, 6)),
+            tuple(random.sample(self.places, CAST["places"])),
+            tuple(random.sample(self.objects, CAST["objects"])),
         )
 
 
-def _people(women: str, men: str) -> dict[str, str]:
-    return {**dict.fromkeys(women.split(), "she"), **dict.fromkeys(men.split(), "he")}
+def named_world(women: str, men: str, places: str, objects: str) -> World:
+    """A world of names that are separated by spaces."""
+    people = dict.fromkeys(women.split(), "she") | dict.fromkeys(men.split(), "he")
+    return World(people, tuple(places.split()), tuple(objects.split()))
 
 
-TRAINING = World(
-    _people(
-        "Mary Sandra Lena Alice Sarah Laura Clara Nina Helen Lucy Rose Ruth",
-        "John Daniel Peter Paul Frank George Henry Max Simon Victor Oscar Adam",
-    ),
-    tuple(
-        "kitchen garden office bathroom hallway bedroom cellar library attic garage shop bakery hospital bank farm castle "
-        "tower forest harbour stable factory cinema bridge airport".split()
-    ),
-    tuple(
-        "apple ball book lamp key cup knife spoon plate pen ring box bag coat shoe camera guitar candle map towel".split()
-    ),
+TRAINING = named_world(
+    women="Mary Sandra Lena Alice Sarah Laura Clara Nina Helen Lucy Rose Ruth",
+    men="John Daniel Peter Paul Frank George Henry Max Simon Victor Oscar Adam",
+    places="kitchen garden office bathroom hallway bedroom cellar library attic garage shop bakery hospital bank farm "
+    "castle tower forest harbour stable factory cinema bridge airport",
+    objects="apple ball book lamp key cup knife spoon plate pen ring box bag coat shoe camera guitar candle map towel",
 )
-TESTING = World(
-    _people("Anna Julia Emma", "David Thomas Robert"),
-    ("park", "school", "church", "market", "station", "museum", "hotel", "theatre"),
-    ("letter", "phone", "watch", "hat", "coin", "bottle"),
+TESTING = named_world(
+    women="Anna Julia Emma",
+    men="David Thomas Robert",
+    places="park school church market station museum hotel theatre",
+    objects="letter phone watch hat coin bottle",
 )
 
 
