@@ -63,6 +63,7 @@ def recorded(lecture: int, notebook: nbformat.NotebookNode) -> str:
     style = (
         '@font-face { font-family: Own; src: url("../../tinybert_l/fonts/TinyBERTLSansSC-Regular.ttf") } '
         "body { font: 17px/1.5 sans-serif, Own; max-width: 75rem; margin: 2rem auto } img { max-width: 100% } "
+        "pre { font-family: monospace, Own; white-space: pre-wrap } "
         "td, th { padding: 3px 9px; text-align: left; border-bottom: 1px solid #ccc }"
     )
     head = f'<head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>'
