@@ -226,7 +226,7 @@ def questions(file: Path, test: Path | None, steps: int, quick: bool, seed: int)
 def prepare() -> None:
     """Train everything that the notebooks take from the cache, so that the lectures begin at once.
 
-    Teacher, supernet, question answering, language model: about fifteen minutes on two cores, the first time.
+    Teacher, supernet, question answering, language model: fifteen to thirty minutes on two cores, the first time.
     """
     from tinybert_l import experiments
 

@@ -3,8 +3,8 @@
 Every answer is a word of the text, so that a model that marks spans can give it. Answers that no sentence holds (yes,
 no, numbers, directions) stand in a list before the story.
 
-Training and testing take place in two worlds that share no person, place or thing. The world of training is the larger:
-who reads of many people learns what a person does, who reads of six may learn the six by heart.
+Training and testing take place in two worlds that share no person, place or thing. The world of training is the larger,
+so that its names are hard to learn by heart.
 """
 
 from collections.abc import Callable, Sequence
