@@ -6,6 +6,7 @@ from conftest import bert_config, small_bert
 from transformers import BertForSequenceClassification, BertModel
 
 from tinybert_l.data import embedded_teacher_path
+from tinybert_l.documents import windows
 from tinybert_l.model import (
     ElasticBertConfig,
     ElasticBertForSequenceClassification,
@@ -54,6 +55,29 @@ def test_an_extracted_sub_model_computes_the_same_and_is_smaller(supernet, padde
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("sub_model", [SubModel(6), SubModel(3, 0.5), SubModel(1, 0.25)])
+def test_the_last_layer_for_the_first_token_alone_gives_the_same_logits(supernet, padded, sub_model, side):
+    if side == "left":
+        padded = {"input_ids": padded["input_ids"].flip(1), "attention_mask": padded["attention_mask"].flip(1)}
+    whole, first = (supernet(**padded, sub_model=sub_model, only_first=only) for only in (False, True))
+    torch.testing.assert_close(first.logits, whole.logits)
+    assert whole.last_hidden_state.shape[1] == 9 and first.last_hidden_state.shape[1] == 1
+
+
+def test_the_first_token_alone_sees_what_it_sees_with_windows_and_after_tokens_were_dropped(supernet, padded):
+    with windows(supernet, 2):
+        for sub_model in (SubModel(3, 0.5), SubModel(3, 0.5, 0.4)):
+            whole, first = (supernet(**padded, sub_model=sub_model, only_first=only) for only in (False, True))
+            torch.testing.assert_close(first.logits, whole.logits)
+
+
+@pytest.mark.parametrize("option", ["output_hidden_states", "output_attention_scores", "output_attentions"])
+def test_the_first_token_alone_has_no_states_of_the_others_to_give(supernet, padded, option):
+    with pytest.raises(ValueError, match="only_first=True: allowed without"):
+        supernet(**padded, only_first=True, **{option: True})
+
+
 def test_a_sub_model_is_a_slice_gradients_stay_inside_it(supernet, padded):
     with torch.enable_grad():
         supernet(**padded, sub_model=SubModel(2, 0.5)).logits.sum().backward()

@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 
+import onnx
 import pytest
 import torch
 from scipy.stats import chi2_contingency
@@ -117,6 +118,13 @@ def test_onnx_says_what_torch_says(supernet, padded, tmp_path, int8):
     got = torch.from_numpy(session(padded["input_ids"], padded["attention_mask"]))
     assert torch.allclose(got, wanted, atol=0.3 if int8 else 1e-5)
     assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
+
+
+def test_int8_reaches_every_matrix_of_an_exported_sub_model(supernet, tmp_path):
+    graph = onnx.load(export_onnx(supernet, SubModel(3, 0.5), tmp_path / "m.onnx", int8=True)).graph
+    matrices = [weight for weight in graph.initializer if len(weight.dims) == 2]
+    assert len(matrices) == 3 + 3 * 6 + 2  # embeddings, layers, pooler and classifier
+    assert {weight.data_type for weight in matrices} <= {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
 
 
 def test_stories_are_the_same_for_a_seed_and_their_answers_lie_in_the_text():

@@ -99,15 +99,23 @@ class ElasticSelfAttention(nn.Module):
         self.window = config.attention_window
 
     def forward(
-        self, hidden: torch.Tensor, bias: torch.Tensor | None, heads: int, extra: str = "", past: Any = None
+        self,
+        hidden: torch.Tensor,
+        bias: torch.Tensor | None,
+        heads: int,
+        extra: str = "",
+        past: Any = None,
+        first: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """hidden [b, s, h], bias [b, 1, 1 or s, k] -> context [b, s, heads·head_size], and what `extra` asks for.
 
         "scores": before the softmax [b, heads, s, k], which only plain products give (slower); "attended": how much the
         first token looks at each, [b, k]; "": None.
         `past` takes this layer's keys and values, and gives them back with those of earlier calls before them.
+        `first`, each text's first token [b, 1, h], is then the only one to look at the others: context [b, 1, ...].
         """
-        query, key, value = (self._project(part, hidden, heads) for part in (self.query, self.key, self.value))
+        query = self._project(self.query, hidden if first is None else first, heads)
+        key, value = (self._project(part, hidden, heads) for part in (self.key, self.value))
         if past is not None:
             key, value = past(key, value)
         dropout, found = self.dropout if self.training else 0.0, None
@@ -117,7 +125,7 @@ class ElasticSelfAttention(nn.Module):
         if extra == "scores":
             found = query @ key.transpose(-1, -2) / math.sqrt(self.head_size)
             context = F.dropout(torch.softmax(found if bias is None else found + bias, -1), dropout) @ value
-        elif self.window is not None:
+        elif self.window is not None and first is None:
             context = windowed_attention(query, key, value, bias, self.window)
         else:
             context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
@@ -138,8 +146,10 @@ class AddAndNorm(nn.Module):
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
     def forward(self, features: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        columns = self.dense.weight[:, : features.shape[-1]]
-        return self.LayerNorm(self.dropout(F.linear(features, columns, self.dense.bias)) + residual)
+        weight, width = self.dense.weight, features.shape[-1]
+        if width != self.dense.in_features:  # exported models keep whole weights: a slice is not quantized
+            weight = weight[:, :width]
+        return self.LayerNorm(self.dropout(F.linear(features, weight, self.dense.bias)) + residual)
 
 
 class ElasticAttention(nn.Module):
@@ -177,9 +187,10 @@ class ElasticLayer(GradientCheckpointingLayer):
         neurons: int,
         extra: str = "",
         past: Any = None,
+        first: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        context, found = self.attention.self(hidden, bias, heads, extra, past)
-        hidden = self.attention.output(context, hidden)
+        context, found = self.attention.self(hidden, bias, heads, extra, past, first)
+        hidden = self.attention.output(context, hidden if first is None else first)
         dense = self.intermediate.dense
         features = self.activation(F.linear(hidden, dense.weight[:neurons], dense.bias[:neurons]))
         return self.output(features, hidden), found
@@ -247,6 +258,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         embedded: torch.Tensor | None = None,
         allowed: torch.Tensor | None = None,
         cache: Any = None,
+        only_first: bool = False,
         return_dict: bool = True,
     ) -> ElasticOutput:
         """Run one sub-model.
@@ -262,6 +274,8 @@ class ElasticBertModel(ElasticPreTrainedModel):
             embedded: [batch, length, hidden], what the embeddings give for input_ids; None: they are asked.
             allowed: bool [query, key], where attention is allowed beside the padding mask; None: everywhere.
             cache: transformers' `DynamicCache`; holds earlier tokens' keys and values, and takes the new ones.
+            only_first: compute the last layer for each text's first token alone, all that the pooler reads: the same
+                pooler_output with less work, and last_hidden_state [batch, 1, hidden].
             return_dict: only True; the transformers' pipelines pass it.
         Raises:
             ValueError: an empty batch, ids or a length beyond the model's, a sub-model deeper than it, or options that
@@ -271,7 +285,12 @@ class ElasticBertModel(ElasticPreTrainedModel):
         self.check_sub_model(sub_model)
         _check_inputs(input_ids, attention_mask, self.config, cache.get_seq_length() if cache is not None else 0)
         wanted = _scored_layers(output_attention_scores or output_attentions, sub_model.depth)
-        self._check_options(sub_model, bool(wanted), allowed is not None or cache is not None, attention_mask)
+        left_to_right = allowed is not None or cache is not None
+        self._check_options(sub_model, bool(wanted), left_to_right, attention_mask)
+        if only_first and (wanted or left_to_right or output_hidden_states):
+            raise ValueError(
+                "only_first=True: allowed without hidden states, attention scores, a causal mask or a cache."
+            )
         heads = share_of(self.config.num_attention_heads, sub_model.width)
         neurons = share_of(self.config.intermediate_size, sub_model.width)
         if sub_model.length < 1:
@@ -286,7 +305,8 @@ class ElasticBertModel(ElasticPreTrainedModel):
             past = partial(_remember, cache, place - 1) if cache is not None else None
             drops = sub_model.length < 1 and place < sub_model.depth
             extra = "scores" if place in wanted else "attended" if drops else ""
-            hidden, found = self.layers[index](hidden, bias, heads, neurons, extra, past)
+            first = _first_tokens(hidden, mask) if only_first and place == sub_model.depth else None
+            hidden, found = self.layers[index](hidden, bias, heads, neurons, extra, past, first)
             hidden_states.append(hidden)
             scores.append(found if place in wanted else None)
             if output_attentions:
@@ -297,18 +317,13 @@ class ElasticBertModel(ElasticPreTrainedModel):
                 bias = _attention_bias(mask, None, hidden.dtype)
         return ElasticOutput(
             last_hidden_state=hidden,
-            pooler_output=self._pool(hidden, mask) if self.pooler is not None else None,
+            pooler_output=None
+            if self.pooler is None
+            else self.pooler(hidden if only_first else _first_tokens(hidden, mask)),
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
             attention_scores=tuple(scores) if output_attention_scores else None,
             attentions=tuple(attentions) if output_attentions else None,
         )
-
-    def _pool(self, hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-        """The pooler on each text's first token, wherever the padding is."""
-        if mask is None:
-            return self.pooler(hidden)
-        first = mask.argmax(1)[:, None, None].expand(-1, -1, hidden.shape[-1])
-        return self.pooler(hidden.gather(1, first))
 
     def _check_options(
         self, sub_model: SubModel, scores: bool, left_to_right: bool, attention_mask: torch.Tensor | None
@@ -557,6 +572,13 @@ def sort_by_importance(
         heads = head_scores.argsort(descending=True, stable=True).tolist()
         layer.load_state_dict(select(layer, heads, neuron_scores.argsort(descending=True, stable=True)))
     return model
+
+
+def _first_tokens(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Each text's first token [batch, 1, hidden], wherever the padding is."""
+    if mask is None:
+        return hidden[:, :1]
+    return hidden.gather(1, mask.argmax(1)[:, None, None].expand(-1, -1, hidden.shape[-1]))
 
 
 def _remember(cache: Any, place: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
