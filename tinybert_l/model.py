@@ -128,7 +128,8 @@ class ElasticSelfAttention(nn.Module):
         elif self.window is not None and first is None:
             context = windowed_attention(query, key, value, bias, self.window)
         else:
-            context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout)
+            scale = 1 / math.sqrt(self.head_size)  # the default, but a constant in exported graphs
+            context = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale)
         return context.transpose(1, 2).flatten(2), found
 
     def _project(self, linear: nn.Linear, hidden: torch.Tensor, heads: int) -> torch.Tensor:
