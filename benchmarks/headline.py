@@ -117,7 +117,7 @@ def logits_of(model: Any, data: Encoded) -> torch.Tensor:
     return predict_logits(model, data)
 
 
-def alternating_latency(models: dict[str, Any], batch: int, rounds: int = 11) -> dict[str, float]:
+def alternating_latency(models: dict[str, Any], batch: int, rounds: int = 25) -> dict[str, float]:
     """Median milliseconds of each, one after the other in every round, so that a slow minute meets all."""
     times: dict[str, list[float]] = {name: [] for name in models}
     for _ in range(rounds):
