@@ -78,6 +78,7 @@ def test_the_first_token_alone_has_no_states_of_the_others_to_give(supernet, pad
         supernet(**padded, only_first=True, **{option: True})
 
 
+@torch.no_grad()
 def test_a_sub_model_is_a_slice_gradients_stay_inside_it(supernet, padded):
     with torch.enable_grad():
         supernet(**padded, sub_model=SubModel(2, 0.5)).logits.sum().backward()
