@@ -316,11 +316,10 @@ class ElasticBertModel(ElasticPreTrainedModel):
                 counts = [kept_tokens(n, sub_model.length, place, sub_model.depth) for n in lengths]
                 hidden, mask = drop_tokens(hidden, cast(torch.Tensor, mask), found, counts)
                 bias = _attention_bias(mask, None, hidden.dtype)
+        pooled = None if self.pooler is None else self.pooler(hidden if only_first else _first_tokens(hidden, mask))
         return ElasticOutput(
             last_hidden_state=hidden,
-            pooler_output=None
-            if self.pooler is None
-            else self.pooler(hidden if only_first else _first_tokens(hidden, mask)),
+            pooler_output=pooled,
             hidden_states=tuple(hidden_states) if output_hidden_states else None,
             attention_scores=tuple(scores) if output_attention_scores else None,
             attentions=tuple(attentions) if output_attentions else None,
