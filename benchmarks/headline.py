@@ -87,15 +87,20 @@ def train(
     return student, tokenizer
 
 
+def kept(settings: dict[str, Any], seed: int) -> Path:
+    """Where a seed's student is kept; the file "done" there names the device that trained it."""
+    return OUTPUT / f"headline-{recipe_hash(settings)}-{seed}"
+
+
 def trained(teacher: Teacher, settings: dict[str, Any], seed: int) -> tuple[ElasticBertForSequenceClassification, Any]:
     """The seed's student and tokenizer: trained, or read where an earlier run has kept them."""
-    folder = OUTPUT / f"headline-{recipe_hash(settings)}-{seed}"
+    folder = kept(settings, seed)
     if not (folder / "done").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         student, tokenizer = train(teacher, settings, seed, folder)
         student.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        write_atomically(folder / "done", "")
+        write_atomically(folder / "done", torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU")
     model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()
     return model, PreTrainedTokenizerFast.from_pretrained(folder)
 
@@ -211,7 +216,8 @@ def main() -> None:
         right = logits_of(teacher.model, teacher.data["test"]).argmax(-1) == torch.tensor(teacher.data["test"].labels)
         rows = [measure(teacher, settings, seed) for seed in settings["seeds"]]
         command = f"python benchmarks/headline.py{option}"
-        path = write_record(name, command, settings, summary(rows, right.int().tolist()))
+        devices = {(kept(settings, seed) / "done").read_text(encoding="utf-8") for seed in settings["seeds"]}
+        path = write_record(name, command, settings, summary(rows, right.int().tolist()), trained_on=sorted(devices))
         print(path.read_text(encoding="utf-8"))
 
 

@@ -390,7 +390,7 @@ def fine_tuned(student: ElasticBertForSequenceClassification, data: Any, recipe:
     batches = experiments.training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
 
     def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = experiments.collate(data, batches[step])
+        batch = experiments.collate(data, batches[step], student.device)
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         return student(**inputs, sub_model=sub_model).logits, batch["labels"]
 

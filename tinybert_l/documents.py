@@ -164,7 +164,7 @@ def train_on_documents(
     steps = batches("windows", recipe.short, num_short) + batches(recipe.how, recipe.length, num_steps - num_short)
 
     def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = collate(*steps[step], at_most=student.config.max_position_embeddings)
+        batch = collate(*steps[step], student.device, at_most=student.config.max_position_embeddings)
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         with windows(student, recipe.window if step >= num_short else None):
             return cast(torch.Tensor, student(**inputs, sub_model=sub_model).logits), batch["labels"]

@@ -335,7 +335,7 @@ def load_writer(
 
         def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
             generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-            texts = train[torch.randint(len(train), (batch_size,), generator=generator)]
+            texts = train[torch.randint(len(train), (batch_size,), generator=generator)].to(model.device)
             logits = model(texts[:, :-1], sub_model=sub_model).logits.flatten(0, 1)
             known = texts[:, 1:].flatten() != 0
             return logits[known], texts[:, 1:].flatten()[known]

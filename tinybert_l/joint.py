@@ -4,6 +4,7 @@ Each is the base training step plus three things: the sandwich (who takes part),
 teacher's outputs, computed once a batch), and in-place self-distillation (the largest teaches the rest).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
@@ -11,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from torch import nn
+from transformers import PreTrainedModel
 
 from tinybert_l.cache import cached, read_entry
 from tinybert_l.data import Encoded, collate, training_batches
@@ -43,6 +44,8 @@ from tinybert_l.training import (
     TrainingDiverged,
     autocast,
     is_main_process,
+    open_accelerator,
+    placed,
     remove_checkpoints,
     resolve_precision,
     run_loop,
@@ -118,9 +121,13 @@ class JointRecipe:
         )
 
     def wanted(self) -> dict[str, bool]:
-        """What a forward pass must give beside the logits. Scores are asked for only where they are compared."""
+        """What a forward pass must give beside the logits. Scores are asked for only where they are compared.
+
+        Where logits alone are, the last layer runs for the first token alone.
+        """
         inner = self.hidden_weight + self.embedding_weight + self.attention_weight > 0
-        return {"output_hidden_states": inner, "output_attention_scores": self.attention_weight > 0}
+        scores = self.attention_weight > 0
+        return {"output_hidden_states": inner, "output_attention_scores": scores, "only_first": not inner}
 
     def passes(self, num_texts: int) -> float:
         """How often the run sees each text."""
@@ -237,15 +244,15 @@ def train_jointly(
         check_outputs(student, teacher, data, recipe)
     else:
         check_compatible(student, teacher, recipe, tokenizer)
-    accelerator = Accelerator()
+    accelerator = open_accelerator()
     folder.mkdir(parents=True, exist_ok=True)
-    precision = resolve_precision(recipe.precision, folder)
+    precision = resolve_precision(recipe.precision, folder, student.config.hidden_size)
     if isinstance(teacher, TeacherOutputs):
         teacher_size = next((kept.shape[1] for kept in teacher.hidden.values()), student.config.hidden_size)
     else:
-        teacher_size, teacher = teacher.config.hidden_size, teacher.to(accelerator.device).eval()
+        teacher_size, teacher = teacher.config.hidden_size, teacher.eval()
     set_dropout_on_states(student, 0.0)  # the student imitates; noise would only blur what it is shown
-    trained = WithProjection(student, teacher_size).to(accelerator.device)
+    trained = WithProjection(student, teacher_size)
     batches = training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
@@ -261,13 +268,15 @@ def train_jointly(
             return joint_step(trained, target, batch, recipe, step, shares)
 
     settings = recipe.loop_settings(precision)
-    log = run_loop(trained, step_loss, settings, folder, "joint 联合训练", accelerator)
+    live = [] if isinstance(teacher, TeacherOutputs) else [teacher]
+    with placed(accelerator, trained, *live):
+        log = run_loop(trained, step_loss, settings, folder, "joint 联合训练", accelerator)
     student.eval()
     return log
 
 
 def train_on_labels(
-    model: nn.Module,
+    model: PreTrainedModel,
     predict: Callable[[int, SubModel], tuple[torch.Tensor, torch.Tensor]],
     recipe: JointRecipe,
     folder: Path,
@@ -276,14 +285,15 @@ def train_on_labels(
     """Joint training without a teacher: all learn the labels, and the smaller ones imitate the largest too.
 
     Args:
-        predict: (step, sub-model) -> (logits [n, classes], labels [n]); the same n for every sub-model of a step.
+        predict: (step, sub-model) -> (logits [n, classes], labels [n]); the same n for every sub-model of a step. It is
+            called while the model is on the device that trains it (`model.device`).
         recipe: its stages, optimisation and self-distillation are used.
     Returns:
         One row a step, as `train_jointly`.
     """
-    accelerator = Accelerator(cpu=True)
+    accelerator = open_accelerator()
     folder.mkdir(parents=True, exist_ok=True)
-    precision = resolve_precision(recipe.precision, folder)
+    precision = resolve_precision(recipe.precision, folder, model.config.hidden_size)
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
         losses, parts, largest = [], {}, None
@@ -291,15 +301,16 @@ def train_on_labels(
             with autocast(accelerator.device, precision):
                 logits, labels = predict(step, sub_model)
             loss = nn.functional.cross_entropy(logits.float(), labels)
-            parts[sub_model.name] = {"labels": float(loss.detach())}
+            parts[sub_model.name] = {"labels": loss.detach()}
             if largest is None:
                 largest = logits.detach().float()
             elif recipe.self_distillation:
                 loss = (loss + soft_cross_entropy(logits.float(), largest, recipe.temperature)) / 2
             losses.append(loss)
-        return joint_loss(losses), {"losses": parts}
+        return joint_loss(losses), {"losses": as_numbers(parts)}
 
-    log = run_loop(model, step_loss, recipe.loop_settings(precision), folder, description, accelerator)
+    with placed(accelerator, model):
+        log = run_loop(model, step_loss, recipe.loop_settings(precision), folder, description, accelerator)
     model.eval()
     remove_checkpoints(folder)
     return log
@@ -354,18 +365,25 @@ def joint_step(
         part = distillation_losses(
             output, target, largest_logits, trained.projection, inputs["attention_mask"], recipe, shares
         )
-        loss = sum(part.values(), start=torch.zeros((), device=output.logits.device))
-        if not torch.isfinite(loss):
-            raise TrainingDiverged(
-                f"train_jointly: the loss of sub-model {sub_model.name} at step {step} is {float(loss.detach())}; "
-                f"allowed: a finite number. Lower learning_rate (given: {recipe.learning_rate:g}), or look at "
-                f"the parts: { {name: float(value.detach()) for name, value in part.items()} }."
-            )
-        losses.append(loss)
-        parts[sub_model.name] = {name: float(value.detach()) for name, value in part.items()}
+        losses.append(sum(part.values(), start=torch.zeros((), device=output.logits.device)))
+        parts[sub_model.name] = {name: value.detach() for name, value in part.items()}
         if largest_logits is None and recipe.self_distillation:
             largest_logits = output.logits.detach()
-    return joint_loss(losses), {"losses": parts}
+    found = as_numbers(parts)
+    for name, part_values in found.items():
+        if not math.isfinite(total := sum(part_values.values())):
+            raise TrainingDiverged(
+                f"train_jointly: the loss of sub-model {name} at step {step} is {total}; allowed: a finite number. "
+                f"Lower learning_rate (given: {recipe.learning_rate:g}), or look at the parts: {part_values}."
+            )
+    return joint_loss(losses), {"losses": found}
+
+
+def as_numbers(parts: dict[str, dict[str, torch.Tensor]]) -> dict[str, dict[str, float]]:
+    """The same with floats: read in one go, since each reading waits for a GPU to be done."""
+    values = [value.float() for part in parts.values() for value in part.values()]
+    numbers = iter(torch.stack(values).tolist() if values else [])
+    return {name: {kind: next(numbers) for kind in part} for name, part in parts.items()}
 
 
 def distillation_losses(

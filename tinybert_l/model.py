@@ -641,7 +641,7 @@ def _check_inputs(
     if length > config.max_position_embeddings:
         raise ValueError(f"input_ids: length {length}; allowed: at most {config.max_position_embeddings}.")
     if not input_ids.is_meta and not torch.compiler.is_compiling():
-        low, high = (int(bound) for bound in torch.aminmax(input_ids))
+        low, high = torch.stack(torch.aminmax(input_ids)).tolist()
         if low < 0 or high >= config.vocab_size:
             raise ValueError(
                 f"input_ids: ids from {low} to {high}; allowed: 0 to {config.vocab_size - 1}, this model's "

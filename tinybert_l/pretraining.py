@@ -110,8 +110,9 @@ def pretrain_jointly(
             made.clear()
             made[step] = masked_batch(data, batches[step], tokenizer, recipe.seed * 1_000_003 + step)
         batch = made[step]
-        inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "chosen")}
-        return model(**inputs, sub_model=sub_model).logits, batch["labels"]
+        on_device = {name: value.to(model.device) for name, value in batch.items()}
+        labels = on_device.pop("labels")
+        return model(**on_device, sub_model=sub_model).logits, labels
 
     train_on_labels(model, predict, recipe, folder, "pre-training 预训练")
     return model

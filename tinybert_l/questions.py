@@ -286,9 +286,9 @@ def load_reader(
                 batches.clear()
                 batches[step] = encode_questions(texts(step), tokenizer)
             batch = batches[step]
-            inputs = {k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}
+            inputs = {k: batch[k].to(model.device) for k in ("input_ids", "token_type_ids", "attention_mask")}
             logits = model(**inputs, sub_model=sub_model).logits
-            return torch.cat(logits.unbind(-1)), torch.cat((batch["starts"], batch["ends"]))
+            return torch.cat(logits.unbind(-1)), torch.cat((batch["starts"], batch["ends"])).to(model.device)
 
         log = train_on_labels(model, predict, recipe, folder, "reader 问答")
         model.save_pretrained(folder)

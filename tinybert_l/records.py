@@ -44,10 +44,14 @@ def all_verdicts() -> list[dict[str, Any]]:
     return [found[name] for name in sorted(found)]
 
 
-def write_record(name: str, command: str, recipe: dict[str, Any], rows: list[dict[str, Any]]) -> Path:
-    """Write results/NAME.json: what a long run measured (NaN is left out), and all that is needed to repeat it."""
+def write_record(name: str, command: str, recipe: dict[str, Any], rows: list[dict[str, Any]], **more: Any) -> Path:
+    """Write results/NAME.json: what a long run measured (NaN is left out), and all that is needed to repeat it.
+
+    Args:
+        more: to be kept beside the rows.
+    """
     rows = [{column: value for column, value in row.items() if value == value} for row in rows]
-    record = {"command": command, "recipe": recipe, "recipe_hash": recipe_hash(recipe), "rows": rows, **provenance()}
+    record = {"command": command, "recipe": recipe, "recipe_hash": recipe_hash(recipe), "rows": rows, **more, **provenance()}
     path = RESULTS / f"{name}.json"
     write_atomically(path, json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return path

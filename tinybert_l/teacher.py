@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from transformers import AutoTokenizer, BertForSequenceClassification, BertModel
 from transformers.utils import logging as transformers_logging
 
@@ -35,6 +34,7 @@ from tinybert_l.training import (
     LoopSettings,
     autocast,
     is_main_process,
+    open_accelerator,
     remove_checkpoints,
     resolve_precision,
     run_loop,
@@ -132,9 +132,9 @@ def fine_tune(
         model.config.label2id = {name: number for number, name in enumerate(names)}
     if recipe.rank:
         model = with_adapters(model, recipe.rank)
-    accelerator = Accelerator()
+    accelerator = open_accelerator()
     steps = recipe.epochs * -(-len(data["train"]) // recipe.batch_size)
-    precision = resolve_precision(recipe.precision, folder)
+    precision = resolve_precision(recipe.precision, folder, model.config.hidden_size)
     settings = LoopSettings(steps, recipe.learning_rate, seed=recipe.seed, precision=precision)
     batches = training_batches(data["train"], recipe.batch_size, steps, recipe.seed)
     model = model.to(accelerator.device)

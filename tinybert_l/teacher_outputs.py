@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from tinybert_l.cache import cache_root, cached, read_entry
 from tinybert_l.data import Encoded, bucketed_batches, collate
 from tinybert_l.model import ElasticBertForSequenceClassification, ElasticOutput
+from tinybert_l.training import open_accelerator, placed
 
 KEPT_AS = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 
@@ -120,10 +121,11 @@ def _run(
     was_training = teacher.training
     teacher.eval()
     with ExitStack() as stack:
+        device = stack.enter_context(placed(open_accelerator(), teacher))
         files = [stack.enter_context((folder / f"layer-{layer}.bin").open("wb")) for layer in layers]
         batches = bucketed_batches([len(ids) for ids in data.token_ids], 64)
         for rows in tqdm(batches, desc="teacher's outputs 教师输出", unit="batch", mininterval=2):
-            batch = collate(data, rows, teacher.device)
+            batch = collate(data, rows, device)
             output = teacher(batch["input_ids"], batch["attention_mask"], output_hidden_states=bool(layers))
             logits[rows] = output.logits.float().cpu()
             for row, length in zip(rows, batch["attention_mask"].sum(1).tolist(), strict=True):

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
+from accelerate.state import is_initialized
 from accelerate.utils import broadcast_object_list
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
@@ -123,22 +124,47 @@ def shared_out(data: Encoded, indices: Sequence[int], accelerator: Accelerator) 
     return own, Shares(share(0), share(1), share(2))
 
 
+def open_accelerator() -> Accelerator:
+    """The processes that train, and their device: a CUDA GPU where there is one, else the CPU.
+
+    Other accelerators, Apple's too, are left alone until someone has measured them. `ACCELERATE_USE_CPU=1` leaves the
+    GPU alone. Where an accelerator was opened before, its device is kept.
+    """
+    return Accelerator(cpu=not is_initialized() and not torch.cuda.is_available())
+
+
+@contextmanager
+def placed(accelerator: Accelerator, *modules: torch.nn.Module) -> Iterator[torch.device]:
+    """Within the block, the modules are on the accelerator's device; then they go back to where they were.
+
+    So whoever has trained a model can go on as if there were no GPU.
+    """
+    homes = [next(module.parameters()).device for module in modules]
+    for module in modules:
+        module.to(accelerator.device)
+    try:
+        yield accelerator.device
+    finally:
+        for module, home in zip(modules, homes, strict=True):
+            module.to(home)
+
+
 def is_main_process() -> bool:
     """Whether this process writes the files; one of several under `accelerate launch` does."""
-    return PartialState().is_main_process
+    return open_accelerator().is_main_process
 
 
-def measured_precision(size: int = 1024, repeats: int = 8) -> str:
-    """The faster of float32 and bfloat16 matrix products on this machine.
+def measured_precision(hidden_size: int = 384, tokens: int = 1024, repeats: int = 8) -> str:
+    """The faster of float32 and bfloat16 matrix products on this machine, at a model's size.
 
-    Processors that list bfloat16 instructions can still be slow at them, so this measures; bfloat16
-    must win by a quarter, since it costs accuracy.
+    Processors that list bfloat16 instructions can still be slow at them, and a GPU may not notice products of small
+    models, so this measures; bfloat16 must win by a quarter, since it costs accuracy.
     """
-    device = Accelerator().device
+    device = open_accelerator().device
     seconds = {}
     for name in ("float32", "bfloat16"):
-        left = torch.randn(size, 384, device=device, dtype=getattr(torch, name))
-        right = torch.randn(384, 1536, device=device, dtype=getattr(torch, name))
+        left = torch.randn(tokens, hidden_size, device=device, dtype=getattr(torch, name))
+        right = torch.randn(hidden_size, 4 * hidden_size, device=device, dtype=left.dtype)
         times = []
         for _ in range(repeats):
             begin = time.perf_counter()
@@ -148,12 +174,12 @@ def measured_precision(size: int = 1024, repeats: int = 8) -> str:
     return "bfloat16" if seconds["bfloat16"] * 1.25 < seconds["float32"] else "float32"
 
 
-def resolve_precision(wanted: str, folder: Path) -> str:
+def resolve_precision(wanted: str, folder: Path, hidden_size: int = 384) -> str:
     """The precision to use; a measured choice is kept beside the checkpoints, so that a resumed run agrees."""
     if wanted != "auto":
         return wanted
     note = folder / "precision.txt"
-    found = note.read_text(encoding="utf-8") if note.is_file() else measured_precision()
+    found = note.read_text(encoding="utf-8") if note.is_file() else measured_precision(hidden_size)
     (found,) = broadcast_object_list([found])  # of several processes, the first decides
     note.write_text(found, encoding="utf-8")
     return found
