@@ -5,7 +5,8 @@ teacher, then soft labels, computed once, on labelled and unlabelled sentences, 
 The sub-model to deploy is chosen by validation accuracy among those that are fast enough; test accuracy comes last.
 Each seed is kept under outputs/records/ as soon as it is there, so a killed run goes on. `... headline.py 0 1` trains
 these seeds only: several processes can share the work, and one without a seed then measures. `--stronger-teacher` does
-all this with a teacher every weight of which was fine-tuned: much is easily kept of a teacher that knows little.
+all this with a teacher every weight of which was fine-tuned: much is easily kept of a teacher that knows little. `--longer`
+then takes more steps. A CUDA GPU trains where there is one; speed is that of the processor.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from tinybert_l import begin
 from tinybert_l.cache import recipe_hash, write_atomically
 from tinybert_l.data import Encoded, Split, collate, encode, load_reviews, unlabelled_sentences
 from tinybert_l.evaluation import measure_latency
-from tinybert_l.experiments import HEADLINE, HEADLINE_STRONGER
+from tinybert_l.experiments import HEADLINE, HEADLINE_LONGER, HEADLINE_STRONGER
 from tinybert_l.export import OnnxClassifier, export_onnx, onnx_latency
 from tinybert_l.joint import JointRecipe, sorted_by_importance, train_jointly
 from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract
@@ -87,14 +88,14 @@ def train(
     return student, tokenizer
 
 
-def kept(settings: dict[str, Any], seed: int) -> Path:
+def kept_in(settings: dict[str, Any], seed: int) -> Path:
     """Where a seed's student is kept; the file "done" there names the device that trained it."""
     return OUTPUT / f"headline-{recipe_hash(settings)}-{seed}"
 
 
 def trained(teacher: Teacher, settings: dict[str, Any], seed: int) -> tuple[ElasticBertForSequenceClassification, Any]:
     """The seed's student and tokenizer: trained, or read where an earlier run has kept them."""
-    folder = kept(settings, seed)
+    folder = kept_in(settings, seed)
     if not (folder / "done").is_file():
         folder.mkdir(parents=True, exist_ok=True)
         student, tokenizer = train(teacher, settings, seed, folder)
@@ -204,10 +205,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("seeds", nargs="*", type=int, help="train these only, and do not measure")
     parser.add_argument("--stronger-teacher", action="store_true", help="every weight of the teacher is fine-tuned")
+    parser.add_argument("--longer", action="store_true", help="the stronger teacher's, with more steps")
     given = parser.parse_args()
     name, settings, option = "headline", HEADLINE, ""
     if given.stronger_teacher:
         name, settings, option = "headline_stronger_teacher", HEADLINE_STRONGER, " --stronger-teacher"
+    if given.longer:
+        name, settings, option = "headline_longer", HEADLINE_LONGER, " --longer"
     begin(1, demo=True)
     teacher = load_teacher(TeacherRecipe(**settings.get("teacher", {})))
     for seed in given.seeds or settings["seeds"]:
@@ -216,7 +220,7 @@ def main() -> None:
         right = logits_of(teacher.model, teacher.data["test"]).argmax(-1) == torch.tensor(teacher.data["test"].labels)
         rows = [measure(teacher, settings, seed) for seed in settings["seeds"]]
         command = f"python benchmarks/headline.py{option}"
-        devices = {(kept(settings, seed) / "done").read_text(encoding="utf-8") for seed in settings["seeds"]}
+        devices = {(kept_in(settings, seed) / "done").read_text(encoding="utf-8") for seed in settings["seeds"]}
         path = write_record(name, command, settings, summary(rows, right.int().tolist()), trained_on=sorted(devices))
         print(path.read_text(encoding="utf-8"))
 

@@ -51,7 +51,8 @@ def write_record(name: str, command: str, recipe: dict[str, Any], rows: list[dic
         more: to be kept beside the rows.
     """
     rows = [{column: value for column, value in row.items() if value == value} for row in rows]
-    record = {"command": command, "recipe": recipe, "recipe_hash": recipe_hash(recipe), "rows": rows, **more, **provenance()}
+    recipe_of = {"recipe": recipe, "recipe_hash": recipe_hash(recipe)}
+    record = {"command": command, **recipe_of, "rows": rows, **more, **provenance()}
     path = RESULTS / f"{name}.json"
     write_atomically(path, json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return path
