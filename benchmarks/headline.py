@@ -5,8 +5,8 @@ teacher, then soft labels, computed once, on labelled and unlabelled sentences, 
 The sub-model to deploy is chosen by validation accuracy among those that are fast enough; test accuracy comes last.
 Each seed is kept under outputs/records/ as soon as it is there, so a killed run goes on. `... headline.py 0 1` trains
 these seeds only: several processes can share the work, and one without a seed then measures. `--stronger-teacher` does
-all this with a teacher every weight of which was fine-tuned: much is easily kept of a teacher that knows little. `--longer`
-then takes more steps. A CUDA GPU trains where there is one; speed is that of the processor.
+all this with a teacher every weight of which was fine-tuned: much is easily kept of a teacher that knows little, and
+`--longer` then takes more steps. A CUDA GPU trains where there is one; speed is that of the processor.
 """
 
 import argparse

@@ -67,7 +67,7 @@ def in_training(student: ElasticBertForSequenceClassification) -> ElasticBertFor
 
 
 def ours(setting: Setting) -> Contestant:
-    """One step for all: outputs of the teacher kept, embeddings computed once, one update."""
+    """One step for all: outputs of the teacher kept, embeddings computed once, last layer for [CLS], one update."""
     student, batches = in_training(elastic_copy(setting.teacher)), setting.batches()
     optimizer = setting.optimizer(student)
 
@@ -75,7 +75,8 @@ def ours(setting: Setting) -> Contestant:
         rows, inputs = next(batches)
         with setting.autocast():
             embedded = student.bert.embeddings(inputs["input_ids"])
-            outputs = [student(**inputs, embedded=embedded, sub_model=s).logits.float() for s in SUB_MODELS]
+            inputs = {**inputs, "embedded": embedded, "only_first": True}
+            outputs = [student(**inputs, sub_model=s).logits.float() for s in SUB_MODELS]
         joint_loss([soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]).backward()
         optimizer.step()
         optimizer.zero_grad()
@@ -84,7 +85,7 @@ def ours(setting: Setting) -> Contestant:
 
 
 def separately(setting: Setting) -> Contestant:
-    """Each sub-model by itself, with the same kept outputs of the teacher, precision and fused optimiser."""
+    """Each sub-model by itself; the outputs of the teacher kept, last layer for [CLS], precision, optimiser as ours."""
     students = [in_training(extract(setting.teacher, s)) for s in SUB_MODELS]
     optimizers, batches = [setting.optimizer(student) for student in students], setting.batches()
 
@@ -92,7 +93,7 @@ def separately(setting: Setting) -> Contestant:
         rows, inputs = next(batches)
         for student, optimizer in zip(students, optimizers, strict=True):
             with setting.autocast():
-                logits = student(**inputs).logits.float()
+                logits = student(**inputs, only_first=True).logits.float()
             soft_cross_entropy(logits, setting.logits[rows]).backward()
             optimizer.step()
             optimizer.zero_grad()
@@ -113,7 +114,7 @@ def with_masks(setting: Setting) -> Contestant:
             layer = student.bert.layers[index]
             for module, kept in ((layer.attention.output, heads), (layer.output, neurons)):
                 handles.append(module.register_forward_pre_hook(_zeroed(kept)))
-        logits = student(**inputs, sub_model=SubModel(s.depth)).logits
+        logits = student(**inputs, only_first=True, sub_model=SubModel(s.depth)).logits
         for handle in handles:
             handle.remove()
         return logits

@@ -66,7 +66,7 @@ ELSEWHERE = {
     r"tinybert-l grades --without NAME": "a part of a command, with a stand-in",
     r"pytest tests/.*|pytest": "this",
     r"accelerate launch .*": "test_processes.py, with a script of its own",
-    r"python (tools/make_scale|benchmarks/(deploy|joint_step|headline|records)).py.*": "minutes, or hours",
+    r"python (tools/make_scale|benchmarks/(deploy|joint_step|gpu_step|headline|records)).py.*": "minutes, or hours",
     r"pip install.*|apt install.*|conda .*|chmod .*|jupyter lab|jupyterhub .*": "machines and servers",
 }
 

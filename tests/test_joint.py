@@ -50,6 +50,15 @@ def test_the_teacher_runs_once_a_batch_in_eval_mode_and_is_not_changed(supernet,
     assert all(p.grad is None for p in teacher.parameters())
 
 
+@pytest.mark.parametrize("inner", [0.0, 0.3])
+def test_the_last_layer_runs_for_the_first_token_where_logits_alone_are_compared(supernet, texts, tmp_path, inner):
+    lengths = set()
+    supernet.bert.register_forward_hook(lambda *call: lengths.add(call[-1].last_hidden_state.shape[1] == 1))
+    recipe = replace(RECIPE, hidden_weight=inner, embedding_weight=0.0, attention_weight=0.0)
+    train_jointly(supernet, elastic_copy(supernet), texts, recipe, tmp_path)
+    assert lengths == {inner == 0}
+
+
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(bert, texts, tmp_path):
     weights = []
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):

@@ -65,6 +65,15 @@ def test_the_last_layer_for_the_first_token_alone_gives_the_same_logits(supernet
     assert whole.last_hidden_state.shape[1] == 9 and first.last_hidden_state.shape[1] == 1
 
 
+def test_the_last_layer_for_the_first_token_alone_gives_the_same_gradients(supernet, padded):
+    gradients = []
+    for only_first in (False, True):
+        supernet.zero_grad()
+        supernet(**padded, sub_model=SubModel(3, 0.5), only_first=only_first).logits.square().sum().backward()
+        gradients.append({name: p.grad for name, p in supernet.named_parameters() if p.grad is not None})
+    torch.testing.assert_close(*gradients)
+
+
 def test_the_first_token_alone_sees_what_it_sees_with_windows_and_after_tokens_were_dropped(supernet, padded):
     with windows(supernet, 2):
         for sub_model in (SubModel(3, 0.5), SubModel(3, 0.5, 0.4)):
