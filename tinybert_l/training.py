@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -154,24 +155,28 @@ def is_main_process() -> bool:
     return open_accelerator().is_main_process
 
 
-def measured_precision(hidden_size: int = 384, tokens: int = 1024, repeats: int = 8) -> str:
-    """The faster of float32 and bfloat16 matrix products on this machine, at a model's size.
+def measured_precision(hidden_size: int = 384, tokens: int = 1024) -> str:
+    """The faster of float32 and bfloat16 matrix products on this machine, at a model's size; measured once a process.
 
     Processors that list bfloat16 instructions can still be slow at them, and a GPU may not notice products of small
     models, so this measures; bfloat16 must win by a quarter, since it costs accuracy.
     """
-    device = open_accelerator().device
-    seconds = {}
-    for name in ("float32", "bfloat16"):
-        left = torch.randn(tokens, hidden_size, device=device, dtype=getattr(torch, name))
-        right = torch.randn(hidden_size, 4 * hidden_size, device=device, dtype=left.dtype)
-        times = []
-        for _ in range(repeats):
+    return _faster_precision(open_accelerator().device, hidden_size, tokens)
+
+
+@cache
+def _faster_precision(device: torch.device, hidden_size: int, tokens: int, repeats: int = 8) -> str:
+    best = {"float32": math.inf, "bfloat16": math.inf}
+    for name in best:
+        left = torch.ones(tokens, hidden_size, device=device, dtype=getattr(torch, name))
+        right = torch.ones(hidden_size, 4 * hidden_size, device=device, dtype=left.dtype)
+        for repeat in range(repeats):
             begin = time.perf_counter()
             float((left @ right)[0, 0])  # reading a value waits for the device
-            times.append(time.perf_counter() - begin)
-        seconds[name] = min(times)
-    return "bfloat16" if seconds["bfloat16"] * 1.25 < seconds["float32"] else "float32"
+            best[name] = min(best[name], time.perf_counter() - begin)
+            if repeat and best[name] > 4 * best["float32"]:  # a second each where there are no bfloat16 instructions
+                break
+    return "bfloat16" if best["bfloat16"] * 1.25 < best["float32"] else "float32"
 
 
 def resolve_precision(wanted: str, folder: Path, hidden_size: int = 384) -> str:
