@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import small_bert
 
+from tinybert_l import training
 from tinybert_l.cache import cached, read_entry
 from tinybert_l.evaluation import accuracy_interval, count_flops, count_parameters, evaluate, measure_latency
 from tinybert_l.joint import JointRecipe, check_compatible, train_jointly
@@ -121,6 +122,17 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_weights(tmp_path, checkou
     two, losses_two = torch.load(tmp_path / "killed" / "result.pt")
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert losses_one == losses_two and len(losses_two) == 40
+
+
+def test_precision_is_measured_once_and_draws_no_random_numbers():
+    training._faster_precision.cache_clear()
+    torch.manual_seed(0)
+    first = training.measured_precision()
+    drawn = torch.rand(1)
+    torch.manual_seed(0)
+    assert torch.equal(drawn, torch.rand(1))
+    assert training.measured_precision() == first in ("float32", "bfloat16")
+    assert training._faster_precision.cache_info().misses == 1
 
 
 def test_nan_losses_stop_the_run_with_a_reason(supernet, texts, tmp_path):
