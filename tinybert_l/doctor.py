@@ -69,7 +69,11 @@ def export_packages() -> Finding:
 
 def torch_works() -> Finding:
     """In a process of its own: a broken build may crash, not raise."""
-    code = "import torch; a = torch.ones(64, 64); assert float((a @ a)[0, 0]) == 64; print(torch.__version__)"
+    code = (
+        "import torch; gpu = torch.cuda.is_available(); a = torch.ones(64, 64, device='cuda' if gpu else 'cpu'); "
+        "assert float((a @ a)[0, 0]) == 64; "
+        "print(f'{torch.__version__}, trains on: {torch.cuda.get_device_name() if gpu else \"CPU\"}')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
     if done.returncode == 0:
         return Finding("torch computes 计算", done.stdout.strip())
