@@ -32,6 +32,7 @@ from tinybert_l.records import write_record
 from tinybert_l.submodels import SubModel, sub_model_grid
 from tinybert_l.teacher import Teacher, TeacherRecipe, load_teacher, predict_logits
 from tinybert_l.teacher_outputs import keep_outputs
+from tinybert_l.training import open_accelerator
 from tinybert_l.vocabulary import prune_vocabulary
 
 OUTPUT = Path("outputs/records")
@@ -101,7 +102,8 @@ def trained(teacher: Teacher, settings: dict[str, Any], seed: int) -> tuple[Elas
         student, tokenizer = train(teacher, settings, seed, folder)
         student.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        write_atomically(folder / "done", torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU")
+        on_gpu = open_accelerator().device.type == "cuda"
+        write_atomically(folder / "done", torch.cuda.get_device_name() if on_gpu else "CPU")
     model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()
     return model, PreTrainedTokenizerFast.from_pretrained(folder)
 

@@ -18,7 +18,7 @@ from tinybert_l.submodels import SubModel
 TOKENS = 2.5e9 * 1.3  # English Wikipedia: 2,500 M words (Devlin et al. 2019, section 3.1), about 1.3 pieces a word
 LENGTH, PASSES, BATCH = 128, 3, 256
 PEAKS = {"NVIDIA H200": 989e12, "NVIDIA A100": 312e12}  # bfloat16, in NVIDIA's data sheets
-STEP = "BERT-base: + embeddings computed once 词嵌入只算一次"  # the fastest that asks the live teacher
+STEP = "BERT-base: + embeddings computed once 词嵌入只算一次"  # all that is ours but a teacher's kept outputs
 SANDWICH = (SubModel(12), SubModel(4, 0.25), SubModel(6, 0.5))
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "scale.md"
 
@@ -101,8 +101,8 @@ accelerators, Apple's among them, are left alone: nobody has measured them. Late
 {step_table(record)}
 
 Each row keeps what those above it brought; the rate is that of large products in the row's own precision. This course's model is too
-small for such a GPU: its step waits for the next kernel to be launched, bfloat16 only adds conversions, and `precision="auto"`, which
-measures products of the model's size, decides.
+small for such a GPU: it reaches a few percent of that rate at most, and bfloat16 does not help it. `precision="auto"` measures products
+of the model's size, and decides.
 """
 
 
