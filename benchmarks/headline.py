@@ -223,7 +223,9 @@ def main() -> None:
         rows = [measure(teacher, settings, seed) for seed in settings["seeds"]]
         command = f"python benchmarks/headline.py{option}"
         devices = {(kept_in(settings, seed) / "done").read_text(encoding="utf-8") for seed in settings["seeds"]}
-        path = write_record(name, command, settings, summary(rows, right.int().tolist()), trained_on=sorted(devices))
+        path = write_record(
+            name, command, settings, summary(rows, right.int().tolist()), trained_on=sorted(devices - {""})
+        )
         print(path.read_text(encoding="utf-8"))
 
 
