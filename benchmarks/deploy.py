@@ -20,7 +20,7 @@ from tinybert_l.model import extract
 from tinybert_l.submodels import SubModel
 from tinybert_l.teacher import predict_logits
 
-SUB_MODELS, LENGTH, ROUNDS = (SubModel(3, 0.5), SubModel(2, 0.5), SubModel(2, 0.25)), 32, 9
+SUB_MODELS, LENGTH, ROUNDS = (SubModel(3, 0.5), SubModel(2, 0.5), SubModel(2, 0.25)), 32, 7
 RECIPE = JointRecipe(num_steps=60, learning_rate=3e-4, attention_weight=0.0)
 
 

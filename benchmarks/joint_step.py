@@ -24,7 +24,7 @@ from tinybert_l.teacher import load_teacher, predict_logits
 from tinybert_l.training import autocast, measured_precision, parameter_groups
 from tinybert_l.vocabulary import prune_vocabulary
 
-TEXTS, BATCH, ROUNDS, STEPS = 640, 32, 5, 2
+TEXTS, BATCH, ROUNDS, STEPS = 640, 32, 4, 2
 SUB_MODELS = (SubModel(6), SubModel(3, 0.5), SubModel(2, 0.25))
 CHANGES = {
     "by length": "+ batches by length 按长度分批",

@@ -25,7 +25,7 @@ from tinybert_l.submodels import SubModel, kept_layers, share_of, sub_model_grid
 from tinybert_l.teacher import accuracy_of, load_teacher, predict_logits
 from tinybert_l.training import autocast, measured_precision, parameter_groups
 
-BATCH, ROUNDS, TURNS = 32, 5, 1
+BATCH, ROUNDS, TURNS = 32, 4, 1
 SUB_MODELS = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))[::-1]
 Batch = dict[str, torch.Tensor]
 
