@@ -1,6 +1,6 @@
 """Stock nbgrader against the trusted grading, one core against two, and whether a large class costs more a notebook.
 
-`python benchmarks/grading.py [NOTEBOOKS] [CLASS]` (default 40 and 3000; `make bench` takes 3 and no class, 0) prints
+`python benchmarks/grading.py [NOTEBOOKS] [CLASS]` (default 40 and 3000; `make bench` takes 2 and no class, 0) prints
 tables and writes outputs/benchmark-grading.json. All grade the same perfect submission of lecture 3; warm-up counts.
 
 - stock: nbgrader's autograde alone, one kernel, no sandbox, in one process that has already imported everything.

@@ -84,7 +84,7 @@ def batches(data: Encoded, by_length: bool) -> list[list[int]]:
 
 
 def peak_memory(kind: str) -> float:
-    """Megabytes that a whole run of the default recipe takes at most: "joint", or "alone" for the largest by itself."""
+    """Megabytes that a short run of the default recipe takes at most: "joint", or "alone" for the largest by itself."""
     done = subprocess.run([sys.executable, __file__, kind], capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
 
@@ -95,7 +95,7 @@ def run_and_tell_memory(kind: str) -> None:
     from tinybert_l.experiments import alone, open_bench, short_run
 
     bench = open_bench()
-    recipe = replace(bench.recipe, num_steps=24, batch_size=32)
+    recipe = replace(bench.recipe, num_steps=12, batch_size=32)
     short_run(bench, recipe if kind == "joint" else alone(recipe, SubModel(6)))
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 

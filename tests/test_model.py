@@ -110,6 +110,20 @@ def test_sorting_by_importance_changes_nothing_at_full_size_and_puts_the_importa
     assert all(p.grad is None for p in supernet.parameters())
 
 
+def test_importance_leaves_gradients_and_frozen_weights_as_they_were(supernet, padded):
+    batch = {**padded, "labels": torch.tensor([0, 1, 1])}
+    free = measure_importance(supernet, [batch])
+    frozen, learning = supernet.bert.embeddings.word_embeddings.weight, supernet.classifier.weight
+    frozen.requires_grad_(False)
+    learning.grad = torch.ones_like(learning)
+    with pytest.raises(ValueError, match="attention_mask"):  # also where a batch does not fit
+        measure_importance(supernet, [{**batch, "attention_mask": batch["attention_mask"][:, :2]}])
+    again = measure_importance(supernet, [batch])
+    assert all(map(torch.equal, free.heads + free.neurons, again.heads + again.neurons))
+    assert not frozen.requires_grad and learning.requires_grad and bool((learning.grad == 1).all())
+    assert supernet.bert.layers[0].output.dense.weight.requires_grad
+
+
 def test_importance_of_a_head_is_the_change_it_would_make(supernet, padded):
     """First order: scaling a head's output by (1 - e) changes the loss by about e times the inner product."""
     batch = {name: value[:1] for name, value in {**padded, "labels": torch.tensor([1, 0, 0])}.items()}

@@ -8,7 +8,8 @@ leaves the least attended tokens behind between its layers.
 
 import copy
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -520,6 +521,19 @@ def head_importance(activations: torch.Tensor, gradients: torch.Tensor) -> torch
     raise NotImplementedError
 
 
+@contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Within the block, no gradients of the model's parameters."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
 def measure_importance(
     model: ElasticBertForSequenceClassification, batches: Iterable[dict[str, torch.Tensor]]
 ) -> Importance:
@@ -533,7 +547,7 @@ def measure_importance(
     heads = [torch.zeros(model.config.num_attention_heads) for _ in layers]
     neurons = [torch.zeros(model.config.intermediate_size) for _ in layers]
     inputs: dict[tuple[str, int], torch.Tensor] = {}
-    hooks = []
+    hooks = [model.bert.embeddings.register_forward_hook(lambda *called: called[-1].requires_grad_())]
     for index, layer in enumerate(layers):
         for kind, module in (("heads", layer.attention.output), ("neurons", layer.output)):
 
@@ -545,7 +559,7 @@ def measure_importance(
     was_training, _ = model.training, model.eval()
     try:
         for batch in batches:
-            with torch.enable_grad():
+            with torch.enable_grad(), _frozen(model):  # gradients of what flows through, none of the weights
                 model(**batch).loss.backward()
             for (kind, index), features in inputs.items():
                 both = (features.detach().float().cpu(), cast(torch.Tensor, features.grad).float().cpu())
@@ -554,7 +568,6 @@ def measure_importance(
                     heads[index] += len(both[0]) * head_importance(*by_head)
                 else:
                     neurons[index] += (both[0] * both[1]).sum(1).abs().sum(0)
-            model.zero_grad(set_to_none=True)
     finally:
         for hook in hooks:
             hook.remove()
