@@ -85,7 +85,7 @@ def batches(data: Encoded, by_length: bool) -> list[list[int]]:
 
 
 def peak_memory(kind: str) -> float:
-    """Megabytes that `MEMORY_STEPS` of the default recipe take at most: "joint", or "alone" for the largest by itself."""
+    """Megabytes that `MEMORY_STEPS` of the default recipe take at most: "joint", or "alone": the largest by itself."""
     done = subprocess.run([sys.executable, __file__, kind], capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
 
