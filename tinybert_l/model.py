@@ -8,8 +8,7 @@ leaves the least attended tokens behind between its layers.
 
 import copy
 import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -521,19 +520,6 @@ def head_importance(activations: torch.Tensor, gradients: torch.Tensor) -> torch
     raise NotImplementedError
 
 
-@contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
-    """Within the block, no gradients of the model's parameters."""
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    for parameter in learning:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in learning:
-            parameter.requires_grad_(True)
-
-
 def measure_importance(
     model: ElasticBertForSequenceClassification, batches: Iterable[dict[str, torch.Tensor]]
 ) -> Importance:
@@ -547,22 +533,22 @@ def measure_importance(
     heads = [torch.zeros(model.config.num_attention_heads) for _ in layers]
     neurons = [torch.zeros(model.config.intermediate_size) for _ in layers]
     inputs: dict[tuple[str, int], torch.Tensor] = {}
-    hooks = [model.bert.embeddings.register_forward_hook(lambda *called: called[-1].requires_grad_())]
+    hooks = []
     for index, layer in enumerate(layers):
         for kind, module in (("heads", layer.attention.output), ("neurons", layer.output)):
 
             def remember(_: nn.Module, args: tuple[torch.Tensor, ...], key: Any = (kind, index)) -> None:
-                args[0].retain_grad()
                 inputs[key] = args[0]
 
             hooks.append(module.register_forward_pre_hook(remember))
     was_training, _ = model.training, model.eval()
     try:
         for batch in batches:
-            with torch.enable_grad(), _frozen(model):  # gradients of what flows through, none of the weights
-                model(**batch).loss.backward()
-            for (kind, index), features in inputs.items():
-                both = (features.detach().float().cpu(), cast(torch.Tensor, features.grad).float().cpu())
+            with torch.enable_grad():
+                loss = model(**batch).loss
+            gradients = torch.autograd.grad(loss, list(inputs.values()))  # not those of the weights
+            for ((kind, index), features), gradient in zip(inputs.items(), gradients, strict=True):
+                both = (features.detach().float().cpu(), gradient.float().cpu())
                 if kind == "heads":
                     by_head = (part.unflatten(-1, (-1, head_size)).transpose(1, 2) for part in both)
                     heads[index] += len(both[0]) * head_importance(*by_head)
