@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tinybert_l.exercise import AnswerError, Exercise, copy_released, find_exercise
+from tinybert_l.exercise import AnswerError, copy_released
+from tinybert_l.syllabus import SYLLABUS, Item
 
 _HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", re.S)
 
@@ -29,24 +30,32 @@ class Verdict:
     message: str
 
 
-def find_notebook(exercise: Exercise[..., Any], start: Path | None = None) -> Path:
-    """The notebook that sets the exercise: near `start`, else in the checkout the library runs from.
+def find_notebook(name: str, start: Path | None = None) -> Path:
+    """The notebook that sets an exercise: near `start`, else in the checkout the library runs from.
 
     Raises:
-        FileNotFoundError: there is none.
+        ValueError: no such exercise. FileNotFoundError: no such notebook.
     """
-    name = f"{exercise.notebook}.ipynb"
+    lecture = _item(name).notebook
+    file = f"{lecture}.ipynb"
     here = (start or Path.cwd()).resolve()
     checkout = Path(__file__).resolve().parent.parent
     for folder in (checkout, here, *here.parents):
         for place in (
-            folder / "notebooks" / exercise.notebook / name,
-            folder / exercise.notebook / name,
-            folder / name,
+            folder / "notebooks" / lecture / file,
+            folder / lecture / file,
+            folder / file,
         ):
             if place.is_file():
                 return place
-    raise FileNotFoundError(f"{name}, which holds the tests of {exercise.name}, is neither in {here} nor above it.")
+    raise FileNotFoundError(f"{file}, which holds the tests of {name}, is neither in {here} nor above it.")
+
+
+def _item(name: str) -> Item:
+    """The exercise's entry in the syllabus, which needs no torch: the judge of an answer is not what runs it."""
+    if name not in SYLLABUS:
+        raise ValueError(f"There is no exercise {name!r}; there are: {', '.join(SYLLABUS)}.")
+    return SYLLABUS[name]
 
 
 def read_tests(notebook: Path, name: str) -> tuple[str, dict[str, list[str]]]:
@@ -71,13 +80,13 @@ def judge(name: str, answer: Path, notebook: Path | None = None, timeout: float 
     Raises:
         ValueError: no such exercise. FileNotFoundError: no notebook with its tests.
     """
-    exercise = find_exercise(name)
-    setup, tests = read_tests(notebook or find_notebook(exercise), name)
+    lecture = _item(name).lecture
+    setup, tests = read_tests(notebook or find_notebook(name), name)
     if not any(ast.parse(code).body for code in tests["visible"]):
         raise ValueError(f"judge: the notebook has no visible tests of {name}.")
     task = {"name": name, "answer": str(answer), "source": answer.read_text(encoding="utf-8"), "setup": setup}
     with tempfile.TemporaryDirectory() as folder:
-        copy_released(exercise.lecture, Path(folder))
+        copy_released(lecture, Path(folder))
         environment = {**os.environ, "TINYBERT_L_SOLUTIONS": folder}
         report = Path(folder) / "report"
         report.touch()
