@@ -9,7 +9,7 @@ import pytest
 import zoo
 
 from tinybert_l.exercise import copy_released, exercises, find_exercise
-from tinybert_l.judging import _run, read_tests
+from tinybert_l.judging import _run, judge_notebook, read_tests
 from tinybert_l.syllabus import SYLLABUS
 
 # exercise, name of the idea, code, a part of a message that it must meet
@@ -218,6 +218,27 @@ def test_check_takes_an_answer_with_or_without_implement_and_ends_endless_loops(
     path.write_text(f"def layer_map({SIGNATURE['layer_map']}):\n    while True: pass")
     done = check("layer_map", str(path), "--timeout", "15")
     assert done.returncode == 1 and "endless loop" in done.stdout
+
+
+@pytest.mark.slow
+def test_answers_judged_together_get_the_verdicts_they_get_alone(tmp_path, checkout):
+    right = (checkout / "solutions" / "lecture_03.py").read_text()
+    sources = {
+        "slice_heads": f"from tinybert_l import layer_map as _hole\n{right}\n_hole.implement(layer_map)",
+        "layer_map": "x = 1",  # the answer above, which also answers this one, must be gone
+        "kept_layers": "import os\nos._exit(0)",
+        "hidden_loss": right,
+    }
+    answers = {name: tmp_path / f"{name}.py" for name in sources}
+    for name, path in answers.items():
+        path.write_text(sources[name])
+    verdicts = judge_notebook(checkout / "notebooks" / "03-architecture" / "03-architecture.ipynb", answers)
+    failed = {name: [v.message for v in found if not v.passed] for name, found in verdicts.items()}
+    assert list(failed) == list(sources)
+    assert failed["slice_heads"] == failed["hidden_loss"] == []
+    assert len(verdicts["slice_heads"]) > 5 and len(verdicts["hidden_loss"]) > 5
+    assert len(failed["layer_map"]) == 1 and "defines no function layer_map" in failed["layer_map"][0]
+    assert len(failed["kept_layers"]) == 1 and "ended the Python process" in failed["kept_layers"][0]
 
 
 def test_check_names_the_exercises_there_are(tmp_path):

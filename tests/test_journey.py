@@ -175,7 +175,7 @@ def test_the_course_home_tells_which_answers_pass(unpacked):
 def test_unchanged_answers_are_not_judged_again(unpacked, monkeypatch):
     answer(unpacked / f"{NAME}.ipynb", "layer_map", GOOD)
     first = progress(unpacked)
-    monkeypatch.setattr(student, "judge", lambda *_: pytest.fail("judged again"))
+    monkeypatch.setattr(student, "judge_notebook", lambda *_: pytest.fail("judged again"))
     assert progress(unpacked) == first
 
 

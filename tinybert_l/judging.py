@@ -1,7 +1,8 @@
-"""Judge one answer by its exercise's tests, in a process of its own.
+"""Judge answers by their exercises' tests, in a process of their own.
 
 The tests stand in the lecture's notebook: visible ones in every copy, hidden ones only in the
-instructor's. Does not defend against an answer that attacks the judge; grading does that.
+instructor's. Does not defend against an answer that attacks the judge, or another answer of its
+notebook; grading does that.
 """
 
 import ast
@@ -11,11 +12,13 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
-from tinybert_l.exercise import AnswerError, copy_released
+from tinybert_l.exercise import AnswerError, copy_released, exercises
 from tinybert_l.syllabus import SYLLABUS, Item
 
 _HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", re.S)
@@ -80,36 +83,73 @@ def judge(name: str, answer: Path, notebook: Path | None = None, timeout: float 
     Raises:
         ValueError: no such exercise. FileNotFoundError: no notebook with its tests.
     """
-    lecture = _item(name).lecture
-    setup, tests = read_tests(notebook or find_notebook(name), name)
-    if not any(ast.parse(code).body for code in tests["visible"]):
-        raise ValueError(f"judge: the notebook has no visible tests of {name}.")
-    task = {"name": name, "answer": str(answer), "source": answer.read_text(encoding="utf-8"), "setup": setup}
+    return judge_notebook(notebook or find_notebook(name), {name: answer}, timeout)[name]
+
+
+def judge_notebook(notebook: Path, answers: dict[str, Path], timeout: float = 120) -> dict[str, list[Verdict]]:
+    """As `judge`, for several exercises of one notebook, {exercise: answer}: the library is imported once for all.
+
+    An answer that ends the process or does not finish costs the others nothing: they go on in a new one.
+
+    Args:
+        timeout: seconds for each answer, the start of the process included.
+    """
+    tasks = []
+    for name, answer in answers.items():
+        setup, tests = read_tests(notebook, name)
+        if not any(ast.parse(code).body for code in tests["visible"]):
+            raise ValueError(f"judge: the notebook has no visible tests of {name}.")
+        source = answer.read_text(encoding="utf-8")
+        tasks.append({"name": name, "answer": str(answer), "source": source, "setup": setup, "tests": tests})
+    verdicts: dict[str, list[Verdict]] = {}
+    while len(verdicts) < len(tasks):
+        verdicts |= _judge_in_a_process(tasks[len(verdicts) :], timeout)
+    return verdicts
+
+
+def _judge_in_a_process(tasks: list[dict[str, Any]], timeout: float) -> dict[str, list[Verdict]]:
+    """Verdicts on the tasks in their order: on all, or up to the first that ends the process or takes too long."""
+    verdicts: dict[str, list[Verdict]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        copy_released(lecture, Path(folder))
+        copy_released(_item(tasks[0]["name"]).lecture, Path(folder))
         environment = {**os.environ, "TINYBERT_L_SOLUTIONS": folder}
-        report = Path(folder) / "report"
-        report.touch()
-        command = [sys.executable, "-m", "tinybert_l.judging", str(report)]
+        command = [sys.executable, "-m", "tinybert_l.judging", folder]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, cwd=folder
         )
         try:
-            process.communicate(json.dumps({**task, "tests": tests}).encode(), timeout=timeout)
-            ending = "The answer ended the Python process before its tests were through."
-        except subprocess.TimeoutExpired:
+            with suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
+                stdin.write(json.dumps(tasks).encode())
+            for task in tasks:
+                verdicts[task["name"]], ending = _follow(process, Path(folder) / f"{task['name']}.report", timeout)
+                if ending:
+                    verdicts[task["name"]].append(Verdict("answer", False, ending))
+                    break
+        finally:
             process.kill()
             process.wait()
-            ending = f"Not finished within {timeout:g} s (an endless loop?)."
-        lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
-    verdicts = [Verdict(**line) for line in lines if "end" not in line]
-    if not lines or "end" not in lines[-1]:
-        verdicts.append(Verdict("answer", False, ending))
     return verdicts
 
 
+def _follow(process: "subprocess.Popen[bytes]", report: Path, timeout: float) -> tuple[list[Verdict], str]:
+    """The verdicts of a report that is being written, and why it ends too early ("" where it does not)."""
+    deadline = time.monotonic() + timeout
+    while True:
+        alive = process.poll() is None  # asked first: what it wrote last is read below
+        text = report.read_text(encoding="utf-8") if report.is_file() else ""
+        lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        verdicts = [Verdict(**line) for line in lines if "end" not in line]
+        if len(verdicts) < len(lines):
+            return verdicts, ""
+        if not alive:
+            return verdicts, "The answer ended the Python process before its tests were through."
+        if time.monotonic() > deadline:
+            return verdicts, f"Not finished within {timeout:g} s (an endless loop?)."
+        time.sleep(0.05)
+
+
 def _run(task: dict[str, Any], report: Path) -> None:
-    """The judging process: set up, take the answer, run every test statement, write verdicts as they fall."""
+    """Set up, take the answer, run every test statement, write verdicts as they fall."""
 
     def say(part: str, passed: bool, message: str = "") -> None:
         with report.open("a", encoding="utf-8") as file:
@@ -162,5 +202,13 @@ def _hole(name: str) -> Any:
     return getattr(tinybert_l, name)
 
 
+def _run_all(folder: Path) -> None:
+    """What the judging process does: every task from stdin, as if it were alone."""
+    for task in json.load(sys.stdin):
+        _run(task, folder / f"{task['name']}.report")
+        for entry in exercises().values():
+            entry.student = None
+
+
 if __name__ == "__main__":
-    _run(json.load(sys.stdin), Path(sys.argv[1]))
+    _run_all(Path(sys.argv[1]))

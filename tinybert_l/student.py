@@ -17,7 +17,7 @@ import nbformat
 from tinybert_l import __version__
 from tinybert_l.cache import cache_root, write_atomically
 from tinybert_l.exercise import NOTEBOOKS, answer_cells
-from tinybert_l.judging import judge, read_tests
+from tinybert_l.judging import judge_notebook, read_tests
 from tinybert_l.syllabus import SYLLABUS
 
 HOME = "course-home.ipynb"
@@ -62,35 +62,49 @@ def progress(folder: Path, judge_new: bool = True) -> list[Progress]:
     Args:
         judge_new: whether to run the tests of answers that were not judged before; else they are "unchecked".
     """
-    notebooks = notebooks_in(folder)
-    tasks = []
-    for name, item in SYLLABUS.items():
-        path = notebooks.get(item.lecture)
-        source = answer_cells(path).get(name) if path else None
-        tasks.append((name, path, source))
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(lambda task: _state(task[0], task[1], task[2], judge_new), tasks))
+        of_lectures = pool.map(lambda item: _states(item[0], item[1], judge_new), notebooks_in(folder).items())
+        found = {p.exercise: p for states in of_lectures for p in states}
+    return [found.get(name, Progress(name, "absent")) for name in SYLLABUS]
 
 
-def _state(name: str, notebook: Path | None, source: str | None, judge_new: bool = True) -> Progress:
-    if notebook is None:
-        return Progress(name, "absent")
-    if source is None or not is_begun(source):
-        return Progress(name, "open")
-    tests = read_tests(notebook, name)
-    seal = hashlib.sha256(json.dumps([__version__, source, tests]).encode()).hexdigest()[:24]
-    kept = cache_root() / "progress" / f"{seal}.json"
-    if kept.is_file():
-        return Progress(**json.loads(kept.read_text(encoding="utf-8")))
-    if not judge_new:
-        return Progress(name, "unchecked")
+def _states(lecture: int, notebook: Path, judge_new: bool = True) -> list[Progress]:
+    """How far each exercise of one notebook is; new answers are judged together."""
+    names = [name for name, item in SYLLABUS.items() if item.lecture == lecture]
+    sources = {name: source for name, source in answer_cells(notebook).items() if name in names and is_begun(source)}
+    kept = {name: _kept_at(name, source, notebook) for name, source in sources.items()}
+    new = {name: source for name, source in sources.items() if not kept[name].is_file()}
+    if judge_new and new:
+        for state in _judged(new, notebook):
+            write_atomically(kept[state.exercise], json.dumps(asdict(state), ensure_ascii=False))
+
+    def state_of(name: str) -> Progress:
+        if name not in kept:
+            return Progress(name, "open")
+        if not kept[name].is_file():
+            return Progress(name, "unchecked")
+        return Progress(**json.loads(kept[name].read_text(encoding="utf-8")))
+
+    return [state_of(name) for name in names]
+
+
+def _kept_at(name: str, source: str, notebook: Path) -> Path:
+    """Where the state of this very answer under these very tests is kept."""
+    seal = hashlib.sha256(json.dumps([__version__, source, read_tests(notebook, name)]).encode()).hexdigest()
+    return cache_root() / "progress" / f"{seal[:24]}.json"
+
+
+def _judged(sources: dict[str, str], notebook: Path) -> list[Progress]:
+    """What the visible tests say of answers, {exercise: source}."""
+    states = []
     with tempfile.TemporaryDirectory() as folder:
-        answer = Path(folder) / "answer.py"
-        answer.write_text(source, encoding="utf-8")
-        failed = [v for v in judge(name, answer, notebook) if not v.passed and v.part != "hidden"]
-    found = Progress(name, "fails", failed[0].message) if failed else Progress(name, "passes")
-    write_atomically(kept, json.dumps(asdict(found), ensure_ascii=False))
-    return found
+        answers = {name: Path(folder) / f"{name}.py" for name in sources}
+        for name, path in answers.items():
+            path.write_text(sources[name], encoding="utf-8")
+        for name, verdicts in judge_notebook(notebook, answers).items():
+            failed = [v for v in verdicts if not v.passed and v.part != "hidden"]
+            states.append(Progress(name, "fails", failed[0].message) if failed else Progress(name, "passes"))
+    return states
 
 
 def is_begun(source: str) -> bool:
@@ -207,8 +221,7 @@ def hand_in(notebook: Path, student: str, folder: Path) -> HandIn:
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{notebook.stem}.ipynb", raw)
     partial.replace(path)
-    own = [_state(n, notebook, answer_cells(notebook).get(n)) for n, i in SYLLABUS.items() if i.lecture == lecture]
-    return HandIn(path, lecture, hashlib.sha256(raw).hexdigest(), own)
+    return HandIn(path, lecture, hashlib.sha256(raw).hexdigest(), _states(lecture, notebook))
 
 
 def login_name() -> str:
