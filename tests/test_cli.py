@@ -77,6 +77,12 @@ def test_a_sub_model_is_chosen_and_exported_and_works_in_a_pipeline(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path / "out", capture_output=True, text=True, check=False
     )
     assert "LABEL_" in used.stdout, used.stderr
+    teacher = rows["teacher, torch"]["bytes"]
+    assert teacher > rows["3×½, torch"]["bytes"]
+    smaller = run("export", "3x0.5", "--quick", "--vocabulary", "6000", "--to", str(tmp_path / "small"), **cache)
+    assert smaller.returncode == 0, smaller.stderr
+    pruned = json.loads((tmp_path / "small" / "numbers.json").read_text(encoding="utf-8"))
+    assert pruned["vocabulary"] == 6000 and teacher > 10 * pruned["rows"][-1]["bytes"]
     wrong = run("export", "5x0.5", "--quick", **cache)
     assert wrong.returncode == 1 and "allowed: 2x0.25, 3x0.25" in wrong.stderr
 

@@ -13,6 +13,7 @@ import tinybert_l
 
 if TYPE_CHECKING:
     from tinybert_l.joint import Supernet
+    from tinybert_l.teacher import TeacherRecipe
 
 QUICK_HELP = "A small slice, to see it work within a minute; its numbers mean little."
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -102,10 +103,9 @@ def main() -> None:
 @table_options
 def teacher(quick: bool, precision: str, seed: int, from_scratch: bool, table: Any) -> None:
     """Fine-tune the teacher, on the embedded reviews or on your own texts."""
-    from tinybert_l.teacher import TeacherRecipe, load_teacher
+    from tinybert_l.teacher import load_teacher
 
-    recipe = TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision, table=table)
-    loaded = load_teacher(recipe, from_scratch)
+    loaded = load_teacher(_teacher_recipe(quick, precision, seed, table), from_scratch)
     click.echo(f"test accuracy {100 * loaded.metrics['test_accuracy']:.1f} %; kept in {loaded.folder}")
 
 
@@ -145,11 +145,18 @@ def evaluate(quick: bool, precision: str, seed: int, output: Path, table: Any) -
 @click.option(
     "--to", type=click.Path(file_okay=False, path_type=Path), help="A folder; outputs/export/SUB_MODEL when left out."
 )
+@click.option(
+    "--vocabulary",
+    type=click.IntRange(min=1),
+    help="Word pieces to keep, the most frequent of the training texts: smaller files. All when left out.",
+)
 @quick_option
 @precision_option
 @seed_option
 @table_options
-def export(sub_model: str, to: Path | None, quick: bool, precision: str, seed: int, table: Any) -> None:
+def export(
+    sub_model: str, to: Path | None, vocabulary: int | None, quick: bool, precision: str, seed: int, table: Any
+) -> None:
     """Write one SUB_MODEL, such as 3x0.5, as safetensors and ONNX (float32, int8), with its measured numbers."""
     from tinybert_l.export import export_all
 
@@ -159,7 +166,8 @@ def export(sub_model: str, to: Path | None, quick: bool, precision: str, seed: i
     if sub_model not in known:
         raise click.ClickException(f"SUB_MODEL {sub_model!r}; allowed: {', '.join(known)}.")
     folder = to or Path("outputs") / "export" / sub_model
-    numbers = export_all(supernet, known[sub_model], folder, seconds=0.1 if quick else 0.6)
+    texts = _teacher_recipe(quick, precision, seed, table)
+    numbers = export_all(supernet, known[sub_model], folder, 0.1 if quick else 0.6, vocabulary, texts)
     for row in numbers["rows"]:
         click.echo(
             f"{row['model']}: {100 * row['accuracy']:.1f} %, {row['ms, batch 1']:.2f} ms, {row['bytes'] / 1e6:.1f} MB"
@@ -674,13 +682,15 @@ def _open_all_answers() -> None:
 
 def _supernet(quick: bool, precision: str, seed: int, table: Any = None, from_scratch: bool = False) -> "Supernet":
     from tinybert_l.joint import JointRecipe, load_supernet
+
+    recipe = JointRecipe(**quick_joint(quick), seed=seed, precision=precision)
+    return load_supernet(recipe, _teacher_recipe(quick, precision, seed, table), from_scratch)
+
+
+def _teacher_recipe(quick: bool, precision: str, seed: int, table: Any = None) -> "TeacherRecipe":
     from tinybert_l.teacher import TeacherRecipe
 
-    return load_supernet(
-        JointRecipe(**quick_joint(quick), seed=seed, precision=precision),
-        TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision, table=table),
-        from_scratch,
-    )
+    return TeacherRecipe(**quick_teacher(quick), seed=seed, precision=precision, table=table)
 
 
 def _evaluate(supernet: "Supernet", output: Path, quick: bool, console: Any = None) -> dict[str, Path]:

@@ -182,6 +182,11 @@ def count_parameters(model: ElasticBertForSequenceClassification) -> tuple[int, 
     return everything, everything - sum(p.numel() for p in model.bert.embeddings.parameters())
 
 
+def weight_bytes(model: torch.nn.Module) -> int:
+    """Bytes of a model's weights, shared ones counted once."""
+    return sum(p.numel() * p.element_size() for p in model.parameters())
+
+
 def count_flops(model: ElasticBertForSequenceClassification, length: int = 32) -> int:
     """FLOPs of one forward pass over one text: matrix products, two per multiply-add, by torch's counter."""
     config = model.config

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from tinybert_l.data import Encoded, collate, training_batches
 from tinybert_l.distillation import Stages, soft_cross_entropy
 from tinybert_l.documents import classify_documents as classify_documents
-from tinybert_l.evaluation import count_flops
+from tinybert_l.evaluation import count_flops, weight_bytes
 from tinybert_l.generation import Writer, load_writer
 from tinybert_l.joint import (
     JointRecipe,
@@ -202,8 +202,7 @@ def storage_and_switching(
 ) -> dict[str, float]:
     """Bytes of one supernet against separate models; milliseconds to change the model and answer; FLOPs."""
     extracted = [extract(model, s) for s in sub_models]
-    size = sum(p.numel() * p.element_size() for p in model.parameters())
-    separate = sum(p.numel() * p.element_size() for m in extracted for p in m.parameters())
+    size, separate = weight_bytes(model), sum(map(weight_bytes, extracted))
     ids = torch.zeros(1, 8, dtype=torch.long)
     smallest = sub_models[0]
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():

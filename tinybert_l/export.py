@@ -13,12 +13,13 @@ import torch
 from torch import nn
 
 from tinybert_l.cache import provenance, write_atomically
-from tinybert_l.data import Encoded, collate
-from tinybert_l.evaluation import measure_latency
+from tinybert_l.data import Encoded, collate, encode
+from tinybert_l.evaluation import measure_latency, weight_bytes
 from tinybert_l.joint import Supernet
-from tinybert_l.model import ElasticBertForSequenceClassification, extract
+from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract
 from tinybert_l.submodels import SubModel
-from tinybert_l.teacher import predict_logits
+from tinybert_l.teacher import TeacherRecipe, predict_logits
+from tinybert_l.vocabulary import prune_vocabulary
 
 TOLERANCE = 1e-3  # between torch's logits and those of the float32 export
 
@@ -105,7 +106,14 @@ class OnnxClassifier:
         return self.session.run(["logits"], inputs)[0]
 
 
-def export_all(supernet: Supernet, sub_model: SubModel, folder: Path, seconds: float = 0.6) -> dict[str, Any]:
+def export_all(
+    supernet: Supernet,
+    sub_model: SubModel,
+    folder: Path,
+    seconds: float = 0.6,
+    vocabulary: int | None = None,
+    texts: TeacherRecipe | None = None,
+) -> dict[str, Any]:
     """Write a sub-model in every format, check each against torch on the test set, and write a card of its numbers.
 
     The folder then holds model.safetensors with configuration and tokenizer (`from_pretrained` reads it), model.onnx,
@@ -113,23 +121,34 @@ def export_all(supernet: Supernet, sub_model: SubModel, folder: Path, seconds: f
 
     Args:
         seconds: how long each latency is measured.
+        vocabulary: word pieces to keep, the most frequent of the training texts (`prune_vocabulary`); None: all.
+        texts: the teacher's recipe, which tells the texts; asked for where the vocabulary gets smaller.
     Returns:
         What numbers.json holds.
     Raises:
         RuntimeError: the float32 export does not compute what torch computes.
+        ValueError: a vocabulary too small or too large.
     """
+    teacher, student, tokenizer = supernet.teacher.model, supernet.model, supernet.teacher.tokenizer
+    data = whole = supernet.teacher.data["test"]
+    if vocabulary is not None:
+        recipe = texts or TeacherRecipe()
+        splits, _ = recipe.splits()
+        student = elastic_copy(student)
+        tokenizer = prune_vocabulary(student, tokenizer, splits["train"].texts, vocabulary)
+        data = encode(splits["test"], tokenizer, recipe.max_length)
     folder.mkdir(parents=True, exist_ok=True)
-    teacher, data = supernet.teacher.model, supernet.teacher.data["test"]
-    small = extract(supernet.model, sub_model).eval()
+    small = extract(student, sub_model).eval()
     small.save_pretrained(folder)
-    supernet.teacher.tokenizer.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
     files = {"ONNX float32": folder / "model.onnx", "ONNX int8": folder / "model-int8.onnx"}
     expected = predict_logits(small, data).numpy()
-    rows = [_row("teacher, torch", teacher, predict_logits(teacher, data).numpy(), data, 0, seconds)]
+    logits = predict_logits(teacher, whole).numpy()
+    rows = [_row("teacher, torch", teacher, logits, whole, weight_bytes(teacher), seconds)]
     size = (folder / "model.safetensors").stat().st_size
     rows.append(_row(f"{sub_model.label}, torch", small, expected, data, size, seconds))
     for name, path in files.items():
-        export_onnx(supernet.model, sub_model, path, int8="int8" in name)
+        export_onnx(student, sub_model, path, int8="int8" in name)
         model = OnnxClassifier(path)
         logits = np.concatenate([_run(model, collate(data, [i])) for i in range(len(data))])
         apart = float(np.abs(logits - expected).max())
@@ -141,7 +160,8 @@ def export_all(supernet: Supernet, sub_model: SubModel, folder: Path, seconds: f
     task = "Sentiment of English film reviews: 0 negative, 1 positive."
     if labels[0] != "LABEL_0":  # one's own texts, whose labels have names
         task = f"Classes of one's own texts: {', '.join(f'{n} {name}' for n, name in labels.items())}."
-    numbers = {"sub_model": sub_model.label, "task": task, "texts": len(data), "rows": rows, **provenance()}
+    numbers = {"sub_model": sub_model.label, "task": task, "texts": len(data), "vocabulary": len(tokenizer)}
+    numbers |= {"rows": rows, **provenance()}
     write_atomically(folder / "numbers.json", json.dumps(numbers, ensure_ascii=False, indent=1))
     write_atomically(folder / "README.md", _card(sub_model, numbers))
     return numbers
@@ -187,7 +207,8 @@ def _card(sub_model: SubModel, numbers: dict[str, Any]) -> str:
     return "\n".join([
         f"# {sub_model.label}: a sub-model of a TinyBERT-L supernet", "",
         f"{numbers['task']} Taken out of one weight-sharing student whose",
-        "sub-models were trained jointly (TinyBERT losses, sandwich rule, self-distillation).", "",
+        "sub-models were trained jointly (TinyBERT losses, sandwich rule, self-distillation). "
+        f"Vocabulary: {numbers['vocabulary']:,} word pieces.", "",
         f"Measured on {numbers['texts']} held-out sentences, {machine['cores']} cores ({processor}), "
         f"length 32, {numbers['date'][:10]}:", "",
         "| model | accuracy (%) | ms, batch 1 | ms, batch 32 | MB |", "|---|---|---|---|---|", *rows, "",
