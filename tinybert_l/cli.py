@@ -179,27 +179,31 @@ def export(
 @click.option(
     "--max-latency-ms", type=click.FloatRange(min=0, min_open=True), required=True, help="Budget for one text."
 )
+@click.option(
+    "--runtime",
+    type=click.Choice(["torch", "onnx", "onnx-int8"]),
+    default="torch",
+    show_default=True,
+    help="What it will run in: onnx and onnx-int8 are the other files that export writes.",
+)
 @quick_option
 @precision_option
 @seed_option
 @table_options
-def choose(max_latency_ms: float, quick: bool, precision: str, seed: int, table: Any) -> None:
+def choose(max_latency_ms: float, runtime: str, quick: bool, precision: str, seed: int, table: Any) -> None:
     """Choose the sub-model with the best validation accuracy that answers in time on this machine."""
-    from tinybert_l.evaluation import choose_submodel, measure_latency
-    from tinybert_l.model import extract
+    from tinybert_l.evaluation import choose_submodel
+    from tinybert_l.export import speed_and_accuracy
     from tinybert_l.tables import console, rows_table
-    from tinybert_l.teacher import accuracy_of
 
     _open_all_answers()
     supernet = _supernet(quick, precision, seed, table)
     candidates: list[dict[str, Any]] = []
     for sub_model in supernet.recipe.sub_models():
-        model = extract(supernet.model, sub_model).eval()
-        latency = measure_latency(model, 1, seconds=0.1 if quick else 0.6)[0]
-        quality = accuracy_of(model, supernet.teacher.data["validation"])
+        latency, quality = speed_and_accuracy(supernet, sub_model, runtime, seconds=0.1 if quick else 0.6)
         candidates.append({"name": sub_model.name, "latency_ms": latency, "quality": quality})
     rows = [(c["name"], f"{c['latency_ms']:.2f}", f"{100 * c['quality']:.1f}") for c in candidates]
-    title = "Sub-models on this machine 本机上的子模型: one text of 32 tokens"
+    title = f"Sub-models on this machine 本机上的子模型: {runtime}, one text of 32 tokens"
     console().print(rows_table(title, ("sub-model 子模型", "ms", "validation accuracy 验证集准确率 (%)"), rows))
     click.echo(f"chosen: {choose_submodel(candidates, max_latency_ms)}")
 
