@@ -122,6 +122,9 @@ def test_importance_leaves_gradients_and_frozen_weights_as_they_were(supernet, p
     assert all(map(torch.equal, free.heads + free.neurons, again.heads + again.neurons))
     assert not frozen.requires_grad and learning.requires_grad and bool((learning.grad == 1).all())
     assert supernet.bert.layers[0].output.dense.weight.requires_grad
+    still = measure_importance(supernet.requires_grad_(False), [batch])  # nothing at all learns
+    assert all(map(torch.equal, free.heads + free.neurons, still.heads + still.neurons))
+    assert not any(p.requires_grad for p in supernet.parameters())
 
 
 def test_importance_of_a_head_is_the_change_it_would_make(supernet, padded):

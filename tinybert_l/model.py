@@ -538,7 +538,7 @@ def measure_importance(
         for kind, module in (("heads", layer.attention.output), ("neurons", layer.output)):
 
             def remember(_: nn.Module, args: tuple[torch.Tensor, ...], key: Any = (kind, index)) -> None:
-                inputs[key] = args[0]
+                inputs[key] = args[0].requires_grad_()  # already so, unless all weights before it are frozen
 
             hooks.append(module.register_forward_pre_hook(remember))
     was_training, _ = model.training, model.eval()
