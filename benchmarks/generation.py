@@ -3,6 +3,10 @@
 A language model that has read a quarter of what the lectures' one has, trained first where the cache has none.
 """
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 from contest import contest, report
 
 from tinybert_l import begin
@@ -17,13 +21,17 @@ def main() -> None:
     writer = load_writer(STEPS)
     model, prompt = writer.model, writer.encode("The movie was")
     ways = {"greedy 贪心": Decoding(0), "top-p 0.9": Decoding(0.9, top_p=0.9)}
-    contestants = {"6×1, greedy 贪心, no KV cache 无缓存": lambda: list(stream(
-        model, prompt, TOKENS, Decoding(0), LARGEST, use_cache=False
-    ))}  # fmt: skip
+
+    def written(s: SubModel, decoding: Decoding, **options: Any) -> list[int]:
+        return list(stream(model, prompt, TOKENS, decoding, s, **options))
+
+    contestants: dict[str, Callable[[], Any]] = {
+        "6×1, greedy 贪心, no KV cache 无缓存": partial(written, LARGEST, Decoding(0), use_cache=False)
+    }
     stayed = {}
     for name, decoding in ways.items():
         for s in (LARGEST, SMALL):
-            contestants[f"{s.label}, {name}"] = lambda s=s, d=decoding: list(stream(model, prompt, TOKENS, d, s))
+            contestants[f"{s.label}, {name}"] = partial(written, s, decoding)
 
         def drafted(name: str = name, decoding: Decoding = decoding) -> None:
             stayed[f"6×1, {name}, drafted 起草"] = draft_and_verify(model, prompt, TOKENS, SMALL, 3, decoding)[1]

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+from traitlets.config import Config
 
 from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.exercise import NOTEBOOKS
@@ -37,7 +38,7 @@ NAME, MOST_ROUNDS, TENTHS = NOTEBOOKS[LECTURE], 4, 10
 class StockCourse(Course):
     """The same course with nbgrader's own Execute: one kernel, no sandbox."""
 
-    def config(self):
+    def config(self) -> Config:
         config = super().config()
         config.Autograde.pop("sanitize_preprocessors", None)
         config.Autograde.pop("autograde_preprocessors", None)
@@ -162,8 +163,8 @@ def speed_of_graders(count: int) -> dict[str, Any]:
         f"independent loops gain {possible:.2f} on this machine."
     )
     parts = stages(courses["trusted, one core"])  # one worker: more have few jobs after their first
-    rows = [(k, f"{1000 * v:.0f}") for k, v in parts.items()]
-    console().print(rows_table("Stages of a job, one core", ("stage", "ms"), rows))
+    milliseconds = [(k, f"{1000 * v:.0f}") for k, v in parts.items()]
+    console().print(rows_table("Stages of a job, one core", ("stage", "ms"), milliseconds))
     return {
         "seconds": seconds,
         "speedup": base / one,

@@ -75,8 +75,8 @@ def ours(setting: Setting) -> Contestant:
         rows, inputs = next(batches)
         with setting.autocast():
             embedded = student.bert.embeddings(inputs["input_ids"])
-            inputs = {**inputs, "embedded": embedded, "only_first": True}
-            outputs = [student(**inputs, sub_model=s).logits.float() for s in SUB_MODELS]
+            shared: dict[str, Any] = {**inputs, "embedded": embedded, "only_first": True}
+            outputs = [student(**shared, sub_model=s).logits.float() for s in SUB_MODELS]
         joint_loss([soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]).backward()
         optimizer.step()
         optimizer.zero_grad()

@@ -12,6 +12,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 import nbformat
 from bs4 import BeautifulSoup, Tag
@@ -162,8 +163,9 @@ def output_slides(cell: nbformat.NotebookNode) -> list[Slide]:
 def tables(page: str) -> list[str]:
     """A table, cut where a slide is full; each part has caption and headings."""
     soup = BeautifulSoup(page, "html.parser")
-    table = soup.find("table")
-    rows = table.find("tbody").find_all("tr", recursive=False)
+    table = cast(Tag, soup.find("table"))
+    body = cast(Tag, table.find("tbody"))
+    rows = body.find_all("tr", recursive=False)
     parts: list[list[Tag]] = [[]]
     used = 0.0
     texts = [[units(c.get_text().strip()) for c in row.find_all(["td", "th"])] for row in rows]
@@ -178,7 +180,6 @@ def tables(page: str) -> list[str]:
         used += tall
     made = []
     for number, part in enumerate(parts, 1):
-        body = table.find("tbody")
         body.clear()
         body.extend(part)
         caption = table.find("caption")
