@@ -88,7 +88,8 @@ def joint_against_separate(seed: int, settings: Row) -> list[Row]:
     rows = []
     for s in map(SubModel.parse, settings["sub_models"]):
         single = short_run(bench, alone(recipe, s), outputs=outputs)
-        row = {"name": s.label, "joint": right(bench, together.model, s), "separate": right(bench, single.model, s)}
+        row: Row = {"name": s.label, "joint": right(bench, together.model, s)}
+        row["separate"] = right(bench, single.model, s)
         row |= {"cost": single.seconds, "flops": flops[s.name] * recipe.num_steps, "largest": s == largest}
         rows.append(row | {"joint cost": together.seconds, "joint flops": joint_flops})
     return rows
