@@ -85,14 +85,39 @@ def test_every_file_under_results_is_known(checkout):
         assert "command" in record or path.parent.name == "verdicts", path.name
 
 
-def test_documents_say_what_the_records_say(checkout):
-    """docs/explanation/results.md and the README's numbers are those that tools/make_results.py would write."""
+@pytest.fixture(scope="module")
+def make_results(checkout):
     spec = importlib.util.spec_from_file_location("make_results", checkout / "tools" / "make_results.py")
-    make_results = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_results)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_documents_say_what_the_records_say(make_results):
+    """docs/explanation/results.md and the README's numbers are those that tools/make_results.py would write."""
     assert make_results.PAGE.read_text(encoding="utf-8") == make_results.page(), "run tools/make_results.py"
     text = make_results.README.read_text(encoding="utf-8")
     assert text == make_results.readme(text), "run tools/make_results.py"
+
+
+def test_every_record_answers_what_was_hoped_for(make_results):
+    assert make_results.ANSWERS.keys() == RECORDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "options", "answer"),
+    [
+        (3.0, 1.0, {}, "yes"),
+        (1.0, 3.0, {}, "**no**"),
+        (1.0, 3.0, {"smaller": True}, "yes"),
+        (2.0, 1.5, {}, "undecided"),
+        (1.5, 2.0, {"equal": True}, "yes, as far as can be told"),
+        (1.0, 3.0, {"equal": True}, "**no**"),
+    ],
+)
+def test_an_answer_is_no_surer_than_its_spreads(make_results, one, other, options, answer):
+    rows = ({"score": score, "score" + SPREAD: 0.4} for score in (one, other))
+    assert make_results.compared(*rows, "score", **options)[0] == answer
 
 
 def test_a_shown_record_has_spreads_and_intervals_beside_their_means(tmp_path, monkeypatch):

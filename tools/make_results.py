@@ -1,17 +1,20 @@
 """Writes docs/explanation/results.md, and the README's one sentence of numbers, from results/: `python tools/make_results.py`."""
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.experiments import RECORDS
-from tinybert_l.records import RESULTS, read_record
+from tinybert_l.records import HIGH, LOW, RESULTS, SPREAD, read_record
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE, README = CHECKOUT / "docs" / "explanation" / "results.md", CHECKOUT / "README.md"
 MARKS = ("<!-- from results/headline.json by tools/make_results.py -->", "<!-- end -->")
 SAME_RUNTIME = "in the teacher's runtime: "  # the start of two of the headline's columns
+Rows = dict[str, dict[str, Any]]  # of a record, by name
+Answer = tuple[str, str, str]  # what was hoped for, whether it came, figures
 WHAT = {
     "headline": "The method in earnest: kept accuracy, speed and size of one joint run's sub-models, against the teacher",
     "headline_stronger_teacher": "The same with a stronger teacher: every weight fine-tuned, no adapter",
@@ -28,11 +31,23 @@ WHAT = {
 }
 
 
+ALSO_TRIED = """\
+Also tried for whole reviews, in single runs that are not kept here, and no better than averaged windows: ten times the steps on all reviews;
+a [CLS] in every 64 tokens; the [CLS] of each window attending to those of the others, with the mean of their logits, the mean of their states or
+a learned gate; the loss of whole reviews on averaged windows, with and without learned weights of the windows; more layers for models that drop
+tokens. For the teacher: a first round on windows of the long reviews, with their labels.
+"""
+
+
 def page() -> str:
-    """Every record as a table."""
+    """What the records answer, then every record as a table."""
     parts = [
         "# Results\n",
         "Written from the records under `results/` by `tools/make_results.py`. Intervals (low, high) are 95 %.\n",
+        "## What was hoped for, and what came\n",
+        "*Undecided*: the interval holds 0, or means lie no further apart than the sum of their standard deviations over seeds.\n",
+        answers_table(),
+        ALSO_TRIED,
     ]
     for name, recipe in RECORDS.items():
         record = read_record(name, recipe)
@@ -46,6 +61,164 @@ def page() -> str:
         told = f"`{record['command']}`, seeds {seeds}, {record['date'][:10]}, {machine}{trained}.{stale}"
         parts.append(f"## {WHAT[name]}\n\n{told}\n\n{table(record['rows'])}\n")
     return "\n".join(parts)
+
+
+def answers_table() -> str:
+    """Hope, answer and figures of every record that is there; an answer is computed, never written."""
+    lines = ["| hope | answer | figures | record |", "|---|---|---|---|"]
+    for name, recipe in RECORDS.items():
+        record = read_record(name, recipe)
+        if record is not None and name in ANSWERS:
+            rows = {row["name 名称"]: row for row in record["rows"]}
+            lines += [f"| {hope} | {answer} | {figures} | {name} |" for hope, answer, figures in ANSWERS[name](rows)]
+    return "\n".join(lines) + "\n"
+
+
+def answers_of_headline(rows: Rows) -> Iterator[Answer]:
+    small, same = [row for name, row in rows.items() if name.startswith("chosen")]
+    yield (
+        "≥ 97 % of the teacher's accuracy at ≥ 15× its speed (batch 1 and 32), ≥ 10× smaller",
+        yes(met(small, 97, 15) and small["smaller"] >= 10),
+        chosen(small),
+    )
+    yield (
+        "≥ 96.8 % at ≥ 8× in the teacher's own runtime and precision",
+        yes(met(same, 96.8, 8, SAME_RUNTIME)),
+        chosen(same, SAME_RUNTIME),
+    )
+
+
+def met(row: dict[str, Any], kept: float, faster: float, prefix: str = "") -> bool:
+    speeds = [row.get(f"{prefix}faster, batch {batch}", 0) for batch in (1, 32)]
+    return row.get("kept (%)", 0) >= kept and min(speeds) >= faster
+
+
+def answers_of_ablation(rows: Rows) -> Iterator[Answer]:
+    for name, row in rows.items():
+        for size in ("3×½", "2×¼"):
+            if f"{size}: low" in row:
+                gap, low, high = (row[f"{size}: {end}"] for end in ("difference 差", "low", "high"))
+                yield f"{size} is worse with {english(name)}", sign(-high, -low), interval(gap, low, high)
+
+
+def answers_of_joint(rows: Rows) -> Iterator[Answer]:
+    mean, cost = rows["mean 平均"], {name: row["ratio"] for name, row in rows.items() if "ratio" in row}
+    gap, low, high = mean["difference 差 (points)"], mean["low"], mean["high"]
+    yield "joint within 0.5 points of each trained alone, on average", yes(gap >= -0.5), interval(gap, low, high)
+    for whom, limit in (("the largest alone", 1.6), ("all alone", 0.5)):
+        found = {name.rpartition(": ")[2]: ratio for name, ratio in cost.items() if f"over {whom} " in name}
+        told = ", ".join(f"{english(what)}: {ratio:.2f}" for what, ratio in found.items())
+        yield f"joint at most {limit} times the cost of training {whom}", yes(max(found.values()) <= limit), told
+
+
+def answers_of_stability(rows: Rows) -> Iterator[Answer]:
+    by_way = {english(name): row for name, row in rows.items()}
+    progressive, at_once, plain = (
+        by_way[way] for way in ("progressive, self-distillation", "all at once, self-distillation", "progressive, none")
+    )
+    mean, norm = "mean of nine 九者平均 (%)", "largest gradient norm 最大梯度范数"
+    yield "step by step is better than all at once (mean of nine)", *compared(progressive, at_once, mean)
+    yield "step by step has smaller gradients (largest norm)", *compared(progressive, at_once, norm, smaller=True)
+    yield "self-distillation makes sub-models better (mean of nine)", *compared(progressive, plain, mean)
+
+
+def answers_of_methods(rows: Rows) -> Iterator[Answer]:
+    joint, alone = (rows[name] for name in ("joint, two stages 联合两阶段", "TinyBERT, two stages 两阶段"))
+    yield (
+        "joint in two stages is as good as one small model in two stages",
+        *compared(joint, alone, "accuracy", equal=True),
+    )
+
+
+def answers_of_documents(rows: Rows) -> Iterator[Answer]:
+    for base, column in (
+        ("cutting", "against cutting 与截断之差 (points)"),
+        ("averaged windows", "against windows 与窗口之差 (points)"),
+    ):
+        for name, row in rows.items():
+            if column in row and "windowed attention" in name:
+                gap, low, high = row[column], row[column + LOW], row[column + HIGH]
+                yield f"{name}: better than {base}", sign(low, high), interval(gap, low, high)
+
+
+def answers_of_questions(rows: Rows) -> Iterator[Answer]:
+    largest, simple = rows["6×1"], rows["mentioned last 最后提到的"]
+    for column in largest:
+        if column.endswith(": EM (%)") and not column.startswith("all"):
+            kind = column.removesuffix(": EM (%)")
+            yield (
+                f"6×1 answers better than “{english('mentioned last 最后提到的')}”: {kind}",
+                *compared(largest, simple, column),
+            )
+
+
+def answers_of_generation(rows: Rows) -> Iterator[Answer]:
+    perplexity, speed = "perplexity 困惑度", "tokens a second 每秒词元"
+    largest = rows["6×1, greedy 贪心"]
+    yield (
+        "6×1 predicts better than trigrams (perplexity)",
+        *compared(largest, rows["trigram 三元组"], perplexity, smaller=True),
+    )
+    yield (
+        "a KV cache is faster (tokens a second)",
+        *compared(largest, rows["6×1, greedy 贪心, no KV cache 无缓存"], speed),
+    )
+    for how in ("greedy 贪心", "top-p 0.9"):
+        drafted = rows[f"6×1, {how}, drafted 起草"]
+        yield f"drafts by a sub-model are faster ({english(how)})", *compared(drafted, rows[f"6×1, {how}"], speed)
+
+
+def answers_of_chinese(rows: Rows) -> Iterator[Answer]:
+    for name, row in rows.items():
+        if "low" in row:
+            gap, low, high = row["gain 增益 (points)"], row["low"], row["high"]
+            yield f"joint pre-training helps {name.partition(',')[0]}", sign(low, high), interval(gap, low, high)
+
+
+ANSWERS: dict[str, Callable[[Rows], Iterator[Answer]]] = {
+    **dict.fromkeys(("headline", "headline_stronger_teacher", "headline_longer"), answers_of_headline),
+    "ablation": answers_of_ablation,
+    **dict.fromkeys(("joint_against_separate", "joint_against_separate_longer"), answers_of_joint),
+    "stability": answers_of_stability,
+    "training_methods": answers_of_methods,
+    "long_documents": answers_of_documents,
+    "questions": answers_of_questions,
+    "generation": answers_of_generation,
+    "chinese": answers_of_chinese,
+}
+
+
+def yes(condition: bool) -> str:
+    return "yes" if condition else "**no**"
+
+
+def sign(low: float, high: float) -> str:
+    """Whether a difference that should be above 0 is, by its interval."""
+    return "yes" if low > 0 else "**no**" if high < 0 else "undecided"
+
+
+def compared(
+    one: dict[str, Any], other: dict[str, Any], column: str, smaller: bool = False, equal: bool = False
+) -> tuple[str, str]:
+    """Whether `one` is above the other (smaller: below; equal: not below) by more than their spreads; and both."""
+    spreads = [row.get(column + SPREAD, 0.0) for row in (one, other)]
+    gap = (one[column] - other[column]) * (-1 if smaller else 1)
+    answer = sign(gap - sum(spreads), gap + sum(spreads))
+    if equal and answer == "undecided":
+        answer = "yes, as far as can be told"
+    told = " against ".join(
+        f"{cell(row[column])} ± {spread:.2g}" for row, spread in zip((one, other), spreads, strict=True)
+    )
+    return answer, told
+
+
+def interval(gap: float, low: float, high: float) -> str:
+    return f"{gap:+.2f} points ({low:.2f} to {high:.2f})"
+
+
+def english(name: str) -> str:
+    """The English half of a bilingual name."""
+    return " ".join(word for word in name.split() if word.isascii() or "×" in word).strip()
 
 
 def table(rows: list[dict[str, Any]]) -> str:
