@@ -62,9 +62,9 @@ nightly: demo notebooks slides site bench ## what is too long for the tests
 	TINYBERT_L_STOCK=1 $(BIN)/python -m pytest tests/test_attacks_on_stock.py
 	$(BIN)/python benchmarks/grading.py 40 3000
 
-bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/
+bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/ (RECORD=--record: under results/ too)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
-	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(RECORD) || exit 1; done
 	$(BIN)/python benchmarks/grading.py 2 0
 
 answers: $(READY) ## write the notebooks' answer cells from solutions/

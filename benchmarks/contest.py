@@ -1,6 +1,6 @@
 """What the benchmarks share: contestants take turns in every round; a table of ratios with spread, JSON and a plot.
 
-`--record` after a benchmark's command also keeps the JSON under results/.
+`--record` after a benchmark's command also keeps the JSON under results/benchmarks/.
 """
 
 import json
@@ -60,11 +60,7 @@ def report(name: str, title: str, rows: Sequence[Row], extra: Sequence[str] = ()
         for row in rows
     ]
     console().print(rows_table(title, ("", "ms, median (quartiles)", "times faster 倍", *extra), shown))
-    command = f"python benchmarks/{name}.py"
-    text = json.dumps({"command": command, "rows": rows, **record, **provenance()}, indent=1, ensure_ascii=False)
-    write_atomically(OUTPUT / f"{name}.json", text)
-    if "--record" in sys.argv:
-        write_atomically(RESULTS / f"{name}.json", text + "\n")
+    keep(name, {"title": title, "rows": rows, **record})
     figure, axes = figures.new_figure(10, 0.6 * len(rows) + 1.6)
     places = range(len(rows))[::-1]
     axes.barh(places, [row["faster"] for row in rows], color=figures.LARGEST)
@@ -72,7 +68,16 @@ def report(name: str, title: str, rows: Sequence[Row], extra: Sequence[str] = ()
     axes.axvline(1, color="black", linewidth=1)
     axes.set(xlabel="times faster than the first 比第一行快的倍数", title=title)
     figure.savefig(OUTPUT / f"{name}.png", dpi=100)
-    print(f"written: {OUTPUT / name}.json, .png")
+    print(f"written: {OUTPUT / name}.png")
+
+
+def keep(name: str, record: Row) -> None:
+    """Write outputs/benchmarks/NAME.json: what was measured, the command, versions, machine; see `--record`."""
+    command = f"python benchmarks/{Path(sys.argv[0]).name}"
+    text = json.dumps({"command": command, **record, **provenance()}, indent=1, ensure_ascii=False) + "\n"
+    for folder in (OUTPUT, RESULTS / "benchmarks")[: 2 if "--record" in sys.argv else 1]:
+        write_atomically(folder / f"{name}.json", text)
+        print(f"written: {folder / name}.json")
 
 
 def _cells(row: Row, columns: Sequence[str]) -> list[str]:

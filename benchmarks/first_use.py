@@ -4,16 +4,15 @@ A new process each time: imports, the shipped teacher, importance, one step. `--
 trained from scratch, which takes minutes.
 """
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from statistics import median
+from typing import Any
 
-from tinybert_l.cache import provenance, write_atomically
+from contest import keep
 
 CODE = """
 import sys, time
@@ -46,14 +45,12 @@ def seconds(*arguments: str) -> float:
 
 def main() -> None:
     taken = [seconds() for _ in range(3)]
-    record = {"command": "python benchmarks/first_use.py", "seconds": taken, "median": median(taken)}
+    record: dict[str, Any] = {"title": "Seconds to the first joint step", "seconds": taken, "median": median(taken)}
     print(f"first joint step after {median(taken):.1f} s (three runs: {', '.join(f'{t:.1f}' for t in taken)})")
     if "--whole" in sys.argv:
         record["from scratch"] = seconds("scratch")
         print(f"with the teacher trained from scratch: {record['from scratch']:.0f} s")
-    path = Path("outputs/benchmarks/first_use.json")
-    write_atomically(path, json.dumps(record | provenance(), indent=1))
-    print(f"written: {path}")
+    keep("first_use", record)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,15 @@ zeroing heads and neurons by masks (the same products, so no gain) gives; altern
 Writes outputs/benchmarks/submodel_speed.json. Random weights: speed does not depend on them.
 """
 
-import json
 import statistics
 import time
-from pathlib import Path
 
 import torch
+from contest import keep
 from rich.console import Console
 from transformers import AutoConfig, BertForSequenceClassification
 
 from tinybert_l import begin
-from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.data import embedded_teacher_path
 from tinybert_l.evaluation import count_flops
 from tinybert_l.model import elastic_copy, extract
@@ -59,14 +57,12 @@ def main() -> None:
         low, middle, high = statistics.quantiles(ratios, n=4)
         flops = base_flops / count_flops(model if name[0].isdigit() else supernet, LENGTH)
         rows.append((name, f"{middle:.2f} ({low:.2f} to {high:.2f})", f"{flops:.2f}"))
-        record.append({"name": name, "faster": middle, "quartiles": [low, high], "fewer_flops": flops})
+        record.append({"name": name, "faster": middle, "low": low, "high": high, "fewer FLOPs": flops})
     title = (
         f"Times faster than BERT: batch {BATCH}, length {LENGTH}, {torch.get_num_threads()} threads, {ROUNDS} rounds"
     )
     Console().print(rows_table(title, ("contestant", "faster, median (quartiles)", "fewer FLOPs"), rows))
-    path = Path("outputs/benchmarks/submodel_speed.json")
-    write_atomically(path, json.dumps({**provenance(), "rows": record}, indent=2, ensure_ascii=False))
-    print(f"written: {path}")
+    keep("submodel_speed", {"title": title, "rows": record})
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ tokens ({TOKENS / 1.3e9:.1f} billion words: Devlin et al. 2019, section 3.1; 1.3
 | together | {(teacher + students) / 1e6:.0f} MFLOP | {total:.2e} FLOP |
 
 Such a step (batch {at["batch"]}, length {at["length"]}, random weights) took place on an {gpu} at {reached / 1e12:.0f} TFLOP/s, {100 * share:.0f} % of the {gemm:.0f} TFLOP/s
-of that GPU's large matrix products in bfloat16 (`results/gpu_step.json`, {record["date"][:10]}; `python benchmarks/gpu_step.py`):
+of that GPU's large matrix products in bfloat16 (`results/benchmarks/gpu_step.json`, {record["date"][:10]}; `python benchmarks/gpu_step.py`):
 
 | GPU | hours on one | hours on eight, without the cost of adding gradients |
 |---|---|---|
@@ -108,5 +108,5 @@ of the model's size, and decides.
 
 if __name__ == "__main__":
     begin(1, demo=True)
-    write_atomically(TARGET, page(json.loads((RESULTS / "gpu_step.json").read_text(encoding="utf-8"))))
+    write_atomically(TARGET, page(json.loads((RESULTS / "benchmarks" / "gpu_step.json").read_text(encoding="utf-8"))))
     print(f"written: {TARGET}")
