@@ -56,7 +56,7 @@ RUN: dict[str, tuple[str, list[str]]] = {
     "python tools/make_results.py": ("checkout", []),
 }
 ELSEWHERE = {
-    r"make [a-z]+": "see the test of make below",
+    r"make [a-z]+( RECORD=--record)?": "see the test of make below",
     r"tinybert-l demo": "test_cli.py, with --quick",
     r"tinybert-l lab": "test_browser_student.py: it serves until it is stopped",
     r"tinybert-l answers": "writes into the checkout; --check is run here, and test_grading.py runs it on a copy",
@@ -66,7 +66,7 @@ ELSEWHERE = {
     r"tinybert-l grades --without NAME": "a part of a command, with a stand-in",
     r"pytest tests/.*|pytest": "this",
     r"accelerate launch .*": "test_processes.py, with a script of its own",
-    r"python (tools/make_scale|benchmarks/(deploy|joint_step|gpu_step|headline|records)).py.*": "minutes, or hours",
+    r"python (tools/make_scale|benchmarks/[a-z_]+).py.*": "minutes, or hours",
     r"pip install.*|apt install.*|conda .*|chmod .*|jupyter lab|jupyterhub .*": "machines and servers",
 }
 

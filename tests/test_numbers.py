@@ -102,6 +102,7 @@ def test_documents_say_what_the_records_say(make_results):
 
 def test_every_record_answers_what_was_hoped_for(make_results):
     assert make_results.ANSWERS.keys() == RECORDS.keys()
+    assert make_results.OF_BENCHMARKS.keys() <= make_results.benchmarks().keys()
 
 
 @pytest.mark.parametrize(
@@ -127,3 +128,15 @@ def test_a_shown_record_has_spreads_and_intervals_beside_their_means(tmp_path, m
     table = show_record("one", {}).data
     assert list(table.columns) == ["name", "loss", "gap"]
     assert table.iloc[0].tolist() == ["3×½", "0.50 ± 0.04", "+1.2 (-0.5 to +3.0)"]
+
+
+def test_a_benchmark_does_not_overwrite_the_record_of_a_long_run(checkout, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "benchmarks")
+    contest = importlib.import_module("contest")
+    monkeypatch.setattr(contest, "OUTPUT", tmp_path / "outputs")
+    monkeypatch.setattr(contest, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr("sys.argv", ["benchmarks/generation.py", "--record"])
+    contest.keep("generation", {"title": "Writing", "rows": []})
+    (kept,) = (tmp_path / "results").rglob("*.json")
+    assert kept.relative_to(tmp_path / "results").as_posix() == "benchmarks/generation.json"
+    assert json.loads(kept.read_text(encoding="utf-8"))["command"] == "python benchmarks/generation.py"

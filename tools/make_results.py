@@ -56,11 +56,25 @@ def page() -> str:
             continue
         stale = "" if record["state"] == "current" else " **Stale: the recipe has changed since.**"
         seeds = ", ".join(map(str, record["recipe"]["seeds"]))
-        machine = ", ".join([f"{record['machine']['cores']} cores", *record["machine"].get("instructions", [])])
         trained = "".join(f", trained on {device}" for device in record.get("trained_on", []))
-        told = f"`{record['command']}`, seeds {seeds}, {record['date'][:10]}, {machine}{trained}.{stale}"
+        told = f"`{record['command']}`, seeds {seeds}, {record['date'][:10]}, {machine_of(record)}{trained}.{stale}"
         parts.append(f"## {WHAT[name]}\n\n{told}\n\n{table(record['rows'])}\n")
+    parts.append("## Benchmarks, one run of each\n\n`make bench RECORD=--record`; quartiles: low, high.\n")
+    for record in benchmarks().values():
+        told = f"`{record['command']}`, {record['date'][:10]}, {machine_of(record)}."
+        rows = record.get("rows", [{k: v for k, v in record.items() if isinstance(v, float)}])
+        parts.append(f"### {record['title']}\n\n{told}\n\n{table(rows)}\n")
     return "\n".join(parts)
+
+
+def machine_of(record: dict[str, Any]) -> str:
+    return ", ".join([f"{record['machine']['cores']} cores", *record["machine"].get("instructions", [])])
+
+
+def benchmarks() -> dict[str, dict[str, Any]]:
+    """What `--record` kept of benchmarks, by name."""
+    paths = sorted((RESULTS / "benchmarks").glob("*.json"))
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
 def answers_table() -> str:
@@ -71,6 +85,10 @@ def answers_table() -> str:
         if record is not None and name in ANSWERS:
             rows = {row["name 名称"]: row for row in record["rows"]}
             lines += [f"| {hope} | {answer} | {figures} | {name} |" for hope, answer, figures in ANSWERS[name](rows)]
+    for name, record in benchmarks().items():
+        if name in OF_BENCHMARKS:
+            told = OF_BENCHMARKS[name](record)
+            lines += [f"| {hope} | {answer} | {figures} | benchmark {name} |" for hope, answer, figures in told]
     return "\n".join(lines) + "\n"
 
 
@@ -188,6 +206,45 @@ ANSWERS: dict[str, Callable[[Rows], Iterator[Answer]]] = {
 }
 
 
+def answers_of_first_use(record: dict[str, Any]) -> Iterator[Answer]:
+    taken = record["median"]
+    yield "the first joint step comes within 30 seconds of an empty cache", yes(taken <= 30), f"{taken:.1f} s"
+
+
+def answers_of_step(record: dict[str, Any]) -> Iterator[Answer]:
+    faster, memory = record["rows"][-1]["faster"], record["peak_memory_mb"]["joint"]
+    yield "a joint step is at least twice as fast as the plain loop's", yes(faster >= 2), f"{faster:.2f} times"
+    yield "a joint run takes less than 2.5 GB", yes(memory < 2500), f"{memory / 1000:.2f} GB"
+
+
+def answers_of_peers(record: dict[str, Any]) -> Iterator[Answer]:
+    *others, ours = record["rows"]
+    for other in others:
+        ratio = other["ms"] / ours["ms"]
+        hope = f"1.5 times as many sub-models·examples a second as {english(other['name'])}"
+        yield hope, yes(ratio >= 1.5), f"{ratio:.2f} times"
+
+
+def answers_of_length(record: dict[str, Any]) -> Iterator[Answer]:
+    for row in record["rows"]:
+        if row["name"].startswith("windowed") and row["name"].endswith(" 4096"):
+            ratio = row["against 512"]
+            way = english(row["name"]).removesuffix(" 4096").rstrip(",")
+            yield (
+                f"{way}: a token at 4,096 takes at most 1.3 times that at 512",
+                yes(ratio <= 1.3),
+                f"{ratio:.2f} times",
+            )
+
+
+OF_BENCHMARKS: dict[str, Callable[[dict[str, Any]], Iterator[Answer]]] = {
+    "first_use": answers_of_first_use,
+    "joint_step": answers_of_step,
+    "peers": answers_of_peers,
+    "long_documents": answers_of_length,
+}
+
+
 def yes(condition: bool) -> str:
     return "yes" if condition else "**no**"
 
@@ -218,7 +275,7 @@ def interval(gap: float, low: float, high: float) -> str:
 
 def english(name: str) -> str:
     """The English half of a bilingual name."""
-    return " ".join(word for word in name.split() if word.isascii() or "×" in word).strip()
+    return " ".join(word for word in name.split() if word.isascii() or set(word) & set("×½¼"))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
