@@ -15,8 +15,8 @@ import torch
 
 from tinybert_l import figures
 from tinybert_l.cache import provenance, write_atomically
-from tinybert_l.records import RESULTS
-from tinybert_l.tables import console, rows_table
+from tinybert_l.course.records import RESULTS
+from tinybert_l.course.tables import console, rows_table
 
 OUTPUT = Path("outputs/benchmarks")
 Row = dict[str, Any]
@@ -40,11 +40,15 @@ def contest(contestants: dict[str, Callable[[], Any]], rounds: int, repeats: int
     rows = []
     for name, values in times.items():
         low, middle, high = quantiles(values, n=4)
-        rows.append({"name": name, "ms": middle, "low": low, "high": high, "faster": first / middle})
+        rows.append(
+            {"name": name, "ms": middle, "low": low, "high": high, "faster": first / middle}
+        )
     return rows
 
 
-def report(name: str, title: str, rows: Sequence[Row], extra: Sequence[str] = (), **record: Any) -> None:
+def report(
+    name: str, title: str, rows: Sequence[Row], extra: Sequence[str] = (), **record: Any
+) -> None:
     """Print the table; write outputs/benchmarks/NAME.json and NAME.png.
 
     Args:
@@ -59,7 +63,9 @@ def report(name: str, title: str, rows: Sequence[Row], extra: Sequence[str] = ()
         )
         for row in rows
     ]
-    console().print(rows_table(title, ("", "ms, median (quartiles)", "times faster 倍", *extra), shown))
+    console().print(
+        rows_table(title, ("", "ms, median (quartiles)", "times faster 倍", *extra), shown)
+    )
     keep(name, {"title": title, "rows": rows, **record})
     figure, axes = figures.new_figure(10, 0.6 * len(rows) + 1.6)
     places = range(len(rows))[::-1]
@@ -74,14 +80,20 @@ def report(name: str, title: str, rows: Sequence[Row], extra: Sequence[str] = ()
 def keep(name: str, record: Row) -> None:
     """Write outputs/benchmarks/NAME.json: what was measured, the command, versions, machine; see `--record`."""
     command = f"python benchmarks/{Path(sys.argv[0]).name}"
-    text = json.dumps({"command": command, **record, **provenance()}, indent=1, ensure_ascii=False) + "\n"
+    text = (
+        json.dumps({"command": command, **record, **provenance()}, indent=1, ensure_ascii=False)
+        + "\n"
+    )
     for folder in (OUTPUT, RESULTS / "benchmarks")[: 2 if "--record" in sys.argv else 1]:
         write_atomically(folder / f"{name}.json", text)
         print(f"written: {folder / name}.json")
 
 
 def _cells(row: Row, columns: Sequence[str]) -> list[str]:
-    return [f"{row[c]:.3g}" if isinstance(row.get(c), int | float) else str(row.get(c, "")) for c in columns]
+    return [
+        f"{row[c]:.3g}" if isinstance(row.get(c), int | float) else str(row.get(c, ""))
+        for c in columns
+    ]
 
 
 def gemm_rate(precision: str, seconds: float = 0.5) -> float:

@@ -13,12 +13,13 @@ import torch
 from contest import contest, report
 
 from tinybert_l import begin
-from tinybert_l.data import collate
-from tinybert_l.export import OnnxClassifier, export_onnx
-from tinybert_l.joint import JointRecipe, load_supernet
-from tinybert_l.model import extract
+from tinybert_l.method.data import collate
+from tinybert_l.method.export import OnnxClassifier, export_onnx
+from tinybert_l.method.joint import load_supernet
+from tinybert_l.method.model import extract
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher import predict_logits
 from tinybert_l.submodels import SubModel
-from tinybert_l.teacher import predict_logits
 
 SUB_MODELS, LENGTH, ROUNDS = (SubModel(3, 0.5), SubModel(2, 0.5), SubModel(2, 0.25)), 32, 7
 RECIPE = JointRecipe(num_steps=60, learning_rate=3e-4, attention_weight=0.0)
@@ -35,18 +36,27 @@ def main() -> None:
             small = extract(supernet.model, s)
             models[f"{s.label}, torch"] = (small, _bytes(small))
             for kind in ("float32", "int8"):
-                path = export_onnx(supernet.model, s, Path(folder) / f"{s.name}-{kind}.onnx", int8=kind == "int8")
+                path = export_onnx(
+                    supernet.model, s, Path(folder) / f"{s.name}-{kind}.onnx", int8=kind == "int8"
+                )
                 models[f"{s.label}, ONNX {kind}"] = (OnnxClassifier(path), path.stat().st_size)
         accuracy = {name: 100 * _accuracy(model, data) for name, (model, _) in models.items()}
         for batch in (1, 32):
-            rows = contest({name: _asked(model, batch) for name, (model, _) in models.items()}, ROUNDS, 64 // batch)
+            rows = contest(
+                {name: _asked(model, batch) for name, (model, _) in models.items()},
+                ROUNDS,
+                64 // batch,
+            )
             for row in rows:
                 size = models[row["name"]][1]
                 row["MB"], row["smaller 小"] = size / 1e6, models[rows[0]["name"]][1] / size
                 row["accuracy 准确率 (%)"] = accuracy[row["name"]]
             title = f"Deployed 部署: batch {batch}, length {LENGTH}"
             report(
-                "deploy" if batch == 1 else "deploy_batch_32", title, rows, ("MB", "smaller 小", "accuracy 准确率 (%)")
+                "deploy" if batch == 1 else "deploy_batch_32",
+                title,
+                rows,
+                ("MB", "smaller 小", "accuracy 准确率 (%)"),
             )
 
 
@@ -72,7 +82,9 @@ def _accuracy(model: Any, data: Any) -> float:
         predictions = predict_logits(model, data).argmax(-1).numpy()
     else:  # one by one: int8 scales depend on what else is in a batch
         batches = (collate(data, [i]) for i in range(len(data)))
-        predictions = np.array([int(model(b["input_ids"], b["attention_mask"]).argmax()) for b in batches])
+        predictions = np.array(
+            [int(model(b["input_ids"], b["attention_mask"]).argmax()) for b in batches]
+        )
     return float((predictions == np.array(data.labels)).mean())
 
 

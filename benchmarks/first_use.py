@@ -45,8 +45,14 @@ def seconds(*arguments: str) -> float:
 
 def main() -> None:
     taken = [seconds() for _ in range(3)]
-    record: dict[str, Any] = {"title": "Seconds to the first joint step", "seconds": taken, "median": median(taken)}
-    print(f"first joint step after {median(taken):.1f} s (three runs: {', '.join(f'{t:.1f}' for t in taken)})")
+    record: dict[str, Any] = {
+        "title": "Seconds to the first joint step",
+        "seconds": taken,
+        "median": median(taken),
+    }
+    print(
+        f"first joint step after {median(taken):.1f} s (three runs: {', '.join(f'{t:.1f}' for t in taken)})"
+    )
     if "--whole" in sys.argv:
         record["from scratch"] = seconds("scratch")
         print(f"with the teacher trained from scratch: {record['from scratch']:.0f} s")

@@ -10,8 +10,8 @@ from typing import Any
 from contest import contest, report
 
 from tinybert_l import begin
-from tinybert_l.generation import Decoding, draft_and_verify, load_writer, stream
 from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.generation import Decoding, draft_and_verify, load_writer, stream
 
 STEPS, TOKENS, ROUNDS = 60, 120, 3
 LARGEST, SMALL = SubModel(6), SubModel(2, 0.25)
@@ -26,7 +26,9 @@ def main() -> None:
         return list(stream(model, prompt, TOKENS, decoding, s, **options))
 
     contestants: dict[str, Callable[[], Any]] = {
-        "6×1, greedy 贪心, no KV cache 无缓存": partial(written, LARGEST, Decoding(0), use_cache=False)
+        "6×1, greedy 贪心, no KV cache 无缓存": partial(
+            written, LARGEST, Decoding(0), use_cache=False
+        )
     }
     stayed = {}
     for name, decoding in ways.items():
@@ -34,13 +36,17 @@ def main() -> None:
             contestants[f"{s.label}, {name}"] = partial(written, s, decoding)
 
         def drafted(name: str = name, decoding: Decoding = decoding) -> None:
-            stayed[f"6×1, {name}, drafted 起草"] = draft_and_verify(model, prompt, TOKENS, SMALL, 3, decoding)[1]
+            stayed[f"6×1, {name}, drafted 起草"] = draft_and_verify(
+                model, prompt, TOKENS, SMALL, 3, decoding
+            )[1]
 
         contestants[f"6×1, {name}, drafted 起草"] = drafted
     rows = contest(contestants, ROUNDS)
     for row in rows:
         row["tokens a second 每秒词元"] = 1000 * TOKENS / row["ms"]
-        row["drafts that stayed 保留的草稿 (%)"] = 100 * stayed[row["name"]] if row["name"] in stayed else ""
+        row["drafts that stayed 保留的草稿 (%)"] = (
+            100 * stayed[row["name"]] if row["name"] in stayed else ""
+        )
     extra = ("tokens a second 每秒词元", "drafts that stayed 保留的草稿 (%)")
     report("generation", f"Writing {TOKENS} tokens 生成", rows, extra)
 

@@ -15,11 +15,12 @@ from contest import Row, contest, report
 from transformers import BertConfig
 
 from tinybert_l import begin
-from tinybert_l.distillation import joint_loss, soft_cross_entropy
-from tinybert_l.evaluation import count_flops
-from tinybert_l.model import ElasticBertConfig, ElasticBertForSequenceClassification, extract
+from tinybert_l.exercises.lecture_01 import soft_cross_entropy
+from tinybert_l.exercises.lecture_02 import joint_loss
+from tinybert_l.method.evaluation import count_flops
+from tinybert_l.method.model import ElasticBertConfig, ElasticBertForSequenceClassification, extract
+from tinybert_l.method.training import autocast, parameter_groups
 from tinybert_l.submodels import SubModel
-from tinybert_l.training import autocast, parameter_groups
 
 ROUNDS, STEPS = 8, 2
 SHARE = "share of GEMM rate 占矩阵乘速率 (%)"
@@ -47,7 +48,11 @@ class Size:
     length: int
 
     def describe(self) -> dict[str, Any]:
-        return {"sub_models": [s.name for s in self.sub_models], "batch": self.batch, "length": self.length}
+        return {
+            "sub_models": [s.name for s in self.sub_models],
+            "batch": self.batch,
+            "length": self.length,
+        }
 
 
 SIZES = (
@@ -63,7 +68,9 @@ SIZES = (
 class Contestant:
     """A student of its own, and its way of taking a step: the first so many of `CHANGES`."""
 
-    def __init__(self, size: Size, teacher: ElasticBertForSequenceClassification, changes: int) -> None:
+    def __init__(
+        self, size: Size, teacher: ElasticBertForSequenceClassification, changes: int
+    ) -> None:
         self.size, self.teacher, self.has = size, teacher, set(list(CHANGES)[:changes])
         self.precision = "bfloat16" if "bfloat16" in self.has else "float32"
         self.student = deepcopy(teacher).train()
@@ -71,16 +78,24 @@ class Contestant:
         self.mask = torch.ones_like(self.ids)
         self.kept = self.ask_teacher().float() if "kept" in self.has else None
         groups = parameter_groups(self.student, 0.01)
-        self.optimizer = torch.optim.AdamW(groups, lr=1e-5, fused="fused" in self.has, foreach=False)
+        self.optimizer = torch.optim.AdamW(
+            groups, lr=1e-5, fused="fused" in self.has, foreach=False
+        )
 
     @torch.no_grad()
     def ask_teacher(self) -> torch.Tensor:
         with autocast(self.teacher.device, self.precision):
-            return self.teacher(self.ids, self.mask, output_attention_scores="sdpa" not in self.has).logits
+            return self.teacher(
+                self.ids, self.mask, output_attention_scores="sdpa" not in self.has
+            ).logits
 
     def step(self) -> None:
         target = (self.ask_teacher() if self.kept is None else self.kept).float()
-        inputs = {"input_ids": self.ids, "attention_mask": self.mask, "only_first": "first" in self.has}
+        inputs = {
+            "input_ids": self.ids,
+            "attention_mask": self.mask,
+            "only_first": "first" in self.has,
+        }
         inputs["output_attention_scores"] = "sdpa" not in self.has
         with autocast(self.student.device, self.precision):
             if "shared" in self.has:
@@ -94,8 +109,13 @@ class Contestant:
 
     def flops(self) -> float:
         """Of the matrix products of a step; a backward pass costs two forward ones."""
-        of = [3 * count_flops(extract(self.teacher, s), self.size.length) for s in self.size.sub_models]
-        return self.size.batch * (sum(of) + (count_flops(self.teacher, self.size.length) if self.kept is None else 0))
+        of = [
+            3 * count_flops(extract(self.teacher, s), self.size.length)
+            for s in self.size.sub_models
+        ]
+        return self.size.batch * (
+            sum(of) + (count_flops(self.teacher, self.size.length) if self.kept is None else 0)
+        )
 
     def memory(self) -> float:
         """Gigabytes that a step takes beside weights, gradients and moments."""
@@ -124,7 +144,11 @@ def compare(size: Size, rates: dict[str, float]) -> list[Row]:
         teacher = ElasticBertForSequenceClassification(config).eval()
     names = ["plain loop 朴素循环", *CHANGES.values()]
     contestants = [Contestant(size, teacher, number) for number in range(len(names))]
-    rows = contest({f"{size.name}: {n}": c.step for n, c in zip(names, contestants, strict=True)}, ROUNDS, STEPS)
+    rows = contest(
+        {f"{size.name}: {n}": c.step for n, c in zip(names, contestants, strict=True)},
+        ROUNDS,
+        STEPS,
+    )
     for row, one in zip(rows, contestants, strict=True):
         row[MEMORY] = one.memory()
         row[EXAMPLES] = len(size.sub_models) * size.batch / row["ms"] * 1000
@@ -135,7 +159,9 @@ def compare(size: Size, rates: dict[str, float]) -> list[Row]:
 
 def main() -> None:
     if not torch.cuda.is_available():
-        sys.exit("gpu_step: torch finds no CUDA GPU here; benchmarks/joint_step.py measures the CPU's step. 没有GPU")
+        sys.exit(
+            "gpu_step: torch finds no CUDA GPU here; benchmarks/joint_step.py measures the CPU's step. 没有GPU"
+        )
     torch.set_float32_matmul_precision("highest")
     rates = {precision: gpu_gemm_rate(precision) for precision in ("float32", "bfloat16")}
     rows: list[Row] = []
@@ -147,7 +173,12 @@ def main() -> None:
     sizes = {size.name: size.describe() for size in SIZES}
     title = f"A joint step on {gpu} 一步联合训练"
     report("gpu_step", title, rows, EXTRA, gpu=gpu, gemm_teraflops=teraflops, sizes=sizes)
-    print(", ".join(f"{precision}: {rate:.0f} TFLOP/s in matrix products" for precision, rate in teraflops.items()))
+    print(
+        ", ".join(
+            f"{precision}: {rate:.0f} TFLOP/s in matrix products"
+            for precision, rate in teraflops.items()
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ import psutil
 from traitlets.config import Config
 
 from tinybert_l.cache import provenance, write_atomically
-from tinybert_l.exercise import NOTEBOOKS
-from tinybert_l.grading import forker
-from tinybert_l.grading.audit import Audit
+from tinybert_l.course.tables import console, rows_table
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course, grade
+from tinybert_l.grading.outside import forker
 from tinybert_l.grading.release import release
+from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.sample_class import LECTURE, hand_in
-from tinybert_l.tables import console, rows_table
 
 NAME, MOST_ROUNDS, TENTHS = NOTEBOOKS[LECTURE], 4, 10
 
@@ -131,7 +131,9 @@ class Memory:
                     kind = kind or ("worker" if "forkserver" in words else None)
                     if kind:
                         key = f"{kind} at depth {depth}"
-                        self.most[key] = max(self.most.get(key, 0), process.memory_full_info().uss / 2**20)
+                        self.most[key] = max(
+                            self.most.get(key, 0), process.memory_full_info().uss / 2**20
+                        )
                 except psutil.Error:
                     continue
 
@@ -148,15 +150,21 @@ def speed_of_graders(count: int) -> dict[str, Any]:
     seconds: dict[str, list[float]] = {"stock nbgrader": [], **{name: [] for name in ours}}
     stock, each = prepared(StockCourse), count // rounds
     for turn in range(rounds):
-        seconds["stock nbgrader"].append(stock_seconds(stock, arrive(stock, turn * each, each)) / each)
+        seconds["stock nbgrader"].append(
+            stock_seconds(stock, arrive(stock, turn * each, each)) / each
+        )
         courses = {name: prepared(Course) for name in ours}
         for name, course in courses.items():
             arrive(course, 0, count)
             seconds[name].append(our_seconds(course, ours[name]) / count)
     base, (one, several) = mean(seconds["stock nbgrader"]), (mean(seconds[name]) for name in ours)
-    rows = [(n, f"{mean(s):.2f} ± {stdev(s):.2f}", f"{base / mean(s):.1f}") for n, s in seconds.items()]
+    rows = [
+        (n, f"{mean(s):.2f} ± {stdev(s):.2f}", f"{base / mean(s):.1f}") for n, s in seconds.items()
+    ]
     headings = ("grader", f"seconds a notebook (mean ± sd of {rounds} rounds)", "times faster")
-    console().print(rows_table(f"{count} submissions of lecture {LECTURE}, warm-up counted", headings, rows))
+    console().print(
+        rows_table(f"{count} submissions of lecture {LECTURE}, warm-up counted", headings, rows)
+    )
     possible = machine_scaling(len(cores))
     console().print(
         f"{len(cores)} cores are {one / several:.2f} times one core; "
@@ -186,19 +194,34 @@ def growing_class(size: int) -> dict[str, Any]:
     slope = float(np.polyfit(range(1, TENTHS), large[1:], 1)[0] * (TENTHS - 1) / mean(large[1:]))
     rows = [(f"{(i + 1) * tenth}", f"{1000 * s:.0f}") for i, s in enumerate(large)]
     console().print(rows_table("A class that grows", ("students so far", "ms a notebook"), rows))
-    console().print(f"From the second tenth to the last a notebook's cost changes by {100 * slope:+.0f} %.")
+    console().print(
+        f"From the second tenth to the last a notebook's cost changes by {100 * slope:+.0f} %."
+    )
     used = memory.stop()
-    console().print(rows_table("Private memory", ("process", "MB at most"), [(k, str(v)) for k, v in used.items()]))
+    console().print(
+        rows_table(
+            "Private memory", ("process", "MB at most"), [(k, str(v)) for k, v in used.items()]
+        )
+    )
     return {"class_seconds": large, "class_growth": slope, "memory_mb": used}
 
 
 def main() -> None:
     count, size = (int(a) for a in (*sys.argv[1:3], *("40", "3000")[len(sys.argv) - 1 :]))
     if count < 2 or (size and size < TENTHS):
-        sys.exit(f"NOTEBOOKS={count}, CLASS={size}; allowed: at least 2, and 0 or at least {TENTHS}.")
+        sys.exit(
+            f"NOTEBOOKS={count}, CLASS={size}; allowed: at least 2, and 0 or at least {TENTHS}."
+        )
     record: dict[str, Any] = {"command": f"python benchmarks/grading.py {count} {size}"}
-    record |= {"notebooks": count, "class": size, **speed_of_graders(count), **(growing_class(size) if size else {})}
-    write_atomically(Path("outputs/benchmark-grading.json"), json.dumps(record | provenance(), indent=1))
+    record |= {
+        "notebooks": count,
+        "class": size,
+        **speed_of_graders(count),
+        **(growing_class(size) if size else {}),
+    }
+    write_atomically(
+        Path("outputs/benchmark-grading.json"), json.dumps(record | provenance(), indent=1)
+    )
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import torch
 from contest import contest, report
 
 from tinybert_l import begin
-from tinybert_l.documents import extend_positions, windows
-from tinybert_l.joint import elastic_copy
+from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.teacher import load_teacher
 from tinybert_l.submodels import SubModel
-from tinybert_l.teacher import load_teacher
+from tinybert_l.tasks.documents import extend_positions, windows
 
 LENGTHS, TOKENS, WINDOW, ROUNDS = (512, 1024, 2048, 4096), 4096, 64, 5
 
@@ -32,14 +32,22 @@ def main() -> None:
 
         return read
 
-    ways = {"full 全注意力": (None, whole), "windowed 窗口": (WINDOW, whole), "windowed, ¼ length": (WINDOW, shorter)}
+    ways = {
+        "full 全注意力": (None, whole),
+        "windowed 窗口": (WINDOW, whole),
+        "windowed, ¼ length": (WINDOW, shorter),
+    }
     contestants = {
-        f"{name}, {length}": reading(length, window, s) for name, (window, s) in ways.items() for length in LENGTHS
+        f"{name}, {length}": reading(length, window, s)
+        for name, (window, s) in ways.items()
+        for length in LENGTHS
     }
     rows = contest(contestants, ROUNDS)
     for row in rows:
         row["µs a token 每词元微秒"] = 1000 * row["ms"] / TOKENS
-        base = next(r for r in rows if r["name"] == f"{row['name'].rpartition(',')[0]}, {LENGTHS[0]}")
+        base = next(
+            r for r in rows if r["name"] == f"{row['name'].rpartition(',')[0]}, {LENGTHS[0]}"
+        )
         row["against 512"] = row["ms"] / base["ms"]
     title = f"Reading {TOKENS} tokens in documents of several lengths 不同长度的文档: {whole.label}, window {WINDOW}"
     report("long_documents", title, rows, ("µs a token 每词元微秒", "against 512"))

@@ -16,14 +16,21 @@ from torch import nn
 from transformers import Trainer, TrainingArguments
 
 from tinybert_l import begin
-from tinybert_l.data import bucketed_batches, collate
-from tinybert_l.distillation import joint_loss, soft_cross_entropy
-from tinybert_l.experiments import first
-from tinybert_l.joint import sorted_by_importance
-from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract, set_dropout_on_states
-from tinybert_l.submodels import SubModel, kept_layers, share_of, sub_model_grid
-from tinybert_l.teacher import accuracy_of, load_teacher, predict_logits
-from tinybert_l.training import autocast, measured_precision, parameter_groups
+from tinybert_l.course.experiments import first
+from tinybert_l.exercises.lecture_01 import soft_cross_entropy
+from tinybert_l.exercises.lecture_02 import joint_loss
+from tinybert_l.exercises.lecture_03 import kept_layers
+from tinybert_l.method.data import bucketed_batches, collate
+from tinybert_l.method.joint import sorted_by_importance
+from tinybert_l.method.model import (
+    ElasticBertForSequenceClassification,
+    elastic_copy,
+    extract,
+    set_dropout_on_states,
+)
+from tinybert_l.method.teacher import accuracy_of, load_teacher, predict_logits
+from tinybert_l.method.training import autocast, measured_precision, parameter_groups
+from tinybert_l.submodels import SubModel, share_of, sub_model_grid
 
 BATCH, ROUNDS, TURNS = 32, 4, 1
 SUB_MODELS = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))[::-1]
@@ -60,7 +67,9 @@ class Setting:
 Contestant = tuple[Callable[[], Any], Callable[[], float]]  # a turn; the smallest's accuracy
 
 
-def in_training(student: ElasticBertForSequenceClassification) -> ElasticBertForSequenceClassification:
+def in_training(
+    student: ElasticBertForSequenceClassification,
+) -> ElasticBertForSequenceClassification:
     """As `train_jointly` sets it: no dropout on the states of what imitates."""
     set_dropout_on_states(student, 0.0)
     return student.train()
@@ -77,7 +86,9 @@ def ours(setting: Setting) -> Contestant:
             embedded = student.bert.embeddings(inputs["input_ids"])
             shared: dict[str, Any] = {**inputs, "embedded": embedded, "only_first": True}
             outputs = [student(**shared, sub_model=s).logits.float() for s in SUB_MODELS]
-        joint_loss([soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]).backward()
+        joint_loss(
+            [soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]
+        ).backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -123,7 +134,9 @@ def with_masks(setting: Setting) -> Contestant:
         rows, inputs = next(batches)
         with setting.autocast():
             outputs = [masked(inputs, s).float() for s in SUB_MODELS]
-        joint_loss([soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]).backward()
+        joint_loss(
+            [soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]
+        ).backward()
         optimizer.step()
         optimizer.zero_grad()
 
@@ -131,7 +144,9 @@ def with_masks(setting: Setting) -> Contestant:
 
 
 def _zeroed(kept: int) -> Callable[..., Any]:
-    def zero(_: nn.Module, inputs: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    def zero(
+        _: nn.Module, inputs: tuple[torch.Tensor, torch.Tensor]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         features, residual = inputs
         mask = torch.arange(features.shape[-1]) < kept
         return features * mask, residual
@@ -146,7 +161,9 @@ class _ForTextBrewer(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
         return {"logits": self.model(input_ids, attention_mask).logits}
 
 
@@ -201,7 +218,9 @@ def trainer(setting: Setting) -> Contestant:
         )  # fmt: skip
         one = Distiller(student, arguments)
         one.create_optimizer()
-        one.accelerator.prepare_model(student)  # its train() does both; the step alone is timed here
+        one.accelerator.prepare_model(
+            student
+        )  # its train() does both; the step alone is timed here
         one.current_gradient_accumulation_steps = 1
         trainers.append(one)
 
@@ -233,8 +252,12 @@ def main() -> None:
     title = f"A turn of nine sub-models 九个子模型各一批; batch {BATCH}, {setting.precision}"
     extra = ("sub-models·examples a second 每秒", "accuracy of the smallest 最小者准确率 (%)")
     report("peers", title, rows, extra, turns=(ROUNDS + 1) * TURNS)
-    print(f"ours against the best of the others 与最好的对手相比: {min(peers) / ours_:.2f} times as many a second")
-    print(f"ours against ours without sharing 与不共享的自己相比: {alone / ours_:.2f} times as many a second")
+    print(
+        f"ours against the best of the others 与最好的对手相比: {min(peers) / ours_:.2f} times as many a second"
+    )
+    print(
+        f"ours against ours without sharing 与不共享的自己相比: {alone / ours_:.2f} times as many a second"
+    )
 
 
 if __name__ == "__main__":

@@ -28,16 +28,44 @@ from typing import Any
 import numpy as np
 import torch
 
-from tinybert_l import begin, experiments
+from tinybert_l import begin
 from tinybert_l.cache import recipe_hash, write_atomically
-from tinybert_l.data import encode, load_reviews
-from tinybert_l.documents import DocumentRecipe, classify_documents, train_on_documents
-from tinybert_l.evaluation import count_flops
-from tinybert_l.experiments import Bench, all_at_once, alone, fidelity, first, label_run, open_bench, short_run
-from tinybert_l.generation import Decoding, Trigram, Writer, distinct_n, draft_and_verify, load_writer, stream
-from tinybert_l.joint import JointRecipe, train_on_labels
-from tinybert_l.model import ElasticBertConfig, ElasticBertForSequenceClassification, elastic_copy, extract
-from tinybert_l.pretraining import (
+from tinybert_l.course import experiments, recipes
+from tinybert_l.course.experiments import (
+    Bench,
+    all_at_once,
+    alone,
+    fidelity,
+    first,
+    label_run,
+    open_bench,
+    short_run,
+)
+from tinybert_l.course.records import HIGH, LOW, write_record
+from tinybert_l.exercises.lecture_09 import distinct_n
+from tinybert_l.method.data import encode, load_reviews
+from tinybert_l.method.evaluation import count_flops
+from tinybert_l.method.joint import train_on_labels
+from tinybert_l.method.model import (
+    ElasticBertConfig,
+    ElasticBertForSequenceClassification,
+    elastic_copy,
+    extract,
+)
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher import load_embedded, load_teacher, predict_logits
+from tinybert_l.method.teacher_outputs import keep_outputs
+from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.documents import DocumentRecipe, classify_documents, train_on_documents
+from tinybert_l.tasks.generation import (
+    Decoding,
+    Trigram,
+    Writer,
+    draft_and_verify,
+    load_writer,
+    stream,
+)
+from tinybert_l.tasks.pretraining import (
     ElasticBertForMaskedLM,
     character_tokenizer,
     classifier_from,
@@ -45,13 +73,9 @@ from tinybert_l.pretraining import (
     masked_accuracy,
     pretrain_jointly,
 )
-from tinybert_l.questions import Reader, answer_f1, as_question, exact_match, load_reader
-from tinybert_l.records import HIGH, LOW, write_record
-from tinybert_l.stories import KINDS, TESTING, last_mentioned, make_stories
-from tinybert_l.submodels import SubModel
-from tinybert_l.teacher import load_embedded, load_teacher, predict_logits
-from tinybert_l.teacher_outputs import keep_outputs
-from tinybert_l.text_metrics import coherence, repetition, self_bleu
+from tinybert_l.tasks.questions import Reader, answer_f1, as_question, exact_match, load_reader
+from tinybert_l.tasks.stories import KINDS, TESTING, last_mentioned, make_stories
+from tinybert_l.tasks.text_metrics import coherence, repetition, self_bleu
 
 OUTPUT = Path("outputs/records")
 Row = dict[str, Any]
@@ -61,12 +85,21 @@ def long_bench(settings: Row) -> Bench:
     """The lectures' bench with more steps, and with all validation and test sentences held out."""
     bench = open_bench()
     test = load_teacher().data["test"]
-    recipe = JointRecipe(num_steps=settings["num_steps"], batch_size=settings["batch_size"], checkpoint_every=10_000)
+    recipe = JointRecipe(
+        num_steps=settings["num_steps"], batch_size=settings["batch_size"], checkpoint_every=10_000
+    )
     held_out = first(test, len(test))
-    return replace(bench, recipe=recipe, held_out=held_out, teacher_logits=predict_logits(bench.teacher, held_out))
+    return replace(
+        bench,
+        recipe=recipe,
+        held_out=held_out,
+        teacher_logits=predict_logits(bench.teacher, held_out),
+    )
 
 
-def right(bench: Bench, model: ElasticBertForSequenceClassification, sub_model: SubModel) -> list[int]:
+def right(
+    bench: Bench, model: ElasticBertForSequenceClassification, sub_model: SubModel
+) -> list[int]:
     """1 for each held-out sentence that is classified rightly, else 0."""
     predictions = predict_logits(model, bench.held_out, sub_model=sub_model).argmax(-1)
     return (predictions == torch.tensor(bench.held_out.labels)).int().tolist()
@@ -75,22 +108,37 @@ def right(bench: Bench, model: ElasticBertForSequenceClassification, sub_model: 
 def joint_against_separate(seed: int, settings: Row) -> list[Row]:
     """Every sub-model, from the joint run and trained alone (for as many steps, or as the settings say); costs."""
     bench = long_bench(settings)
-    changed = {name: settings[name] for name in ("learning_rate", "attention_weight") if name in settings}
+    changed = {
+        name: settings[name] for name in ("learning_rate", "attention_weight") if name in settings
+    }
     recipe = replace(bench.recipe, seed=seed, **changed)
     outputs = None
-    if not recipe.attention_weight:  # all that is compared can be computed once, for the joint run as for the others
-        outputs = keep_outputs(bench.teacher, bench.train, recipe.hidden_layers(bench.teacher.config.num_hidden_layers))
+    if (
+        not recipe.attention_weight
+    ):  # all that is compared can be computed once, for the joint run as for the others
+        outputs = keep_outputs(
+            bench.teacher, bench.train, recipe.hidden_layers(bench.teacher.config.num_hidden_layers)
+        )
     joint = replace(recipe, **settings.get("joint", {}))
     together = short_run(bench, joint, outputs=outputs)
     largest = max(map(SubModel.parse, settings["sub_models"]), key=lambda s: s.size)
-    flops = {s.name: count_flops(extract(bench.teacher, s)) for s in map(SubModel.parse, settings["sub_models"])}
-    joint_flops = sum(flops[s.name] for step in range(joint.num_steps) for s in joint.participants(step))
+    flops = {
+        s.name: count_flops(extract(bench.teacher, s))
+        for s in map(SubModel.parse, settings["sub_models"])
+    }
+    joint_flops = sum(
+        flops[s.name] for step in range(joint.num_steps) for s in joint.participants(step)
+    )
     rows = []
     for s in map(SubModel.parse, settings["sub_models"]):
         single = short_run(bench, alone(recipe, s), outputs=outputs)
         row: Row = {"name": s.label, "joint": right(bench, together.model, s)}
         row["separate"] = right(bench, single.model, s)
-        row |= {"cost": single.seconds, "flops": flops[s.name] * recipe.num_steps, "largest": s == largest}
+        row |= {
+            "cost": single.seconds,
+            "flops": flops[s.name] * recipe.num_steps,
+            "largest": s == largest,
+        }
         rows.append(row | {"joint cost": together.seconds, "joint flops": joint_flops})
     return rows
 
@@ -99,15 +147,21 @@ def summarise_joint(rows: list[list[Row]]) -> list[Row]:
     """Differences with paired bootstrap intervals over sentences and seeds; then what both ways cost."""
     found = []
     for same in zip(*rows, strict=True):
-        joint, separate = (np.array([row[way] for row in same], float) for way in ("joint", "separate"))
+        joint, separate = (
+            np.array([row[way] for row in same], float) for way in ("joint", "separate")
+        )
         gap, low, high = bootstrap(joint - separate)
         found.append({
             "name 名称": same[0]["name"], "joint 联合 (%)": 100 * joint.mean(),
             "separate 单独 (%)": 100 * separate.mean(), "difference 差 (points)": gap, "low": low, "high": high,
         })  # fmt: skip
-    whole = np.array([[np.array(row["joint"]) - np.array(row["separate"]) for row in one] for one in rows], float)
+    whole = np.array(
+        [[np.array(row["joint"]) - np.array(row["separate"]) for row in one] for one in rows], float
+    )
     gap, low, high = bootstrap(whole.mean(1))
-    found.append({"name 名称": "mean 平均", "difference 差 (points)": gap, "low": low, "high": high})
+    found.append(
+        {"name 名称": "mean 平均", "difference 差 (points)": gap, "low": low, "high": high}
+    )
     for unit in ("flops", "cost"):
         one = [sum(row[f"joint {unit}"] for row in seed[:1]) for seed in rows]
         largest = [next(row[unit] for row in seed if row["largest"]) for seed in rows]
@@ -140,12 +194,19 @@ def stability(seed: int, settings: Row) -> list[Row]:
     order = torch.randperm(len(everyone), generator=torch.Generator().manual_seed(seed)).tolist()
     shuffled = [everyone[i] for i in order]  # as many open at each stage, but any of them
     counts = np.cumsum([0, *(len(group) for _, group in recipe.stages)])
-    random_stages = tuple((start, tuple(shuffled[a:b])) for start, (a, b) in zip(starts, pairwise(counts), strict=True))
+    random_stages = tuple(
+        (start, tuple(shuffled[a:b]))
+        for start, (a, b) in zip(starts, pairwise(counts), strict=True)
+    )
     variants = {
         "progressive, self-distillation 渐进，自蒸馏": recipe,
         "progressive, none 渐进，无自蒸馏": replace(recipe, self_distillation=False),
-        "all at once, self-distillation 同时，自蒸馏": replace(recipe, stages=all_at_once(recipe.stages)),
-        "all at once, none 同时，无自蒸馏": replace(recipe, stages=all_at_once(recipe.stages), self_distillation=False),
+        "all at once, self-distillation 同时，自蒸馏": replace(
+            recipe, stages=all_at_once(recipe.stages)
+        ),
+        "all at once, none 同时，无自蒸馏": replace(
+            recipe, stages=all_at_once(recipe.stages), self_distillation=False
+        ),
         "random order, self-distillation 随机次序，自蒸馏": replace(recipe, stages=random_stages),
     }
     rows = []
@@ -183,7 +244,9 @@ def training_methods(seed: int, settings: Row) -> list[Row]:
         "joint fine-tuning 联合微调": lambda: short_run(bench, recipe),
         "joint, two stages 联合两阶段": lambda: two_stages(recipe),
     }
-    return [{"name": name, **fidelity(bench, method().model, small)} for name, method in methods.items()]
+    return [
+        {"name": name, **fidelity(bench, method().model, small)} for name, method in methods.items()
+    ]
 
 
 def long_documents(seed: int, settings: Row) -> list[Row]:
@@ -194,7 +257,11 @@ def long_documents(seed: int, settings: Row) -> list[Row]:
     train, test = reviews["train"].head(settings["documents"]), reviews["test"]
     sub_models = [SubModel.parse(name) for name in settings["sub_models"]]
     full = [s for s in sub_models if s.length == 1]
-    joint: Row = {"num_steps": settings["num_steps"], "learning_rate": settings["learning_rate"], "seed": seed}
+    joint: Row = {
+        "num_steps": settings["num_steps"],
+        "learning_rate": settings["learning_rate"],
+        "seed": seed,
+    }
     whole = ("windowed attention", settings["longest"], settings["window"])
     ways = {
         "cut": ("cut", settings["cut"], None, 0.0, full),
@@ -202,7 +269,10 @@ def long_documents(seed: int, settings: Row) -> list[Row]:
         "windowed attention": (*whole, 0.0, full),
         "windowed attention, short first": (*whole, settings["short_share"], sub_models),
     }
-    lengths = [len(ids) + 2 for ids in tokenizer(test.texts, add_special_tokens=False, verbose=False)["input_ids"]]
+    lengths = [
+        len(ids) + 2
+        for ids in tokenizer(test.texts, add_special_tokens=False, verbose=False)["input_ids"]
+    ]
     rows = []
     for way, (how, length, window, short_share, taken) in ways.items():
         largest = max(taken, key=lambda s: s.size)
@@ -210,14 +280,20 @@ def long_documents(seed: int, settings: Row) -> list[Row]:
         if taken != full:  # they drop tokens: not before the documents are long
             stages += [(short_share, tuple(s for s in taken if s.length < 1))]
         loop = JointRecipe(tuple(stages), checkpoint_every=10_000, num_random=2, **joint)
-        recipe = DocumentRecipe(how, length, window, settings["tokens_a_step"], loop, short_share, settings["cut"])
+        recipe = DocumentRecipe(
+            how, length, window, settings["tokens_a_step"], loop, short_share, settings["cut"]
+        )
         with tempfile.TemporaryDirectory() as folder:
             student = train_on_documents(start, tokenizer, train, recipe, Path(folder))
         for s in taken:
-            logits = classify_documents(student, tokenizer, test.texts, how, s, settings["cut"], settings["window"])
+            logits = classify_documents(
+                student, tokenizer, test.texts, how, s, settings["cut"], settings["window"]
+            )
             hits = (logits.argmax(-1) == torch.tensor(test.labels)).int().tolist()
             cost = mean(review_flops(start, s, n, how, settings) for n in lengths) / 1e9
-            rows.append({"name": f"{s.label}, {way}", "right": hits, "GFLOPs a review 每篇浮点运算": cost})
+            rows.append(
+                {"name": f"{s.label}, {way}", "right": hits, "GFLOPs a review 每篇浮点运算": cost}
+            )
     return rows
 
 
@@ -231,7 +307,10 @@ def review_flops(
     room = settings["cut"]
 
     def layer(n: float, seen: float) -> float:
-        return 2 * n * (4 * config.hidden_size * heads + 2 * config.hidden_size * neurons) + 4 * n * seen * heads
+        return (
+            2 * n * (4 * config.hidden_size * heads + 2 * config.hidden_size * neurons)
+            + 4 * n * seen * heads
+        )
 
     if how == "cut":
         n = min(tokens, room)
@@ -241,18 +320,27 @@ def review_flops(
         last = layer(rest + 2, rest + 2) if rest else 0
         return s.depth * (whole * layer(room, room) + last)
     shares = (s.length ** (i / max(s.depth - 1, 1)) for i in range(s.depth))
-    return sum(layer(tokens * share, min(3 * settings["window"] + 1, tokens * share)) for share in shares)
+    return sum(
+        layer(tokens * share, min(3 * settings["window"] + 1, tokens * share)) for share in shares
+    )
 
 
 def summarise_documents(rows: list[list[Row]]) -> list[Row]:
     """Accuracy, and the differences, with interval, from two baselines with the same sub-model (its length aside)."""
     found = []
     by_name = {same[0]["name"]: same for same in zip(*rows, strict=True)}
-    baselines = {"cut": "against cutting 与截断之差 (points)", "windows": "against windows 与窗口之差 (points)"}
+    baselines = {
+        "cut": "against cutting 与截断之差 (points)",
+        "windows": "against windows 与窗口之差 (points)",
+    }
     for name, same in by_name.items():
         hits = np.array([row["right"] for row in same], float)
         column = "GFLOPs a review 每篇浮点运算"
-        row = {"name 名称": name, "accuracy 准确率 (%)": 100 * hits.mean(), column: mean(one[column] for one in same)}
+        row = {
+            "name 名称": name,
+            "accuracy 准确率 (%)": 100 * hits.mean(),
+            column: mean(one[column] for one in same),
+        }
         sub_model, _, way = name.partition(", ")
         for base, gap_column in baselines.items():
             if way in ("cut", base):
@@ -274,7 +362,11 @@ def questions(seed: int, settings: Row) -> list[Row]:
         answers = reader.answer(stories, SubModel.parse(name))
         row: Row = {"name": SubModel.parse(name).label}
         for kind in KINDS:
-            pairs = [(a, as_question(s).answers) for a, s in zip(answers, stories, strict=True) if s.kind == kind]
+            pairs = [
+                (a, as_question(s).answers)
+                for a, s in zip(answers, stories, strict=True)
+                if s.kind == kind
+            ]
             row[f"{kind}: EM (%)"] = 100 * mean(exact_match(*pair) for pair in pairs)
         row["all: EM (%)"] = mean(v for k, v in row.items() if k != "name")
         row["all: F1 (%)"] = 100 * mean(
@@ -283,7 +375,9 @@ def questions(seed: int, settings: Row) -> list[Row]:
         rows.append(row)
     base: Row = {"name": "mentioned last 最后提到的"}
     for kind in KINDS:
-        base[f"{kind}: EM (%)"] = 100 * mean(last_mentioned(s) == s.answer for s in stories if s.kind == kind)
+        base[f"{kind}: EM (%)"] = 100 * mean(
+            last_mentioned(s) == s.answer for s in stories if s.kind == kind
+        )
     base["all: EM (%)"] = base["all: F1 (%)"] = mean(v for k, v in base.items() if k != "name")
     return [*rows, base]
 
@@ -291,7 +385,11 @@ def questions(seed: int, settings: Row) -> list[Row]:
 def generation(seed: int, settings: Row) -> list[Row]:
     """What each sub-model writes, under the metrics of lecture 9; speeds are those of this run, alternating."""
     writer = load_writer(
-        settings["num_steps"], settings["batch_size"], settings["vocabulary"], seed, settings["reviews"]
+        settings["num_steps"],
+        settings["batch_size"],
+        settings["vocabulary"],
+        seed,
+        settings["reviews"],
     )
     encoder, tokenizer = load_embedded()
     held_out = writer.held_out[:200]
@@ -326,7 +424,9 @@ def generation(seed: int, settings: Row) -> list[Row]:
             kept.append(accepted)
         drafted = row(f"6×1, {name}, drafted 起草", texts, largest, time.perf_counter() - begun)
         rows.append(drafted | {"drafts that stayed 保留的草稿 (%)": 100 * mean(kept)})
-    texts, seconds = written(writer, prompts[:4], settings["tokens"], Decoding(0), SubModel(6), seed, use_cache=False)
+    texts, seconds = written(
+        writer, prompts[:4], settings["tokens"], Decoding(0), SubModel(6), seed, use_cache=False
+    )
     rows.append(row("6×1, greedy 贪心, no KV cache 无缓存", texts, largest, 0))
     rows[-1]["tokens a second 每秒词元"] = len(texts) * settings["tokens"] / seconds
     counts = Trigram(writer.held_out[200:], len(writer.vocabulary))
@@ -349,7 +449,11 @@ def written(
     """Texts, and the seconds that they took."""
     begun = time.perf_counter()
     texts = [
-        list(stream(writer.model, prompt, tokens, decoding, sub_model, seed * 1000 + number, use_cache))
+        list(
+            stream(
+                writer.model, prompt, tokens, decoding, sub_model, seed * 1000 + number, use_cache
+            )
+        )
         for number, prompt in enumerate(prompts)
     ]
     return texts, time.perf_counter() - begun
@@ -359,7 +463,9 @@ def chinese(seed: int, settings: Row) -> list[Row]:
     """Sentiment of Chinese reviews: with joint pre-training by masked language modelling, and without."""
     reviews = load_chinese_reviews()
     tokenizer = character_tokenizer(reviews["train"].texts)
-    data = {name: encode(split, tokenizer, settings["max_length"]) for name, split in reviews.items()}
+    data = {
+        name: encode(split, tokenizer, settings["max_length"]) for name, split in reviews.items()
+    }
     config = ElasticBertConfig(
         vocab_size=len(tokenizer), hidden_size=settings["hidden_size"], num_hidden_layers=settings["layers"],
         num_attention_heads=settings["heads"], intermediate_size=4 * settings["hidden_size"],
@@ -367,26 +473,44 @@ def chinese(seed: int, settings: Row) -> list[Row]:
     )  # fmt: skip
     sub_models = [SubModel.parse(name) for name in settings["sub_models"]]
     stages = ((0.0, (sub_models[0],)), (0.1, tuple(sub_models[1:])))
-    common: Row = {"stages": stages, "batch_size": settings["batch_size"], "seed": seed, "checkpoint_every": 10_000}
+    common: Row = {
+        "stages": stages,
+        "batch_size": settings["batch_size"],
+        "seed": seed,
+        "checkpoint_every": 10_000,
+    }
     common["learning_rate"] = settings["learning_rate"]
     pre_training = JointRecipe(num_steps=settings["pre_training_steps"], **common)
     fine_tuning = JointRecipe(num_steps=settings["fine_tuning_steps"], **common)
     with tempfile.TemporaryDirectory() as folder:
         model = pretrain_jointly(config, data["train"], tokenizer, pre_training, Path(folder))
     torch.manual_seed(seed)
-    starts = {"joint pre-training 联合预训练": model, "none 无预训练": ElasticBertForMaskedLM(config)}
+    starts = {
+        "joint pre-training 联合预训练": model,
+        "none 无预训练": ElasticBertForMaskedLM(config),
+    }
     rows = []
     for name, start in starts.items():
         torch.manual_seed(seed)
         student = fine_tuned(classifier_from(start), data["train"], fine_tuning)
         for s in sub_models:
-            hits = predict_logits(student, data["test"], sub_model=s).argmax(-1) == torch.tensor(data["test"].labels)
+            hits = predict_logits(student, data["test"], sub_model=s).argmax(-1) == torch.tensor(
+                data["test"].labels
+            )
             named = 100 * masked_accuracy(start, first(data["test"], 600), tokenizer, s)
-            rows.append({"name": f"{s.label}, {name}", "right": hits.int().tolist(), "masked tokens named (%)": named})
+            rows.append(
+                {
+                    "name": f"{s.label}, {name}",
+                    "right": hits.int().tolist(),
+                    "masked tokens named (%)": named,
+                }
+            )
     return rows
 
 
-def fine_tuned(student: ElasticBertForSequenceClassification, data: Any, recipe: JointRecipe) -> Any:
+def fine_tuned(
+    student: ElasticBertForSequenceClassification, data: Any, recipe: JointRecipe
+) -> Any:
     """The student, trained jointly on labels."""
     batches = experiments.training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
 
@@ -407,7 +531,9 @@ def summarise_chinese(rows: list[list[Row]]) -> list[Row]:
     for name, same in by_name.items():
         hits = np.array([row["right"] for row in same], float)
         row = {"name 名称": name, "accuracy 准确率 (%)": 100 * hits.mean()}
-        row["masked tokens named 说对的遮蔽字 (%)"] = mean(one["masked tokens named (%)"] for one in same)
+        row["masked tokens named 说对的遮蔽字 (%)"] = mean(
+            one["masked tokens named (%)"] for one in same
+        )
         sub_model, how = name.split(", ")
         if not how.startswith("none"):
             base = by_name[f"{sub_model}, none 无预训练"]
@@ -439,7 +565,9 @@ def ablation(seed: int, settings: Row) -> list[Row]:
         data = encode(load_reviews()["test"], tokenizer, 64)
         row: Row = {"name": name}
         for s in taken if "depths" not in change else taken[-1:]:
-            hits = predict_logits(student, data, sub_model=s).argmax(-1) == torch.tensor(data.labels)
+            hits = predict_logits(student, data, sub_model=s).argmax(-1) == torch.tensor(
+                data.labels
+            )
             row[s.label] = hits.int().tolist()
         rows.append(row)
     return rows
@@ -456,7 +584,11 @@ def summarise_ablation(rows: list[list[Row]]) -> list[Row]:
             row[f"{label} (%)"] = 100 * hits.mean()
             if same[0] is not rows[0][0]:
                 gap, low, high = bootstrap(hits - base)
-                row |= {f"{label}: difference 差": gap, f"{label}: low": low, f"{label}: high": high}
+                row |= {
+                    f"{label}: difference 差": gap,
+                    f"{label}: low": low,
+                    f"{label}: high": high,
+                }
         found.append(row)
     return found
 
@@ -480,15 +612,19 @@ def means(rows: list[list[Row]]) -> list[Row]:
 
 Job = tuple[Callable[[int, Row], list[Row]], Row, Callable[[list[list[Row]]], list[Row]]]
 JOBS: dict[str, Job] = {
-    "joint_against_separate": (joint_against_separate, experiments.LONG_JOINT, summarise_joint),
-    "joint_against_separate_longer": (joint_against_separate, experiments.LONGER_JOINT, summarise_joint),
-    "stability": (stability, experiments.LONG_STABILITY, means),
-    "training_methods": (training_methods, experiments.LONG_METHODS, means),
-    "long_documents": (long_documents, experiments.LONG_DOCUMENTS, summarise_documents),
-    "questions": (questions, experiments.LONG_QUESTIONS, means),
-    "generation": (generation, experiments.LONG_GENERATION, means),
-    "ablation": (ablation, experiments.ABLATION, summarise_ablation),
-    "chinese": (chinese, experiments.LONG_CHINESE, summarise_chinese),
+    "joint_against_separate": (joint_against_separate, recipes.LONG_JOINT, summarise_joint),
+    "joint_against_separate_longer": (
+        joint_against_separate,
+        recipes.LONGER_JOINT,
+        summarise_joint,
+    ),
+    "stability": (stability, recipes.LONG_STABILITY, means),
+    "training_methods": (training_methods, recipes.LONG_METHODS, means),
+    "long_documents": (long_documents, recipes.LONG_DOCUMENTS, summarise_documents),
+    "questions": (questions, recipes.LONG_QUESTIONS, means),
+    "generation": (generation, recipes.LONG_GENERATION, means),
+    "ablation": (ablation, recipes.ABLATION, summarise_ablation),
+    "chinese": (chinese, recipes.LONG_CHINESE, summarise_chinese),
 }
 
 

@@ -16,11 +16,11 @@ from rich.console import Console
 from transformers import AutoConfig, BertForSequenceClassification
 
 from tinybert_l import begin
-from tinybert_l.data import embedded_teacher_path
-from tinybert_l.evaluation import count_flops
-from tinybert_l.model import elastic_copy, extract
+from tinybert_l.course.tables import rows_table
+from tinybert_l.method.data import embedded_teacher_path
+from tinybert_l.method.evaluation import count_flops
+from tinybert_l.method.model import elastic_copy, extract
 from tinybert_l.submodels import sub_model_grid
-from tinybert_l.tables import rows_table
 
 ROUNDS, BATCH, LENGTH = 15, 32, 32
 
@@ -42,7 +42,9 @@ def main() -> None:
         layer.attention.self.value.weight[96:] = 0
         layer.intermediate.dense.weight[384:] = 0
     contestants = {"BERT (transformers)": bert, "masked to width ¼": masked}
-    contestants |= {s.label: extract(supernet, s) for s in sub_model_grid((6, 3, 2), (1, 0.5, 0.25))[::-1]}
+    contestants |= {
+        s.label: extract(supernet, s) for s in sub_model_grid((6, 3, 2), (1, 0.5, 0.25))[::-1]
+    }
     ids = torch.randint(1000, 2000, (BATCH, LENGTH))
     times: dict[str, list[float]] = {name: [] for name in contestants}
     for round_ in range(ROUNDS + 2):
@@ -57,11 +59,13 @@ def main() -> None:
         low, middle, high = statistics.quantiles(ratios, n=4)
         flops = base_flops / count_flops(model if name[0].isdigit() else supernet, LENGTH)
         rows.append((name, f"{middle:.2f} ({low:.2f} to {high:.2f})", f"{flops:.2f}"))
-        record.append({"name": name, "faster": middle, "low": low, "high": high, "fewer FLOPs": flops})
-    title = (
-        f"Times faster than BERT: batch {BATCH}, length {LENGTH}, {torch.get_num_threads()} threads, {ROUNDS} rounds"
+        record.append(
+            {"name": name, "faster": middle, "low": low, "high": high, "fewer FLOPs": flops}
+        )
+    title = f"Times faster than BERT: batch {BATCH}, length {LENGTH}, {torch.get_num_threads()} threads, {ROUNDS} rounds"
+    Console().print(
+        rows_table(title, ("contestant", "faster, median (quartiles)", "fewer FLOPs"), rows)
     )
-    Console().print(rows_table(title, ("contestant", "faster, median (quartiles)", "fewer FLOPs"), rows))
     keep("submodel_speed", {"title": title, "rows": record})
 
 

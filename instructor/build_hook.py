@@ -26,11 +26,15 @@ class Contents(BuildHookInterface):
         for source, target in PLACES.items():
             for path in sorted((base / source).rglob("*")):
                 inner = path.relative_to(base / source).as_posix()
-                if path.is_file() and not re.search(r"__pycache__|\.ipynb_checkpoints|(^|/)material/", inner):
+                if path.is_file() and not re.search(
+                    r"__pycache__|\.ipynb_checkpoints|(^|/)material/", inner
+                ):
                     place = source if self.target_name == "sdist" else target
                     build_data["force_include"][str(path)] = f"{place}/{inner}"
         if self.target_name == "sdist":
-            build_data["force_include"][str(base / "tinybert_l" / "__init__.py")] = "tinybert_l/__init__.py"
+            build_data["force_include"][str(base / "tinybert_l" / "__init__.py")] = (
+                "tinybert_l/__init__.py"
+            )
 
 
 class Metadata(MetadataHookInterface):
@@ -38,4 +42,8 @@ class Metadata(MetadataHookInterface):
         """One version for both distributions, and each instructor's one with the library's of the same."""
         text = (home(self.root) / "tinybert_l" / "__init__.py").read_text(encoding="utf-8")
         metadata["version"] = re.search(r'^__version__ = "(.+)"', text, re.M).group(1)
-        metadata["dependencies"] = [f"tinybert-l[export]=={metadata['version']}", "sqlalchemy>=2", "psutil>=5.9"]
+        metadata["dependencies"] = [
+            f"tinybert-l[export]=={metadata['version']}",
+            "sqlalchemy>=2",
+            "psutil>=5.9",
+        ]

@@ -10,7 +10,9 @@ def soft_cross_entropy(student_logits, teacher_logits, temperature=1.0):
             f"{tuple(teacher_logits.shape)} differ in shape; allowed: one shape [batch, classes]."
         )
     if not 0 < temperature < float("inf"):
-        raise ValueError(f"soft_cross_entropy: temperature={temperature}; allowed: a finite number above 0.")
+        raise ValueError(
+            f"soft_cross_entropy: temperature={temperature}; allowed: a finite number above 0."
+        )
     soft_labels = torch.softmax(teacher_logits.detach() / temperature, dim=-1)
     log_probabilities = torch.log_softmax(student_logits / temperature, dim=-1)
     return -(soft_labels * log_probabilities).sum(dim=-1).mean()

@@ -10,7 +10,9 @@ def joint_loss(losses, weights=None):
             f"joint_loss: {len(losses)} losses and {len(weights)} weights; allowed: at least one loss, as many weights."
         )
     if any(not 0 <= weight < float("inf") for weight in weights) or sum(weights) == 0:
-        raise ValueError(f"joint_loss: weights={weights}; allowed: finite, none below 0, at least one above 0.")
+        raise ValueError(
+            f"joint_loss: weights={weights}; allowed: finite, none below 0, at least one above 0."
+        )
     # a loss that is left out must not spoil the sum when it is not finite
     weighted = [weight * loss for weight, loss in zip(weights, losses) if weight > 0]
     return torch.stack(weighted).sum() / sum(weights)

@@ -57,7 +57,9 @@ def kept_layers(num_layers, depth):
 
 def slice_heads(weight, bias, kept_heads, head_size):
     num_heads = weight.shape[0] // head_size
-    if sorted(set(kept_heads)) != sorted(kept_heads) or not all(0 <= head < num_heads for head in kept_heads):
+    if sorted(set(kept_heads)) != sorted(kept_heads) or not all(
+        0 <= head < num_heads for head in kept_heads
+    ):
         raise ValueError(
             f"slice_heads: kept_heads={list(kept_heads)}; allowed: different heads from 0 to {num_heads - 1}."
         )

@@ -8,10 +8,21 @@ import torch
 def submodel_schedule(step, total_steps, stages):
     starts = [start for start, _ in stages]
     if not 0 <= step < total_steps:
-        raise ValueError(f"submodel_schedule: step={step}; allowed: 0 to total_steps - 1 = {total_steps - 1}.")
-    if not starts or starts[0] != 0 or any(a >= b for a, b in zip(starts, starts[1:])) or starts[-1] >= 1:
-        raise ValueError(f"submodel_schedule: starts {starts}; allowed: from 0, strictly rising, below 1.")
-    opened = [sub_model for start, group in stages if start <= step / total_steps for sub_model in group]
+        raise ValueError(
+            f"submodel_schedule: step={step}; allowed: 0 to total_steps - 1 = {total_steps - 1}."
+        )
+    if (
+        not starts
+        or starts[0] != 0
+        or any(a >= b for a, b in zip(starts, starts[1:]))
+        or starts[-1] >= 1
+    ):
+        raise ValueError(
+            f"submodel_schedule: starts {starts}; allowed: from 0, strictly rising, below 1."
+        )
+    opened = [
+        sub_model for start, group in stages if start <= step / total_steps for sub_model in group
+    ]
     return list(dict.fromkeys(opened))
 
 
@@ -34,7 +45,9 @@ def clip_by_global_norm(gradients, max_norm):
     norms = [torch.linalg.vector_norm(gradient) for gradient in gradients if gradient is not None]
     norm = torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.tensor(0.0)
     if not math.isfinite(norm):
-        raise ValueError(f"clip_by_global_norm: the gradients' norm is {float(norm)}; allowed: a finite number.")
+        raise ValueError(
+            f"clip_by_global_norm: the gradients' norm is {float(norm)}; allowed: a finite number."
+        )
     factor = min(1.0, max_norm / float(norm)) if norm > 0 else 1.0
     return [None if gradient is None else gradient * factor for gradient in gradients], norm
 

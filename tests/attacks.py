@@ -58,10 +58,10 @@ CODE: dict[str, dict[str, str]] = {
         "drop_tests_by_ast": "import ast\nclass Drop(ast.NodeTransformer):\n    def visit_Assert(self, node): return ast.Pass()\nget_ipython().ast_transformers.append(Drop())",
         "patch_run_cell": "ip = get_ipython()\nip.run_cell = lambda *a, **k: None\nip.showtraceback = lambda *a, **k: None",
         "patch_exercise_registry": "from tinybert_l import exercise\nfor e in exercise.exercises().values(): e.student = lambda *a, **k: None",
-        "patch_exercise_call": "from tinybert_l.exercise import Exercise\nExercise.call = lambda self, *a, **k: None\nExercise.source = 'student'",
+        "patch_exercise_call": "from tinybert_l.exercises.registry import Exercise\nExercise.call = lambda self, *a, **k: None\nExercise.source = 'student'",
         "demo_true": "tinybert_l.begin(lecture=9, demo=True)",
         "begin_later_lecture": "tinybert_l.begin(lecture=11)",
-        "peer_reopened": "from tinybert_l.exercise import exercises\nfor e in exercises().values():\n    e.peer_allowed = True\n    e.student = e.peer",
+        "peer_reopened": "from tinybert_l.exercises.registry import exercises\nfor e in exercises().values():\n    e.peer_allowed = True\n    e.student = e.peer",
         "answer_by_frame_inspection": fake("kept_layers", "import sys\n    f = sys._getframe()\n    while f.f_back: f = f.f_back\n    return f.f_globals.get('wanted', [1, 3])[:0]"),
         "raise_value_error_always": fake("slice_heads", "raise ValueError('allowed: nothing')"),
         "exit_zero": "import atexit, os\natexit.register(lambda: os._exit(0))\nraise SystemExit(0)",
@@ -84,7 +84,7 @@ CODE: dict[str, dict[str, str]] = {
     "destroy": {
         "delete_everything": "import shutil\nfor p in ('/', tinybert_l.__path__[0], '/home', '/scratch', '/solutions'): shutil.rmtree(p, ignore_errors=True)",
         "delete_library": "import shutil, pathlib\nshutil.rmtree(pathlib.Path(tinybert_l.__file__).parent)",
-        "overwrite_library": "import pathlib\n(pathlib.Path(tinybert_l.__file__).parent / 'distillation.py').write_text('')",
+        "overwrite_library": "import pathlib\n(pathlib.Path(tinybert_l.__file__).parent / 'exercises' / 'lecture_03.py').write_text('')",
         "overwrite_solutions": "open('/solutions/lecture_01.py', 'w').write('')",
         "kill_everyone": "import os, signal\nfor pid in range(2, 5000):\n    try: os.kill(pid, signal.SIGKILL)\n    except OSError: pass\nos.kill(-1, signal.SIGKILL)",
         "kill_parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)",
@@ -140,7 +140,11 @@ CODE: dict[str, dict[str, str]] = {
 
 
 def _tests(notebook):
-    return [c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id", "").startswith("test_")]
+    return [
+        c
+        for c in notebook.cells
+        if c.metadata.get("nbgrader", {}).get("grade_id", "").startswith("test_")
+    ]
 
 
 def tag_tests_for_skipping(notebook):
@@ -181,7 +185,9 @@ def tests_ungraded(notebook):
 
 def forged_outputs(notebook):
     for cell in _tests(notebook):
-        cell.outputs = [nbformat.v4.new_output("execute_result", {"text/plain": "1000"}, execution_count=1)]
+        cell.outputs = [
+            nbformat.v4.new_output("execute_result", {"text/plain": "1000"}, execution_count=1)
+        ]
 
 
 def duplicated_tests(notebook):
@@ -202,7 +208,9 @@ def unknown_grade_ids(notebook):
 
 
 def replaced_setup(notebook):
-    cell = next(c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == "setup")
+    cell = next(
+        c for c in notebook.cells if c.metadata.get("nbgrader", {}).get("grade_id") == "setup"
+    )
     cell.source = "import tinybert_l\ntinybert_l.begin(lecture=3, demo=True)"
 
 

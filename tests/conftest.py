@@ -6,16 +6,18 @@ from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes and their kernels share two cores
+os.environ.setdefault(
+    "OMP_NUM_THREADS", "1"
+)  # two test processes and their kernels share two cores
 
 import pytest
 import torch
 from tests_support import CHROMIUM
 from transformers import BertConfig, BertForSequenceClassification
 
-from tinybert_l import exercise
-from tinybert_l.data import Encoded
-from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy
+from tinybert_l.exercises import registry as exercise
+from tinybert_l.method.data import Encoded
+from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)  # two test processes share two cores
@@ -98,7 +100,10 @@ def padded() -> dict[str, torch.Tensor]:
 def texts() -> Encoded:
     """Forty short texts whose label is whether they start with a large token id."""
     generator = torch.Generator().manual_seed(1)
-    ids = [torch.randint(1, 60, (int(n),), generator=generator).tolist() for n in torch.arange(40) % 7 + 2]
+    ids = [
+        torch.randint(1, 60, (int(n),), generator=generator).tolist()
+        for n in torch.arange(40) % 7 + 2
+    ]
     return Encoded(ids, [int(row[0] > 30) for row in ids], 0)
 
 
@@ -106,6 +111,8 @@ def texts() -> Encoded:
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as p:
-        one = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        one = p.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
         yield one
         one.close()

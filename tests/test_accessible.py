@@ -10,18 +10,20 @@ from browser import picture, violations
 from nbconvert import HTMLExporter
 from tests_support import CHROMIUM
 
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.course.home import home_notebook
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import course as grading
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.sample_class import LECTURE, hand_in
-from tinybert_l.grading.sandbox import problem
-from tinybert_l.student import home_notebook
 
 NAME = NOTEBOOKS[LECTURE]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"
+    ),
 ]
 
 
@@ -71,7 +73,13 @@ def test_feedback_and_report(graded, browser):
 
 
 @pytest.mark.parametrize(
-    "page", ["zh/deck.html", f"site/en/lectures/{NAME}.html", "site/en/index.html", "site/en/api/joint.html"]
+    "page",
+    [
+        "zh/deck.html",
+        f"site/en/lectures/{NAME}.html",
+        "site/en/index.html",
+        "site/en/api/joint.html",
+    ],
 )
 def test_slides_and_site(made, browser, page):
     look(browser, made / page, "axe-" + page.removesuffix(".html").replace("/", "-"))

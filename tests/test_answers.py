@@ -8,9 +8,8 @@ import sys
 import pytest
 import zoo
 
-from tinybert_l.exercise import copy_released, exercises, find_exercise
-from tinybert_l.judging import _run, judge_notebook, read_tests
-from tinybert_l.syllabus import SYLLABUS
+from tinybert_l.course.judging import _run, judge_notebook, read_tests
+from tinybert_l.exercises.registry import copy_released, exercises, find_exercise
 
 # exercise, name of the idea, code, a part of a message that it must meet
 WRONG = [
@@ -128,7 +127,11 @@ def indented(body: str) -> str:
     return body.strip().replace("\n", "\n    ")
 
 
-WRONG += [(name, idea, indented(body), message) for name, ideas in zoo.WRONG.items() for idea, body, message in ideas]
+WRONG += [
+    (name, idea, indented(body), message)
+    for name, ideas in zoo.WRONG.items()
+    for idea, body, message in ideas
+]
 RIGHT += [(name, idea, indented(body)) for name, ideas in zoo.RIGHT.items() for idea, body in ideas]
 
 
@@ -139,10 +142,15 @@ def verdicts(tmp_path, monkeypatch, checkout):
     def run(name: str, body: str) -> list[dict]:
         entry = find_exercise(name)
         monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(copy_released(entry.lecture, tmp_path)))
-        setup, tests = read_tests(checkout / "notebooks" / entry.notebook / f"{entry.notebook}.ipynb", name)
+        setup, tests = read_tests(
+            checkout / "notebooks" / entry.notebook / f"{entry.notebook}.ipynb", name
+        )
         source = f"import math\nimport torch\n\n\ndef {name}({SIGNATURE[name]}):\n    {body}\n"
         report = tmp_path / "report"
-        _run({"name": name, "answer": "answer.py", "source": source, "setup": setup, "tests": tests}, report)
+        _run(
+            {"name": name, "answer": "answer.py", "source": source, "setup": setup, "tests": tests},
+            report,
+        )
         lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
         assert lines[-1] == {"end": True}
         return lines[:-1]
@@ -156,17 +164,21 @@ def test_every_exercise_has_five_wrong_and_two_right_answers():
         assert len([r for r in RIGHT if r[0] == name]) >= 2 - (name in ("layer_map",)), name
 
 
-@pytest.mark.parametrize("name", list(SYLLABUS))
+@pytest.mark.parametrize("name", list(exercises()))
 def test_a_blank_answer_earns_nothing_and_gets_a_friendly_message(verdicts, name):
     got = verdicts(name, "raise NotImplementedError")
     assert any("has no answer yet" in v["message"] for v in got), got
 
 
 def test_the_syllabus_lists_exactly_the_exercises_of_the_library():
-    assert {name: e.lecture for name, e in exercises().items()} == {name: i.lecture for name, i in SYLLABUS.items()}
+    assert {name: e.lecture for name, e in exercises().items()} == {
+        name: i.lecture for name, i in exercises().items()
+    }
 
 
-@pytest.mark.parametrize(("name", "idea", "body", "message"), WRONG, ids=[f"{w[0]}-{w[1]}" for w in WRONG])
+@pytest.mark.parametrize(
+    ("name", "idea", "body", "message"), WRONG, ids=[f"{w[0]}-{w[1]}" for w in WRONG]
+)
 def test_a_wrong_idea_fails_with_a_message_that_names_it(verdicts, name, idea, body, message):
     failed = [v["message"] for v in verdicts(name, body) if not v["passed"]]
     assert failed, f"{idea} passes every test of {name}"
@@ -211,7 +223,8 @@ def test_check_takes_an_answer_with_or_without_implement_and_ends_endless_loops(
     path.write_text(source)
     assert "all" in check("layer_map", str(path)).stdout
     path.write_text(
-        "from tinybert_l import layer_map\n" + source.replace("def layer_map", "@layer_map.implement\ndef layer_map")
+        "from tinybert_l import layer_map\n"
+        + source.replace("def layer_map", "@layer_map.implement\ndef layer_map")
     )
     done = check("layer_map", str(path))
     assert done.returncode == 0 and "visible and hidden tests" in done.stdout, done.stdout
@@ -232,13 +245,19 @@ def test_answers_judged_together_get_the_verdicts_they_get_alone(tmp_path, check
     answers = {name: tmp_path / f"{name}.py" for name in sources}
     for name, path in answers.items():
         path.write_text(sources[name])
-    verdicts = judge_notebook(checkout / "notebooks" / "03-architecture" / "03-architecture.ipynb", answers)
+    verdicts = judge_notebook(
+        checkout / "notebooks" / "03-architecture" / "03-architecture.ipynb", answers
+    )
     failed = {name: [v.message for v in found if not v.passed] for name, found in verdicts.items()}
     assert list(failed) == list(sources)
     assert failed["slice_heads"] == failed["hidden_loss"] == []
     assert len(verdicts["slice_heads"]) > 5 and len(verdicts["hidden_loss"]) > 5
-    assert len(failed["layer_map"]) == 1 and "defines no function layer_map" in failed["layer_map"][0]
-    assert len(failed["kept_layers"]) == 1 and "ended the Python process" in failed["kept_layers"][0]
+    assert (
+        len(failed["layer_map"]) == 1 and "defines no function layer_map" in failed["layer_map"][0]
+    )
+    assert (
+        len(failed["kept_layers"]) == 1 and "ended the Python process" in failed["kept_layers"][0]
+    )
 
 
 def test_check_names_the_exercises_there_are(tmp_path):

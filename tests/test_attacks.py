@@ -12,17 +12,24 @@ import nbformat
 import psutil
 import pytest
 
-from tinybert_l.exercise import NOTEBOOKS, answer_cells
-from tinybert_l.grading import execute, forker
+from tinybert_l.exercises.registry import NOTEBOOKS, answer_cells
 from tinybert_l.grading.assignment import is_test
 from tinybert_l.grading.course import Course, Options, grade, prove
+from tinybert_l.grading.outside import execute, forker
+from tinybert_l.grading.outside.sandbox import SandboxMissing, problem, require
 from tinybert_l.grading.release import release
-from tinybert_l.grading.sandbox import SandboxMissing, problem, require
 
 LECTURE, NAME = 3, NOTEBOOKS[3]
 pytestmark = pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
 ALL = {name: code for group in attacks.CODE.values() for name, code in group.items()}
-TOOLS = {".cache", ".config", ".ipython", ".jupyter", ".local", ".pki"}  # other tests may be the first to make them
+TOOLS = {
+    ".cache",
+    ".config",
+    ".ipython",
+    ".jupyter",
+    ".local",
+    ".pki",
+}  # other tests may be the first to make them
 LEFT = [Path(place) for place in ("/tmp/left", "/dev/shm/left", "/etc/cron.d/x")]
 LEFT += [Path.home() / ".ipython" / "profile_default" / "startup" / "x.py"]
 ALL |= {change.__name__: change for change in attacks.CHANGES}
@@ -42,7 +49,12 @@ def graded(course, tmp_path_factory):
         path = course.submission(name, LECTURE)
         path.parent.mkdir(parents=True)
         path.write_text(submission(released, answers, attack), encoding="utf-8")
-    watched = [course.sources, course.solutions, course.folder / "submitted", Path(execute.__file__).parents[1]]
+    watched = [
+        course.sources,
+        course.solutions,
+        course.folder / "submitted",
+        Path(execute.__file__).parents[1],
+    ]
     before, home = [photograph(folder) for folder in watched], set(os.listdir(Path.home()))
     began = time.time()
     result = grade(course, LECTURE, options=Options(cell_seconds=6))
@@ -72,18 +84,25 @@ def submission(released: Path, answers: dict[str, str], attack, early: bool = Fa
 
 def photograph(folder: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+    for path in sorted(
+        p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts
+    ):
         digest.update(str(path).encode() + path.read_bytes())
     return digest.hexdigest()
 
 
 def processes_since(began: float) -> list[str]:
     """Command lines of students' processes that began since; not those of the tests that run beside these."""
-    others = {process.pid for beside in beside_this() for process in beside.children(recursive=True)}
+    others = {
+        process.pid for beside in beside_this() for process in beside.children(recursive=True)
+    }
     found = []
     for process in psutil.process_iter(["cmdline", "create_time"]):
         told = process.info
-        if any("runner.py" in part for part in told["cmdline"] or ()) and told["create_time"] >= began - 1:
+        if (
+            any("runner.py" in part for part in told["cmdline"] or ())
+            and told["create_time"] >= began - 1
+        ):
             found += [] if process.pid in others else [" ".join(told["cmdline"])]
     return found
 
@@ -91,7 +110,11 @@ def processes_since(began: float) -> list[str]:
 def beside_this() -> list[psutil.Process]:
     """pytest's other worker processes."""
     this = psutil.Process()
-    return [p for p in this.parent().children() if p != this] if "PYTEST_XDIST_WORKER" in os.environ else []
+    return (
+        [p for p in this.parent().children() if p != this]
+        if "PYTEST_XDIST_WORKER" in os.environ
+        else []
+    )
 
 
 def test_a_process_left_behind_is_found_and_one_of_another_test_is_not(monkeypatch):
@@ -141,7 +164,9 @@ def test_honest_work_is_not_punished(course, name):
     cells = nbformat.read(source, as_version=4).cells
     answers = list(answer_cells(source).values())
     tests = tuple(c.source for c in cells if is_test(c))
-    setup = next(c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == "setup")
+    setup = next(
+        c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == "setup"
+    )
     plan = execute.Plan(LECTURE, (setup,), (*reversed(answers), HONEST_WORK[name]), tests)
     outcome = execute.execute(plan, forker.door(LECTURE, unsafe=False))
     assert outcome.tests == [None] * 10
@@ -149,7 +174,9 @@ def test_honest_work_is_not_punished(course, name):
 
 
 def test_without_a_sandbox_grading_refuses_and_says_what_to_do(monkeypatch):
-    monkeypatch.setattr("tinybert_l.grading.sandbox.problem", lambda: "the program bwrap is missing; install it")
+    monkeypatch.setattr(
+        "tinybert_l.grading.sandbox.problem", lambda: "the program bwrap is missing; install it"
+    )
     with pytest.raises(SandboxMissing, match=r"install it.*--unsafe"):
         require(unsafe=False)
     require(unsafe=True)

@@ -19,11 +19,11 @@ import pytest
 from test_attacks import ALL, LECTURE, NAME, submission
 
 from tinybert_l.cache import provenance, write_atomically
-from tinybert_l.exercise import answer_cells
+from tinybert_l.exercises.registry import answer_cells
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.sample_class import hand_in
-from tinybert_l.grading.sandbox import problem
 
 pytestmark = [
     pytest.mark.skipif("TINYBERT_L_STOCK" not in os.environ, reason="opt-in: TINYBERT_L_STOCK=1"),
@@ -83,8 +83,16 @@ def template(tmp_path_factory, checkout):
 
 
 def photograph(folder: Path) -> dict[str, str]:
-    kept = [p for p in folder.rglob("*") if p.is_file() and not {"__pycache__", "attacker", "exchange"} & set(p.parts)]
-    return {str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest() for p in kept if p.suffix != ".db"}
+    kept = [
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and not {"__pycache__", "attacker", "exchange"} & set(p.parts)
+    ]
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in kept
+        if p.suffix != ".db"
+    }
 
 
 def attacked(name: str, template: Path, place: Path, checkout: Path) -> dict[str, object]:
@@ -93,8 +101,13 @@ def attacked(name: str, template: Path, place: Path, checkout: Path) -> dict[str
     answers = answer_cells(checkout / "notebooks" / NAME / f"{NAME}.ipynb")
     path = course.submission("attacker", LECTURE)
     path.parent.mkdir(parents=True)
-    path.write_text(submission(course.folder / "release" / NAME, answers, ALL[name], early=True), encoding="utf-8")
-    (copy / "attack.py").write_text(ALL[name] if isinstance(ALL[name], str) else "", encoding="utf-8")
+    path.write_text(
+        submission(course.folder / "release" / NAME, answers, ALL[name], early=True),
+        encoding="utf-8",
+    )
+    (copy / "attack.py").write_text(
+        ALL[name] if isinstance(ALL[name], str) else "", encoding="utf-8"
+    )
     before = photograph(copy)
     command = [
         "bwrap", "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc", "--size", "400000000", "--tmpfs", "/tmp",
@@ -104,7 +117,9 @@ def attacked(name: str, template: Path, place: Path, checkout: Path) -> dict[str
         str(checkout / "attack.py"),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    told = next((json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("TOLD")), {})
+    told = next(
+        (json.loads(line[4:]) for line in done.stdout.splitlines() if line.startswith("TOLD")), {}
+    )
     after = photograph(copy)
     changed = [path for path, seal in before.items() if after.get(path) != seal]
     shutil.rmtree(copy, ignore_errors=True)
@@ -134,9 +149,14 @@ def test_what_the_attacks_achieve_on_plain_nbgrader(template, tmp_path, checkout
     for row in rows:
         print(row["group"], row["attack"], "; ".join(row["achieved"]) or "nothing")
     print(f"{len(succeed)} of {len(rows)} attacks achieve something on plain nbgrader")
-    record = {"command": "TINYBERT_L_STOCK=1 pytest tests/test_attacks_on_stock.py", "attacks": rows, **provenance()}
+    record = {
+        "command": "TINYBERT_L_STOCK=1 pytest tests/test_attacks_on_stock.py",
+        "attacks": rows,
+        **provenance(),
+    }
     write_atomically(
-        checkout / "results" / "attacks_on_stock_nbgrader.json", json.dumps(record, indent=1, ensure_ascii=False)
+        checkout / "results" / "attacks_on_stock_nbgrader.json",
+        json.dumps(record, indent=1, ensure_ascii=False),
     )
     more_points = [row for row in succeed if any("instead of" in w for w in row["achieved"])]
     assert len(succeed) >= 25 and len(more_points) >= 5, "the suite does not bite"

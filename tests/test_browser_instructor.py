@@ -7,21 +7,23 @@ import pytest
 from browser import PATIENCE, picture, server
 from tests_support import CHROMIUM
 
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import setup
-from tinybert_l.grading.audit import Audit
-from tinybert_l.grading.book import Book
 from tinybert_l.grading.course import Course, feedback, prove
+from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
+from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.sample_class import LECTURE, hand_in
-from tinybert_l.grading.sandbox import problem
 
 NAME = NOTEBOOKS[LECTURE]
 # typed before Formgrader has fetched grades and comments, a number is overwritten by them
 LISTENS = "window.formgrader?.grades?.loaded && window.formgrader?.comments?.loaded"
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"
+    ),
     pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}"),
 ]
 
@@ -115,6 +117,8 @@ def test_create_assignment_shows_what_each_cell_is(course, lab, browser):
     page.wait_for_timeout(1000)
     picture(page, "create-assignment")
     text = panel.inner_text()
-    assert "Autograded tests" in text and "Autograded answer" in text and "Manually graded" in text, text[:2000]
+    assert (
+        "Autograded tests" in text and "Autograded answer" in text and "Manually graded" in text
+    ), text[:2000]
     ids = panel.locator("input[type=text]").evaluate_all("found => found.map(one => one.value)")
     assert {"layer_map", "test_layer_map", "test_layer_map_hidden"} <= set(ids)

@@ -10,16 +10,18 @@ import pytest
 from browser import PATIENCE, cell, picture, server, type_into
 from tests_support import CHROMIUM
 
-from tinybert_l.authoring import answer_cell
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.course.authoring import answer_cell
+from tinybert_l.course.home import hand_in
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import MATERIAL, Course
 from tinybert_l.grading.release import handout, release
-from tinybert_l.student import hand_in
 
 NAME = NOTEBOOKS[3]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"
+    ),
 ]
 
 
@@ -30,7 +32,9 @@ def layer_map(num_student_layers, num_teacher_layers, strategy="uniform"):
 
 def reference(exercise: str) -> str:
     """The answer cell as the solutions have it."""
-    return answer_cell((MATERIAL / "solutions" / "lecture_03.py").read_text(encoding="utf-8"), exercise)
+    return answer_cell(
+        (MATERIAL / "solutions" / "lecture_03.py").read_text(encoding="utf-8"), exercise
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,9 @@ def lab(folder, tmp_path_factory):
 def test_a_student_from_the_course_home_to_the_file_to_hand_in(folder, lab, browser, tmp_path):
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     said = []
-    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.on(
+        "console", lambda message: said.append(message.text) if message.type == "error" else None
+    )
     page.goto(f"{lab}/")
     page.get_by_text("exercises pass their visible tests").wait_for(timeout=PATIENCE)
     picture(page, "course-home")
@@ -89,7 +95,9 @@ def test_a_student_from_the_course_home_to_the_file_to_hand_in(folder, lab, brow
 
 def validate(page):
     """Press the toolbar's button; the dialog with what it says."""
-    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-NotebookPanel-toolbar").get_by_text("Validate").click()
+    page.locator(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-NotebookPanel-toolbar").get_by_text(
+        "Validate"
+    ).click()
     dialog = page.locator(".jp-Dialog-content", has_text="alidation")
     dialog.wait_for(timeout=PATIENCE)
     return dialog
@@ -119,10 +127,16 @@ def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path):
         assert last.inner_text()
         figures = page.locator(".jp-OutputArea img")
         assert figures.count() >= 1
-        assert all(figures.nth(i).evaluate("one => one.naturalWidth > 300") for i in range(figures.count()))
-        errors = page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']")
+        assert all(
+            figures.nth(i).evaluate("one => one.naturalWidth > 300") for i in range(figures.count())
+        )
+        errors = page.locator(
+            ".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.error']"
+        )
         assert errors.count() == 0, errors.first.inner_text()
         figures.first.scroll_into_view_if_needed()
         picture(page, "lecturer-run-all")
-        assert json.loads((tmp_path / "config" / "jupyter_server_config.json").read_text())  # its own settings
+        assert json.loads(
+            (tmp_path / "config" / "jupyter_server_config.json").read_text()
+        )  # its own settings
         page.close()

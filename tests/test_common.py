@@ -6,13 +6,20 @@ from conftest import small_bert
 from sklearn import metrics
 from tests_support import small_causal_model
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoModel, BertForSequenceClassification, PreTrainedTokenizerFast, Trainer, TrainingArguments
+from transformers import (
+    AutoModel,
+    BertForSequenceClassification,
+    PreTrainedTokenizerFast,
+    Trainer,
+    TrainingArguments,
+)
 from transformers import pipeline as make_pipeline
 
-from tinybert_l.evaluation import count_flops, count_parameters, macro_f1
-from tinybert_l.generation import Decoding, stream
-from tinybert_l.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.exercises.lecture_08 import macro_f1
+from tinybert_l.method.evaluation import count_flops, count_parameters
+from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy, extract
 from tinybert_l.submodels import SubModel, sub_model_grid
+from tinybert_l.tasks.generation import Decoding, stream
 
 GRID = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))
 every_sub_model = pytest.mark.parametrize("sub_model", GRID, ids=lambda s: s.name)
@@ -61,7 +68,9 @@ def test_gradient_checkpointing_gives_the_same_gradients(supernet, padded, sub_m
             supernet.gradient_checkpointing_enable()
         supernet.zero_grad()
         supernet(**padded, sub_model=sub_model, labels=torch.tensor([0, 1, 0])).loss.backward()
-        gradients.append({n: p.grad.clone() for n, p in supernet.named_parameters() if p.grad is not None})
+        gradients.append(
+            {n: p.grad.clone() for n, p in supernet.named_parameters() if p.grad is not None}
+        )
     assert gradients[0].keys() == gradients[1].keys()
     for name, value in gradients[0].items():
         torch.testing.assert_close(gradients[1][name], value, msg=name)
@@ -69,8 +78,13 @@ def test_gradient_checkpointing_gives_the_same_gradients(supernet, padded, sub_m
 
 @every_sub_model
 def test_hidden_states_and_attentions_have_their_shapes(supernet, padded, sub_model):
-    output = supernet(**padded, sub_model=sub_model, output_hidden_states=True, output_attentions=True)
-    assert len(output.hidden_states) == sub_model.depth + 1 and len(output.attentions) == sub_model.depth
+    output = supernet(
+        **padded, sub_model=sub_model, output_hidden_states=True, output_attentions=True
+    )
+    assert (
+        len(output.hidden_states) == sub_model.depth + 1
+        and len(output.attentions) == sub_model.depth
+    )
     assert output.hidden_states[0].shape == (3, 9, 24)
     for weights in output.attentions:
         assert weights.shape == (3, max(1, round(4 * sub_model.width)), 9, 9)
@@ -81,8 +95,17 @@ def test_hidden_states_and_attentions_have_their_shapes(supernet, padded, sub_mo
 def test_scores_of_some_layers_leave_the_others_on_the_fast_path(supernet, padded):
     whole = supernet(**padded, output_attention_scores=True)
     some = supernet(**padded, output_attention_scores=(2, 6))
-    assert [s is not None for s in some.attention_scores] == [False, True, False, False, False, True]
-    torch.testing.assert_close(some.attention_scores[5], whole.attention_scores[5], rtol=1e-4, atol=1e-4)
+    assert [s is not None for s in some.attention_scores] == [
+        False,
+        True,
+        False,
+        False,
+        False,
+        True,
+    ]
+    torch.testing.assert_close(
+        some.attention_scores[5], whole.attention_scores[5], rtol=1e-4, atol=1e-4
+    )
     with pytest.raises(ValueError, match="layers \\[7\\]; allowed: 1 to 6"):
         supernet(**padded, output_attention_scores=[7])
 
@@ -94,7 +117,9 @@ def test_padding_at_either_side_changes_nothing(supernet, sub_model, side):
     wanted = supernet(ids, sub_model=sub_model).logits
     filler, real = torch.zeros(1, 3).long(), torch.ones(1, 4).long()
     parts = ([filler, ids], [filler, real]) if side == "left" else ([ids, filler], [real, filler])
-    got = supernet(torch.cat(parts[0], 1), attention_mask=torch.cat(parts[1], 1), sub_model=sub_model).logits
+    got = supernet(
+        torch.cat(parts[0], 1), attention_mask=torch.cat(parts[1], 1), sub_model=sub_model
+    ).logits
     torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -111,7 +136,9 @@ def test_at_full_size_it_is_transformers_bert(bert, padded):
     got = elastic_copy(bert)(**padded, output_hidden_states=True)
     torch.testing.assert_close(got.logits, wanted.logits, rtol=1e-4, atol=1e-5)
     for ours, theirs in zip(got.hidden_states, wanted.hidden_states, strict=True):
-        torch.testing.assert_close(ours[0], theirs[0], rtol=1e-4, atol=1e-5)  # the text without padding
+        torch.testing.assert_close(
+            ours[0], theirs[0], rtol=1e-4, atol=1e-5
+        )  # the text without padding
 
 
 @every_sub_model
@@ -126,8 +153,12 @@ def test_the_counters_agree_with_the_model_and_with_torchs_profiler(supernet, su
 def test_scikit_learn_agrees_on_macro_f1():
     generator = torch.Generator().manual_seed(0)
     for classes in (2, 3, 5):
-        ours, theirs = (torch.randint(classes, (50,), generator=generator).tolist() for _ in range(2))
-        wanted = metrics.f1_score(theirs, ours, labels=range(classes), average="macro", zero_division=0)
+        ours, theirs = (
+            torch.randint(classes, (50,), generator=generator).tolist() for _ in range(2)
+        )
+        wanted = metrics.f1_score(
+            theirs, ours, labels=range(classes), average="macro", zero_division=0
+        )
         assert macro_f1(ours, theirs, classes) == pytest.approx(wanted)
 
 
@@ -137,7 +168,9 @@ def test_the_trainer_trains_it_and_the_pipeline_asks_it(supernet, tmp_path):
     words = ["[PAD]", "[UNK]", "good", "bad", "film"]
     whole = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, unk_token="[UNK]"))
     whole.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=whole, pad_token="[PAD]", unk_token="[UNK]")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=whole, pad_token="[PAD]", unk_token="[UNK]"
+    )
     small = extract(supernet, SubModel(3, 0.5))
     texts = ["good film", "bad film"] * 8
     rows = [{**tokenizer(t), "labels": int(t.startswith("good"))} for t in texts]
@@ -156,7 +189,9 @@ def test_generate_writes_what_our_own_loop_writes():
     model = small_causal_model()
     ids = torch.tensor([[3, 4, 5, 6], [3, 4, 5, 7]])
     for sub_model in (None, SubModel(2, 0.5)):
-        got = model.generate(ids, max_new_tokens=8, do_sample=False, sub_model=sub_model, pad_token_id=0)
+        got = model.generate(
+            ids, max_new_tokens=8, do_sample=False, sub_model=sub_model, pad_token_id=0
+        )
         for row, text in zip(ids.tolist(), got[:, 4:].tolist(), strict=True):
             assert text == unhindered(model, row, 8, sub_model)
 
@@ -173,7 +208,9 @@ def test_generate_takes_padding_at_the_left():
     model = small_causal_model()
     ids, mask = torch.tensor([[0, 0, 0, 9, 8, 7], [1, 2, 3, 9, 8, 7]]), torch.ones(2, 6).long()
     mask[0, :3] = 0
-    got = model.generate(ids, attention_mask=mask, max_new_tokens=5, do_sample=False, pad_token_id=0)
+    got = model.generate(
+        ids, attention_mask=mask, max_new_tokens=5, do_sample=False, pad_token_id=0
+    )
     assert got[0, 6:].tolist() == unhindered(model, [9, 8, 7], 5, None)
 
 

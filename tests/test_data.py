@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybert_l.data import (
+from tinybert_l.method.data import (
     Encoded,
     Split,
     bucketed_batches,
@@ -20,7 +20,11 @@ from tinybert_l.data import (
 
 def test_the_embedded_reviews_are_split_without_overlap():
     splits = load_reviews()
-    assert len(splits["test"]) == 1200 and len(splits["validation"]) == 600 and len(splits["train"]) > 6500
+    assert (
+        len(splits["test"]) == 1200
+        and len(splits["validation"]) == 600
+        and len(splits["train"]) > 6500
+    )
     texts = [" ".join(t.casefold().split()) for part in splits.values() for t in part.texts]
     assert len(texts) == len(set(texts))
     assert 0.45 < sum(splits["test"].labels) / 1200 < 0.55
@@ -32,7 +36,9 @@ def test_splits_do_not_depend_on_order_and_repeats_are_dropped():
     one = split_by_hash(rows, 5, 5)
     two = split_by_hash([*rows[::-1], (" TEXT  3 ", 1)], 5, 5)
     assert sum(map(len, two.values())) == 30
-    assert [t.casefold().split() for t in one["test"].texts] == [t.casefold().split() for t in two["test"].texts]
+    assert [t.casefold().split() for t in one["test"].texts] == [
+        t.casefold().split() for t in two["test"].texts
+    ]
 
 
 @settings(max_examples=50, deadline=None)
@@ -61,7 +67,10 @@ def test_training_batches_are_a_function_of_the_seed_and_pass_over_all_data(text
 
 def test_collate_pads_and_masks(texts):
     batch = collate(texts, [0, 3])
-    assert batch["attention_mask"].sum(1).tolist() == [len(texts.token_ids[0]), len(texts.token_ids[3])]
+    assert batch["attention_mask"].sum(1).tolist() == [
+        len(texts.token_ids[0]),
+        len(texts.token_ids[3]),
+    ]
     assert batch["input_ids"][0, len(texts.token_ids[0]) :].eq(0).all()
 
 
@@ -74,7 +83,11 @@ def test_collate_pads_and_masks(texts):
         (lambda: Split(["a"], []), ValueError, "1 texts but 0 labels"),
         (lambda: load_reviews("yelp"), ValueError, "source='yelp'; allowed"),
         (lambda: split_by_hash([("a", 0)], 1, 0), ValueError, "1 different texts"),
-        (lambda: packaged_file("no-such-package", "x"), FileNotFoundError, "pip install no-such-package"),
+        (
+            lambda: packaged_file("no-such-package", "x"),
+            FileNotFoundError,
+            "pip install no-such-package",
+        ),
     ],
 )
 def test_bad_data_is_named_with_what_is_allowed(make, error, message):
@@ -86,5 +99,7 @@ def test_lengths_are_rounded_up_to_few_shapes_but_not_beyond_the_model():
     data = Encoded([[1] * 5, [1] * 9], [0, 1], 0)
     assert collate(data, [0])["input_ids"].shape == (1, 5)
     rounded = collate(data, [0], at_most=40)
-    assert rounded["input_ids"].shape == (1, 8) and rounded["attention_mask"].tolist() == [[1] * 5 + [0] * 3]
+    assert rounded["input_ids"].shape == (1, 8) and rounded["attention_mask"].tolist() == [
+        [1] * 5 + [0] * 3
+    ]
     assert collate(data, [1], at_most=12)["input_ids"].shape == (1, 12)

@@ -5,7 +5,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tinybert_l import joint_loss, pareto_frontier, sandwich_sample, soft_cross_entropy, submodel_schedule
+from tinybert_l import (
+    joint_loss,
+    pareto_frontier,
+    sandwich_sample,
+    soft_cross_entropy,
+    submodel_schedule,
+)
 from tinybert_l.submodels import SubModel, default_stages, share_of, sub_model_grid
 
 
@@ -17,7 +23,9 @@ def test_soft_cross_entropy_is_the_mean_over_the_batch_and_teaches_only_the_stud
     assert torch.allclose(loss, -(p * log_q).sum() / 2)
     loss.backward()
     assert teacher.grad is None and student.grad.abs().sum() > 0
-    assert torch.isfinite(soft_cross_entropy(torch.tensor([[1e4, -1e4]]), torch.tensor([[-1e4, 1e4]])))
+    assert torch.isfinite(
+        soft_cross_entropy(torch.tensor([[1e4, -1e4]]), torch.tensor([[-1e4, 1e4]]))
+    )
 
 
 @pytest.mark.parametrize("temperature", [0, -1, float("inf")])
@@ -39,7 +47,9 @@ def test_joint_loss_weighs_and_refuses():
 def test_the_sandwich_holds_largest_and_smallest_first(count, num_random, seed):
     menu = list(range(count))
     drawn = sandwich_sample(menu, num_random, torch.Generator().manual_seed(seed))
-    assert len(drawn) == len(set(drawn)) == min(count, 2 + num_random) if count > 1 else drawn == [0]
+    assert (
+        len(drawn) == len(set(drawn)) == min(count, 2 + num_random) if count > 1 else drawn == [0]
+    )
     assert drawn[0] == count - 1 and (count == 1 or drawn[1] == 0)
 
 

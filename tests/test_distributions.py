@@ -53,13 +53,23 @@ def installed(checkout, tmp_path_factory) -> Path:
 
 def run(site: Path, folder: Path, *words: str) -> str:
     scripts = str(Path(sys.executable).parent)  # nbgrader starts alembic by name
-    environment = {**os.environ, "COLUMNS": "200", "PATH": os.pathsep.join((scripts, os.environ["PATH"]))}
+    environment = {
+        **os.environ,
+        "COLUMNS": "200",
+        "PATH": os.pathsep.join((scripts, os.environ["PATH"])),
+    }
     environment["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
     code = "import tinybert_l.cli as c, sys; assert c.__file__.startswith(sys.argv.pop(1)), c.__file__; c.main()"
     python = next(p for p in site.parents if (p / "pyvenv.cfg").is_file()) / "bin" / "python"
     command = [str(python), "-c", code, str(site), *words]
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, (words, done.stdout[-1500:], done.stderr[-1500:])
     return done.stdout
@@ -67,12 +77,18 @@ def run(site: Path, folder: Path, *words: str) -> str:
 
 def test_the_wheels_have_no_file_in_common_and_both_know_their_dependencies(installed, checkout):
     names = [p.name for p in installed.glob("*.dist-info")]
-    assert sorted(names) == [f"tinybert_l-{__version__}.dist-info", f"tinybert_l_instructor-{__version__}.dist-info"]
+    assert sorted(names) == [
+        f"tinybert_l-{__version__}.dist-info",
+        f"tinybert_l_instructor-{__version__}.dist-info",
+    ]
     recorded = [
-        {line.split(",")[0] for line in (installed / name / "RECORD").read_text().splitlines()} for name in names
+        {line.split(",")[0] for line in (installed / name / "RECORD").read_text().splitlines()}
+        for name in names
     ]
     assert not recorded[0] & recorded[1]
-    metadata = (installed / f"tinybert_l_instructor-{__version__}.dist-info" / "METADATA").read_text(encoding="utf-8")
+    metadata = (
+        installed / f"tinybert_l_instructor-{__version__}.dist-info" / "METADATA"
+    ).read_text(encoding="utf-8")
     assert f"Requires-Dist: tinybert-l[export]=={__version__}" in metadata
 
 
@@ -81,7 +97,9 @@ def test_an_instructor_without_a_checkout_makes_a_course_and_grades(installed, t
     folder = tmp_path / "demo-course"
     run(installed, folder, "release", "3")
     run(installed, folder, "sample-class", "--student", "perfect", "--student", "wrong_idea")
-    said = run(installed, folder, "grade", "3", "--unsafe")  # this environment's torch lies outside it
+    said = run(
+        installed, folder, "grade", "3", "--unsafe"
+    )  # this environment's torch lies outside it
     assert "20/20" in said and "18/20" in said
     assert "Proved: 2" in run(installed, folder, "audit", "3")
 
@@ -93,8 +111,20 @@ def test_a_student_without_the_instructors_part_is_told_what_is_missing(checkout
     (tmp_path / "site" / "sitecustomize.py").write_text("")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-c", "from tinybert_l.cli import main; main()", "release", "3"]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "tinybert-l-instructor" in done.stderr and "Traceback" not in done.stderr
-    command = [sys.executable, "-c", "from tinybert_l.records import RESULTS; print(RESULTS, RESULTS.is_dir())"]
-    shown = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (
+        done.returncode == 1
+        and "tinybert-l-instructor" in done.stderr
+        and "Traceback" not in done.stderr
+    )
+    command = [
+        sys.executable,
+        "-c",
+        "from tinybert_l.course.records import RESULTS; print(RESULTS, RESULTS.is_dir())",
+    ]
+    shown = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
     assert shown.stdout.split() == [str(tmp_path / "site" / "tinybert_l" / "results"), "True"]

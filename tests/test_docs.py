@@ -6,7 +6,7 @@ import shlex
 import click
 import pytest
 
-from tinybert_l.cli import main
+from tinybert_l.cli.app import main
 
 
 def documents(checkout):
@@ -25,16 +25,27 @@ def test_every_command_in_the_documents_parses(checkout):
     for path in documents(checkout):
         for span in spans(path.read_text(encoding="utf-8")):
             for found in re.findall(r"(?:^|[|;'(] ?|&& )(tinybert-l [^|;'>)]*)", span):
-                words = [w for w in shlex.split(found.replace("…", "x").replace('"', " "))[1:] if w != ">"]
+                words = [
+                    w
+                    for w in shlex.split(found.replace("…", "x").replace('"', " "))[1:]
+                    if w != ">"
+                ]
                 if not words:
                     continue
                 assert words[0] in main.commands, f"{path.name}: {found}"
                 command = main.commands[words[0]]
-                while isinstance(command, click.Group) and len(words) > 1 and words[1] in command.commands:
+                while (
+                    isinstance(command, click.Group)
+                    and len(words) > 1
+                    and words[1] in command.commands
+                ):
                     words = words[1:]
                     command = command.commands[words[0]]
                 options = {
-                    o for p in command.params if isinstance(p, click.Option) for o in (*p.opts, *p.secondary_opts)
+                    o
+                    for p in command.params
+                    if isinstance(p, click.Option)
+                    for o in (*p.opts, *p.secondary_opts)
                 }
                 used = {w for w in words[1:] if w.startswith("--")}
                 assert used <= options | {"--help"}, f"{path.name}: {found}: {used - options}"
@@ -43,7 +54,9 @@ def test_every_command_in_the_documents_parses(checkout):
 
 
 def test_every_make_target_in_the_documents_exists(checkout):
-    targets = set(re.findall(r"^([a-z]+):", (checkout / "Makefile").read_text(encoding="utf-8"), re.M))
+    targets = set(
+        re.findall(r"^([a-z]+):", (checkout / "Makefile").read_text(encoding="utf-8"), re.M)
+    )
     for path in documents(checkout):
         for span in spans(path.read_text(encoding="utf-8")):
             for target in re.findall(r"^make ([a-z]+)", span):
@@ -56,11 +69,17 @@ def test_every_link_and_path_resolves(checkout, kind):
         text = path.read_text(encoding="utf-8")
         if kind == "links":
             for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
-                assert target.startswith("https://") or (path.parent / target).exists(), f"{path.name}: {target}"
+                assert target.startswith("https://") or (path.parent / target).exists(), (
+                    f"{path.name}: {target}"
+                )
         else:
-            for span in re.findall(r"`((?:tinybert_l|tests|tools|docs|results|solutions|benchmarks)/[\w./-]+)`", text):
+            for span in re.findall(
+                r"`((?:tinybert_l|tests|tools|docs|results|solutions|benchmarks)/[\w./-]+)`", text
+            ):
                 if span != "solutions/lecture_NN.py":
-                    assert (checkout / span).exists() or span.startswith("results/recorded"), f"{path.name}: {span}"
+                    assert (checkout / span).exists() or span.startswith("results/recorded"), (
+                        f"{path.name}: {span}"
+                    )
 
 
 def test_every_command_of_the_program_is_documented(checkout):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from test_docs import documents, spans
 
-from tinybert_l.grading.sandbox import problem
-from tinybert_l.student import hand_in
+from tinybert_l.course.home import hand_in
+from tinybert_l.grading.outside.sandbox import problem
 
 pytestmark = pytest.mark.slow
 QUICK = ["--quick"]
@@ -76,9 +76,7 @@ def commands(checkout) -> set[str]:
     for path in documents(checkout):
         if path.name != "commands.md":  # made from the program itself
             for span in spans(path.read_text(encoding="utf-8")):
-                pattern = (
-                    r"(?:^|[|;'(] ?|&& )((?:tinybert-l|make|nbgrader|python|pip|pytest|jupyter|conda|apt) [^|;'>&)]*)"
-                )
+                pattern = r"(?:^|[|;'(] ?|&& )((?:tinybert-l|make|nbgrader|python|pip|pytest|jupyter|conda|apt) [^|;'>&)]*)"
                 found |= {one.strip() for one in re.findall(pattern, span)}
     return found
 
@@ -87,7 +85,9 @@ def test_no_command_is_left_out(checkout):
     whole = {" ".join(c.split()) for c in RUN}
     left = []
     for command in commands(checkout):
-        named_only = any(c.startswith(command) for c in whole)  # `tinybert-l grade`: the name of a command
+        named_only = any(
+            c.startswith(command) for c in whole
+        )  # `tinybert-l grade`: the name of a command
         if not named_only and not any(re.fullmatch(p, command) for p in ELSEWHERE):
             left.append(command)
     assert not left, left
@@ -96,7 +96,12 @@ def test_no_command_is_left_out(checkout):
 @pytest.fixture(scope="module")
 def folders(checkout, tmp_path_factory) -> dict[str, Path]:
     empty = tmp_path_factory.mktemp("documents")
-    return {"empty": empty, "course": empty / "demo-course", "student": empty / "03-architecture", "checkout": checkout}
+    return {
+        "empty": empty,
+        "course": empty / "demo-course",
+        "student": empty / "03-architecture",
+        "checkout": checkout,
+    }
 
 
 @pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
@@ -106,7 +111,11 @@ def test_it_runs(command, folders, checkout):
     folder, added = RUN[command]
     prepare(command, folders, checkout)
     words = [*command.split(), *added]
-    programs = {"tinybert-l": ["-m", "tinybert_l.cli"], "nbgrader": ["-m", "nbgrader"], "python": []}
+    programs = {
+        "tinybert-l": ["-m", "tinybert_l.cli"],
+        "nbgrader": ["-m", "nbgrader"],
+        "python": [],
+    }
     environment = {
         **os.environ,
         "TINYBERT_L_REDUCED": "1",
@@ -132,15 +141,23 @@ def prepare(command: str, folders: dict[str, Path], checkout: Path) -> None:
         with zipfile.ZipFile(folders["course"] / "submissions.zip", "w") as archive:
             archive.write(made.path, f"Ann Li_7_assignsubmission_file_/{made.path.name}")
     if "my.csv" in command:
-        lines = [f"a film of week {n} that is {word},{word}" for n in range(40) for word in ("good", "bad")]
-        (folders["empty"] / "my.csv").write_text("\n".join(["text,label", *lines]), encoding="utf-8")
+        lines = [
+            f"a film of week {n} that is {word},{word}"
+            for n in range(40)
+            for word in ("good", "bad")
+        ]
+        (folders["empty"] / "my.csv").write_text(
+            "\n".join(["text,label", *lines]), encoding="utf-8"
+        )
     if "squad.json" in command:
         answers = [{"text": "teacher", "answer_start": 4}]
         asked = {
             "context": "The teacher teaches.",
             "qas": [{"id": "1", "question": "Who teaches?", "answers": answers}],
         }
-        (folders["empty"] / "squad.json").write_text(json.dumps({"data": [{"paragraphs": [asked]}]}), encoding="utf-8")
+        (folders["empty"] / "squad.json").write_text(
+            json.dumps({"data": [{"paragraphs": [asked]}]}), encoding="utf-8"
+        )
     if command.startswith("nbgrader"):
         shutil.rmtree(folders["course"] / "submitted" / "Ann_Li-7", ignore_errors=True)
 
@@ -148,5 +165,7 @@ def prepare(command: str, folders: dict[str, Path], checkout: Path) -> None:
 def test_make_knows_every_target_of_the_documents(checkout):
     for command in commands(checkout):
         if command.startswith("make "):
-            done = subprocess.run(["make", "-n", *command.split()[1:]], cwd=checkout, capture_output=True, check=False)
+            done = subprocess.run(
+                ["make", "-n", *command.split()[1:]], cwd=checkout, capture_output=True, check=False
+            )
             assert done.returncode == 0, (command, done.stderr)

@@ -5,7 +5,7 @@ from collections import namedtuple
 
 import pytest
 
-from tinybert_l import doctor
+from tinybert_l.cli import doctor
 
 
 def test_a_sound_machine_is_found_sound(monkeypatch, checkout):
@@ -26,7 +26,9 @@ def test_a_missing_package(monkeypatch):
 
 
 def test_a_broken_torch(monkeypatch, tmp_path):
-    (tmp_path / "torch.py").write_text("raise OSError('libtorch_cpu.so: cannot open shared object file')")
+    (tmp_path / "torch.py").write_text(
+        "raise OSError('libtorch_cpu.so: cannot open shared object file')"
+    )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     finding = doctor.torch_works()
     assert "libtorch_cpu" in finding.found and "reinstall" in finding.advice
@@ -74,13 +76,17 @@ def test_a_missing_font(monkeypatch, tmp_path):
 
 
 def test_no_sandbox(monkeypatch):
-    monkeypatch.setattr("tinybert_l.grading.sandbox.problem", lambda: "the program bwrap is missing; install it")
+    monkeypatch.setattr(
+        "tinybert_l.grading.sandbox.problem", lambda: "the program bwrap is missing; install it"
+    )
     finding = doctor.sandbox()
     assert "install it" in finding.advice and not finding.needed
 
 
 def test_a_wrong_nbgrader_configuration(monkeypatch, tmp_path):
-    (tmp_path / "nbgrader_config.py").write_text("c = get_config()\nc.CourseDirectory.root = '/x'\n")
+    (tmp_path / "nbgrader_config.py").write_text(
+        "c = get_config()\nc.CourseDirectory.root = '/x'\n"
+    )
     monkeypatch.chdir(tmp_path)
     assert "TrustedExecute" in doctor.nbgrader_configuration().advice
 

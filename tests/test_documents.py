@@ -7,8 +7,18 @@ import torch
 from conftest import small_bert
 from transformers import AutoTokenizer
 
-from tinybert_l.data import Split, embedded_teacher_path
-from tinybert_l.documents import (
+from tinybert_l.method.data import Split, embedded_teacher_path
+from tinybert_l.method.evaluation import count_flops
+from tinybert_l.method.export import export_onnx
+from tinybert_l.method.model import (
+    ElasticBertForSequenceClassification,
+    drop_tokens,
+    elastic_copy,
+    extract,
+)
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.submodels import SubModel, kept_tokens
+from tinybert_l.tasks.documents import (
     DocumentRecipe,
     classify_documents,
     extend_positions,
@@ -17,11 +27,6 @@ from tinybert_l.documents import (
     windows,
     work_batches,
 )
-from tinybert_l.evaluation import count_flops
-from tinybert_l.export import export_onnx
-from tinybert_l.joint import JointRecipe
-from tinybert_l.model import ElasticBertForSequenceClassification, drop_tokens, elastic_copy, extract
-from tinybert_l.submodels import SubModel, kept_tokens
 
 
 def test_more_positions_change_no_text_that_fitted_before(supernet, padded):
@@ -63,7 +68,9 @@ def test_each_text_keeps_its_own_share_whatever_else_is_in_the_batch(supernet, p
 def test_a_length_of_one_drops_nothing_and_less_length_changes_something(supernet, padded):
     whole = supernet(**padded).logits
     torch.testing.assert_close(supernet(**padded, sub_model=SubModel(6, 1.0, 1.0)).logits, whole)
-    assert not torch.allclose(supernet(**padded, sub_model=SubModel(6, 1.0, 0.2)).logits[:2], whole[:2], atol=1e-4)
+    assert not torch.allclose(
+        supernet(**padded, sub_model=SubModel(6, 1.0, 0.2)).logits[:2], whole[:2], atol=1e-4
+    )
 
 
 def test_gradients_reach_the_weights_through_dropped_tokens(supernet, padded):
@@ -74,9 +81,14 @@ def test_gradients_reach_the_weights_through_dropped_tokens(supernet, padded):
 def test_an_extracted_sub_model_drops_the_same_tokens_and_counts_fewer_flops(supernet, padded):
     sub_model = SubModel(3, 0.5, 0.4)
     small = extract(supernet, sub_model)
-    torch.testing.assert_close(small(**padded).logits, supernet(**padded, sub_model=sub_model).logits)
+    torch.testing.assert_close(
+        small(**padded).logits, supernet(**padded, sub_model=sub_model).logits
+    )
     whole = count_flops(extract(supernet, SubModel(3, 0.5)), 32)
-    assert count_flops(small, 32) < whole and count_flops(extract(supernet, SubModel(3, 0.5, 0.999)), 32) == whole
+    assert (
+        count_flops(small, 32) < whole
+        and count_flops(extract(supernet, SubModel(3, 0.5, 0.999)), 32) == whole
+    )
 
 
 def test_what_does_not_go_together_is_said(supernet, padded, tmp_path):
@@ -100,7 +112,10 @@ def test_names_of_sub_models_are_read_back(text):
 
 
 def test_a_shorter_sub_model_is_a_smaller_one():
-    assert SubModel(3, 0.5, 0.25).size < SubModel(3, 0.5).size and SubModel(3, 0.5, 0.25).label == "3×½×¼"
+    assert (
+        SubModel(3, 0.5, 0.25).size < SubModel(3, 0.5).size
+        and SubModel(3, 0.5, 0.25).label == "3×½×¼"
+    )
 
 
 def test_every_batch_holds_about_as_much_work_and_every_text_comes_once_a_pass():
@@ -114,7 +129,11 @@ def test_every_batch_holds_about_as_much_work_and_every_text_comes_once_a_pass()
         one_pass.append(batch)
         seen |= set(batch)
     assert seen == set(range(len(lengths)))
-    assert batches == work_batches(lengths, 800, 400, seed=0) != work_batches(lengths, 800, 400, seed=1)
+    assert (
+        batches
+        == work_batches(lengths, 800, 400, seed=0)
+        != work_batches(lengths, 800, 400, seed=1)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +157,13 @@ def test_documents_are_learned_with_windows_and_three_elastic_dimensions(tokeniz
     joint = JointRecipe(stages=stages, num_steps=30, learning_rate=3e-3, precision="float32")
     recipe = DocumentRecipe("windowed attention", 64, 8, 512, joint)
     student = train_on_documents(start, tokenizer, texts, recipe, tmp_path)
-    assert student.config.max_position_embeddings == 64 and start.config.max_position_embeddings == 40
+    assert (
+        student.config.max_position_embeddings == 64 and start.config.max_position_embeddings == 40
+    )
     for sub_model in recipe.joint.sub_models():
-        logits = classify_documents(student, tokenizer, texts.texts[:2], "windowed attention", sub_model, window=8)
+        logits = classify_documents(
+            student, tokenizer, texts.texts[:2], "windowed attention", sub_model, window=8
+        )
         assert logits.argmax(-1).tolist() == [1, 0]
     assert not list(tmp_path.glob("checkpoint-*"))
 
@@ -164,7 +187,9 @@ def test_short_windows_come_first_and_then_whole_documents(tokenizer, tmp_path: 
     assert student.bert.layers[0].attention.self.window is None
 
 
-@pytest.mark.parametrize("wrong", [{"short_share": 1.0}, {"short_share": -0.1}, {"short_share": 0.5, "short": 65}])
+@pytest.mark.parametrize(
+    "wrong", [{"short_share": 1.0}, {"short_share": -0.1}, {"short_share": 0.5, "short": 65}]
+)
 def test_a_share_or_length_of_the_short_part_out_of_range_is_said(wrong):
     with pytest.raises(ValueError, match="DocumentRecipe: short"):
         DocumentRecipe("windowed attention", 64, 8, 512, JointRecipe(), **wrong)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tinybert_l import AnswerError, MissingAnswer, begin, layer_map, submodel_schedule
-from tinybert_l.exercise import Exercise, exercises, find_exercise
+from tinybert_l.exercises.registry import Exercise, exercises, find_exercise
 
 
 @pytest.fixture
@@ -20,13 +20,19 @@ def no_answers(tmp_path, monkeypatch):
 
 def test_a_hole_is_a_function_with_the_stubs_signature_and_docstring():
     assert inspect.isfunction(layer_map)
-    assert list(inspect.signature(layer_map).parameters) == ["num_student_layers", "num_teacher_layers", "strategy"]
+    assert list(inspect.signature(layer_map).parameters) == [
+        "num_student_layers",
+        "num_teacher_layers",
+        "strategy",
+    ]
     assert "Worked example" in (inspect.getdoc(layer_map) or "")
     assert layer_map.__name__ == "layer_map"
 
 
 def test_a_missing_answer_names_exercise_lecture_notebook_and_what_to_do(no_answers):
-    with pytest.raises(MissingAnswer, match=r"layer_map.*lecture 3.*03-architecture\.ipynb.*@layer_map\.implement"):
+    with pytest.raises(
+        MissingAnswer, match=r"layer_map.*lecture 3.*03-architecture\.ipynb.*@layer_map\.implement"
+    ):
         layer_map(2, 4)
 
 
@@ -76,8 +82,14 @@ def test_a_not_implemented_error_from_deeper_down_is_an_error_of_the_answer():
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("def layer_map(n, m): pass", r"arguments are \(n, m\).*must be \(num_student_layers, num_teacher_layers"),
-        ("def layermap(num_student_layers, num_teacher_layers, strategy='uniform'): pass", "call it layer_map"),
+        (
+            "def layer_map(n, m): pass",
+            r"arguments are \(n, m\).*must be \(num_student_layers, num_teacher_layers",
+        ),
+        (
+            "def layermap(num_student_layers, num_teacher_layers, strategy='uniform'): pass",
+            "call it layer_map",
+        ),
         ("layer_map = 3", "expected a function, got int"),
         ("def layer_map(num_student_layers, num_teacher_layers, strategy='top'): pass", "must be"),
     ],
@@ -120,7 +132,9 @@ def test_the_stand_in_of_the_causal_mask_hides_what_comes_later(queries, keys):
     """Lectures 5 and 6 train and time a language model before students have written the mask."""
     allowed = find_exercise("causal_mask").peer(queries, keys)
     assert allowed.dtype == torch.bool
-    assert allowed.tolist() == [[key <= keys - queries + query for key in range(keys)] for query in range(queries)]
+    assert allowed.tolist() == [
+        [key <= keys - queries + query for key in range(keys)] for query in range(queries)
+    ]
 
 
 @pytest.mark.parametrize("p", [0.3, 0.6, 0.85, 1.0])
@@ -154,7 +168,10 @@ def test_begin_names_the_lectures_there_are(lecture):
 def test_demo_without_solutions_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("TINYBERT_L_SOLUTIONS", raising=False)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("tinybert_l.exercise.__file__", str(tmp_path / "tinybert_l" / "exercise.py"))
+    monkeypatch.setattr(
+        "tinybert_l.exercises.registry.__file__",
+        str(tmp_path / "tinybert_l" / "exercises" / "registry.py"),
+    )
     with pytest.raises(FileNotFoundError, match="instructor's checkout"):
         begin(3, demo=True)
 
@@ -165,4 +182,6 @@ def test_importing_the_package_and_the_help_need_no_torch():
 
 
 def test_every_hole_has_its_reference_answer_in_solutions():
-    assert [e.name for e in exercises().values() if not isinstance(e, Exercise) or e.reference is None] == []
+    assert [
+        e.name for e in exercises().values() if not isinstance(e, Exercise) or e.reference is None
+    ] == []

@@ -5,8 +5,8 @@ import warnings
 import pytest
 
 from tinybert_l import figures
-from tinybert_l.evaluation import Result
-from tinybert_l.joint import JointRecipe
+from tinybert_l.method.evaluation import Result
+from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel
 
 
@@ -14,17 +14,27 @@ def result(name: str, accuracy: float, latency: float) -> Result:
     sub_model = SubModel(6) if name == "teacher" else SubModel.parse(name)
     spread = {"accuracy_low": accuracy - 0.02, "accuracy_high": accuracy + 0.02, "kept": 1.0}
     sizes = {"parameters": 10, "encoder_parameters": 5, "flops": 1}
-    speed = {"latency_ms_batch_1": latency / 10, "latency_iqr_ms_batch_1": 0.1, "latency_ms_batch_32": latency}
+    speed = {
+        "latency_ms_batch_1": latency / 10,
+        "latency_iqr_ms_batch_1": 0.1,
+        "latency_ms_batch_32": latency,
+    }
     speed |= {"latency_iqr_ms_batch_32": 0.1, "speedup_batch_1": 1.0, "speedup_batch_32": 1.0}
     label = "teacher 教师" if name == "teacher" else sub_model.label
-    return Result(name, label, sub_model.depth, sub_model.width, accuracy, **spread, **sizes, **speed)
+    return Result(
+        name, label, sub_model.depth, sub_model.width, accuracy, **spread, **sizes, **speed
+    )
 
 
 def draw_all(supernet):
-    yield figures.pareto([result("teacher", 0.84, 100), result("6x1", 0.83, 95), result("2x0.25", 0.8, 9)])
+    yield figures.pareto(
+        [result("teacher", 0.84, 100), result("6x1", 0.83, 95), result("2x0.25", 0.8, 9)]
+    )
     yield figures.elastic_layer(supernet.config, [SubModel(6), SubModel(2, 0.25)])
     yield figures.joint_mechanism(JointRecipe(num_steps=20))
-    yield figures.self_distillation([0, 5], {"6×½": [0.1, 0.01], "2×¼": [0.5, 0.2]}, [2], "seed 0 种子0")
+    yield figures.self_distillation(
+        [0, 5], {"6×½": [0.1, 0.01], "2×¼": [0.5, 0.2]}, [2], "seed 0 种子0"
+    )
 
 
 def test_no_character_is_missing_in_any_figure(supernet, tmp_path):

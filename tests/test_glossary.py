@@ -24,13 +24,16 @@ def pairs(checkout):
 
 
 def prose(source: str) -> str:
-    return re.sub(r"`[^`]*`|\$[^$]*\$|\*[A-Z][^*]{12,}\*", "", source)  # neither code, formulas nor titles of papers
+    return re.sub(
+        r"`[^`]*`|\$[^$]*\$|\*[A-Z][^*]{12,}\*", "", source
+    )  # neither code, formulas nor titles of papers
 
 
 def test_no_term_is_called_by_another_name(terms, checkout):
     texts = [(name, prose(zh + "\n" + en)) for name, zh, en in pairs(checkout)]
     texts += [
-        (p.name, prose(p.read_text(encoding="utf-8"))) for p in [*checkout.glob("*.md"), *checkout.glob("docs/**/*.md")]
+        (p.name, prose(p.read_text(encoding="utf-8")))
+        for p in [*checkout.glob("*.md"), *checkout.glob("docs/**/*.md")]
     ]
     assert len(texts) > 100
     wrong = []
@@ -54,7 +57,7 @@ def test_a_term_in_the_chinese_text_has_its_english_name_in_the_english_text(ter
 
 
 def test_every_text_has_both_languages(checkout):
-    from tinybert_l.exercise import NOTEBOOKS
+    from tinybert_l.exercises.registry import NOTEBOOKS
 
     found = [name for name, _, _ in pairs(checkout)]
     for name in NOTEBOOKS.values():

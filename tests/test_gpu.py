@@ -6,19 +6,25 @@ import pytest
 import torch
 from conftest import small_bert
 
-from tinybert_l.joint import JointRecipe, train_jointly, train_on_labels
-from tinybert_l.model import elastic_copy
-from tinybert_l.teacher_outputs import keep_outputs
-from tinybert_l.training import open_accelerator
+from tinybert_l.method.joint import train_jointly, train_on_labels
+from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher_outputs import keep_outputs
+from tinybert_l.method.training import open_accelerator
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 RECIPE = JointRecipe(num_steps=8, batch_size=8, precision="float32", checkpoint_every=4)
-QUIET = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}  # dropout draws other numbers on a GPU
+QUIET = {
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}  # dropout draws other numbers on a GPU
 
 
 def train_on(device, texts, folder, recipe, kept):
     """The losses; what is trained is opened on this device."""
-    open_accelerator().state.device = torch.device(device)  # which all accelerators of a process share
+    open_accelerator().state.device = torch.device(
+        device
+    )  # which all accelerators of a process share
     teacher, student = elastic_copy(small_bert(0, **QUIET)), elastic_copy(small_bert(1, **QUIET))
     source = keep_outputs(teacher, texts, recipe.hidden_layers(6), "float32") if kept else teacher
     log = train_jointly(student, source, texts, recipe, folder)
@@ -31,7 +37,9 @@ def train_on(device, texts, folder, recipe, kept):
 def test_joint_training_gives_the_losses_of_the_cpu(texts, tmp_path, kept, soft_labels_only):
     weights = dict.fromkeys(("hidden_weight", "embedding_weight"), 0.0) if soft_labels_only else {}
     recipe = replace(RECIPE, attention_weight=0.0 if kept or soft_labels_only else 0.03, **weights)
-    on_cpu, on_gpu = (train_on(device, texts, tmp_path / device, recipe, kept) for device in ("cpu", "cuda"))
+    on_cpu, on_gpu = (
+        train_on(device, texts, tmp_path / device, recipe, kept) for device in ("cpu", "cuda")
+    )
     assert torch.allclose(on_cpu, on_gpu, rtol=1e-3)
 
 
@@ -64,7 +72,9 @@ def test_labels_are_learned_on_the_gpu_after_a_joint_run(supernet, texts, tmp_pa
     def predict(step, sub_model):
         seen.add(supernet.device.type)
         ids = torch.tensor([[2, 5, 7], [2, 9, 11]], device=supernet.device)
-        return supernet(ids, sub_model=sub_model).logits, torch.tensor([0, 1], device=supernet.device)
+        return supernet(ids, sub_model=sub_model).logits, torch.tensor(
+            [0, 1], device=supernet.device
+        )
 
     train_on_labels(supernet, predict, RECIPE, tmp_path / "labels", "labels")
     assert seen == {"cuda"} and supernet.device.type == "cpu"

@@ -12,9 +12,9 @@ import nbformat
 import pytest
 
 from tinybert_l.grading.course import Course, Grading, grade
+from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import LeakError, leak_scan, release
 from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
-from tinybert_l.grading.sandbox import problem
 
 NAME = "03-architecture"
 
@@ -95,14 +95,20 @@ def test_a_submission_that_cannot_be_graded_is_an_error_not_a_zero(course, grade
     ],
 )
 def test_the_feedback_gives_the_reason(course, graded, student, reason):
-    html = (course.folder / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    html = (course.folder / "feedback" / student / NAME / f"{NAME}.html").read_text(
+        encoding="utf-8"
+    )
     assert reason in html
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("student", "reason"),
-    [("killed_kernel", "KernelDied"), ("syntax_error", "SyntaxError"), ("endless_loop", "TimedOut")],
+    [
+        ("killed_kernel", "KernelDied"),
+        ("syntax_error", "SyntaxError"),
+        ("endless_loop", "TimedOut"),
+    ],
 )
 def test_the_table_of_grades_gives_the_first_cause(graded, student, reason):
     lost = [g for g in graded.grades if g.student == student and g.points < g.max_points]
@@ -112,7 +118,9 @@ def test_the_table_of_grades_gives_the_first_cause(graded, student, reason):
 @pytest.mark.slow
 def test_feedback_does_not_show_the_code_of_hidden_tests(course, graded):
     for student in STORIES:
-        html = (course.folder / "feedback" / student / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+        html = (course.folder / "feedback" / student / NAME / f"{NAME}.html").read_text(
+            encoding="utf-8"
+        )
         assert "HIDDEN TESTS" not in html and "copies[0]" not in html
 
 
@@ -146,7 +154,9 @@ def test_the_release_gives_nothing_away_and_the_scan_would_have_noticed(course, 
         folder = tmp_path / str(number)
         shutil.copytree(released, folder)
         shutil.copy(secret, folder / f"notes{secret.suffix}")
-        assert leak_scan(folder, course.sources, course.solutions, LECTURE), f"{secret.name} was not noticed"
+        assert leak_scan(folder, course.sources, course.solutions, LECTURE), (
+            f"{secret.name} was not noticed"
+        )
 
 
 def test_a_leaking_release_is_withdrawn(course, tmp_path, monkeypatch):
@@ -167,7 +177,9 @@ def test_the_students_distribution_gives_nothing_away(course, checkout, tmp_path
     """Wheel and sdist: no answers, no hidden tests, no grading."""
     build = "import sys; from hatchling.build import {0} as b; b(sys.argv[1])"
     for what in ("build_wheel", "build_sdist"):
-        subprocess.run([sys.executable, "-c", build.format(what), str(tmp_path)], cwd=checkout, check=True)
+        subprocess.run(
+            [sys.executable, "-c", build.format(what), str(tmp_path)], cwd=checkout, check=True
+        )
     (wheel,), (sdist,) = tmp_path.glob("*.whl"), tmp_path.glob("*.tar.gz")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "wheel")
@@ -176,16 +188,23 @@ def test_the_students_distribution_gives_nothing_away(course, checkout, tmp_path
     for folder in (tmp_path / "wheel", tmp_path / "sdist"):
         names = [str(p.relative_to(folder)) for p in folder.rglob("*")]
         assert any(n.endswith("tinybert_l/model.py") for n in names)
-        assert not [n for n in names if "tinybert_l/grading" in n or "solutions" in n or n.endswith(".ipynb")]
+        assert not [
+            n
+            for n in names
+            if "tinybert_l/grading" in n or "solutions" in n or n.endswith(".ipynb")
+        ]
         assert leak_scan(folder, course.sources, course.solutions, 1) == []
 
 
 def test_sources_are_committed_without_outputs_and_with_the_answers_of_solutions(checkout):
-    from tinybert_l.authoring import write_answers
+    from tinybert_l.course.authoring import write_answers
 
     for lecture in range(1, 12):
         if lecture != 10:
-            assert write_answers(checkout / "notebooks", checkout / "solutions", lecture, check=True) == []
+            assert (
+                write_answers(checkout / "notebooks", checkout / "solutions", lecture, check=True)
+                == []
+            )
     for path in (checkout / "notebooks").glob("*/*.ipynb"):
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         assert not [c for c in cells if c.get("outputs") or c.get("execution_count")]
@@ -195,12 +214,13 @@ def test_sources_are_committed_without_outputs_and_with_the_answers_of_solutions
 
 
 def test_answers_are_written_into_the_notebook(course, tmp_path):
-    from tinybert_l.authoring import write_answers
+    from tinybert_l.course.authoring import write_answers
 
     shutil.copytree(course.sources, tmp_path / "notebooks")
     path = tmp_path / "notebooks" / NAME / f"{NAME}.ipynb"
     path.write_text(
-        path.read_text(encoding="utf-8").replace("num_layers // depth", "num_layers * depth"), encoding="utf-8"
+        path.read_text(encoding="utf-8").replace("num_layers // depth", "num_layers * depth"),
+        encoding="utf-8",
     )
     assert write_answers(tmp_path / "notebooks", course.solutions, 3) == ["kept_layers"]
     assert write_answers(tmp_path / "notebooks", course.solutions, 3, check=True) == []

@@ -14,16 +14,19 @@ from collections import Counter
 import psutil
 import pytest
 
-from tinybert_l.exercise import NOTEBOOKS
-from tinybert_l.grading import forker
-from tinybert_l.grading.audit import Audit
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course, Options, grade, prove
+from tinybert_l.grading.outside import forker
+from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
+from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.sample_class import LECTURE, hand_in
-from tinybert_l.grading.sandbox import problem
 
 NAME, CLASS = NOTEBOOKS[LECTURE], 12
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +79,11 @@ def until(what, seconds=90):
 
 
 def family(process, part):
-    return [p for p in psutil.Process(process.pid).children(recursive=True) if part in " ".join(_words(p))]
+    return [
+        p
+        for p in psutil.Process(process.pid).children(recursive=True)
+        if part in " ".join(_words(p))
+    ]
 
 
 def _words(process):
@@ -96,7 +103,9 @@ def test_the_coordinator_is_killed(course):
         others = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
     assert 3 <= sum(graded(course).values()) < CLASS
-    until(lambda: not [p for p in others if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 20)
+    until(
+        lambda: not [p for p in others if p.is_running() and p.status() != psutil.STATUS_ZOMBIE], 20
+    )
     result = grade(course, LECTURE)
     assert not result.errors and sum(g.points for g in result.grades) == 20 * CLASS
     everybody_is_graded_exactly_once(course)
@@ -141,8 +150,12 @@ def test_the_disk_is_full(course, tmp_path):
         f"{sys.executable} -m tinybert_l.cli grade {LECTURE} --output {small}; "
         f"code=$?; rm -rf {copy}; cp -r {small}/course {copy}; exit $code"
     )
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", inside], capture_output=True, text=True, check=False)
-    assert done.returncode == 1 and "No space left" in done.stdout + done.stderr, done.stdout + done.stderr
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", inside], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "No space left" in done.stdout + done.stderr, (
+        done.stdout + done.stderr
+    )
     rescued = Course(copy)
     counted = graded(rescued)
     assert 0 < sum(counted.values()) < CLASS and max(counted.values()) == 1
@@ -165,7 +178,9 @@ def test_a_submission_comes_in_while_grading_runs(course):
     everybody_is_graded_exactly_once(course)
 
 
-def test_a_cluster_gives_the_same_bytes_and_survives_the_death_of_a_worker(course, template, tmp_path):
+def test_a_cluster_gives_the_same_bytes_and_survives_the_death_of_a_worker(
+    course, template, tmp_path
+):
     distributed = pytest.importorskip("distributed")
     here = Course(shutil.copytree(template, tmp_path / "here" / "course"))
     grade(here, LECTURE)
@@ -190,5 +205,8 @@ def test_a_cluster_gives_the_same_bytes_and_survives_the_death_of_a_worker(cours
     everybody_is_graded_exactly_once(course)
     for i in range(CLASS):
         for part in ("autograded", "feedback"):
-            pair = [next((c.folder / part / f"s{i:02d}" / NAME).glob(f"{NAME}.*")) for c in (course, here)]
+            pair = [
+                next((c.folder / part / f"s{i:02d}" / NAME).glob(f"{NAME}.*"))
+                for c in (course, here)
+            ]
             assert pair[0].read_bytes() == pair[1].read_bytes()

@@ -10,11 +10,8 @@ from datetime import UTC, datetime, timedelta
 import nbformat
 import pytest
 
-from tinybert_l.exercise import NOTEBOOKS
-from tinybert_l.grading import lms, report
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import UnreadableSubmission, read_submission, sanitise
-from tinybert_l.grading.audit import Audit, changes
-from tinybert_l.grading.book import Book
 from tinybert_l.grading.course import (
     CellGrade,
     Course,
@@ -29,10 +26,13 @@ from tinybert_l.grading.course import (
 )
 from tinybert_l.grading.intake import read_archive, submitted_at, take_in
 from tinybert_l.grading.job import run_job
+from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.policy import LatePolicy, read_calendar
 from tinybert_l.grading.release import release
+from tinybert_l.grading.results import lms, report
+from tinybert_l.grading.results.audit import Audit, changes
+from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.sample_class import LECTURE, hand_in
-from tinybert_l.grading.sandbox import problem
 
 NAME = NOTEBOOKS[LECTURE]
 UNSAFE = problem() is not None
@@ -132,17 +132,27 @@ def test_links_and_pipes_in_a_folder_are_refused(tmp_path):
 
 
 def test_extra_files_are_not_taken_in_and_the_original_is_kept(course, tmp_path, notebook):
-    members = {"jane/03-architecture.ipynb": notebook, "jane/torch.py": b"1/0", "jane/sitecustomize.py": b"1/0"}
+    members = {
+        "jane/03-architecture.ipynb": notebook,
+        "jane/torch.py": b"1/0",
+        "jane/sitecustomize.py": b"1/0",
+    }
     done = take_in(course, NAME, *read_archive(zipped(tmp_path / "a.zip", members), NAME))
     assert "torch.py" in done["jane"] and "sitecustomize.py" in done["jane"]
     folder = course.folder / "submitted" / "jane" / NAME
     assert sorted(p.name for p in folder.iterdir()) == [f"{NAME}.ipynb", "timestamp.txt"]
     kept = events(course, "received")[-1]
-    assert (course.folder / kept["kept"]).read_bytes() == notebook == (folder / f"{NAME}.ipynb").read_bytes()
+    assert (
+        (course.folder / kept["kept"]).read_bytes()
+        == notebook
+        == (folder / f"{NAME}.ipynb").read_bytes()
+    )
     assert kept["handed_in"].startswith("2026-11-20T")
 
 
-def test_a_resubmission_never_deletes_an_older_one_and_the_latest_counts(course, tmp_path, notebook):
+def test_a_resubmission_never_deletes_an_older_one_and_the_latest_counts(
+    course, tmp_path, notebook
+):
     later = zipped(tmp_path / "later.zip", {"jane.ipynb": notebook})
     take_in(course, NAME, *read_archive(later, NAME))
     folder = tmp_path / "early"
@@ -158,7 +168,10 @@ def test_a_resubmission_never_deletes_an_older_one_and_the_latest_counts(course,
 
 def test_a_name_that_differs_from_a_student_s_in_case_alone_is_refused(course, tmp_path, notebook):
     arrivals, refusals = read_archive(zipped(tmp_path / "a.zip", {"PERFECT.ipynb": notebook}), NAME)
-    assert take_in(course, NAME, arrivals, refusals) == {} and "claims to be perfect" in refusals[0].reason
+    assert (
+        take_in(course, NAME, arrivals, refusals) == {}
+        and "claims to be perfect" in refusals[0].reason
+    )
     assert events(course, "refused")
 
 
@@ -186,8 +199,14 @@ def test_what_can_be_repaired_is_and_it_is_said(notebook, change, repair):
         (b"\xff\xfe\x00", "not UTF-8"),
         (b'{"nbformat": 5, "cells": []}', "format 5"),
         (b'{"nbformat": 4}', "no notebook"),
-        (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "bomb"}]}', "no notebook"),
-        (b'{"nbformat": 4, "metadata": {}, "cells": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "no "),
+        (
+            b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "bomb"}]}',
+            "no notebook",
+        ),
+        (
+            b'{"nbformat": 4, "metadata": {}, "cells": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+            "no ",
+        ),
         (b" " * 20_000_001, "20 MB"),
     ],
 )
@@ -236,7 +255,7 @@ def test_what_a_student_writes_as_html_does_nothing_in_the_grader_s_browser(cour
     from bs4 import BeautifulSoup
 
     from tinybert_l.grading.assignment import defuse
-    from tinybert_l.grading.feedback import render
+    from tinybert_l.grading.results.feedback import render
 
     assignment = course.assignment(LECTURE)
     plain, _ = read_submission(notebook, "x")
@@ -247,7 +266,9 @@ def test_what_a_student_writes_as_html_does_nothing_in_the_grader_s_browser(cour
     nb.cells.append(nbformat.v4.new_raw_cell(text, id="raw"))
     sanitise(nb, assignment)
     defuse(nb, assignment)
-    assert [c.source for c in nb.cells[:-2]] == [c.source for c in plain.cells], "the course's own text was touched"
+    assert [c.source for c in nb.cells[:-2]] == [c.source for c in plain.cells], (
+        "the course's own text was touched"
+    )
     pages = [BeautifulSoup(render(x, NAME, {}), "html.parser") for x in (plain, nb)]
     for tag in ("script", "iframe", "svg", "img", "style", "meta", "object"):
         assert len(pages[0].find_all(tag)) == len(pages[1].find_all(tag)), tag
@@ -281,8 +302,19 @@ def test_graded_once_proved_changed_by_hand_not_proved_regraded_explained(course
     first = grade(course, LECTURE)
     assert len(events(course, "graded")) == 3 and prove(course, LECTURE) == []
     entry = events(course, "graded")[0]
-    assert {"submission", "source", "program", "limits", "seed", "timing", "verdicts", "repairs"} <= entry.keys()
-    assert grade(course, LECTURE) == first and len(events(course, "graded")) == 3, "what is graded is graded again"
+    assert {
+        "submission",
+        "source",
+        "program",
+        "limits",
+        "seed",
+        "timing",
+        "verdicts",
+        "repairs",
+    } <= entry.keys()
+    assert grade(course, LECTURE) == first and len(events(course, "graded")) == 3, (
+        "what is graded is graded again"
+    )
 
     with Book(course.database, NAME) as book, book.engine.begin() as db:
         db.exec_driver_sql(
@@ -311,7 +343,9 @@ def test_one_exercise_is_regraded_for_the_whole_class_and_nothing_else_moves(cou
     before = {(g.student, g.cell): g.points for g in grade(course, LECTURE).grades}
     assignment = course.assignment(LECTURE)
     strict = [
-        c if c.name != "test_layer_map" else type(c)(**{**vars(c), "source": "assert False, 'now stricter'"})
+        c
+        if c.name != "test_layer_map"
+        else type(c)(**{**vars(c), "source": "assert False, 'now stricter'"})
         for c in assignment.cells
     ]
     changed = type(assignment)(**{**vars(assignment), "cells": tuple(strict)})
@@ -319,7 +353,9 @@ def test_one_exercise_is_regraded_for_the_whole_class_and_nothing_else_moves(cou
     after = grade(course, LECTURE, options=Options(exercise="layer_map"))
     moved = {key for g in after.grades if before[key := (g.student, g.cell)] != g.points}
     assert moved == {("perfect", "test_layer_map"), ("wrong_idea", "test_layer_map")}
-    page = (course.folder / "feedback" / "perfect" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    page = (course.folder / "feedback" / "perfect" / NAME / f"{NAME}.html").read_text(
+        encoding="utf-8"
+    )
     assert "now stricter" in page and prove(course, LECTURE) == []
     with pytest.raises(ValueError, match="allowed: kept_layers"):
         grade(course, LECTURE, options=Options(exercise="nothing"))
@@ -328,7 +364,8 @@ def test_one_exercise_is_regraded_for_the_whole_class_and_nothing_else_moves(cou
 @pytest.mark.slow
 def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(course):
     (course.folder / "course.toml").write_text(
-        "[due]\n3 = 2026-11-20T00:00:00Z\n[late]\npercent_per_day = 10\ngrace_minutes = 60\n", encoding="utf-8"
+        "[due]\n3 = 2026-11-20T00:00:00Z\n[late]\npercent_per_day = 10\ngrace_minutes = 60\n",
+        encoding="utf-8",
     )
     for student, late in (
         ("perfect", timedelta(hours=30)),
@@ -347,10 +384,14 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
         assert (rows["perfect"]["raw_score"], rows["perfect"]["late_penalty"]) == (20, 4.0)
         assert rows["wrong_idea"]["late_penalty"] == rows["blank"]["late_penalty"] == 0
         with book.engine.begin() as db:
-            db.exec_driver_sql("UPDATE grade SET manual_score = 3, needs_manual_grade = 0 WHERE auto_score IS NULL")
+            db.exec_driver_sql(
+                "UPDATE grade SET manual_score = 3, needs_manual_grade = 0 WHERE auto_score IS NULL"
+            )
             db.exec_driver_sql("UPDATE comment SET manual_comment = 'well argued'")
     assert feedback(course, LECTURE) == 3
-    page = (course.folder / "feedback" / "perfect" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    page = (course.folder / "feedback" / "perfect" / NAME / f"{NAME}.html").read_text(
+        encoding="utf-8"
+    )
     assert "well argued" in page and "Late submission penalty" in page
     grade(course, LECTURE, options=Options(again=True))
     text = export(course, LECTURE, "csv")
@@ -360,7 +401,9 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
 
 
 @pytest.mark.slow
-def test_a_failure_of_the_grader_blocks_the_export_and_is_mended_by_the_next_run(course, monkeypatch):
+def test_a_failure_of_the_grader_blocks_the_export_and_is_mended_by_the_next_run(
+    course, monkeypatch
+):
     import tinybert_l.grading.course as module
 
     def fail(tasks, *rest):
@@ -380,16 +423,25 @@ def test_job_directories_can_be_done_elsewhere_with_the_same_result(course, temp
     here = Course(shutil.copytree(template, tmp_path / "here"), unsafe=UNSAFE)
     grade(here, LECTURE)
     for folder in prepare_jobs(course, LECTURE):
-        assert sorted(p.name for p in folder.iterdir()) == ["assignment.json", "job.json", "submission.ipynb"]
+        assert sorted(p.name for p in folder.iterdir()) == [
+            "assignment.json",
+            "job.json",
+            "submission.ipynb",
+        ]
         assert run_job(str(folder), str(folder.parents[1] / "results" / folder.name)) == ""
     grade(course, LECTURE)
     assert verdicts(course) == verdicts(here)
     for student in ("perfect", "blank", "wrong_idea"):
-        assert course.graded(student, LECTURE).read_bytes() == here.graded(student, LECTURE).read_bytes()
+        assert (
+            course.graded(student, LECTURE).read_bytes()
+            == here.graded(student, LECTURE).read_bytes()
+        )
 
 
 def verdicts(course):
-    return {e["student"]: (e["verdicts"], e["files"], e["repairs"]) for e in events(course, "graded")}
+    return {
+        e["student"]: (e["verdicts"], e["files"], e["repairs"]) for e in events(course, "graded")
+    }
 
 
 def test_two_runs_at_a_time_are_refused(course):
@@ -403,7 +455,14 @@ def test_two_runs_at_a_time_are_refused(course):
 def test_the_late_policy():
     policy = LatePolicy(percent_per_day=10, grace_minutes=30, maximum_percent=25)
     hour = 3600
-    assert [policy.penalty(20, s) for s in (0, 1800, 1801, 24 * hour, 25 * hour, 900 * hour)] == [0, 0, 2, 2, 4, 5]
+    assert [policy.penalty(20, s) for s in (0, 1800, 1801, 24 * hour, 25 * hour, 900 * hour)] == [
+        0,
+        0,
+        2,
+        2,
+        4,
+        5,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -434,7 +493,9 @@ def test_exports_have_the_columns_that_the_lms_reads():
 
     rows = [total("doe-7", 12.5, "7", "Doe"), total("=cmd|' /C calc'!A0", 3.0)]
     canvas = list(csv.DictReader(io.StringIO(lms.table(rows, "Lecture 3 (991)", "canvas"))))
-    assert canvas[0]["Student"].strip() == "Points Possible" and canvas[0]["Lecture 3 (991)"] == "24"
+    assert (
+        canvas[0]["Student"].strip() == "Points Possible" and canvas[0]["Lecture 3 (991)"] == "24"
+    )
     assert (canvas[1]["ID"], canvas[1]["Lecture 3 (991)"]) == ("7", "12.5")
     moodle = list(csv.DictReader(io.StringIO(lms.table(rows, "x", "moodle"))))
     assert (moodle[0]["Identifier"], moodle[0]["Grade"]) == ("Participant 7", "12.5")
@@ -460,6 +521,8 @@ def test_the_report_points_at_a_test_that_good_students_fail():
 
 
 def test_the_report_escapes_what_students_wrote():
-    page = report.page(NAME, class_of(12, lambda e, i: i > 3), {"<script>alert(1)</script>": "no & JSON"})
+    page = report.page(
+        NAME, class_of(12, lambda e, i: i > 3), {"<script>alert(1)</script>": "no & JSON"}
+    )
     assert "<script>" not in page and "<b>no</b>" not in page and "&lt;b&gt;no" in page
     assert report.page(NAME, [], {"a": "no"})

@@ -12,14 +12,21 @@ import pytest
 import torch
 from conftest import small_bert
 
-from tinybert_l import training
 from tinybert_l.cache import cached, read_entry
-from tinybert_l.evaluation import accuracy_interval, count_flops, count_parameters, evaluate, measure_latency
-from tinybert_l.joint import JointRecipe, check_compatible, train_jointly
-from tinybert_l.model import elastic_copy, extract
+from tinybert_l.method import training
+from tinybert_l.method.evaluation import (
+    accuracy_interval,
+    count_flops,
+    count_parameters,
+    evaluate,
+    measure_latency,
+)
+from tinybert_l.method.joint import check_compatible, train_jointly
+from tinybert_l.method.model import elastic_copy, extract
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher import accuracy_of, predict_logits
+from tinybert_l.method.training import LoopSettings, TrainingDiverged
 from tinybert_l.submodels import SubModel
-from tinybert_l.teacher import accuracy_of, predict_logits
-from tinybert_l.training import LoopSettings, TrainingDiverged
 
 RECIPE = JointRecipe(num_steps=12, batch_size=8, precision="float32", checkpoint_every=4)
 
@@ -30,7 +37,9 @@ def test_every_sub_model_comes_closer_to_the_teacher(supernet, texts, tmp_path):
 
     def gap(sub_model):
         wanted = predict_logits(supernet, texts).softmax(-1)
-        return float((predict_logits(student, texts, sub_model=sub_model).softmax(-1) - wanted).abs().mean())
+        return float(
+            (predict_logits(student, texts, sub_model=sub_model).softmax(-1) - wanted).abs().mean()
+        )
 
     before = {s: gap(s) for s in recipe.sub_models()[:-1]}
     log = train_jointly(student, supernet, texts, recipe, tmp_path)
@@ -52,9 +61,13 @@ def test_the_teacher_runs_once_a_batch_in_eval_mode_and_is_not_changed(supernet,
 
 
 @pytest.mark.parametrize("inner", [0.0, 0.3])
-def test_the_last_layer_runs_for_the_first_token_where_logits_alone_are_compared(supernet, texts, tmp_path, inner):
+def test_the_last_layer_runs_for_the_first_token_where_logits_alone_are_compared(
+    supernet, texts, tmp_path, inner
+):
     lengths = set()
-    supernet.bert.register_forward_hook(lambda *call: lengths.add(call[-1].last_hidden_state.shape[1] == 1))
+    supernet.bert.register_forward_hook(
+        lambda *call: lengths.add(call[-1].last_hidden_state.shape[1] == 1)
+    )
     recipe = replace(RECIPE, hidden_weight=inner, embedding_weight=0.0, attention_weight=0.0)
     train_jointly(supernet, elastic_copy(supernet), texts, recipe, tmp_path)
     assert lengths == {inner == 0}
@@ -64,7 +77,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not(bert, te
     weights = []
     for folder, seed in (("a", 0), ("b", 0), ("c", 1)):
         student = elastic_copy(bert)
-        train_jointly(student, elastic_copy(bert), texts, replace(RECIPE, seed=seed), tmp_path / folder)
+        train_jointly(
+            student, elastic_copy(bert), texts, replace(RECIPE, seed=seed), tmp_path / folder
+        )
         weights.append(torch.cat([p.flatten() for p in student.parameters()]).detach())
     assert torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[0], weights[2])
@@ -76,9 +91,10 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from conftest import small_bert
 from tinybert_l import begin
-from tinybert_l.data import Encoded
-from tinybert_l.joint import JointRecipe, train_jointly
-from tinybert_l.model import elastic_copy
+from tinybert_l.method.data import Encoded
+from tinybert_l.method.joint import train_jointly
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.model import elastic_copy
 torch.set_num_threads(1)
 begin(1, demo=True)
 generator = torch.Generator().manual_seed(1)
@@ -140,7 +156,8 @@ def test_nan_losses_stop_the_run_with_a_reason(supernet, texts, tmp_path):
     with torch.no_grad():
         teacher.classifier.bias[0] = float("nan")
     with pytest.raises(
-        TrainingDiverged, match=r"sub-model 6x1 at step 0 is nan; allowed: a finite number.*learning_rate"
+        TrainingDiverged,
+        match=r"sub-model 6x1 at step 0 is nan; allowed: a finite number.*learning_rate",
     ):
         train_jointly(supernet, teacher, texts, RECIPE, tmp_path)
 
@@ -164,10 +181,17 @@ class Words:
         ({"num_labels": 3}, {}, None, r"num_labels of student 3, of teacher 2"),
         ({}, {}, Words(), r"tokenizer has 100 tokens; allowed: at most vocab_size=60"),
         ({"num_hidden_layers": 4}, {}, None, r"depth 6; allowed: at most 4"),
-        ({"num_attention_heads": 2}, {}, None, r"student has 2 heads and teacher 4; allowed: .*attention_weight=0"),
+        (
+            {"num_attention_heads": 2},
+            {},
+            None,
+            r"student has 2 heads and teacher 4; allowed: .*attention_weight=0",
+        ),
     ],
 )
-def test_parts_that_do_not_fit_are_refused_before_training(supernet, changes, recipe, tokenizer, message):
+def test_parts_that_do_not_fit_are_refused_before_training(
+    supernet, changes, recipe, tokenizer, message
+):
     student = elastic_copy(small_bert(**changes))
     with pytest.raises(ValueError, match=message):
         check_compatible(student, supernet, replace(RECIPE, **recipe), tokenizer)
@@ -181,12 +205,16 @@ def test_a_mapping_to_a_layer_that_does_not_exist_is_refused(supernet):
 
     answer.__name__ = "layer_map"
     layer_map.implement(answer)
-    with pytest.raises(ValueError, match=r"layer_map gave \[7, 7.*allowed: one teacher layer from 1 to 6"):
+    with pytest.raises(
+        ValueError, match=r"layer_map gave \[7, 7.*allowed: one teacher layer from 1 to 6"
+    ):
         check_compatible(supernet, supernet, RECIPE)
 
 
 def test_models_that_are_no_elastic_classifiers_are_refused(bert, supernet):
-    with pytest.raises(ValueError, match="teacher is a BertForSequenceClassification; allowed: Elastic"):
+    with pytest.raises(
+        ValueError, match="teacher is a BertForSequenceClassification; allowed: Elastic"
+    ):
         check_compatible(supernet, bert, RECIPE)
 
 
@@ -215,7 +243,9 @@ def test_loop_settings_check_themselves():
         LoopSettings(1, 0.1, warmup_share=2)
 
 
-def test_the_cache_never_uses_a_half_written_entry_and_rebuilds_for_a_new_recipe(tmp_path, monkeypatch):
+def test_the_cache_never_uses_a_half_written_entry_and_rebuilds_for_a_new_recipe(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
     built = []
 
@@ -241,7 +271,15 @@ def test_a_recipe_is_plain_data():
 
 
 def test_evaluation_counts_what_is_there(bert, supernet, texts):
-    rows = evaluate(supernet, bert, [SubModel(6), SubModel(2, 0.5)], texts, length=8, seconds=0.01, progress=False)
+    rows = evaluate(
+        supernet,
+        bert,
+        [SubModel(6), SubModel(2, 0.5)],
+        texts,
+        length=8,
+        seconds=0.01,
+        progress=False,
+    )
     assert [r.name for r in rows] == ["teacher", "6x1", "2x0.5"]
     assert rows[0].accuracy == rows[1].accuracy == pytest.approx(accuracy_of(bert, texts))
     assert rows[0].parameters == bert.num_parameters() == rows[1].parameters

@@ -11,16 +11,16 @@ import nbformat
 import pytest
 from click.testing import CliRunner
 
-from tinybert_l import student
-from tinybert_l.cli import main
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.cli.app import main
+from tinybert_l.course import home as student
+from tinybert_l.course.home import hand_in, home_notebook, notebooks_in, progress
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import course as grading
 from tinybert_l.grading import setup
 from tinybert_l.grading.course import Course, WrongVersion
 from tinybert_l.grading.intake import read_archive
+from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import handout, release
-from tinybert_l.grading.sandbox import problem
-from tinybert_l.student import hand_in, home_notebook, notebooks_in, progress
 
 NAME = NOTEBOOKS[3]
 GOOD = """@layer_map.implement
@@ -48,7 +48,9 @@ def answer(path: Path, exercise: str, source: str) -> None:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Course:
     folder = tmp_path_factory.mktemp("journey")
-    (folder / "people.csv").write_text("\ufeffUsername,Last name\nalice,刘\nbob,Wang\n", encoding="utf-8")
+    (folder / "people.csv").write_text(
+        "\ufeffUsername,Last name\nalice,刘\nbob,Wang\n", encoding="utf-8"
+    )
     course = setup.init(folder / "demo-course", roster=folder / "people.csv")
     release(course, 3)
     return course
@@ -65,7 +67,9 @@ def unpacked(made, tmp_path) -> Path:
 @pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
 def test_from_an_empty_folder_to_exported_grades_one_command_each(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "people.csv").write_text("id,first_name,last_name\nann,Ann,Li\nben,Ben,Wunderlich\ncai,Cai,Xuanyuan\n")
+    (tmp_path / "people.csv").write_text(
+        "id,first_name,last_name\nann,Ann,Li\nben,Ben,Wunderlich\ncai,Cai,Xuanyuan\n"
+    )
     run("course", "init", "demo-course", "--roster", "people.csv")
     monkeypatch.chdir(tmp_path / "demo-course")
     assert "handouts" in run("release", "3")
@@ -84,7 +88,9 @@ def test_from_an_empty_folder_to_exported_grades_one_command_each(tmp_path, monk
     assert "Proved: 3" in run("audit", "3")
     exported = run("grades", "3", "--format", "moodle", "--provisional")
     assert "ann,Ann Li,,4," in exported and "cai,Cai Xuanyuan,,0," in exported
-    page = (tmp_path / "demo-course" / "feedback" / "ann" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    page = (tmp_path / "demo-course" / "feedback" / "ann" / NAME / f"{NAME}.html").read_text(
+        encoding="utf-8"
+    )
     for private in ("Wunderlich", "Xuanyuan", str(tmp_path)):
         assert private not in page
     report = (tmp_path / "demo-course" / f"report-{NAME}.html").read_text(encoding="utf-8")
@@ -127,7 +133,10 @@ def test_answers_go_out_only_after_their_late_period(made, tmp_path, monkeypatch
     assert [p.name for p in (folder / "solutions").iterdir()] == ["lecture_01.py"]
     (course.folder / "course.toml").write_text(calendar + "answers_after_days = 1\n")
     folder = release(course, 3)
-    assert sorted(p.name for p in (folder / "solutions").iterdir()) == ["lecture_01.py", "lecture_02.py"]
+    assert sorted(p.name for p in (folder / "solutions").iterdir()) == [
+        "lecture_01.py",
+        "lecture_02.py",
+    ]
 
 
 def test_a_lecture_is_graded_with_the_version_it_was_released_with(made, monkeypatch):
@@ -143,11 +152,18 @@ def test_a_handout_unpacks_anywhere_and_holds_what_is_needed(made, unpacked):
     forbidden = set('<>:"\\|?*')
     for name in names:
         parts = PureWindowsPath(name).parts
-        assert not forbidden & set(name) and len(name) < 120 and all(p == p.rstrip(". ") for p in parts)
-    assert {f"{NAME}/{n}" for n in (f"{NAME}.ipynb", "course-home.ipynb", "README.md", "nbgrader_config.py")} <= set(
-        names
+        assert (
+            not forbidden & set(name)
+            and len(name) < 120
+            and all(p == p.rstrip(". ") for p in parts)
+        )
+    assert {
+        f"{NAME}/{n}"
+        for n in (f"{NAME}.ipynb", "course-home.ipynb", "README.md", "nbgrader_config.py")
+    } <= set(names)
+    assert f'"tinybert-l=={grading.__version__}"' in (unpacked / "README.md").read_text(
+        encoding="utf-8"
     )
-    assert f'"tinybert-l=={grading.__version__}"' in (unpacked / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -163,7 +179,11 @@ def test_the_course_home_tells_which_answers_pass(unpacked):
     assert states["kept_layers"].state == "fails" and states["kept_layers"].message
     assert states["flops"].state == "absent"
     table = student.table(unpacked)
-    assert f'<a href="{NAME}.ipynb">' in table and "1 of 24" in table and "&lt;" not in "".join(student.STATES)
+    assert (
+        f'<a href="{NAME}.ipynb">' in table
+        and "1 of 24" in table
+        and "&lt;" not in "".join(student.STATES)
+    )
     notebook = home_notebook(unpacked)
     nbformat.validate(notebook)
     assert "1 of 24" in notebook.cells[1].outputs[0].data["text/html"]
@@ -259,7 +279,12 @@ def test_nothing_needs_or_uses_a_network(unpacked, tmp_path):
         "from tinybert_l.cli import main\n"
         "main(sys.argv[1:])\n"
     )
-    for words in (["home"], ["submit", "--student", "ann"], ["exercises", "--lecture", "3"], ["doctor"]):
+    for words in (
+        ["home"],
+        ["submit", "--student", "ann"],
+        ["exercises", "--lecture", "3"],
+        ["doctor"],
+    ):
         command = [
             "bwrap",
             "--dev-bind",
@@ -272,6 +297,8 @@ def test_nothing_needs_or_uses_a_network(unpacked, tmp_path):
             "-c",
             code,
         ]
-        done = subprocess.run([*command, *words], capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(
+            [*command, *words], capture_output=True, text=True, check=False, timeout=300
+        )
         assert done.returncode == 0, (words, done.stdout[-500:], done.stderr[-500:])
     assert (unpacked / f"ann-{NAME}.zip").is_file() and list(notebooks_in(unpacked)) == [3]

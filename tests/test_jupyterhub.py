@@ -15,15 +15,19 @@ import pytest
 from browser import PATIENCE, picture
 from tests_support import CHROMIUM
 
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import setup
 from tinybert_l.grading.release import release
 
 HUB, PROXY = shutil.which("jupyterhub"), shutil.which("configurable-http-proxy")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"),
-    pytest.mark.skipif(not (HUB and PROXY), reason="no jupyterhub and configurable-http-proxy on the PATH"),
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium on this machine (apt install chromium)"
+    ),
+    pytest.mark.skipif(
+        not (HUB and PROXY), reason="no jupyterhub and configurable-http-proxy on the PATH"
+    ),
 ]
 TRIAL = """load_subconfig({config!r})
 c.JupyterHub.authenticator_class = "dummy"

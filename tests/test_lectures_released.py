@@ -4,10 +4,9 @@ import nbformat
 import pytest
 from tests_support import execute
 
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.exercises.registry import NOTEBOOKS, exercises
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.release import leak_scan, release
-from tinybert_l.syllabus import SYLLABUS
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +16,9 @@ def course(tmp_path_factory) -> Course:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lecture", list(NOTEBOOKS))
-def test_a_released_lecture_runs_unsolved_and_every_error_is_explained(lecture, course, monkeypatch):
+def test_a_released_lecture_runs_unsolved_and_every_error_is_explained(
+    lecture, course, monkeypatch
+):
     folder = release(course, lecture)
     assert leak_scan(folder, course.sources, course.solutions, lecture) == []
     monkeypatch.setenv("TINYBERT_L_REDUCED", "1")
@@ -25,12 +26,16 @@ def test_a_released_lecture_runs_unsolved_and_every_error_is_explained(lecture, 
     notebook = nbformat.read(folder / f"{NOTEBOOKS[lecture]}.ipynb", as_version=4)
     execute(notebook, folder)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    assert all(cell.execution_count for cell in code if cell.source.strip()), "Run All stopped before the end"
+    assert all(cell.execution_count for cell in code if cell.source.strip()), (
+        "Run All stopped before the end"
+    )
     errors = [(cell, o) for cell in code for o in cell.outputs if o.output_type == "error"]
     for cell, error in errors:
         explained = ("has no answer yet", "your answer goes here", "Fill in")
-        assert any(words in error.evalue for words in explained), f"{cell.source[:80]}: {error.ename}: {error.evalue}"
-    for name in (n for n, item in SYLLABUS.items() if item.lecture == lecture):
+        assert any(words in error.evalue for words in explained), (
+            f"{cell.source[:80]}: {error.ename}: {error.evalue}"
+        )
+    for name in (n for n, item in exercises().items() if item.lecture == lecture):
         assert any(o.evalue.startswith(f"{name} has no answer yet") for _, o in errors), name
 
 
@@ -40,14 +45,20 @@ def test_a_release_in_one_language_keeps_that_language_and_all_code(course, lang
     both = nbformat.read(own.sources / NOTEBOOKS[11] / f"{NOTEBOOKS[11]}.ipynb", as_version=4).cells
     one = nbformat.read(release(own, 11, lang) / f"{NOTEBOOKS[11]}.ipynb", as_version=4).cells
     other = {"zh": "lang-en", "en": "lang-zh"}[lang]
-    assert not [c for c in one if other in c.metadata.get("tags", []) and f"lang-{lang}" not in c.metadata["tags"]]
+    assert not [
+        c
+        for c in one
+        if other in c.metadata.get("tags", []) and f"lang-{lang}" not in c.metadata["tags"]
+    ]
     assert [c.cell_type for c in one].count("code") == [c.cell_type for c in both].count("code")
     assert [c for c in one if f"lang-{lang}" in c.metadata.get("tags", [])]
 
 
 def test_points_and_minutes_in_the_notebooks_are_those_of_the_syllabus(course):
-    for name, item in SYLLABUS.items():
-        cells = nbformat.read(course.sources / item.notebook / f"{item.notebook}.ipynb", as_version=4).cells
+    for name, item in exercises().items():
+        cells = nbformat.read(
+            course.sources / item.notebook / f"{item.notebook}.ipynb", as_version=4
+        ).cells
         points = [c.metadata.nbgrader.points for c in cells if "nbgrader" in c.metadata
                   and c.metadata.nbgrader.grade_id in (f"test_{name}", f"test_{name}_hidden")]  # fmt: skip
         assert len(points) == 2 and sum(points) == item.points, name

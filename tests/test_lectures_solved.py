@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from tests_support import execute
 
-from tinybert_l.exercise import NOTEBOOKS, copy_released
+from tinybert_l.exercises.registry import NOTEBOOKS, copy_released
 
 OUTLINE = {  # lecture: figures, tables
     1: ([1], [1]), 2: ([2], [2]), 3: ([3, 4, 5], [3, 4, 5]), 4: ([6, 7], [6, 7]), 5: ([8], [8]), 6: ([9], [9]),
@@ -14,7 +14,9 @@ OUTLINE = {  # lecture: figures, tables
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lecture", list(NOTEBOOKS))
-def test_a_solved_lecture_runs_and_shows_every_figure_and_table(lecture, checkout, monkeypatch, tmp_path):
+def test_a_solved_lecture_runs_and_shows_every_figure_and_table(
+    lecture, checkout, monkeypatch, tmp_path
+):
     name = NOTEBOOKS[lecture]
     monkeypatch.setenv("TINYBERT_L_REDUCED", "1")
     monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(copy_released(lecture, tmp_path)))
@@ -30,4 +32,6 @@ def test_a_solved_lecture_runs_and_shows_every_figure_and_table(lecture, checkou
     for tag, kinds in shown.items():
         assert ("image/png" if tag.startswith("figure") else "text/html") in kinds, tag
     figures, tables = OUTLINE[lecture]
-    assert sorted(shown) == sorted([*(f"figure-{k}" for k in figures), *(f"table-{k}" for k in tables)])
+    assert sorted(shown) == sorted(
+        [*(f"figure-{k}" for k in figures), *(f"table-{k}" for k in tables)]
+    )

@@ -5,18 +5,17 @@ import torch
 from conftest import bert_config, small_bert
 from transformers import BertForSequenceClassification, BertModel
 
-from tinybert_l.data import embedded_teacher_path
-from tinybert_l.documents import windows
-from tinybert_l.model import (
+from tinybert_l.method.data import embedded_teacher_path
+from tinybert_l.method.importance import measure_importance, sort_by_importance
+from tinybert_l.method.model import (
     ElasticBertConfig,
     ElasticBertForSequenceClassification,
     ElasticBertModel,
     elastic_copy,
     extract,
-    measure_importance,
-    sort_by_importance,
 )
 from tinybert_l.submodels import SubModel, sub_model_grid
+from tinybert_l.tasks.documents import windows
 
 NINE = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))
 
@@ -35,11 +34,16 @@ def test_full_size_equals_bert_with_padding_on_both_attention_paths(bert, supern
 @torch.no_grad()
 def test_full_size_equals_bert_with_the_embedded_weights():
     path = embedded_teacher_path()
-    theirs, ours = BertModel.from_pretrained(path).eval(), ElasticBertModel.from_pretrained(path).eval()
+    theirs, ours = (
+        BertModel.from_pretrained(path).eval(),
+        ElasticBertModel.from_pretrained(path).eval(),
+    )
     ids = torch.randint(0, 30000, (3, 17), generator=torch.Generator().manual_seed(0))
     mask = (torch.arange(17) < torch.tensor([17, 9, 2])[:, None]).long()
     expected, got = theirs(ids, attention_mask=mask), ours(ids, mask)
-    assert torch.allclose(got.last_hidden_state[mask.bool()], expected.last_hidden_state[mask.bool()], atol=1e-5)
+    assert torch.allclose(
+        got.last_hidden_state[mask.bool()], expected.last_hidden_state[mask.bool()], atol=1e-5
+    )
     assert torch.allclose(got.pooler_output, expected.pooler_output, atol=1e-5)
 
 
@@ -47,20 +51,32 @@ def test_full_size_equals_bert_with_the_embedded_weights():
 @pytest.mark.parametrize("sub_model", NINE, ids=lambda s: s.name)
 def test_an_extracted_sub_model_computes_the_same_and_is_smaller(supernet, padded, sub_model):
     alone = extract(supernet, sub_model)
-    assert torch.allclose(alone(**padded).logits, supernet(**padded, sub_model=sub_model).logits, atol=1e-6)
+    assert torch.allclose(
+        alone(**padded).logits, supernet(**padded, sub_model=sub_model).logits, atol=1e-6
+    )
     assert alone.config.num_hidden_layers == sub_model.depth
     assert (alone.num_parameters() < supernet.num_parameters()) == (sub_model != SubModel(6))
-    ours, theirs = {p.data_ptr() for p in alone.parameters()}, {p.data_ptr() for p in supernet.parameters()}
+    ours, theirs = (
+        {p.data_ptr() for p in alone.parameters()},
+        {p.data_ptr() for p in supernet.parameters()},
+    )
     assert not ours & theirs, "an extracted model must stand alone"
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("sub_model", [SubModel(6), SubModel(3, 0.5), SubModel(1, 0.25)])
-def test_the_last_layer_for_the_first_token_alone_gives_the_same_logits(supernet, padded, sub_model, side):
+def test_the_last_layer_for_the_first_token_alone_gives_the_same_logits(
+    supernet, padded, sub_model, side
+):
     if side == "left":
-        padded = {"input_ids": padded["input_ids"].flip(1), "attention_mask": padded["attention_mask"].flip(1)}
-    whole, first = (supernet(**padded, sub_model=sub_model, only_first=only) for only in (False, True))
+        padded = {
+            "input_ids": padded["input_ids"].flip(1),
+            "attention_mask": padded["attention_mask"].flip(1),
+        }
+    whole, first = (
+        supernet(**padded, sub_model=sub_model, only_first=only) for only in (False, True)
+    )
     torch.testing.assert_close(first.logits, whole.logits)
     assert whole.last_hidden_state.shape[1] == 9 and first.last_hidden_state.shape[1] == 1
 
@@ -69,19 +85,29 @@ def test_the_last_layer_for_the_first_token_alone_gives_the_same_gradients(super
     gradients = []
     for only_first in (False, True):
         supernet.zero_grad()
-        supernet(**padded, sub_model=SubModel(3, 0.5), only_first=only_first).logits.square().sum().backward()
-        gradients.append({name: p.grad for name, p in supernet.named_parameters() if p.grad is not None})
+        supernet(
+            **padded, sub_model=SubModel(3, 0.5), only_first=only_first
+        ).logits.square().sum().backward()
+        gradients.append(
+            {name: p.grad for name, p in supernet.named_parameters() if p.grad is not None}
+        )
     torch.testing.assert_close(*gradients)
 
 
-def test_the_first_token_alone_sees_what_it_sees_with_windows_and_after_tokens_were_dropped(supernet, padded):
+def test_the_first_token_alone_sees_what_it_sees_with_windows_and_after_tokens_were_dropped(
+    supernet, padded
+):
     with windows(supernet, 2):
         for sub_model in (SubModel(3, 0.5), SubModel(3, 0.5, 0.4)):
-            whole, first = (supernet(**padded, sub_model=sub_model, only_first=only) for only in (False, True))
+            whole, first = (
+                supernet(**padded, sub_model=sub_model, only_first=only) for only in (False, True)
+            )
             torch.testing.assert_close(first.logits, whole.logits)
 
 
-@pytest.mark.parametrize("option", ["output_hidden_states", "output_attention_scores", "output_attentions"])
+@pytest.mark.parametrize(
+    "option", ["output_hidden_states", "output_attention_scores", "output_attentions"]
+)
 def test_the_first_token_alone_has_no_states_of_the_others_to_give(supernet, padded, option):
     with pytest.raises(ValueError, match="only_first=True: allowed without"):
         supernet(**padded, only_first=True, **{option: True})
@@ -99,7 +125,9 @@ def test_a_sub_model_is_a_slice_gradients_stay_inside_it(supernet, padded):
 
 
 @torch.no_grad()
-def test_sorting_by_importance_changes_nothing_at_full_size_and_puts_the_important_first(supernet, padded):
+def test_sorting_by_importance_changes_nothing_at_full_size_and_puts_the_important_first(
+    supernet, padded
+):
     batch = {**padded, "labels": torch.tensor([0, 1, 1])}
     importance = measure_importance(supernet, [batch])
     ordered = sort_by_importance(supernet, importance)
@@ -129,7 +157,9 @@ def test_importance_leaves_gradients_and_frozen_weights_as_they_were(supernet, p
 
 def test_importance_of_a_head_is_the_change_it_would_make(supernet, padded):
     """First order: scaling a head's output by (1 - e) changes the loss by about e times the inner product."""
-    batch = {name: value[:1] for name, value in {**padded, "labels": torch.tensor([1, 0, 0])}.items()}
+    batch = {
+        name: value[:1] for name, value in {**padded, "labels": torch.tensor([1, 0, 0])}.items()
+    }
     importance = measure_importance(supernet, [batch])
     layer, size, e = supernet.bert.layers[2], 6, 1e-3
     with torch.no_grad():
@@ -175,8 +205,14 @@ def test_a_text_gets_the_same_logits_alone_as_in_a_padded_batch(supernet, padded
         (lambda: SubModel(2, 1.5), r"width=1.5; allowed"),
         (lambda: SubModel(2, float("nan")), r"width=nan; allowed"),
         (lambda: SubModel.parse("3by2"), r"3by2"),
-        (lambda: ElasticBertConfig(hidden_size=10, num_attention_heads=3), r"hidden_size=10.*num_attention_heads=3"),
-        (lambda: elastic_copy(BertModel(bert_config())), r"BertModel; allowed: BertForSequenceClassification"),
+        (
+            lambda: ElasticBertConfig(hidden_size=10, num_attention_heads=3),
+            r"hidden_size=10.*num_attention_heads=3",
+        ),
+        (
+            lambda: elastic_copy(BertModel(bert_config())),
+            r"BertModel; allowed: BertForSequenceClassification",
+        ),
     ],
 )
 def test_bad_sizes_are_named_with_what_is_allowed(make, message):
@@ -195,7 +231,10 @@ def test_bad_sizes_are_named_with_what_is_allowed(make, message):
             {"input_ids": torch.zeros(1, 3, dtype=torch.long), "attention_mask": torch.ones(1, 2)},
             r"attention_mask: shape \(1, 2\)",
         ),
-        ({"input_ids": torch.zeros(1, 3, dtype=torch.long), "sub_model": SubModel(7)}, r"depth=7; allowed: 1 to 6"),
+        (
+            {"input_ids": torch.zeros(1, 3, dtype=torch.long), "sub_model": SubModel(7)},
+            r"depth=7; allowed: 1 to 6",
+        ),
     ],
 )
 def test_bad_inputs_are_named_with_what_is_allowed(supernet, arguments, message):

@@ -6,10 +6,11 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from tinybert_l.cli import main
-from tinybert_l.data import Table, load_table, read_table
-from tinybert_l.joint import JointRecipe, load_supernet
-from tinybert_l.teacher import TeacherRecipe
+from tinybert_l.cli.app import main
+from tinybert_l.method.data import Table, load_table, read_table
+from tinybert_l.method.joint import load_supernet
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher import TeacherRecipe
 
 WORDS = {
     "sport": ["match", "goal", "team", "race"],
@@ -52,9 +53,15 @@ def test_texts_are_split_without_overlap_and_labels_are_named(table):
         (b"body,topic\n", "no rows below the header"),
         (b"", "no column body, topic; there are: none"),
         ("body,topic\n一部电影,好\n".encode("gbk"), "not UTF-8"),
-        (b'body,topic\n"' + b"x" * 10_000_000 + b'",y\n', "after line 1: field larger than field limit"),
+        (
+            b'body,topic\n"' + b"x" * 10_000_000 + b'",y\n',
+            "after line 1: field larger than field limit",
+        ),
         (b'body,topic\n"never closed,y\n', "unexpected end of data"),
-        (b"body,topic\n" + b"".join(b"film %d,same\n" % n for n in range(40)), "every label is 'same'"),
+        (
+            b"body,topic\n" + b"".join(b"film %d,same\n" % n for n in range(40)),
+            "every label is 'same'",
+        ),
         (b"body,topic\na,x\nb,y\n", "2 different texts; allowed: at least 20"),
     ],
 )
@@ -85,4 +92,7 @@ def test_training_and_export_with_three_classes(table, tmp_path):
     }
     assert "2 sport" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     recipe = TeacherRecipe(quick=True, epochs=1, table=table)
-    assert load_supernet(JointRecipe(num_steps=16, checkpoint_every=8), recipe).model.config.num_labels == 3
+    assert (
+        load_supernet(JointRecipe(num_steps=16, checkpoint_every=8), recipe).model.config.num_labels
+        == 3
+    )

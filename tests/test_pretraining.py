@@ -3,10 +3,11 @@
 import pytest
 import torch
 
-from tinybert_l.data import Split, encode
-from tinybert_l.joint import JointRecipe
-from tinybert_l.model import ElasticBertConfig
-from tinybert_l.pretraining import (
+from tinybert_l.method.data import Split, encode
+from tinybert_l.method.model import ElasticBertConfig
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.pretraining import (
     character_tokenizer,
     classifier_from,
     load_chinese_reviews,
@@ -14,7 +15,6 @@ from tinybert_l.pretraining import (
     masked_accuracy,
     pretrain_jointly,
 )
-from tinybert_l.submodels import SubModel
 
 TEXTS = ["这本书很好看", "这本书不好看", "内容很好，印刷不好", "good书"] * 4
 
@@ -26,7 +26,13 @@ def tokenizer():
 
 def test_every_character_is_a_token(tokenizer):
     assert tokenizer.tokenize("这本书good") == ["这", "本", "书", "g", "##o", "##o", "##d"]
-    assert tokenizer.decode(tokenizer("很好看")["input_ids"]).split() == ["[CLS]", "很", "好", "看", "[SEP]"]
+    assert tokenizer.decode(tokenizer("很好看")["input_ids"]).split() == [
+        "[CLS]",
+        "很",
+        "好",
+        "看",
+        "[SEP]",
+    ]
     assert tokenizer.tokenize("龘") == ["[UNK]"]
 
 
@@ -45,16 +51,27 @@ def test_hidden_tokens_are_fifteen_in_a_hundred_and_never_special(tokenizer):
 
 def test_sub_models_learn_jointly_to_name_hidden_tokens(tokenizer, tmp_path):
     data = encode(Split(TEXTS, [0] * len(TEXTS)), tokenizer, 16)
-    sizes = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
-    config = ElasticBertConfig(vocab_size=len(tokenizer), max_position_embeddings=16, pad_token_id=0, **sizes)
+    sizes = {
+        "hidden_size": 24,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+    }
+    config = ElasticBertConfig(
+        vocab_size=len(tokenizer), max_position_embeddings=16, pad_token_id=0, **sizes
+    )
     stages = ((0.0, (SubModel(2),)), (0.1, (SubModel(1, 0.5),)))
-    recipe = JointRecipe(stages=stages, num_steps=150, batch_size=8, learning_rate=1e-2, precision="float32")
+    recipe = JointRecipe(
+        stages=stages, num_steps=150, batch_size=8, learning_rate=1e-2, precision="float32"
+    )
     model = pretrain_jointly(config, data, tokenizer, recipe, tmp_path)
     for sub_model in recipe.sub_models():
         assert masked_accuracy(model, data, tokenizer, sub_model) > 0.5
     classifier = classifier_from(model)
     wanted = model.bert(torch.tensor([[2, 6, 7]])).last_hidden_state
-    torch.testing.assert_close(classifier.eval().bert(torch.tensor([[2, 6, 7]])).last_hidden_state, wanted)
+    torch.testing.assert_close(
+        classifier.eval().bert(torch.tensor([[2, 6, 7]])).last_hidden_state, wanted
+    )
 
 
 def test_the_chinese_reviews_are_split_once_for_all():

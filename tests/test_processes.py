@@ -12,9 +12,10 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from conftest import small_bert
 from tinybert_l import begin
-from tinybert_l.data import Encoded
-from tinybert_l.joint import JointRecipe, train_jointly
-from tinybert_l.model import elastic_copy
+from tinybert_l.method.data import Encoded
+from tinybert_l.method.joint import train_jointly
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.model import elastic_copy
 from tinybert_l.training import is_main_process
 torch.set_num_threads(1)
 begin(1, demo=True)
@@ -50,7 +51,9 @@ def train(processes, folder, checkout, stop=-1):
         ]
         command += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     command += [str(folder / "script.py"), str(checkout / "tests"), str(folder), str(stop)]
-    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command, cwd=checkout, capture_output=True, text=True, check=False, timeout=300
+    )
     if stop < 0:
         assert done.returncode == 0, done.stderr[-3000:]
     return done.returncode

@@ -9,8 +9,9 @@ import pytest
 import torch
 from transformers import AutoTokenizer
 
-from tinybert_l.data import embedded_teacher_path
-from tinybert_l.questions import (
+from tinybert_l.method.data import embedded_teacher_path
+from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.questions import (
     Question,
     Reader,
     answer_f1,
@@ -20,8 +21,16 @@ from tinybert_l.questions import (
     load_reader,
     read_squad,
 )
-from tinybert_l.stories import CAST, KINDS, LIST, TESTING, TRAINING, Teller, last_mentioned, make_stories
-from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.stories import (
+    CAST,
+    KINDS,
+    LIST,
+    TESTING,
+    TRAINING,
+    Teller,
+    last_mentioned,
+    make_stories,
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +46,15 @@ def test_the_two_worlds_share_nothing():
 
 
 def test_every_story_has_a_cast_and_training_has_many():
-    met = Counter(w for s in make_stories(400, 0) for w in {*s.words} & {*TRAINING.people, *TRAINING.places})
+    met = Counter(
+        w for s in make_stories(400, 0) for w in {*s.words} & {*TRAINING.people, *TRAINING.places}
+    )
     assert len(met) == len(TRAINING.people) + len(TRAINING.places) > 40
     cast = Teller(Random(0), TRAINING).world
     for name, count in CAST.items():
-        assert len(getattr(cast, name)) == count and set(getattr(cast, name)) < set(getattr(TRAINING, name))
+        assert len(getattr(cast, name)) == count and set(getattr(cast, name)) < set(
+            getattr(TRAINING, name)
+        )
     with pytest.raises(ValueError, match=r"people=.*6 or more"):
         replace(TESTING, people={"Anna": "she"})
 
@@ -52,7 +65,9 @@ def worked_out(story):
     facts = [f.split() for f in text.split(" .") if f.split()]
     question, at, has = story.question, {}, {}
     if story.kind == "negation":
-        return next("no" if "longer" in f else "yes" for f in reversed(facts) if f[0] == question[1])
+        return next(
+            "no" if "longer" in f else "yes" for f in reversed(facts) if f[0] == question[1]
+        )
     if story.kind == "counting":
         for f in facts:
             has[f[3]] = f[0] if f[1] == "took" else None
@@ -90,13 +105,17 @@ def test_the_answer_follows_from_the_story(kind, world):
     stories = make_stories(150, 7, [kind], world)
     assert [s.answer for s in stories] == [worked_out(s) for s in stories]
     assert len({s.answer for s in stories}) >= 2
-    assert sum(last_mentioned(s) == s.answer for s in stories) < 0.75 * len(stories), "too easy to guess"
+    assert sum(last_mentioned(s) == s.answer for s in stories) < 0.75 * len(stories), (
+        "too easy to guess"
+    )
 
 
 def test_every_answer_is_marked_at_its_tokens(tokenizer):
     stories = make_stories(45, 1)
     batch = encode_questions([as_question(s) for s in stories], tokenizer)
-    for story, ids, start, end in zip(stories, batch["input_ids"], batch["starts"], batch["ends"], strict=True):
+    for story, ids, start, end in zip(
+        stories, batch["input_ids"], batch["starts"], batch["ends"], strict=True
+    ):
         assert tokenizer.decode(ids[start : end + 1]) == story.answer.lower()
 
 
@@ -109,8 +128,17 @@ SQUAD = {
                 {
                     "context": "A teacher teaches. The student is smaller than the teacher.",
                     "qas": [
-                        {"id": "1", "question": "Who teaches?", "answers": [{"text": "A teacher", "answer_start": 0}]},
-                        {"id": "2", "question": "Who sleeps?", "answers": [], "is_impossible": True},
+                        {
+                            "id": "1",
+                            "question": "Who teaches?",
+                            "answers": [{"text": "A teacher", "answer_start": 0}],
+                        },
+                        {
+                            "id": "2",
+                            "question": "Who sleeps?",
+                            "answers": [],
+                            "is_impossible": True,
+                        },
                     ],
                 }
             ],
@@ -125,7 +153,11 @@ def test_squad_files_and_folders_are_read_alike(tmp_path):
     assert [q.answers for q in from_file] == [("A teacher",), ()]
     datasets = pytest.importorskip("datasets")
     rows = [
-        {"question": q.question, "context": q.context, "answers": {"text": [*q.answers], "answer_start": [*q.starts]}}
+        {
+            "question": q.question,
+            "context": q.context,
+            "answers": {"text": [*q.answers], "answer_start": [*q.starts]},
+        }
         for q in from_file
     ]
     datasets.Dataset.from_list(rows).save_to_disk(tmp_path / "folder")
@@ -138,7 +170,10 @@ def test_squad_files_and_folders_are_read_alike(tmp_path):
         ("{", "not in SQuAD's format"),
         ('{"data": [{"title": "x"}]}', "not in SQuAD's format .*paragraphs"),
         ('{"data": []}', "no questions"),
-        (json.dumps(SQUAD).replace('"answer_start": 0', '"answer_start": 3'), "question '1': the answer 'A teacher'"),
+        (
+            json.dumps(SQUAD).replace('"answer_start": 0', '"answer_start": 3'),
+            "question '1': the answer 'A teacher'",
+        ),
     ],
 )
 def test_a_file_that_is_not_squads_is_said(tmp_path, text, message):
@@ -158,14 +193,18 @@ def test_answers_are_compared_as_squad_compares_them():
 
 def test_one_s_own_questions_are_learned_and_a_long_text_is_read_in_parts(tmp_path, tokenizer):
     filler = "nothing happens here . " * 120  # longer than one part
-    question = Question("who wins ?", filler + "in the end Mary wins .", ("Mary",), (len(filler) + 11,))
+    question = Question(
+        "who wins ?", filler + "in the end Mary wins .", ("Mary",), (len(filler) + 11,)
+    )
     batch = encode_questions([question], tokenizer)
     assert len(batch["of"]) >= 2 and int((batch["starts"] > 0).sum()) >= 1
     (tmp_path / "squad.json").write_text(json.dumps(SQUAD), encoding="utf-8")
     reader = load_reader(3, 2, squad=tmp_path / "squad.json", precision="float32")
     assert isinstance(reader, Reader)
     for sub_model in (None, SubModel(2, 0.25)):
-        answers = reader.answer_questions([question, *read_squad(tmp_path / "squad.json")], sub_model)
+        answers = reader.answer_questions(
+            [question, *read_squad(tmp_path / "squad.json")], sub_model
+        )
         assert len(answers) == 3 and all(
             a in question.context + SQUAD["data"][0]["paragraphs"][0]["context"] for a in answers
         )

@@ -16,7 +16,9 @@ MEASURE = """() => { const s = Reveal.getCurrentSlide(); fit(s); const r = s.get
 @pytest.fixture(scope="module")
 def slides(checkout, tmp_path_factory):
     """The tool, writing to a folder of its own."""
-    spec = importlib.util.spec_from_file_location("make_slides", checkout / "tools" / "make_slides.py")
+    spec = importlib.util.spec_from_file_location(
+        "make_slides", checkout / "tools" / "make_slides.py"
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules["make_slides"] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
@@ -25,7 +27,9 @@ def slides(checkout, tmp_path_factory):
     for language in ("zh", "en"):
         (folder / language).mkdir()
         for lecture, name in module.NOTEBOOKS.items():
-            (folder / language / f"{name}.html").write_text(module.deck(lecture, language), encoding="utf-8")
+            (folder / language / f"{name}.html").write_text(
+                module.deck(lecture, language), encoding="utf-8"
+            )
     return folder
 
 

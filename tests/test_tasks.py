@@ -12,14 +12,15 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertModel
 
 from tinybert_l import flops, parameter_count
-from tinybert_l.data import embedded_teacher_path
-from tinybert_l.evaluation import _counted_by_torch
-from tinybert_l.export import OnnxClassifier, export_onnx
-from tinybert_l.generation import Decoding, Trigram, draft_and_verify, stream
-from tinybert_l.questions import KINDS, encode_stories, last_mentioned, make_stories
+from tinybert_l.exercises.lecture_11 import _counted_by_torch
+from tinybert_l.method.data import embedded_teacher_path
+from tinybert_l.method.export import OnnxClassifier, export_onnx
+from tinybert_l.method.windowed import windowed_attention
 from tinybert_l.submodels import SubModel
-from tinybert_l.text_metrics import expected_calibration_error, repetition, self_bleu
-from tinybert_l.windowed import windowed_attention
+from tinybert_l.tasks.generation import Decoding, Trigram, draft_and_verify, stream
+from tinybert_l.tasks.questions import encode_stories
+from tinybert_l.tasks.stories import KINDS, last_mentioned, make_stories
+from tinybert_l.tasks.text_metrics import expected_calibration_error, repetition, self_bleu
 
 
 @pytest.mark.parametrize("window", [1, 3, 11, 50])
@@ -29,8 +30,12 @@ def test_windowed_attention_equals_full_attention_under_its_mask(window):
     mask = torch.ones(2, 11)
     mask[1, 6:] = 0
     bias = (1 - mask)[:, None, None, :] * torch.finfo(torch.float32).min
-    sees = [[abs(i // window - j // window) <= 1 or 0 in (i, j) for j in range(11)] for i in range(11)]
-    wanted = F.scaled_dot_product_attention(query, key, value, bias.masked_fill(~torch.tensor(sees), -math.inf))
+    sees = [
+        [abs(i // window - j // window) <= 1 or 0 in (i, j) for j in range(11)] for i in range(11)
+    ]
+    wanted = F.scaled_dot_product_attention(
+        query, key, value, bias.masked_fill(~torch.tensor(sees), -math.inf)
+    )
     got = windowed_attention(query, key, value, bias, window)
     assert torch.allclose(got[0], wanted[0], atol=1e-5)
     assert torch.allclose(got[1, :, :6], wanted[1, :, :6], atol=1e-5)
@@ -43,11 +48,16 @@ def test_a_window_that_covers_the_text_changes_nothing_in_the_model(supernet, pa
     assert torch.allclose(supernet(**padded).logits, full, atol=1e-5)
 
 
-@pytest.mark.parametrize("decoding", [Decoding(0), Decoding(1.0, top_p=0.8), Decoding(0.7, top_k=5)])
+@pytest.mark.parametrize(
+    "decoding", [Decoding(0), Decoding(1.0, top_p=0.8), Decoding(0.7, top_k=5)]
+)
 def test_text_with_and_without_kv_cache_is_the_same(decoding):
     model = small_causal_model()
     for sub_model in (None, SubModel(2, 0.5)):
-        both = [list(stream(model, [3, 4, 5], 20, decoding, sub_model, 1, cached)) for cached in (True, False)]
+        both = [
+            list(stream(model, [3, 4, 5], 20, decoding, sub_model, 1, cached))
+            for cached in (True, False)
+        ]
         assert both[0] == both[1] and len(both[0]) == 20
 
 
@@ -69,8 +79,13 @@ def test_drafted_samples_are_distributed_as_the_largest_s_own():
             parameter.mul_(0.6)  # so that several tokens are likely
     small = SubModel(1, 0.25)
     own = Counter(tuple(stream(model, [3, 4], 2, decoding, None, 10_000 + i)) for i in range(draws))
-    drafted = Counter(tuple(draft_and_verify(model, [3, 4], 3, small, 2, decoding, i)[0][:2]) for i in range(draws))
-    others = Counter(tuple(stream(model, [3, 4], 2, decoding, small, 20_000 + i)) for i in range(draws))
+    drafted = Counter(
+        tuple(draft_and_verify(model, [3, 4], 3, small, 2, decoding, i)[0][:2])
+        for i in range(draws)
+    )
+    others = Counter(
+        tuple(stream(model, [3, 4], 2, decoding, small, 20_000 + i)) for i in range(draws)
+    )
     assert chi_squared(own, drafted) > 1e-3 > chi_squared(own, others)
 
 
@@ -85,7 +100,9 @@ def chi_squared(one: Counter, two: Counter) -> float:
 
 def test_a_repetition_penalty_makes_what_was_said_less_likely():
     logits = torch.tensor([2.0, 1.0, -1.0])
-    plain, fined = (Decoding(1.0, repetition_penalty=p).probabilities(logits, [0, 2]) for p in (1.0, 2.0))
+    plain, fined = (
+        Decoding(1.0, repetition_penalty=p).probabilities(logits, [0, 2]) for p in (1.0, 2.0)
+    )
     torch.testing.assert_close(plain, logits.softmax(0))
     torch.testing.assert_close(fined, torch.tensor([1.0, 1.0, -2.0]).softmax(0))
     with pytest.raises(ValueError, match=r"repetition_penalty=0.5; allowed: at least 1"):
@@ -124,7 +141,10 @@ def test_int8_reaches_every_matrix_of_an_exported_sub_model(supernet, tmp_path):
     graph = onnx.load(export_onnx(supernet, SubModel(3, 0.5), tmp_path / "m.onnx", int8=True)).graph
     matrices = [weight for weight in graph.initializer if len(weight.dims) == 2]
     assert len(matrices) == 3 + 3 * 6 + 2  # embeddings, layers, pooler and classifier
-    assert {weight.data_type for weight in matrices} <= {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
+    assert {weight.data_type for weight in matrices} <= {
+        onnx.TensorProto.INT8,
+        onnx.TensorProto.UINT8,
+    }
 
 
 def test_stories_are_the_same_for_a_seed_and_their_answers_lie_in_the_text():
@@ -141,7 +161,9 @@ def test_the_answer_span_points_at_the_answer():
     tokenizer = AutoTokenizer.from_pretrained(embedded_teacher_path())
     stories = make_stories(12, 0)
     batch = encode_stories(stories, tokenizer)
-    for story, ids, start, end in zip(stories, batch["input_ids"], batch["starts"], batch["ends"], strict=True):
+    for story, ids, start, end in zip(
+        stories, batch["input_ids"], batch["starts"], batch["ends"], strict=True
+    ):
         assert tokenizer.decode(ids[start : end + 1]) == story.answer.lower()
 
 
@@ -157,9 +179,15 @@ COUNTS = [
 def test_counters_give_the_published_integers(layers, hidden, inner, with_pooler, without, gflops):
     heads = 12 if hidden % 12 == 0 else 8
     config = BertConfig(
-        hidden_size=hidden, num_hidden_layers=layers, intermediate_size=inner, num_attention_heads=heads
+        hidden_size=hidden,
+        num_hidden_layers=layers,
+        intermediate_size=inner,
+        num_attention_heads=heads,
     )
-    assert (parameter_count(config), parameter_count(config, pooler=False)) == (with_pooler, without)
+    assert (parameter_count(config), parameter_count(config, pooler=False)) == (
+        with_pooler,
+        without,
+    )
     assert round(flops(config, 128) / 1e9, 3) == gflops
     assert flops(config, 128) == _counted_by_torch(config, 128)
     with torch.device("meta"):
@@ -168,6 +196,9 @@ def test_counters_give_the_published_integers(layers, hidden, inner, with_pooler
 
 def test_metrics_of_texts():
     assert repetition([1, 2, 1]) == pytest.approx(1 / 3) and repetition([1]) == 0
-    assert self_bleu([[1, 2, 3, 4], [1, 2, 3, 4]]) == pytest.approx(1) and self_bleu([[1, 2, 3], [4, 5, 6]]) < 1e-3
+    assert (
+        self_bleu([[1, 2, 3, 4], [1, 2, 3, 4]]) == pytest.approx(1)
+        and self_bleu([[1, 2, 3], [4, 5, 6]]) < 1e-3
+    )
     sure = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     assert expected_calibration_error(sure, torch.tensor([0, 1])) == pytest.approx(0.5)

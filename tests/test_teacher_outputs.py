@@ -10,13 +10,13 @@ import torch
 from conftest import small_bert
 from test_joint import RECIPE
 
-from tinybert_l import teacher_outputs
 from tinybert_l.cache import cache_root
-from tinybert_l.data import Encoded, collate
-from tinybert_l.joint import train_jointly
-from tinybert_l.model import elastic_copy
-from tinybert_l.teacher import predict_logits
-from tinybert_l.teacher_outputs import TeacherOutputs, keep_outputs
+from tinybert_l.method import teacher_outputs
+from tinybert_l.method.data import Encoded, collate
+from tinybert_l.method.joint import train_jointly
+from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.teacher import predict_logits
+from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
 
 SOFT = replace(RECIPE, hidden_weight=0.0, attention_weight=0.0, embedding_weight=0.0)
 INNER = replace(RECIPE, attention_weight=0.0)
@@ -33,7 +33,11 @@ def both(supernet, texts, recipe, outputs, folder):
     live = train_jointly(students[0], elastic_copy(supernet), texts, recipe, folder / "live")
     kept = train_jointly(students[1], outputs, texts, recipe, folder / "kept")
     weights = [{n: p for n, p in s.named_parameters() if "key.bias" not in n} for s in students]
-    return live, kept, weights  # a key's bias changes no softmax: its gradient is rounding, which AdamW makes large
+    return (
+        live,
+        kept,
+        weights,
+    )  # a key's bias changes no softmax: its gradient is rounding, which AdamW makes large
 
 
 def test_kept_logits_train_as_a_live_teacher_does(supernet, texts, tmp_path):
@@ -46,13 +50,18 @@ def test_kept_logits_train_as_a_live_teacher_does(supernet, texts, tmp_path):
 
 
 @pytest.mark.parametrize(("kept_as", "relative"), [("float32", 1e-5), ("bfloat16", 1e-2)])
-def test_kept_hidden_states_give_the_losses_of_a_live_teacher(supernet, texts, tmp_path, kept_as, relative):
+def test_kept_hidden_states_give_the_losses_of_a_live_teacher(
+    supernet, texts, tmp_path, kept_as, relative
+):
     outputs = keep_outputs(supernet, texts, INNER.hidden_layers(6), kept_as)
     live, kept, _ = both(supernet, texts, INNER, outputs, tmp_path)
     for a, b in zip(live, kept, strict=True):
         for name, parts in a["losses"].items():
             for part, value in parts.items():
-                assert b["losses"][name][part] == pytest.approx(value, rel=relative, abs=1e-4), (name, part)
+                assert b["losses"][name][part] == pytest.approx(value, rel=relative, abs=1e-4), (
+                    name,
+                    part,
+                )
 
 
 def test_float32_states_are_exactly_those_of_the_teacher(supernet, texts):
@@ -61,7 +70,15 @@ def test_float32_states_are_exactly_those_of_the_teacher(supernet, texts):
     batch = collate(texts, rows)
     got = outputs.of(rows, batch["attention_mask"])
     wanted = supernet(batch["input_ids"], batch["attention_mask"], output_hidden_states=True)
-    assert [s is not None for s in got.hidden_states] == [True, False, False, True, False, False, True]
+    assert [s is not None for s in got.hidden_states] == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        False,
+        True,
+    ]
     real = batch["attention_mask"].bool()
     for layer in (0, 3, 6):
         torch.testing.assert_close(
@@ -87,7 +104,9 @@ def test_a_damaged_file_is_noticed_and_made_anew(supernet, texts, damage):
     if damage == "gone":
         path.unlink()
     else:
-        path.write_bytes(whole[:100] if damage == "cut" else whole[:50] + bytes([whole[50] ^ 1]) + whole[51:])
+        path.write_bytes(
+            whole[:100] if damage == "cut" else whole[:50] + bytes([whole[50] ^ 1]) + whole[51:]
+        )
     assert torch.equal(keep_outputs(supernet, texts, {6}).hidden[6], wanted)
     assert path.read_bytes() == whole
 
@@ -97,8 +116,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from conftest import small_bert
 import torch
-from tinybert_l.data import Encoded
-from tinybert_l.model import elastic_copy
+from tinybert_l.method.data import Encoded
+from tinybert_l.method.model import elastic_copy
 from tinybert_l.teacher_outputs import keep_outputs
 import shutil
 if sys.argv[2] == "late":  # the disk fills up while the cache is written
@@ -109,7 +128,9 @@ keep_outputs(elastic_copy(small_bert()), Encoded(rows, [0] * 2000, 0), {3, 6})
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("unshare") is None, reason="no unshare(1) here: no small disk can be made")
+@pytest.mark.skipif(
+    shutil.which("unshare") is None, reason="no unshare(1) here: no small disk can be made"
+)
 @pytest.mark.parametrize("when", ["early", "late"])
 def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path, checkout, when):
     small = tmp_path / "small"
@@ -120,19 +141,35 @@ def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path, checkout, 
         f"TINYBERT_L_CACHE={small}/cache {sys.executable} {tmp_path / 'script.py'} {checkout / 'tests'} {when}; "
         f"code=$?; find {small} -type f -size +0; exit $code"
     )
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", inside], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", inside], capture_output=True, text=True, check=False
+    )
     if done.returncode == 99:
         pytest.skip("no small disk can be mounted here")
     assert done.returncode == 1 and "No space left" in done.stderr, done.stderr
     assert "the teacher's outputs take 6 MB" in done.stderr and "TINYBERT_L_CACHE" in done.stderr
-    assert not [line for line in done.stdout.splitlines() if line.endswith((".bin", ".pt", "entry.json"))], done.stdout
+    assert not [
+        line for line in done.stdout.splitlines() if line.endswith((".bin", ".pt", "entry.json"))
+    ], done.stdout
 
 
 def test_outputs_that_do_not_fit_are_said(supernet, texts, tmp_path):
     for outputs, recipe, message in (
-        (TeacherOutputs(torch.zeros(3, 2)), SOFT, r"kept logits have shape \(3, 2\); allowed: \(40, 2\)"),
-        (TeacherOutputs(torch.zeros(40, 2)), RECIPE, "attention_weight=0.03, but attention scores are not"),
-        (TeacherOutputs(torch.zeros(40, 2), num_layers=6), INNER, r"layers \[0, 1, 2, 3, 4, 5, 6\], which were not"),
+        (
+            TeacherOutputs(torch.zeros(3, 2)),
+            SOFT,
+            r"kept logits have shape \(3, 2\); allowed: \(40, 2\)",
+        ),
+        (
+            TeacherOutputs(torch.zeros(40, 2)),
+            RECIPE,
+            "attention_weight=0.03, but attention scores are not",
+        ),
+        (
+            TeacherOutputs(torch.zeros(40, 2), num_layers=6),
+            INNER,
+            r"layers \[0, 1, 2, 3, 4, 5, 6\], which were not",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             train_jointly(supernet, outputs, texts, recipe, tmp_path)

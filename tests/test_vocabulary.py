@@ -5,19 +5,32 @@ import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from tinybert_l.data import Split, encode, load_reviews, unlabelled_sentences
-from tinybert_l.model import elastic_copy
-from tinybert_l.teacher import predict_logits
-from tinybert_l.vocabulary import SPECIAL, prune_vocabulary
+from tinybert_l.method.data import Split, encode, load_reviews, unlabelled_sentences
+from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.teacher import predict_logits
+from tinybert_l.method.vocabulary import SPECIAL, prune_vocabulary
 
-PIECES = [*SPECIAL.values(), *"abcdefgh", *(f"##{c}" for c in "abcdefgh"), "bad", "bade", "face", "##ce", "##ed", "cab"]
+PIECES = [
+    *SPECIAL.values(),
+    *"abcdefgh",
+    *(f"##{c}" for c in "abcdefgh"),
+    "bad",
+    "bade",
+    "face",
+    "##ce",
+    "##ed",
+    "cab",
+]
 
 
 @pytest.fixture
 def tokenizer() -> PreTrainedTokenizerFast:
     vocabulary = {piece: number for number, piece in enumerate(PIECES)}
     whole = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    whole.normalizer, whole.pre_tokenizer = normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()
+    whole.normalizer, whole.pre_tokenizer = (
+        normalizers.BertNormalizer(),
+        pre_tokenizers.BertPreTokenizer(),
+    )
     whole.decoder = decoders.WordPiece()
     ends = [(name, vocabulary[name]) for name in ("[SEP]", "[CLS]")]
     whole.post_processor = processors.BertProcessing(*ends)
@@ -28,7 +41,12 @@ def test_texts_that_need_no_lost_piece_give_the_same_logits(tokenizer, supernet)
     before = elastic_copy(supernet)
     texts = ["bad face", "cab a bad"]
     smaller = prune_vocabulary(supernet, tokenizer, texts * 3, 24)
-    assert len(smaller) == 24 == supernet.config.vocab_size == len(supernet.get_input_embeddings().weight)
+    assert (
+        len(smaller)
+        == 24
+        == supernet.config.vocab_size
+        == len(supernet.get_input_embeddings().weight)
+    )
     old, new = (encode(Split(texts, [0, 1]), t, 16) for t in (tokenizer, smaller))
     assert [len(a) for a in old.token_ids] == [len(b) for b in new.token_ids]
     torch.testing.assert_close(predict_logits(supernet, new), predict_logits(before, old))
@@ -53,6 +71,8 @@ def test_unlabelled_sentences_are_many_different_and_not_held_out():
     sentences = unlabelled_sentences()
     assert len(sentences) > 200_000 and len(set(sentences)) == len(sentences)
     short = load_reviews()
-    held_out = {text.casefold().strip() for name in ("validation", "test") for text in short[name].texts}
+    held_out = {
+        text.casefold().strip() for name in ("validation", "test") for text in short[name].texts
+    }
     assert not held_out & {s.casefold() for s in sentences}
     assert all(6 <= len(s.split()) <= 40 for s in sentences[:5000])

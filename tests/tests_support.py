@@ -6,15 +6,17 @@ import torch
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError
 
-from tinybert_l.generation import ElasticBertForCausalLM
-from tinybert_l.model import ElasticBertConfig
+from tinybert_l.method.model import ElasticBertConfig
+from tinybert_l.tasks.generation import ElasticBertForCausalLM
 
 
 def small_causal_model() -> ElasticBertForCausalLM:
     """A random language model of 4 layers over 50 tokens, with weights far enough from zero to matter."""
     torch.manual_seed(0)
     sizes = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 4, "num_attention_heads": 4}
-    model = ElasticBertForCausalLM(ElasticBertConfig(**sizes, intermediate_size=32, max_position_embeddings=60))
+    model = ElasticBertForCausalLM(
+        ElasticBertConfig(**sizes, intermediate_size=32, max_position_embeddings=60)
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -29,11 +31,15 @@ def execute(notebook, folder, timeout: int = 240) -> None:
     """
     for last in (False, True):
         try:
-            NotebookClient(notebook, timeout=timeout, kernel_name="python3", allow_errors=True).execute(cwd=str(folder))
+            NotebookClient(
+                notebook, timeout=timeout, kernel_name="python3", allow_errors=True
+            ).execute(cwd=str(folder))
             return
         except CellTimeoutError:
             if last:
                 raise
 
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CHROMIUM = next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)

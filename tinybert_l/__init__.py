@@ -1,59 +1,99 @@
 """TinyBERT-L: one weight-sharing student whose sub-models are trained jointly.
 
-`import tinybert_l` is quick: what needs torch is imported when it is first asked for.
+`import tinybert_l` is quick: a name that needs torch is imported when it is first used.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tinybert_l.exercise import AnswerError, MissingAnswer, begin
+from tinybert_l.exercises.registry import AnswerError, MissingAnswer, begin
+
+if TYPE_CHECKING:  # for editors and mypy; at run time `__getattr__` imports them
+    from tinybert_l.course import figures, tables
+    from tinybert_l.exercises.lecture_01 import parameter_count, soft_cross_entropy
+    from tinybert_l.exercises.lecture_02 import joint_loss, sandwich_sample
+    from tinybert_l.exercises.lecture_03 import (
+        attention_loss,
+        hidden_loss,
+        kept_layers,
+        layer_map,
+        slice_heads,
+    )
+    from tinybert_l.exercises.lecture_04 import (
+        clip_by_global_norm,
+        linear_warmup_decay,
+        submodel_schedule,
+        weight_decay_by_name,
+    )
+    from tinybert_l.exercises.lecture_05 import best_answer_span, split_document
+    from tinybert_l.exercises.lecture_06 import pareto_frontier
+    from tinybert_l.exercises.lecture_07 import early_exit, head_importance
+    from tinybert_l.exercises.lecture_08 import choose_submodel, macro_f1
+    from tinybert_l.exercises.lecture_09 import causal_mask, distinct_n, top_p_filter
+    from tinybert_l.exercises.lecture_11 import flops
+    from tinybert_l.method.data import load_reviews, prepare_data
+    from tinybert_l.method.evaluation import evaluate
+    from tinybert_l.method.export import export_onnx
+    from tinybert_l.method.importance import sort_by_importance
+    from tinybert_l.method.joint import load_supernet, train_jointly
+    from tinybert_l.method.model import (
+        ElasticBertConfig,
+        ElasticBertForSequenceClassification,
+        ElasticBertModel,
+    )
+    from tinybert_l.method.recipe import JointRecipe
+    from tinybert_l.method.teacher import TeacherRecipe, load_teacher
+    from tinybert_l.submodels import SubModel, sub_model_grid
+    from tinybert_l.tasks.generation import load_writer
+    from tinybert_l.tasks.questions import load_reader
 
 __version__ = "0.1.0"
 
+# Module of each public name; a test holds it equal to the imports above.
 _HOME_OF = {
+    "figures": "course",
+    "tables": "course",
+    "parameter_count": "exercises.lecture_01",
+    "soft_cross_entropy": "exercises.lecture_01",
+    "joint_loss": "exercises.lecture_02",
+    "sandwich_sample": "exercises.lecture_02",
+    "attention_loss": "exercises.lecture_03",
+    "hidden_loss": "exercises.lecture_03",
+    "kept_layers": "exercises.lecture_03",
+    "layer_map": "exercises.lecture_03",
+    "slice_heads": "exercises.lecture_03",
+    "clip_by_global_norm": "exercises.lecture_04",
+    "linear_warmup_decay": "exercises.lecture_04",
+    "submodel_schedule": "exercises.lecture_04",
+    "weight_decay_by_name": "exercises.lecture_04",
+    "best_answer_span": "exercises.lecture_05",
+    "split_document": "exercises.lecture_05",
+    "pareto_frontier": "exercises.lecture_06",
+    "early_exit": "exercises.lecture_07",
+    "head_importance": "exercises.lecture_07",
+    "choose_submodel": "exercises.lecture_08",
+    "macro_f1": "exercises.lecture_08",
+    "causal_mask": "exercises.lecture_09",
+    "distinct_n": "exercises.lecture_09",
+    "top_p_filter": "exercises.lecture_09",
+    "flops": "exercises.lecture_11",
+    "load_reviews": "method.data",
+    "prepare_data": "method.data",
+    "evaluate": "method.evaluation",
+    "export_onnx": "method.export",
+    "sort_by_importance": "method.importance",
+    "load_supernet": "method.joint",
+    "train_jointly": "method.joint",
+    "ElasticBertConfig": "method.model",
+    "ElasticBertForSequenceClassification": "method.model",
+    "ElasticBertModel": "method.model",
+    "JointRecipe": "method.recipe",
+    "TeacherRecipe": "method.teacher",
+    "load_teacher": "method.teacher",
     "SubModel": "submodels",
-    "kept_layers": "submodels",
     "sub_model_grid": "submodels",
-    "load_reviews": "data",
-    "prepare_data": "data",
-    "TeacherRecipe": "teacher",
-    "load_teacher": "teacher",
-    "ElasticBertConfig": "model",
-    "ElasticBertModel": "model",
-    "ElasticBertForSequenceClassification": "model",
-    "slice_heads": "model",
-    "sort_by_importance": "model",
-    "layer_map": "distillation",
-    "attention_loss": "distillation",
-    "hidden_loss": "distillation",
-    "soft_cross_entropy": "distillation",
-    "joint_loss": "distillation",
-    "sandwich_sample": "distillation",
-    "submodel_schedule": "distillation",
-    "JointRecipe": "joint",
-    "train_jointly": "joint",
-    "load_supernet": "joint",
-    "linear_warmup_decay": "optimisation",
-    "clip_by_global_norm": "optimisation",
-    "weight_decay_by_name": "optimisation",
-    "split_document": "data",
-    "best_answer_span": "questions",
-    "load_reader": "questions",
-    "causal_mask": "generation",
-    "top_p_filter": "generation",
-    "distinct_n": "generation",
-    "load_writer": "generation",
-    "head_importance": "model",
-    "parameter_count": "evaluation",
-    "flops": "evaluation",
-    "macro_f1": "evaluation",
-    "choose_submodel": "evaluation",
-    "early_exit": "evaluation",
-    "export_onnx": "export",
-    "evaluate": "evaluation",
-    "pareto_frontier": "evaluation",
-    "figures": "",
-    "tables": "",
+    "load_writer": "tasks.generation",
+    "load_reader": "tasks.questions",
 }
 __all__ = ["AnswerError", "MissingAnswer", "begin", *_HOME_OF]
 
@@ -61,10 +101,10 @@ __all__ = ["AnswerError", "MissingAnswer", "begin", *_HOME_OF]
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'tinybert_l' has no attribute {name!r}")
-    home = _HOME_OF[name]
-    if not home:
-        return import_module(f"tinybert_l.{name}")
-    return getattr(import_module(f"tinybert_l.{home}"), name)
+    home = f"{__name__}.{_HOME_OF[name]}"
+    if name in ("figures", "tables"):
+        return import_module(f"{home}.{name}")
+    return getattr(import_module(home), name)
 
 
 def __dir__() -> list[str]:

@@ -22,7 +22,17 @@ from platformdirs import user_cache_path
 
 ENTRY = "entry.json"
 # of x86 and ARM: what decides the speed of a matrix product, in float32, bfloat16 or int8
-INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp", "bf16", "i8mm")
+INSTRUCTIONS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_int8",
+    "asimddp",
+    "bf16",
+    "i8mm",
+)
 
 
 def cache_root() -> Path:
@@ -44,7 +54,12 @@ def write_atomically(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
-def cached(kind: str, recipe: dict[str, Any], build: Callable[[Path], dict[str, Any]], together: bool = False) -> Path:
+def cached(
+    kind: str,
+    recipe: dict[str, Any],
+    build: Callable[[Path], dict[str, Any]],
+    together: bool = False,
+) -> Path:
     """The folder of a finished entry; builds it first when there is none.
 
     Args:
@@ -90,7 +105,8 @@ def provenance() -> dict[str, Any]:
     """What a number needs beside it to be believed: versions, machine, date."""
     packages = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
     return {
-        "versions": {name: version(name) for name in packages} | {"python": platform.python_version()},
+        "versions": {name: version(name) for name in packages}
+        | {"python": platform.python_version()},
         "machine": {
             "processor": platform.machine(),
             "instructions": vector_instructions(),

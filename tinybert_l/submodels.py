@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-
-from tinybert_l.exercise import exercise
-
-_VULGAR = {Fraction(1, 4): "¼", Fraction(1, 2): "½", Fraction(3, 4): "¾", Fraction(1, 3): "⅓", Fraction(2, 3): "⅔"}
+_VULGAR = {
+    Fraction(1, 4): "¼",
+    Fraction(1, 2): "½",
+    Fraction(3, 4): "¾",
+    Fraction(1, 3): "⅓",
+    Fraction(2, 3): "⅔",
+}
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,15 @@ class SubModel:
 
     def __post_init__(self) -> None:
         if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 1:
-            raise ValueError(f"SubModel: depth={self.depth!r}; allowed: a whole number of layers, at least 1.")
+            raise ValueError(
+                f"SubModel: depth={self.depth!r}; allowed: a whole number of layers, at least 1."
+            )
         for name in ("width", "length"):
             share = getattr(self, name)
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-                raise ValueError(f"SubModel: {name}={share!r}; allowed: a number above 0 and at most 1.")
+                raise ValueError(
+                    f"SubModel: {name}={share!r}; allowed: a number above 0 and at most 1."
+                )
 
     @property
     def name(self) -> str:
@@ -86,7 +92,9 @@ def kept_tokens(tokens: int, share: float, layers_done: int, depth: int) -> int:
 
 def sub_model_grid(depths: Sequence[int], widths: Sequence[float]) -> list[SubModel]:
     """All combinations, from smallest to largest."""
-    return sorted((SubModel(depth, width) for depth in depths for width in widths), key=lambda s: s.size)
+    return sorted(
+        (SubModel(depth, width) for depth in depths for width in widths), key=lambda s: s.size
+    )
 
 
 def default_stages(num_layers: int) -> list[tuple[float, list[SubModel]]]:
@@ -99,28 +107,3 @@ def default_stages(num_layers: int) -> list[tuple[float, list[SubModel]]]:
     stages = [(0.0, [SubModel(depths[0])]), (0.05, [SubModel(depth) for depth in depths[1:]])]
     stages += [(start, [SubModel(d, w) for d in depths]) for start, w in ((0.15, 0.5), (0.3, 0.25))]
     return [stage for stage in stages if stage[1]]
-
-
-def _evenly_spaced(num_layers: int, depth: int) -> list[int]:
-    """Stand-in before lecture 3: rounds to the nearest layer, unchecked."""
-    return [round(layer) - 1 for layer in np.linspace(num_layers / depth, num_layers, depth)]
-
-
-@exercise(lecture=3, peer=_evenly_spaced)
-def kept_layers(num_layers: int, depth: int) -> list[int]:
-    """Which layers a sub-model of the given depth keeps.
-
-    Evenly spread, and always with the last one: entry i (i = 1..depth) is floor(i·N/depth) - 1.
-    DynaBERT (Hou et al. 2020) drops others; the notebook compares.
-
-    Args:
-        num_layers: N, layers of the supernet, at least 1.
-        depth: layers to keep, 1 <= depth <= N.
-    Returns:
-        `depth` layer numbers, 0-based, ascending.
-    Raises:
-        ValueError: depth below 1 or above N.
-
-    Worked example: kept_layers(4, 2) is [1, 3].
-    """
-    raise NotImplementedError

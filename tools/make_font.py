@@ -1,4 +1,4 @@
-"""Rebuild tinybert_l/fonts: a small Chinese font for figures, since student machines may have none.
+"""Rebuild tinybert_l/course/fonts: a small Chinese font for figures, since student machines may have none.
 
     pip install -e '.[font]' && python tools/make_font.py
 
@@ -14,7 +14,7 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 from fontTools.varLib.instancer import instantiateVariableFont
 
-TARGET = Path(__file__).resolve().parent.parent / "tinybert_l" / "fonts"
+TARGET = Path(__file__).resolve().parent.parent / "tinybert_l" / "course" / "fonts"
 EXTRA = "，。、；：？！“”‘’（）《》【】…—·×±≤≥≈→←↑↓½¼¾⅓⅔²³µαβγλ∑√∞○●△□✓✗" + "蒸馏矩阵帧熵瓶颈苛蕴"
 
 
@@ -25,7 +25,9 @@ def first_level() -> str:
 
 
 def packaged(name: str, folder: str) -> Path:
-    (found,) = (f for f in files("justmytype-intl-cjk") or [] if f.name == name and f.parent.name == folder)
+    (found,) = (
+        f for f in files("justmytype-intl-cjk") or [] if f.name == name and f.parent.name == folder
+    )
     return Path(str(found.locate()))
 
 
@@ -33,7 +35,11 @@ def main() -> None:
     font = TTFont(packaged("NotoSansSC[wght].ttf", "notosanssc"))
     font = instantiateVariableFont(font, {"wght": 400}, updateFontNames=False)
     options = Options()
-    options.layout_features, options.hinting, options.name_IDs = [], False, [0, 1, 2, 3, 4, 5, 6, 13, 14]
+    options.layout_features, options.hinting, options.name_IDs = (
+        [],
+        False,
+        [0, 1, 2, 3, 4, 5, 6, 13, 14],
+    )
     subsetter = Subsetter(options)
     subsetter.populate(text="".join(map(chr, range(32, 127))) + EXTRA + first_level())
     subsetter.subset(font)

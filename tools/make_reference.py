@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.cli import main as program
+from tinybert_l.cli.app import main as program
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BOXES = {  # name: (x, y, text, colour)
@@ -58,7 +58,9 @@ def data_flow() -> Figure:
     axes.axis("off")
     for x, y, text, colour in BOXES.values():
         box = (x - 0.42, y - 0.27), 0.84, 0.54
-        axes.add_patch(FancyBboxPatch(*box, boxstyle="round,pad=0.02", facecolor=colour, edgecolor="#333333"))
+        axes.add_patch(
+            FancyBboxPatch(*box, boxstyle="round,pad=0.02", facecolor=colour, edgecolor="#333333")
+        )
         *title, module = text.split("\n")
         axes.text(x, y + 0.1, "\n".join(title), ha="center", va="center", fontsize=10.5)
         axes.text(x, y - 0.18, module, ha="center", va="center", fontsize=9, family="monospace")

@@ -22,17 +22,42 @@ def main() -> None:
     target.mkdir()
     for source in (CHECKOUT, CHECKOUT / "instructor"):
         # the environment's own hatchling: repeatable, and without a download
-        command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(target), str(source)]
+        command = [
+            sys.executable,
+            "-m",
+            "build",
+            "--no-isolation",
+            "--outdir",
+            str(target),
+            str(source),
+        ]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     made = sorted(target.iterdir())
     if len(made) != 4 or any(__version__ not in path.name for path in made):
         sys.exit(
             f"make_release: built {[path.name for path in made]}; needed: two wheels and two sdists of {__version__}."
         )
-    command = [sys.executable, "-m", "cyclonedx_py", "environment", "--of", "JSON", "--output-reproducible"]
-    command += ["--pyproject", str(CHECKOUT / "pyproject.toml"), "-o", str(target / "sbom.json"), sys.executable]
+    command = [
+        sys.executable,
+        "-m",
+        "cyclonedx_py",
+        "environment",
+        "--of",
+        "JSON",
+        "--output-reproducible",
+    ]
+    command += [
+        "--pyproject",
+        str(CHECKOUT / "pyproject.toml"),
+        "-o",
+        str(target / "sbom.json"),
+        sys.executable,
+    ]
     subprocess.run(command, check=True)
-    sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}" for path in sorted(target.iterdir())]
+    sums = [
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
+        for path in sorted(target.iterdir())
+    ]
     write_atomically(target / "SHA256SUMS", "\n".join(sums) + "\n")
     print("\n".join(str(path.relative_to(CHECKOUT)) for path in sorted(target.iterdir())))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.experiments import RECORDS
-from tinybert_l.records import HIGH, LOW, RESULTS, SPREAD, read_record
+from tinybert_l.course.recipes import RECORDS
+from tinybert_l.course.records import HIGH, LOW, RESULTS, SPREAD, read_record
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE, README = CHECKOUT / "docs" / "explanation" / "results.md", CHECKOUT / "README.md"
@@ -60,7 +60,9 @@ def page() -> str:
         trained = "".join(f", trained on {device}" for device in record.get("trained_on", []))
         told = f"`{record['command']}`, seeds {seeds}, {record['date'][:10]}, {machine_of(record)}{trained}.{stale}"
         parts.append(f"## {WHAT[name]}\n\n{told}\n\n{table(record['rows'])}\n")
-    parts.append("## Benchmarks, one run of each\n\n`make bench RECORD=--record`; quartiles: low, high.\n")
+    parts.append(
+        "## Benchmarks, one run of each\n\n`make bench RECORD=--record`; quartiles: low, high.\n"
+    )
     for record in benchmarks().values():
         told = f"`{record['command']}`, {record['date'][:10]}, {machine_of(record)}."
         rows = record.get("rows", [{k: v for k, v in record.items() if isinstance(v, float)}])
@@ -69,7 +71,9 @@ def page() -> str:
 
 
 def machine_of(record: dict[str, Any]) -> str:
-    return ", ".join([f"{record['machine']['cores']} cores", *record["machine"].get("instructions", [])])
+    return ", ".join(
+        [f"{record['machine']['cores']} cores", *record["machine"].get("instructions", [])]
+    )
 
 
 def benchmarks() -> dict[str, dict[str, Any]]:
@@ -85,11 +89,17 @@ def answers_table() -> str:
         record = read_record(name, recipe)
         if record is not None:
             rows = {row["name 名称"]: row for row in record["rows"]}
-            lines += [f"| {hope} | {answer} | {figures} | {name} |" for hope, answer, figures in ANSWERS[name](rows)]
+            lines += [
+                f"| {hope} | {answer} | {figures} | {name} |"
+                for hope, answer, figures in ANSWERS[name](rows)
+            ]
     for name, record in benchmarks().items():
         if name in OF_BENCHMARKS:
             told = OF_BENCHMARKS[name](record)
-            lines += [f"| {hope} | {answer} | {figures} | benchmark {name} |" for hope, answer, figures in told]
+            lines += [
+                f"| {hope} | {answer} | {figures} | benchmark {name} |"
+                for hope, answer, figures in told
+            ]
     return "\n".join(lines) + "\n"
 
 
@@ -117,11 +127,18 @@ def answers_of_ablation(rows: Rows) -> Iterator[Answer]:
         for size in ("3×½", "2×¼"):
             if f"{size}: low" in row:
                 gap, low, high = (row[f"{size}: {end}"] for end in ("difference 差", "low", "high"))
-                yield f"{size} is worse with {english(name)}", sign(-high, -low), interval(gap, low, high)
+                yield (
+                    f"{size} is worse with {english(name)}",
+                    sign(-high, -low),
+                    interval(gap, low, high),
+                )
 
 
 def answers_of_joint(rows: Rows) -> Iterator[Answer]:
-    mean, cost = rows["mean 平均"], {name: row["ratio"] for name, row in rows.items() if "ratio" in row}
+    mean, cost = (
+        rows["mean 平均"],
+        {name: row["ratio"] for name, row in rows.items() if "ratio" in row},
+    )
     gap, low, high = mean["difference 差 (points)"], mean["low"], mean["high"]
     yield (
         "joint within 0.5 points of each trained alone, on average",
@@ -129,25 +146,52 @@ def answers_of_joint(rows: Rows) -> Iterator[Answer]:
         interval(gap, low, high),
     )
     for whom, limit in (("the largest alone", 1.6), ("all alone", 0.5)):
-        found = {name.rpartition(": ")[2]: ratio for name, ratio in cost.items() if f"over {whom} " in name}
+        found = {
+            name.rpartition(": ")[2]: ratio
+            for name, ratio in cost.items()
+            if f"over {whom} " in name
+        }
         told = ", ".join(f"{english(what)}: {ratio:.2f}" for what, ratio in found.items())
-        yield f"joint at most {limit} times the cost of training {whom}", yes(max(found.values()) <= limit), told
+        yield (
+            f"joint at most {limit} times the cost of training {whom}",
+            yes(max(found.values()) <= limit),
+            told,
+        )
 
 
 def answers_of_stability(rows: Rows) -> Iterator[Answer]:
     by_way = {english(name): row for name, row in rows.items()}
     progressive, at_once, plain = (
-        by_way[way] for way in ("progressive, self-distillation", "all at once, self-distillation", "progressive, none")
+        by_way[way]
+        for way in (
+            "progressive, self-distillation",
+            "all at once, self-distillation",
+            "progressive, none",
+        )
     )
     mean, norm = "mean of nine 九者平均 (%)", "largest gradient norm 最大梯度范数"
-    yield "step by step is better than all at once (mean of nine)", *compared(progressive, at_once, mean)
-    yield "step by step has smaller gradients (largest norm)", *compared(progressive, at_once, norm, smaller=True)
-    yield "self-distillation makes sub-models better (mean of nine)", *compared(progressive, plain, mean)
+    yield (
+        "step by step is better than all at once (mean of nine)",
+        *compared(progressive, at_once, mean),
+    )
+    yield (
+        "step by step has smaller gradients (largest norm)",
+        *compared(progressive, at_once, norm, smaller=True),
+    )
+    yield (
+        "self-distillation makes sub-models better (mean of nine)",
+        *compared(progressive, plain, mean),
+    )
 
 
 def answers_of_methods(rows: Rows) -> Iterator[Answer]:
-    joint, alone = (rows[name] for name in ("joint, two stages 联合两阶段", "TinyBERT, two stages 两阶段"))
-    yield "joint in two stages is better than one small model in two stages", *compared(joint, alone, "accuracy")
+    joint, alone = (
+        rows[name] for name in ("joint, two stages 联合两阶段", "TinyBERT, two stages 两阶段")
+    )
+    yield (
+        "joint in two stages is better than one small model in two stages",
+        *compared(joint, alone, "accuracy"),
+    )
 
 
 def answers_of_documents(rows: Rows) -> Iterator[Answer]:
@@ -185,18 +229,27 @@ def answers_of_generation(rows: Rows) -> Iterator[Answer]:
     )
     for how in ("greedy 贪心", "top-p 0.9"):
         drafted = rows[f"6×1, {how}, drafted 起草"]
-        yield f"drafts by a sub-model are faster ({english(how)})", *compared(drafted, rows[f"6×1, {how}"], speed)
+        yield (
+            f"drafts by a sub-model are faster ({english(how)})",
+            *compared(drafted, rows[f"6×1, {how}"], speed),
+        )
 
 
 def answers_of_chinese(rows: Rows) -> Iterator[Answer]:
     for name, row in rows.items():
         if "low" in row:
             gap, low, high = row["gain 增益 (points)"], row["low"], row["high"]
-            yield f"joint pre-training helps {name.partition(',')[0]}", sign(low, high), interval(gap, low, high)
+            yield (
+                f"joint pre-training helps {name.partition(',')[0]}",
+                sign(low, high),
+                interval(gap, low, high),
+            )
 
 
 ANSWERS: dict[str, Callable[[Rows], Iterator[Answer]]] = {
-    **dict.fromkeys(("headline", "headline_stronger_teacher", "headline_longer"), answers_of_headline),
+    **dict.fromkeys(
+        ("headline", "headline_stronger_teacher", "headline_longer"), answers_of_headline
+    ),
     "ablation": answers_of_ablation,
     **dict.fromkeys(("joint_against_separate", "joint_against_separate_longer"), answers_of_joint),
     "stability": answers_of_stability,
@@ -210,12 +263,20 @@ ANSWERS: dict[str, Callable[[Rows], Iterator[Answer]]] = {
 
 def answers_of_first_use(record: dict[str, Any]) -> Iterator[Answer]:
     taken = record["median"]
-    yield "the first joint step comes within 30 seconds of an empty cache", yes(taken <= 30), f"{taken:.1f} s"
+    yield (
+        "the first joint step comes within 30 seconds of an empty cache",
+        yes(taken <= 30),
+        f"{taken:.1f} s",
+    )
 
 
 def answers_of_step(record: dict[str, Any]) -> Iterator[Answer]:
     faster, memory = record["rows"][-1]["faster"], record["peak_memory_mb"]["joint"]
-    yield "a joint step is at least twice as fast as the plain loop's", yes(faster >= 2), f"{faster:.2f} times"
+    yield (
+        "a joint step is at least twice as fast as the plain loop's",
+        yes(faster >= 2),
+        f"{faster:.2f} times",
+    )
     yield "a joint run takes less than 2.5 GB", yes(memory < 2500), f"{memory / 1000:.2f} GB"
 
 
@@ -256,12 +317,15 @@ def sign(low: float, high: float) -> str:
     return "yes" if low > 0 else "**no**" if high < 0 else "undecided"
 
 
-def compared(one: dict[str, Any], other: dict[str, Any], column: str, smaller: bool = False) -> tuple[str, str]:
+def compared(
+    one: dict[str, Any], other: dict[str, Any], column: str, smaller: bool = False
+) -> tuple[str, str]:
     """Whether `one` is above the other (smaller: below) by more than their spreads; and both."""
     spreads = [row.get(column + SPREAD, 0.0) for row in (one, other)]
     gap = (one[column] - other[column]) * (-1 if smaller else 1)
     told = " against ".join(
-        f"{cell(row[column])} ± {spread:.2g}" for row, spread in zip((one, other), spreads, strict=True)
+        f"{cell(row[column])} ± {spread:.2g}"
+        for row, spread in zip((one, other), spreads, strict=True)
     )
     return sign(gap - sum(spreads), gap + sum(spreads)), told
 
@@ -278,7 +342,9 @@ def english(name: str) -> str:
 def table(rows: list[dict[str, Any]]) -> str:
     """Markdown; columns in the order in which they first come, lists and spreads left out where there are many."""
     columns = [
-        c for c in dict.fromkeys(c for row in rows for c in row) if not any(isinstance(r.get(c), list) for r in rows)
+        c
+        for c in dict.fromkeys(c for row in rows for c in row)
+        if not any(isinstance(r.get(c), list) for r in rows)
     ]
     if len(columns) > 10:
         columns = [c for c in columns if "±" not in c]
@@ -295,7 +361,9 @@ def cell(value: Any) -> str:
 
 def sentence() -> str:
     """The README's numbers: what validation chose, means over seeds, of the default teacher and of a stronger one."""
-    metrics = json.loads((CHECKOUT / "tinybert_l" / "adapter" / "recipe.json").read_text(encoding="utf-8"))["metrics"]
+    metrics = json.loads(
+        (CHECKOUT / "tinybert_l" / "adapter" / "recipe.json").read_text(encoding="utf-8")
+    )["metrics"]
     return (
         f"The default teacher is right on {100 * metrics['test_accuracy']:.1f} % of 1,200 test sentences. "
         f"{of_record('headline')} A stronger teacher is right on {stronger():.1f} %. "

@@ -11,11 +11,13 @@ from transformers import BertConfig
 
 from tinybert_l import begin, flops, parameter_count
 from tinybert_l.cache import write_atomically
-from tinybert_l.distillation import layer_map
-from tinybert_l.records import RESULTS
+from tinybert_l.course.records import RESULTS
+from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.submodels import SubModel
 
-TOKENS = 2.5e9 * 1.3  # English Wikipedia: 2,500 M words (Devlin et al. 2019, section 3.1), about 1.3 pieces a word
+TOKENS = (
+    2.5e9 * 1.3
+)  # English Wikipedia: 2,500 M words (Devlin et al. 2019, section 3.1), about 1.3 pieces a word
 LENGTH, PASSES, BATCH = 128, 3, 256
 PEAKS = {"NVIDIA H200": 989e12, "NVIDIA A100": 312e12}  # bfloat16, in NVIDIA's data sheets
 STEP = "BERT-base: + embeddings computed once 词嵌入只算一次"  # all that is ours but a teacher's kept outputs
@@ -49,8 +51,17 @@ def step_table(record: dict) -> str:
 
 
 def page(record: dict) -> str:
-    share = next(row for row in record["rows"] if row["name"] == STEP)["share of GEMM rate 占矩阵乘速率 (%)"] / 100
-    gemm, gpu, at = record["gemm_teraflops"]["bfloat16"], record["gpu"], record["sizes"]["BERT-base"]
+    share = (
+        next(row for row in record["rows"] if row["name"] == STEP)[
+            "share of GEMM rate 占矩阵乘速率 (%)"
+        ]
+        / 100
+    )
+    gemm, gpu, at = (
+        record["gemm_teraflops"]["bfloat16"],
+        record["gpu"],
+        record["sizes"]["BERT-base"],
+    )
     reached = 1e12 * gemm * share
     teacher = flops_a_token(SubModel(12))
     students = 3 * sum(map(flops_a_token, SANDWICH))  # a backward pass costs two forward ones
@@ -59,7 +70,9 @@ def page(record: dict) -> str:
     hours = {f"{gpu}, as measured": total / reached / 3600}
     for name, peak in PEAKS.items():
         if name != gpu:
-            hours[f"{name}, if it reached the same share of its peak"] = total / reached * PEAKS[gpu] / peak / 3600
+            hours[f"{name}, if it reached the same share of its peak"] = (
+                total / reached * PEAKS[gpu] / peak / 3600
+            )
     kept = len({0, *layer_map(12, 12), *layer_map(6, 12), *layer_map(4, 12)})
     rows = "\n".join(f"| {name} | {h:,.0f} | {h / 8:,.0f} |" for name, h in hours.items())
     names = ", ".join(s.label for s in SANDWICH)
@@ -108,5 +121,8 @@ of the model's size, and decides.
 
 if __name__ == "__main__":
     begin(1, demo=True)
-    write_atomically(TARGET, page(json.loads((RESULTS / "benchmarks" / "gpu_step.json").read_text(encoding="utf-8"))))
+    write_atomically(
+        TARGET,
+        page(json.loads((RESULTS / "benchmarks" / "gpu_step.json").read_text(encoding="utf-8"))),
+    )
     print(f"written: {TARGET}")

@@ -16,9 +16,9 @@ from latex2mathml.converter import convert
 from make_slides import FORMULA, source_of
 
 from tinybert_l import __version__
-from tinybert_l.authoring import in_language
 from tinybert_l.cache import write_atomically
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.course.authoring import in_language
+from tinybert_l.exercises.registry import NOTEBOOKS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LANGUAGES = {"zh": "zh_CN", "en": "en"}
@@ -80,7 +80,10 @@ def build(language: str, lectures: list[int], target: Path) -> None:
     source = target.parent / "source" / language
     shutil.rmtree(source, ignore_errors=True)
     (source / "_static").mkdir(parents=True)
-    shutil.copy(CHECKOUT / "tinybert_l" / "fonts" / "TinyBERTLSansSC-Regular.ttf", source / "_static")
+    shutil.copy(
+        CHECKOUT / "tinybert_l" / "course" / "fonts" / "TinyBERTLSansSC-Regular.ttf",
+        source / "_static",
+    )
     (source / "_static" / "course.css").write_text(STYLE, encoding="utf-8")
     settings = CONFIGURATION.format(version=__version__, language=LANGUAGES[language])
     (source / "conf.py").write_text(settings, encoding="utf-8")
@@ -91,7 +94,18 @@ def build(language: str, lectures: list[int], target: Path) -> None:
     pages = copy_documents(source)
     write_api(source)
     write_atomically(source / "index.md", index(language, lectures, pages))
-    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(source), str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        str(source),
+        str(target),
+    ]
     subprocess.run(command, check=True, cwd=CHECKOUT)
     for path in target.rglob("*.html"):
         write_atomically(path, accessible(path.read_text(encoding="utf-8")))
@@ -121,7 +135,9 @@ def page_of(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def _mathml(match: re.Match[str]) -> str:
     """On one line, which Markdown leaves as it is."""
     block = match.group(1) is not None
-    return convert(match.group(1) or match.group(2), display="block" if block else "inline").replace("\n", " ")
+    return convert(
+        match.group(1) or match.group(2), display="block" if block else "inline"
+    ).replace("\n", " ")
 
 
 def copy_documents(source: Path) -> dict[str, list[str]]:
@@ -131,7 +147,9 @@ def copy_documents(source: Path) -> dict[str, list[str]]:
     for section in SECTIONS:
         for path in sorted((source / "docs" / section).glob("*.md")):
             found.setdefault(section, []).append(f"docs/{section}/{path.stem}")
-            text = re.sub(r"\[([^\]]+)\]\((?:\.\./){2}[^)]*\)", r"\1", path.read_text(encoding="utf-8"))
+            text = re.sub(
+                r"\[([^\]]+)\]\((?:\.\./){2}[^)]*\)", r"\1", path.read_text(encoding="utf-8")
+            )
             path.write_text(text, encoding="utf-8")
     return found
 
@@ -160,7 +178,9 @@ def index(language: str, lectures: list[int], pages: dict[str, list[str]]) -> st
         "api": "API",
     }
     parts = [f"# {words['title']}\n\n{words['lead']}\n"]
-    parts.append(f'<a class="language" href="../{other}/index.html" lang="{other}">{words["other"]}</a>\n')
+    parts.append(
+        f'<a class="language" href="../{other}/index.html" lang="{other}">{words["other"]}</a>\n'
+    )
     trees = {words["lectures"]: [f"lectures/{NOTEBOOKS[n]}" for n in lectures]}
     trees |= {SECTIONS[s][0 if zh else 1]: names for s, names in pages.items()}
     trees[words["api"]] = [f"api/{name}" for name in MODULES]
@@ -179,9 +199,15 @@ FRONT = """<!DOCTYPE html>
 
 def main() -> None:
     lectures = list(NOTEBOOKS)
-    missing = [NOTEBOOKS[n] for n in lectures if not (CHECKOUT / "outputs" / "notebooks" / NOTEBOOKS[n]).is_dir()]
+    missing = [
+        NOTEBOOKS[n]
+        for n in lectures
+        if not (CHECKOUT / "outputs" / "notebooks" / NOTEBOOKS[n]).is_dir()
+    ]
     if missing:
-        sys.exit(f"make_site: no executed copy of {', '.join(missing)}: run 'make notebooks' first.")
+        sys.exit(
+            f"make_site: no executed copy of {', '.join(missing)}: run 'make notebooks' first."
+        )
     folder = CHECKOUT / "outputs" / "site"
     for language in sys.argv[1:] or LANGUAGES:
         if language not in LANGUAGES:

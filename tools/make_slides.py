@@ -20,9 +20,9 @@ from jinja2 import Environment
 from latex2mathml.converter import convert
 from nbconvert.filters import markdown2html
 
-from tinybert_l.authoring import in_language
 from tinybert_l.cache import write_atomically
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.course.authoring import in_language
+from tinybert_l.exercises.registry import NOTEBOOKS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("zh", "en", "both")
@@ -61,7 +61,11 @@ def deck(lecture: int, language: str) -> str:
         slide.notes.insert(0, f"{minutes:.0f}–{until:.0f} min / {spoken:g} min")
         minutes = until
     title = notebook.metadata.get("title") or NOTEBOOKS[lecture]
-    return Environment(autoescape=False).from_string(PAGE).render(slides=slides, title=html.escape(title))
+    return (
+        Environment(autoescape=False)
+        .from_string(PAGE)
+        .render(slides=slides, title=html.escape(title))
+    )
 
 
 def source_of(lecture: int) -> nbformat.NotebookNode:
@@ -77,14 +81,20 @@ def text_slides(source: str) -> list[Slide]:
     pages: list[list[str]] = [[]]
     for block in blocks(source):
         used = sum(map(lines, pages[-1]))
-        if pages[-1] and used + lines(block) > LINES and not (len(pages[-1]) == 1 and pages[-1][0].startswith("#")):
+        if (
+            pages[-1]
+            and used + lines(block) > LINES
+            and not (len(pages[-1]) == 1 and pages[-1][0].startswith("#"))
+        ):
             pages.append([])
         pages[-1].append(block)
     slides = []
     for page in pages:
         answers = re.findall(r"</summary>(.*?)</details>", "\n".join(page), re.S)
         weight = 0.6 + sum(map(lines, page)) / 12
-        slides.append(Slide(to_html("\n\n".join(page)), [to_html(a.strip()) for a in answers], weight))
+        slides.append(
+            Slide(to_html("\n\n".join(page)), [to_html(a.strip()) for a in answers], weight)
+        )
     return slides
 
 
@@ -97,9 +107,17 @@ def blocks(source: str) -> list[str]:
             found[-1] += "\n\n" + part
         else:
             found.append(part)
-        depth += part.count("<details") - part.count("</details") + (part.count("```") % 2) * (-1 if depth else 1)
+        depth += (
+            part.count("<details")
+            - part.count("</details")
+            + (part.count("```") % 2) * (-1 if depth else 1)
+        )
     for i in range(len(found) - 1, 0, -1):  # a line that announces a list stays with it
-        if re.match(r"[-*|]|1\. ", found[i]) and lines(found[i - 1]) <= 2.5 and not found[i - 1].startswith(("#", "<")):
+        if (
+            re.match(r"[-*|]|1\. ", found[i])
+            and lines(found[i - 1]) <= 2.5
+            and not found[i - 1].startswith(("#", "<"))
+        ):
             found[i - 1 : i + 1] = [found[i - 1] + "\n\n" + found[i]]
     cut = []
     for block in found:
@@ -121,7 +139,11 @@ def lines(block: str) -> float:
     if block.startswith("|"):
         return 0.85 * block.count("\n") + 1
     count = 0.0
-    for line in block.split("\n") if re.search(r"^(?:[-*`$]|\d+\.)", block, re.M) else [block.replace("\n", " ")]:
+    for line in (
+        block.split("\n")
+        if re.search(r"^(?:[-*`$]|\d+\.)", block, re.M)
+        else [block.replace("\n", " ")]
+    ):
         plain = FORMULA.sub(lambda m: "x" * min(len(m.group(0)) // 2, 40), line)
         count += -(-units(plain) // UNITS)
     return count + 0.5 + 1.5 * block.count("$$") / 2
@@ -137,7 +159,11 @@ def to_html(source: str) -> str:
     kept: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
-        kept.append(convert(match.group(1) or match.group(2), display="block" if match.group(1) else "inline"))
+        kept.append(
+            convert(
+                match.group(1) or match.group(2), display="block" if match.group(1) else "inline"
+            )
+        )
         return f"FORMULA{len(kept) - 1}END"
 
     page = markdown2html(FORMULA.sub(keep, source))
@@ -169,7 +195,9 @@ def tables(page: str) -> list[str]:
     parts: list[list[Tag]] = [[]]
     used = 0.0
     texts = [[units(c.get_text().strip()) for c in row.find_all(["td", "th"])] for row in rows]
-    fullest = [min(max(column), 40) for column in zip(*texts, strict=False)]  # a browser shares the width about so
+    fullest = [
+        min(max(column), 40) for column in zip(*texts, strict=False)
+    ]  # a browser shares the width about so
     for row, cells in zip(rows, texts, strict=True):
         shares = [max(6.0, TABLE_UNITS * full / max(sum(fullest), TABLE_UNITS)) for full in fullest]
         tall = max(1.0, *(-(-n // share) for n, share in zip(cells, shares, strict=False)))
@@ -185,7 +213,9 @@ def tables(page: str) -> list[str]:
         caption = table.find("caption")
         note = f"<p>({number}/{len(parts)})</p>" if len(parts) > 1 and caption is None else ""
         if len(parts) > 1 and caption is not None:
-            caption.string = re.sub(r" \(\d+/\d+\)$", "", caption.get_text()) + f" ({number}/{len(parts)})"
+            caption.string = (
+                re.sub(r" \(\d+/\d+\)$", "", caption.get_text()) + f" ({number}/{len(parts)})"
+            )
         made.append(f'<div class="table">{soup}{note}</div>')
     return made
 
@@ -194,12 +224,20 @@ def copy_reveal(folder: Path) -> None:
     """reveal.js, its notes plugin and the font, beside the decks."""
     spec = importlib.util.find_spec("sphinx_revealjs")
     if spec is None or spec.origin is None:
-        sys.exit("make_slides: sphinx-revealjs, which brings reveal.js, is missing: pip install -e '.[dev]'")
+        sys.exit(
+            "make_slides: sphinx-revealjs, which brings reveal.js, is missing: pip install -e '.[dev]'"
+        )
     static = Path(spec.origin).parent / "_static" / "revealjs"
-    for part in ("dist/reveal.css", "dist/reset.css", "dist/reveal.js", "plugin/notes/notes.js", "LICENSE"):
+    for part in (
+        "dist/reveal.css",
+        "dist/reset.css",
+        "dist/reveal.js",
+        "plugin/notes/notes.js",
+        "LICENSE",
+    ):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(static / part, folder / part)
-    fonts = CHECKOUT / "tinybert_l" / "fonts"
+    fonts = CHECKOUT / "tinybert_l" / "course" / "fonts"
     shutil.copy(fonts / "TinyBERTLSansSC-Regular.ttf", folder)
     shutil.copy(fonts / "OFL.txt", folder)
 

@@ -21,9 +21,9 @@ from nbclient import NotebookClient
 from PIL import Image
 
 from tinybert_l.cache import cache_root, provenance, write_atomically
-from tinybert_l.exercise import NOTEBOOKS
-from tinybert_l.experiments import reduced
-from tinybert_l.tables import console, rows_table
+from tinybert_l.course.experiments import reduced
+from tinybert_l.course.tables import console, rows_table
+from tinybert_l.exercises.registry import NOTEBOOKS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BUDGET_SECONDS = 240
@@ -35,7 +35,9 @@ def run(lecture: int, output: Path) -> tuple[float, list[str]]:
     folder = CHECKOUT / "notebooks" / name
     notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
     begin = time.perf_counter()
-    NotebookClient(notebook, timeout=1800, kernel_name="python3", allow_errors=True).execute(cwd=str(folder))
+    NotebookClient(notebook, timeout=1800, kernel_name="python3", allow_errors=True).execute(
+        cwd=str(folder)
+    )
     seconds = time.perf_counter() - begin
     (output / name).mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, output / name / f"{name}.ipynb")
@@ -55,19 +57,23 @@ def recorded(lecture: int, notebook: nbformat.NotebookNode) -> str:
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "markdown":
             parts += [
-                f"<h2>{html.escape(x.lstrip('# '))}</h2>" for x in cell.source.splitlines() if x.startswith("## ")
+                f"<h2>{html.escape(x.lstrip('# '))}</h2>"
+                for x in cell.source.splitlines()
+                if x.startswith("## ")
             ]
         if "demo" in tags:
             parts += [f"<h3>{tag}</h3>" for tag in tags if tag.startswith(("figure-", "table-"))]
             parts += filter(None, map(shown, cell.get("outputs", [])))
     style = (
-        '@font-face { font-family: Own; src: url("../../tinybert_l/fonts/TinyBERTLSansSC-Regular.ttf") } '
+        '@font-face { font-family: Own; src: url("../../tinybert_l/course/fonts/TinyBERTLSansSC-Regular.ttf") } '
         "body { font: 17px/1.5 sans-serif, Own; max-width: 75rem; margin: 2rem auto } img { max-width: 100% } "
         "pre { font-family: monospace, Own; white-space: pre-wrap } "
         "td, th { padding: 3px 9px; text-align: left; border-bottom: 1px solid #ccc }"
     )
     head = f'<head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>'
-    return f'<!DOCTYPE html><html lang="zh">{head}<body><main>{"".join(parts)}</main></body></html>\n'
+    return (
+        f'<!DOCTYPE html><html lang="zh">{head}<body><main>{"".join(parts)}</main></body></html>\n'
+    )
 
 
 def shown(output: nbformat.NotebookNode) -> str:
@@ -87,7 +93,9 @@ def shown(output: nbformat.NotebookNode) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("lectures", nargs="*", type=int, default=[*range(1, 10), 11, 10])
     parser.add_argument("--record", action="store_true")
     arguments = parser.parse_args()
@@ -101,10 +109,16 @@ def main() -> None:
         print(f"{NOTEBOOKS[lecture]}: {seconds:.0f} s {note}", flush=True)
     total = f"{sum(float(row[1]) for row in rows):.0f}"
     console().print(
-        rows_table("Notebooks 笔记本", ("notebook", "seconds 秒", "note"), [*rows, ("total 合计", total, "")])
+        rows_table(
+            "Notebooks 笔记本",
+            ("notebook", "seconds 秒", "note"),
+            [*rows, ("total 合计", total, "")],
+        )
     )
     if arguments.record and not failed and not reduced():
-        shutil.copytree(cache_root() / "verdicts", CHECKOUT / "results" / "verdicts", dirs_exist_ok=True)
+        shutil.copytree(
+            cache_root() / "verdicts", CHECKOUT / "results" / "verdicts", dirs_exist_ok=True
+        )
         for lecture in arguments.lectures:
             name = NOTEBOOKS[lecture]
             page = recorded(lecture, nbformat.read(output / name / f"{name}.ipynb", as_version=4))

@@ -9,7 +9,9 @@ from pathlib import Path
 
 c = get_config()  # noqa: F821
 
-COURSE = Path(os.environ.get("TINYBERT_L_COURSE", "/srv/courses/tinybert-l"))  # made by `tinybert-l course init`
+COURSE = Path(
+    os.environ.get("TINYBERT_L_COURSE", "/srv/courses/tinybert-l")
+)  # made by `tinybert-l course init`
 GRADER = os.environ.get("TINYBERT_L_GRADER", "grader")  # the system user that owns it
 INSTRUCTORS = {"instructor"}
 STUDENTS = {"ann", "ben"}

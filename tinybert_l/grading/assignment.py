@@ -41,7 +41,10 @@ class Cell:
     def metadata(self) -> dict[str, Any]:
         """As nbgrader writes it into notebooks."""
         keys = ("cell_type", "locked", "grade", "solution", "task", "checksum")
-        settings = {key: getattr(self, key) for key in keys} | {"grade_id": self.name, "schema_version": 3}
+        settings = {key: getattr(self, key) for key in keys} | {
+            "grade_id": self.name,
+            "schema_version": 3,
+        }
         return settings | ({"points": self.points} if self.grade or self.task else {})
 
 
@@ -81,7 +84,9 @@ class Assignment:
             try:
                 known = book.find_notebook(name, name)
             except MissingEntry:
-                raise FileNotFoundError(f"{name} is not in the gradebook: release it first. 请先发布该讲。") from None
+                raise FileNotFoundError(
+                    f"{name} is not in the gradebook: release it first. 请先发布该讲。"
+                ) from None
             points = {c.name: float(c.max_score) for c in (*known.grade_cells, *known.task_cells)}
             graded, tasks = {c.name for c in known.grade_cells}, {c.name for c in known.task_cells}
             solutions = {c.name for c in known.solution_cells}
@@ -136,11 +141,15 @@ def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnreadableSubmission(f"{name} is no JSON 不是有效的JSON: {str(error)[:120]}") from None
+        raise UnreadableSubmission(
+            f"{name} is no JSON 不是有效的JSON: {str(error)[:120]}"
+        ) from None
     if not isinstance(tree, dict) or not isinstance(tree.get("nbformat"), int):
         raise UnreadableSubmission(f"{name} is JSON, but no notebook 不是有效的笔记本")
     if not 3 <= tree["nbformat"] <= 4:
-        raise UnreadableSubmission(f"{name} has notebook format {tree['nbformat']}; allowed: 3 and 4 笔记本格式不支持")
+        raise UnreadableSubmission(
+            f"{name} has notebook format {tree['nbformat']}; allowed: 3 and 4 笔记本格式不支持"
+        )
     if tree["nbformat"] == 3:
         repairs.append("notebook format 3 was converted 已由格式3转换")
     try:
@@ -152,9 +161,13 @@ def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
         nb = nbformat.reads(json.dumps(tree), as_version=4)
         nbformat.validate(nb)
     except Exception as error:  # nbformat raises many kinds for what is no notebook
-        raise UnreadableSubmission(f"{name} is no notebook 不是有效的笔记本: {str(error)[:120]}") from None
+        raise UnreadableSubmission(
+            f"{name} is no notebook 不是有效的笔记本: {str(error)[:120]}"
+        ) from None
     if len(nb.cells) > CELL_LIMIT:
-        raise UnreadableSubmission(f"{name} has {len(nb.cells)} cells; allowed: {CELL_LIMIT} 单元格过多")
+        raise UnreadableSubmission(
+            f"{name} has {len(nb.cells)} cells; allowed: {CELL_LIMIT} 单元格过多"
+        )
     return nb, repairs
 
 
@@ -178,7 +191,11 @@ def _fill_in(tree: dict[str, Any], repairs: list[str]) -> None:
     seen: set[str] = set()
     for index, cell in enumerate(tree["cells"]):
         cell_id = cell.get("id")
-        if not isinstance(cell_id, str) or cell_id in seen or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", cell_id):
+        if (
+            not isinstance(cell_id, str)
+            or cell_id in seen
+            or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", cell_id)
+        ):
             cell["id"] = f"cell-{index}"
             if cell_id is not None:
                 repairs.append(f"cell {index}: its id was doubled or unusable 单元格编号重复或无效")
@@ -196,13 +213,19 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
     seen: list[str] = []
     repairs = []
     for cell in nb.cells:
-        grade_id = (cell.metadata.get("nbgrader") or {}).get("grade_id") if isinstance(cell.metadata, dict) else None
+        grade_id = (
+            (cell.metadata.get("nbgrader") or {}).get("grade_id")
+            if isinstance(cell.metadata, dict)
+            else None
+        )
         cell.metadata = NotebookNode()
         _clear(cell)
         if not isinstance(grade_id, str) or grade_id not in known:
             continue
         if grade_id in seen:
-            repairs.append(f"{grade_id}: a copy counts as an ordinary cell 重复的单元格按普通单元格处理")
+            repairs.append(
+                f"{grade_id}: a copy counts as an ordinary cell 重复的单元格按普通单元格处理"
+            )
             continue
         seen.append(grade_id)
         repairs += _put_right(cell, known[grade_id])
@@ -226,7 +249,9 @@ def _put_right(cell: NotebookNode, known: Cell) -> list[str]:
     repairs = []
     cell.metadata["nbgrader"] = NotebookNode(known.metadata())
     if cell.cell_type != known.cell_type:
-        repairs.append(f"{known.name}: was {cell.cell_type}, is {known.cell_type} again 单元格类型已恢复")
+        repairs.append(
+            f"{known.name}: was {cell.cell_type}, is {known.cell_type} again 单元格类型已恢复"
+        )
         cell.cell_type = known.cell_type
         if known.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -236,7 +261,9 @@ def _put_right(cell: NotebookNode, known: Cell) -> list[str]:
             cell.pop("execution_count", None)
     if known.locked and not known.solution:
         if cell.source != known.source and cell.source != _without_hidden(known.source):
-            repairs.append(f"{known.name}: its locked text was changed and came back 锁定的内容已恢复")
+            repairs.append(
+                f"{known.name}: its locked text was changed and came back 锁定的内容已恢复"
+            )
         cell.source = known.source
     return repairs
 
@@ -276,14 +303,22 @@ def _without_hidden(source: str) -> str:
 def _new_cell(known: Cell) -> NotebookNode:
     make = nbformat.v4.new_code_cell if known.cell_type == "code" else nbformat.v4.new_markdown_cell
     metadata = {"nbgrader": known.metadata()}
-    return make(known.source, metadata=metadata, id=f"restored-{hashlib.sha256(known.name.encode()).hexdigest()[:12]}")
+    return make(
+        known.source,
+        metadata=metadata,
+        id=f"restored-{hashlib.sha256(known.name.encode()).hexdigest()[:12]}",
+    )
 
 
 def _place_for(name: str, nb: NotebookNode, assignment: Assignment) -> int:
     """After the cell that stands before it in the source, as far as that is there."""
     order = [c.name for c in assignment.cells]
     before = set(order[: order.index(name)])
-    places = [i for i, c in enumerate(nb.cells) if c.metadata.get("nbgrader", {}).get("grade_id") in before]
+    places = [
+        i
+        for i, c in enumerate(nb.cells)
+        if c.metadata.get("nbgrader", {}).get("grade_id") in before
+    ]
     return places[-1] + 1 if places else 0
 
 

@@ -22,27 +22,31 @@ from traitlets.config import Config
 
 from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
-from tinybert_l.exercise import NOTEBOOKS
-from tinybert_l.grading import audit as audit_module
-from tinybert_l.grading import lms, report
+from tinybert_l.course.fonts import FONT
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import Assignment, exercise_of, is_test
-from tinybert_l.grading.audit import Audit
-from tinybert_l.grading.book import Book
-from tinybert_l.grading.execute import CELL_SECONDS, TEST_SECONDS
-from tinybert_l.grading.feedback import render
 from tinybert_l.grading.intake import Arrival, keep_original, read_plain_file, submitted_at
 from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
+from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS
+from tinybert_l.grading.outside.sandbox import require
 from tinybert_l.grading.policy import NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
-from tinybert_l.grading.sandbox import require
+from tinybert_l.grading.results import audit as audit_module
+from tinybert_l.grading.results import lms, report
+from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.results.feedback import render
 from tinybert_l.grading.schedule import run_here, run_on_cluster
 from tinybert_l.grading.settings import nbgrader_settings
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 # in the instructor's wheel, notebooks and answers lie beside this module
-MATERIAL = _CHECKOUT if (_CHECKOUT / "notebooks").is_dir() else Path(__file__).resolve().parent / "material"
+MATERIAL = (
+    _CHECKOUT
+    if (_CHECKOUT / "notebooks").is_dir()
+    else Path(__file__).resolve().parent / "material"
+)
 RELEASES = "releases.json"  # which version of the library each lecture was released with
-FONT = Path(__file__).resolve().parents[1] / "fonts" / "TinyBERTLSansSC-Regular.ttf"
 warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own, of no use to its users
 
 
@@ -96,7 +100,8 @@ class Course:
     def at(cls, folder: Path) -> "Course":
         """The course of a folder, with the notebooks and answers that it has of its own, else the project's."""
         sources, solutions = (
-            own if (own := folder / part).is_dir() else MATERIAL / part for part in ("notebooks", "solutions")
+            own if (own := folder / part).is_dir() else MATERIAL / part
+            for part in ("notebooks", "solutions")
         )
         return cls(folder, sources, solutions)
 
@@ -104,7 +109,10 @@ class Course:
     def around(cls, start: Path) -> "Course | None":
         """The course that a folder lies in, told by its course.toml; None: it lies in none."""
         start = start.resolve()
-        return next((cls.at(place) for place in (start, *start.parents) if (place / CALENDAR).is_file()), None)
+        return next(
+            (cls.at(place) for place in (start, *start.parents) if (place / CALENDAR).is_file()),
+            None,
+        )
 
     def config(self) -> Config:
         """How nbgrader is set up for this course."""
@@ -153,10 +161,16 @@ class Course:
         """
         name = NOTEBOOKS[lecture]
         if not (self.folder / "release" / name).is_dir():
-            raise FileNotFoundError(f"{self.folder} has no release of lecture {lecture}: release it first. 请先发布。")
-        return Assignment.read(f"sqlite:///{self.database.resolve().as_posix()}", self.sources / name, name)
+            raise FileNotFoundError(
+                f"{self.folder} has no release of lecture {lecture}: release it first. 请先发布。"
+            )
+        return Assignment.read(
+            f"sqlite:///{self.database.resolve().as_posix()}", self.sources / name, name
+        )
 
-    def write_feedback(self, student: str, lecture: int, told: dict[str, Any], page: str | None = None) -> None:
+    def write_feedback(
+        self, student: str, lecture: int, told: dict[str, Any], page: str | None = None
+    ) -> None:
         """Write a student's feedback; `page` where it has been made already, `told` as `Book.record` gives it."""
         name = NOTEBOOKS[lecture]
         if page is None:
@@ -179,7 +193,9 @@ class Course:
     def students(self, lecture: int) -> list[str]:
         """Who handed in."""
         return sorted(
-            p.name for p in (self.folder / "submitted").glob("*") if os.path.lexists(self.submission(p.name, lecture))
+            p.name
+            for p in (self.folder / "submitted").glob("*")
+            if os.path.lexists(self.submission(p.name, lecture))
         )
 
     def maximum(self, lecture: int) -> dict[str, float]:
@@ -187,7 +203,11 @@ class Course:
         name = NOTEBOOKS[lecture]
         cells = nbformat.read(self.sources / name / f"{name}.ipynb", as_version=4).cells
         settings = [cell.metadata.get("nbgrader", {}) for cell in cells]
-        return {s["grade_id"]: float(s["points"]) for s in settings if s.get("grade") and not s.get("solution")}
+        return {
+            s["grade_id"]: float(s["points"])
+            for s in settings
+            if s.get("grade") and not s.get("solution")
+        }
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -271,9 +291,13 @@ class _Run:
         self.audit = Audit(course.folder)
         self.work = course.folder / "work" / self.name
         self.tried: set[str] = set()
-        if options.exercise and options.exercise not in {exercise_of(t) for t in self.assignment.tests()}:
+        if options.exercise and options.exercise not in {
+            exercise_of(t) for t in self.assignment.tests()
+        }:
             known = ", ".join(dict.fromkeys(exercise_of(t) for t in self.assignment.tests()))
-            raise ValueError(f"exercise {options.exercise!r} is not in lecture {lecture}; allowed: {known}.")
+            raise ValueError(
+                f"exercise {options.exercise!r} is not in lecture {lecture}; allowed: {known}."
+            )
 
     def open_jobs(self, students: list[str]) -> list[tuple[Job, Path]]:
         """What is to be graded now, with the originals."""
@@ -292,14 +316,18 @@ class _Run:
                 continue
             self.tried.add(job.key)
             when = submitted_at(path.parent) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            original, _ = keep_original(self.audit, self.name, Arrival(student, raw, when, "submitted"))
+            original, _ = keep_original(
+                self.audit, self.name, Arrival(student, raw, when, "submitted")
+            )
             jobs.append((job, original))
         return jobs
 
     def _refuse(self, student: str, reason: str) -> None:
         if student not in self.tried:
             self.tried.add(student)
-            self.audit.append("error", student=student, assignment=self.name, submission="", key="", reason=reason)
+            self.audit.append(
+                "error", student=student, assignment=self.name, submission="", key="", reason=reason
+            )
 
     def _job(self, student: str, raw: bytes, last: dict[str, Any] | None) -> Job | None:
         """None when it has been done: the same submission, judged by the same tests."""
@@ -365,7 +393,10 @@ class _Run:
                 page = (folder / "feedback.html").read_text(encoding="utf-8")
             write_atomically(self.course.graded(job.student, self.lecture), notebook)
             if (submitted / "timestamp.txt").is_file():
-                shutil.copy(submitted / "timestamp.txt", self.course.graded(job.student, self.lecture).parent)
+                shutil.copy(
+                    submitted / "timestamp.txt",
+                    self.course.graded(job.student, self.lecture).parent,
+                )
             self.course.write_feedback(job.student, self.lecture, told, page)
             timing = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
             late = {"seconds_late": told["seconds_late"], "late_penalty": told["penalty"]}
@@ -376,7 +407,10 @@ class _Run:
     def _merged(self, job: Job, notebook: str) -> str:
         """The notebook as graded before, with the outputs of this exercise's tests."""
         before = nbformat.read(self.course.graded(job.student, self.lecture), as_version=4)
-        new = {c.metadata.get("nbgrader", {}).get("grade_id"): c for c in nbformat.reads(notebook, as_version=4).cells}
+        new = {
+            c.metadata.get("nbgrader", {}).get("grade_id"): c
+            for c in nbformat.reads(notebook, as_version=4).cells
+        }
         for cell in before.cells:
             name = cell.metadata.get("nbgrader", {}).get("grade_id")
             if name in new and is_test(cell) and exercise_of(name) == job.exercise:
@@ -385,7 +419,11 @@ class _Run:
 
 
 def summarise(
-    course: Course, lecture: int, book: Book, assignment: Assignment, students: Iterable[str] | None = None
+    course: Course,
+    lecture: int,
+    book: Book,
+    assignment: Assignment,
+    students: Iterable[str] | None = None,
 ) -> Grading:
     """Grades on record; writes grades.csv (a row for each student and cell), gradebook.csv and the report."""
     points: dict[str, dict[str, CellGrade]] = {}
@@ -400,17 +438,29 @@ def summarise(
             errors.pop(student, None)
             for v in entry["verdicts"]:
                 grade_ = CellGrade(
-                    student, exercise_of(v["cell"]), v["cell"], v["points"] or 0.0, v["max"], v["reason"]
+                    student,
+                    exercise_of(v["cell"]),
+                    v["cell"],
+                    v["points"] or 0.0,
+                    v["max"],
+                    v["reason"],
                 )
                 points.setdefault(student, {})[v["cell"]] = grade_
     tests = assignment.tests()
-    grades = [points[s][t] for s in sorted(points) if s not in errors for t in tests if t in points[s]]
+    grades = [
+        points[s][t] for s in sorted(points) if s not in errors for t in tests if t in points[s]
+    ]
     rows: list[dict[str, Any]] = [vars(g) for g in grades]
-    rows += [{"student": s, "reason": f"NOT GRADED: {reason}"} for s, reason in sorted(errors.items())]
+    rows += [
+        {"student": s, "reason": f"NOT GRADED: {reason}"} for s, reason in sorted(errors.items())
+    ]
     write_atomically(course.folder / "grades.csv", lms.to_csv(rows))
-    write_atomically(course.folder / "gradebook.csv", lms.table(book.totals(), assignment.name, "csv"))
     write_atomically(
-        course.folder / f"report-{assignment.name}.html", report.page(assignment.name, grades, errors, FONT.name)
+        course.folder / "gradebook.csv", lms.table(book.totals(), assignment.name, "csv")
+    )
+    write_atomically(
+        course.folder / f"report-{assignment.name}.html",
+        report.page(assignment.name, grades, errors, FONT.name),
     )
     if not (course.folder / FONT.name).is_file():
         shutil.copy(FONT, course.folder / FONT.name)
@@ -427,7 +477,9 @@ def prove(course: Course, lecture: int) -> list[str]:
     waiting = {}
     for student in course.students(lecture):
         try:
-            waiting[student] = hashlib.sha256(read_plain_file(course.submission(student, lecture))).hexdigest()
+            waiting[student] = hashlib.sha256(
+                read_plain_file(course.submission(student, lecture))
+            ).hexdigest()
         except ValueError:
             waiting[student] = ""
     with Book(course.database, name) as book:
@@ -450,7 +502,12 @@ def prepare_jobs(course: Course, lecture: int, options: Options = Options()) -> 
 
 
 def export(
-    course: Course, lecture: int, kind: str, title: str = "", without: Iterable[str] = (), provisional: bool = False
+    course: Course,
+    lecture: int,
+    kind: str,
+    title: str = "",
+    without: Iterable[str] = (),
+    provisional: bool = False,
 ) -> str:
     """Grades as CSV for an LMS.
 
@@ -473,7 +530,9 @@ def export(
         )
     if problems:
         raise NotProved("Nothing was exported 未导出:\n" + "\n".join(problems))
-    Audit(course.folder).append("exported", assignment=name, format=kind, students=len(rows), without=sorted(left_out))
+    Audit(course.folder).append(
+        "exported", assignment=name, format=kind, students=len(rows), without=sorted(left_out)
+    )
     return lms.table(rows, title or name, kind)
 
 

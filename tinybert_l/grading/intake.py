@@ -22,15 +22,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.exercise import NOTEBOOKS
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT
-from tinybert_l.grading.audit import Audit
+from tinybert_l.grading.results.audit import Audit
 
 MEMBERS, RATIO = 50_000, 500  # of an archive: how many, and how far one may be compressed
 MEMBERS_INSIDE = 20  # of a student's own zip
-_MOODLE = re.compile(r"(?P<name>[^/]+?)_(?P<lms>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)")
+_MOODLE = re.compile(
+    r"(?P<name>[^/]+?)_(?P<lms>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)"
+)
 _CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<lms>\d+)_(?P<submission>\d+)_(?P<rest>[^/]+)")
-_EXCHANGE = re.compile(r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)")
+_EXCHANGE = re.compile(
+    r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)"
+)
 _PLAIN = re.compile(r"(?P<name>[^/]+?)(?:/(?P<rest>.+)|\.ipynb)")
 _STUDENT = re.compile(r"[\w.@-]{1,64}")
 
@@ -93,7 +97,14 @@ def _opened(files: Iterable[_File], name: str) -> Iterator[_File]:
             with zipfile.ZipFile(io.BytesIO(raw[: SUBMISSION_LIMIT + 1])) as archive:
                 members = [m for m in archive.infolist() if not m.is_dir()][:MEMBERS_INSIDE]
                 inside = [_held(_zip_file(archive, m)) for m in members]
-        except (zipfile.BadZipFile, OSError, ValueError, RuntimeError, NotImplementedError, zlib.error) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            ValueError,
+            RuntimeError,
+            NotImplementedError,
+            zlib.error,
+        ) as error:
             yield replace(file, problem=f"a zip file that cannot be read 压缩包无法读取: {error}")
             continue
         folder, _, last = file.path.rpartition("/")
@@ -129,7 +140,11 @@ def _zip_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _File:
         problem = "encrypted 已加密"
     elif member.file_size > max(member.compress_size, 1) * RATIO:
         problem = "compressed beyond reason (an archive bomb?) 压缩比异常"
-    when = datetime(*member.date_time).astimezone(UTC) if member.date_time[0] > 1980 else datetime.now(UTC)
+    when = (
+        datetime(*member.date_time).astimezone(UTC)
+        if member.date_time[0] > 1980
+        else datetime.now(UTC)
+    )
 
     def read() -> bytes:
         with archive.open(member) as file:
@@ -153,7 +168,12 @@ def _folder_files(root: Path) -> Iterator[_File]:
                 problem = "a hard link 硬链接"
             path = place.relative_to(root).as_posix()
             when = datetime.fromtimestamp(status.st_mtime, UTC)
-            yield _File(path, when, lambda place=place: read_plain_file(place), problem or _unsafe_path(path))
+            yield _File(
+                path,
+                when,
+                lambda place=place: read_plain_file(place),
+                problem or _unsafe_path(path),
+            )
 
 
 def read_plain_file(path: Path) -> bytes:
@@ -163,9 +183,13 @@ def read_plain_file(path: Path) -> bytes:
         ValueError: a link or no ordinary file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(
+            path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        )
     except OSError as error:
-        raise ValueError(f"{path.name} is no ordinary file 不是普通文件: {error.strerror}") from None
+        raise ValueError(
+            f"{path.name} is no ordinary file 不是普通文件: {error.strerror}"
+        ) from None
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
@@ -174,7 +198,13 @@ def read_plain_file(path: Path) -> bytes:
 
 
 def _unsafe_path(path: str) -> str:
-    if path.startswith("/") or "\\" in path or "\0" in path or re.match(r"[A-Za-z]:", path) or ".." in path.split("/"):
+    if (
+        path.startswith("/")
+        or "\\" in path
+        or "\0" in path
+        or re.match(r"[A-Za-z]:", path)
+        or ".." in path.split("/")
+    ):
         return "a path that leaves its folder 路径越界"
     return ""
 
@@ -202,7 +232,9 @@ def _sort(files: list[_File], name: str) -> tuple[list[Arrival], list[Refusal]]:
     for student in sorted(notebooks):
         same = taken.setdefault(_folded(student), student)
         if same != student:
-            refusals.append(Refusal(notebooks[student][0][0].path, f"claims to be {same} 冒充其他学生"))
+            refusals.append(
+                Refusal(notebooks[student][0][0].path, f"claims to be {same} 冒充其他学生")
+            )
             continue
         chosen = _choose(notebooks[student], name)
         if isinstance(chosen, str):
@@ -211,25 +243,38 @@ def _sort(files: list[_File], name: str) -> tuple[list[Arrival], list[Refusal]]:
         file, rest, known = chosen
         raw = file.read()
         if len(raw) > SUBMISSION_LIMIT:
-            refusals.append(Refusal(file.path, f"more than {SUBMISSION_LIMIT // 10**6} MB 文件过大"))
+            refusals.append(
+                Refusal(file.path, f"more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
+            )
             continue
-        notes = [f"not taken in: {other} 未接收" for other in extra.get(student, []) if other != "timestamp.txt"]
+        notes = [
+            f"not taken in: {other} 未接收"
+            for other in extra.get(student, [])
+            if other != "timestamp.txt"
+        ]
         if _bare(rest) != name:
             notes.append(f"was called {rest} 文件名已改正")
         arrivals.append(Arrival(student, raw, file.when, file.path, notes, known))
     missing = set(extra) - set(notebooks)
-    refusals += [Refusal(s, f"no notebook among {', '.join(extra[s])[:200]} 没有笔记本") for s in sorted(missing)]
+    refusals += [
+        Refusal(s, f"no notebook among {', '.join(extra[s])[:200]} 没有笔记本")
+        for s in sorted(missing)
+    ]
     return arrivals, refusals
 
 
 def _without_common_folder(files: list[_File]) -> list[_File]:
     """An archive is often one folder that holds everything; a Mac adds files of its own."""
     files = [
-        f for f in files if not f.path.startswith("__MACOSX/") and not f.path.endswith((".DS_Store", "/Thumbs.db"))
+        f
+        for f in files
+        if not f.path.startswith("__MACOSX/") and not f.path.endswith((".DS_Store", "/Thumbs.db"))
     ]
     tops = {f.path.split("/")[0] for f in files}
     deep = all(f.path.count("/") >= 2 for f in files) and len(tops) == 1
-    submitted = any(f.path.split("/")[1] in NOTEBOOKS.values() for f in files if f.path.count("/") > 1)
+    submitted = any(
+        f.path.split("/")[1] in NOTEBOOKS.values() for f in files if f.path.count("/") > 1
+    )
     if not deep or submitted or _MOODLE.match(next(iter(tops))) or "+" in next(iter(tops)):
         return files
     return [_File(f.path.partition("/")[2], f.when, f.read, f.problem) for f in files]
@@ -250,9 +295,15 @@ def _owner(path: str) -> tuple[str | None, str, dict[str, str]]:
         if parts.get("lms"):
             known |= {"lms_user_id": parts["lms"], "last_name": student}
             student = re.sub(r"[^\w.@-]+", "_", student) + "-" + parts["lms"]
-        if pattern is _PLAIN and "/" in rest:  # student/assignment/notebook, as in nbgrader's `submitted`
+        if (
+            pattern is _PLAIN and "/" in rest
+        ):  # student/assignment/notebook, as in nbgrader's `submitted`
             known["assignment"], _, rest = rest.partition("/")
-        return (student if _STUDENT.fullmatch(student) and not student.startswith(".") else None), rest, known
+        return (
+            (student if _STUDENT.fullmatch(student) and not student.startswith(".") else None),
+            rest,
+            known,
+        )
     return None, path, {}
 
 
@@ -262,7 +313,9 @@ def _choose(candidates: list[Any], name: str) -> Any:
     if len(named) == 1:
         return named[0]
     if len({_bare(c[1]) for c in named}) == 1 and len({c[1] for c in named}) == len(named):
-        return max(named, key=lambda c: (len(c[1]), c[1]))  # Canvas: x.ipynb, x-1.ipynb, x-2.ipynb; the last counts
+        return max(
+            named, key=lambda c: (len(c[1]), c[1])
+        )  # Canvas: x.ipynb, x-1.ipynb, x-2.ipynb; the last counts
     return f"{len(named)} notebooks, and none is {name}.ipynb 笔记本不唯一"
 
 
@@ -275,7 +328,9 @@ def _folded(student: str) -> str:
     return unicodedata.normalize("NFKC", student).casefold()
 
 
-def take_in(course: Any, name: str, arrivals: list[Arrival], refusals: list[Refusal]) -> dict[str, str]:
+def take_in(
+    course: Any, name: str, arrivals: list[Arrival], refusals: list[Refusal]
+) -> dict[str, str]:
     """Put arrivals among the submissions; returns {student: what happened}. Nothing that came earlier is deleted."""
     audit, done = Audit(course.folder), {}
     present = {_folded(p.name): p.name for p in (course.folder / "submitted").glob("*")}
@@ -293,7 +348,9 @@ def take_in(course: Any, name: str, arrivals: list[Arrival], refusals: list[Refu
             done[one.student] = "kept; a later one counts 已存档，以较晚的提交为准"
         else:
             _write_bytes(folder / f"{name}.ipynb", one.raw)
-            write_atomically(folder / "timestamp.txt", one.when.strftime("%Y-%m-%d %H:%M:%S.%f UTC"))
+            write_atomically(
+                folder / "timestamp.txt", one.when.strftime("%Y-%m-%d %H:%M:%S.%f UTC")
+            )
             done[one.student] = "; ".join(["taken in 已接收", *one.notes])
     for refusal in refusals:
         audit.append("refused", assignment=name, origin=refusal.origin[:300], reason=refusal.reason)
@@ -321,7 +378,9 @@ def submitted_at(folder: Path) -> datetime | None:
     try:
         from nbgrader.utils import parse_utc
 
-        return parse_utc((folder / "timestamp.txt").read_text(encoding="utf-8").strip()).replace(tzinfo=UTC)
+        return parse_utc((folder / "timestamp.txt").read_text(encoding="utf-8").strip()).replace(
+            tzinfo=UTC
+        )
     except (OSError, ValueError):
         return None
 

@@ -29,9 +29,9 @@ from tinybert_l.grading.assignment import (
     read_submission,
     sanitise,
 )
-from tinybert_l.grading.execute import CELL_SECONDS, TEST_SECONDS, Outcome, Plan, execute
-from tinybert_l.grading.feedback import render
-from tinybert_l.grading.forker import door
+from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS, Outcome, Plan, execute
+from tinybert_l.grading.outside.forker import door
+from tinybert_l.grading.results.feedback import render
 
 FORMAT = 1
 TRIES = 2
@@ -178,14 +178,18 @@ def _do(source: Path, work: Path, way: str | None) -> None:
     if job.program != program_hash():
         raise RuntimeError("this worker has another version of the library than the one that asked")
     try:
-        nb, repairs = read_submission((source / "submission.ipynb").read_bytes(), f"{job.name}.ipynb")
+        nb, repairs = read_submission(
+            (source / "submission.ipynb").read_bytes(), f"{job.name}.ipynb"
+        )
     except UnreadableSubmission as error:
         write_atomically(work / "result.json", Result(job, error=str(error)).to_json())
         return
     repairs += sanitise(nb, assignment)
     plan, cells, tests = make_plan(nb, assignment, job.exercise)
     clock("read")
-    outcome = execute(plan, way or door(assignment.lecture, job.unsafe), job.cell_seconds, job.test_seconds)
+    outcome = execute(
+        plan, way or door(assignment.lecture, job.unsafe), job.cell_seconds, job.test_seconds
+    )
     clock("execute and judge")
     fill_in(outcome, cells, tests)
     verdicts = verdicts_of(nb, assignment, job.exercise)
@@ -199,7 +203,8 @@ def _do(source: Path, work: Path, way: str | None) -> None:
     files = {"graded.ipynb": _sha(notebook), "feedback.html": _sha(feedback)}
     write_atomically(work / "result.json", Result(job, verdicts, repairs, files).to_json())
     write_atomically(
-        work / "timing.json", json.dumps(clock.seconds | {"worker": f"{socket.gethostname()}:{os.getpid()}"})
+        work / "timing.json",
+        json.dumps(clock.seconds | {"worker": f"{socket.gethostname()}:{os.getpid()}"}),
     )
 
 
@@ -238,7 +243,11 @@ def make_plan(
         if is_test(cell):
             if not exercise or exercise_of(name) == exercise:
                 tests.append(cell)
-        elif cell.cell_type == "code" and cell.source not in assignment.demos and known.get(name) not in setup:
+        elif (
+            cell.cell_type == "code"
+            and cell.source not in assignment.demos
+            and known.get(name) not in setup
+        ):
             cells.append(cell)
     plan = Plan(
         assignment.lecture,
@@ -264,8 +273,12 @@ def _write(cell: NotebookNode, reply: dict[str, Any]) -> None:
     if reply["error"] is not None:
         error = reply["error"]
         ename, evalue = str(error.get("ename"))[:100], str(error.get("evalue"))[:4000]
-        lines = [str(line)[:2000] for line in error.get("traceback") or []][:30] or [f"{ename}: {evalue}"]
-        cell.outputs.append(NotebookNode(output_type="error", ename=ename, evalue=evalue, traceback=lines))
+        lines = [str(line)[:2000] for line in error.get("traceback") or []][:30] or [
+            f"{ename}: {evalue}"
+        ]
+        cell.outputs.append(
+            NotebookNode(output_type="error", ename=ename, evalue=evalue, traceback=lines)
+        )
 
 
 def verdicts_of(nb: NotebookNode, assignment: Assignment, exercise: str = "") -> list[Verdict]:
@@ -289,7 +302,9 @@ def verdicts_of(nb: NotebookNode, assignment: Assignment, exercise: str = "") ->
             reason = "" if reached else NOT_REACHED
             if errors[known.name]:  # where the answer's own cell failed, that is the reason
                 reason = errors.get(exercise_of(known.name)) or errors[known.name]
-            verdicts.append(Verdict(known.name, 0.0 if reason else known.points, known.points, reason))
+            verdicts.append(
+                Verdict(known.name, 0.0 if reason else known.points, known.points, reason)
+            )
         elif known.grade or known.task or known.solution:
             answered = cell is not None and compute_checksum(cell) != known.checksum
             points = None if (answered or known.task) else 0.0

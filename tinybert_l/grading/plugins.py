@@ -15,11 +15,11 @@ from traitlets import Bool, Dict, Integer
 
 from tinybert_l.grading import job
 from tinybert_l.grading.assignment import Assignment, defuse, sanitise
-from tinybert_l.grading.audit import Audit
-from tinybert_l.grading.execute import CELL_SECONDS, TEST_SECONDS, execute
-from tinybert_l.grading.feedback import hide_tests
-from tinybert_l.grading.forker import door
+from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS, execute
+from tinybert_l.grading.outside.forker import door
 from tinybert_l.grading.policy import LatePolicy
+from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.results.feedback import hide_tests
 
 
 def _assignment(preprocessor: NbGraderPreprocessor, place: dict[str, str]) -> Assignment:
@@ -47,7 +47,9 @@ class TrustedExecute(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         assignment = _assignment(self, resources["nbgrader"])
         plan, cells, tests = job.make_plan(nb, assignment)
-        outcome = execute(plan, door(assignment.lecture, self.unsafe), self.timeout, self.test_timeout)
+        outcome = execute(
+            plan, door(assignment.lecture, self.unsafe), self.timeout, self.test_timeout
+        )
         job.fill_in(outcome, cells, tests)
         defuse(nb, assignment)
         for cell in tests:
@@ -62,7 +64,9 @@ class WriteAudit(NbGraderPreprocessor):
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         place = resources["nbgrader"]
         course = CourseDirectory(config=self.config)
-        path = Path(course.format_path(course.submitted_directory, place["student"], place["assignment"]))
+        path = Path(
+            course.format_path(course.submitted_directory, place["student"], place["assignment"])
+        )
         submission = path / f"{place['notebook']}.ipynb"
         assignment = _assignment(self, place)
         Audit(Path(place["db_url"].removeprefix("sqlite:///")).parent).graded_by_nbgrader(
@@ -75,7 +79,9 @@ class WriteAudit(NbGraderPreprocessor):
 class HideTests(NbGraderPreprocessor):
     """Feedback without the text of hidden tests."""
 
-    def preprocess_cell(self, cell: NotebookNode, resources: Any, index: int) -> tuple[NotebookNode, Any]:
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: Any, index: int
+    ) -> tuple[NotebookNode, Any]:
         hide_tests(cell)
         return cell, resources
 
@@ -85,5 +91,7 @@ class LatePenalty(BasePlugin):
 
     policy = Dict(help="percent_per_day, grace_minutes, maximum_percent").tag(config=True)
 
-    def late_submission_penalty(self, student_id: str, score: float, total_seconds_late: float) -> float:
+    def late_submission_penalty(
+        self, student_id: str, score: float, total_seconds_late: float
+    ) -> float:
         return LatePolicy(**self.policy).penalty(score, total_seconds_late)

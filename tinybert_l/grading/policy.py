@@ -56,8 +56,14 @@ class LatePolicy:
         tops = {"percent_per_day": 100, "grace_minutes": math.inf, "maximum_percent": 100}
         for name, top in (tops | {"answers_after_days": 366}).items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= top:
-                raise ValueError(f"{NAME}: [late] {name} = {value!r}; allowed: a number from 0 to {top}.")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not 0 <= value <= top
+            ):
+                raise ValueError(
+                    f"{NAME}: [late] {name} = {value!r}; allowed: a number from 0 to {top}."
+                )
 
     def penalty_settings(self) -> dict[str, float]:
         """What nbgrader's late penalty needs to know."""
@@ -72,7 +78,9 @@ class LatePolicy:
         late = seconds_late - 60 * self.grace_minutes
         if late <= 0:
             return 0.0
-        return score * min(self.percent_per_day * math.ceil(late / 86_400), self.maximum_percent) / 100
+        return (
+            score * min(self.percent_per_day * math.ceil(late / 86_400), self.maximum_percent) / 100
+        )
 
 
 @dataclass(frozen=True)
@@ -102,7 +110,9 @@ def read_calendar(folder: Path) -> Calendar:
         tree = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: {error}") from None
-    unknown = set(tree) - {"course", "due", "late"} or set(tree.get("late", {})) - {f.name for f in fields(LatePolicy)}
+    unknown = set(tree) - {"course", "due", "late"} or set(tree.get("late", {})) - {
+        f.name for f in fields(LatePolicy)
+    }
     if unknown:
         raise ValueError(f"{path}: unknown entry {', '.join(sorted(unknown))}.")
     due = {}
@@ -116,5 +126,7 @@ def read_calendar(folder: Path) -> Calendar:
         due[int(lecture)] = when.astimezone(UTC)
     course_id = tree.get("course", Calendar.course_id)
     if not isinstance(course_id, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", course_id):
-        raise ValueError(f"{path}: course = {course_id!r}; allowed: letters, digits, '-', '_' and '.'.")
+        raise ValueError(
+            f"{path}: course = {course_id!r}; allowed: letters, digits, '-', '_' and '.'."
+        )
     return Calendar(due, LatePolicy(**tree.get("late", {})), course_id)

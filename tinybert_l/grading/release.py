@@ -13,11 +13,11 @@ from pathlib import Path
 import nbformat
 
 from tinybert_l import __version__
-from tinybert_l.authoring import in_language
-from tinybert_l.exercise import NOTEBOOKS, copy_released
+from tinybert_l.course.authoring import in_language
+from tinybert_l.course.home import HOME, home_notebook
+from tinybert_l.exercises.registry import NOTEBOOKS, copy_released
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.policy import read_calendar
-from tinybert_l.student import HOME, home_notebook
 
 CONFIGURATION = '''"""nbgrader for students: Validate skips the long demonstrations and gives a cell two minutes."""
 
@@ -43,7 +43,9 @@ class LeakError(RuntimeError):
     """A release holds something that students must not see."""
 
 
-def release(course: Course, lecture: int, lang: str | None = None, wheel: Path | None = None) -> Path:
+def release(
+    course: Course, lecture: int, lang: str | None = None, wheel: Path | None = None
+) -> Path:
     """Make the student version of a lecture, as a folder and as a zip file beside it; returns the folder.
 
     Answers of earlier lectures go with it, but for those whose late period has not ended yet (`course.toml`).
@@ -61,7 +63,9 @@ def release(course: Course, lecture: int, lang: str | None = None, wheel: Path |
     result = course.api().generate_assignment(name, force=True, create=True)
     folder = course.folder / "release" / name
     if not result["success"]:
-        raise RuntimeError(f"nbgrader generate_assignment failed:\n{result.get('error') or result.get('log')}")
+        raise RuntimeError(
+            f"nbgrader generate_assignment failed:\n{result.get('error') or result.get('log')}"
+        )
     if lang is not None:
         path = folder / f"{name}.ipynb"
         nbformat.write(in_language(nbformat.read(path, as_version=4), lang), path)
@@ -71,12 +75,18 @@ def release(course: Course, lecture: int, lang: str | None = None, wheel: Path |
     (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
     (folder / HOME).write_text(nbformat.writes(home_notebook()) + "\n", encoding="utf-8")
     answers = _add_answers(course, lecture, folder / "solutions")
-    extra = "[export]" if "export_onnx" in (folder / f"{name}.ipynb").read_text(encoding="utf-8") else ""
+    extra = (
+        "[export]"
+        if "export_onnx" in (folder / f"{name}.ipynb").read_text(encoding="utf-8")
+        else ""
+    )
     package = f'"tinybert-l{extra}=={__version__}"'
     if wheel is not None:
         shutil.copy(wheel, folder)
         package = f'"./{wheel.name}{extra}"'
-    welcome = WELCOME.format(lecture=lecture, notebook=name, package=package, answers=", ".join(answers) or "none 无")
+    welcome = WELCOME.format(
+        lecture=lecture, notebook=name, package=package, answers=", ".join(answers) or "none 无"
+    )
     (folder / "README.md").write_text(welcome, encoding="utf-8")
     leaks = leak_scan(folder, course.sources, course.solutions, lecture)
     if leaks:
@@ -123,9 +133,14 @@ def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> lis
     found = []
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix != ".whl"):
         text = _text_of(path)
-        found += [f"{path.relative_to(folder)}: {marker.strip()}" for marker in _MARKER.findall(text)]
+        found += [
+            f"{path.relative_to(folder)}: {marker.strip()}" for marker in _MARKER.findall(text)
+        ]
         lines = {_squeeze(line) for line in text.splitlines()}
-        found += [f"{path.relative_to(folder)}: {secrets[line]}: {line}" for line in sorted(lines & secrets.keys())]
+        found += [
+            f"{path.relative_to(folder)}: {secrets[line]}: {line}"
+            for line in sorted(lines & secrets.keys())
+        ]
     return found
 
 
@@ -136,17 +151,25 @@ def _secret_lines(sources: Path, solutions: Path, lecture: int) -> dict[str, str
     secrets: dict[str, str] = {}
     for path in sorted(solutions.glob("lecture_*.py")):
         if int(path.stem.removeprefix("lecture_")) >= lecture:
-            secrets |= dict.fromkeys(_telling_lines(_bodies(path.read_text(encoding="utf-8"))), path.name)
+            secrets |= dict.fromkeys(
+                _telling_lines(_bodies(path.read_text(encoding="utf-8"))), path.name
+            )
     public: set[str] = set()
-    times: Counter[str] = Counter()  # a line that tests of several exercises share tells nothing of any
+    times: Counter[str] = (
+        Counter()
+    )  # a line that tests of several exercises share tells nothing of any
     for notebook in sources.glob("*/*.ipynb"):
         for cell in nbformat.read(notebook, as_version=4).cells:
-            hidden = "\n".join(re.findall(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", cell.source, re.S))
+            hidden = "\n".join(
+                re.findall(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", cell.source, re.S)
+            )
             secrets |= dict.fromkeys(_telling_lines(hidden), f"hidden test of {notebook.name}")
             times.update(set(_telling_lines(hidden)))
             if not cell.metadata.get("nbgrader", {}).get("locked"):
                 continue  # only set-up and test cells are meant to show code that tests use
-            open_part = re.sub(r"### BEGIN (HIDDEN TESTS|SOLUTION).*?### END \1", "", cell.source, flags=re.S)
+            open_part = re.sub(
+                r"### BEGIN (HIDDEN TESTS|SOLUTION).*?### END \1", "", cell.source, flags=re.S
+            )
             public |= {_squeeze(line) for line in open_part.splitlines()}
     return {line: home for line, home in secrets.items() if line not in public and times[line] <= 1}
 
@@ -154,12 +177,18 @@ def _secret_lines(sources: Path, solutions: Path, lecture: int) -> dict[str, str
 def _bodies(source: str) -> str:
     """The statements of a module's functions, without signatures and imports."""
     functions = (node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef))
-    return "\n".join(ast.get_source_segment(source, part) or "" for f in functions for part in f.body)
+    return "\n".join(
+        ast.get_source_segment(source, part) or "" for f in functions for part in f.body
+    )
 
 
 def _telling_lines(code: str) -> list[str]:
     squeezed = (_squeeze(line) for line in code.splitlines())
-    return [line for line in squeezed if len(line) >= 24 and not line.startswith(('f"', '"', "raiseValueError"))]
+    return [
+        line
+        for line in squeezed
+        if len(line) >= 24 and not line.startswith(('f"', '"', "raiseValueError"))
+    ]
 
 
 def _squeeze(line: str) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import nbformat
 
-from tinybert_l.exercise import NOTEBOOKS, answer_cells
+from tinybert_l.exercises.registry import NOTEBOOKS, answer_cells
 from tinybert_l.grading.course import Course
 
 LECTURE = 3
@@ -55,16 +55,24 @@ STORIES: dict[str, tuple[Callable[[Answers], Answers], set[str]]] = {
         {f"test_{name}{part}" for name in EXERCISES[3:] for part in ("", "_hidden")},
     ),
     "wrong_idea": (_but("kept_layers", MISSES_THE_REMAINDER), {"test_kept_layers_hidden"}),
-    "syntax_error": (_but("slice_heads", NOT_PYTHON), {"test_slice_heads", "test_slice_heads_hidden"}),
+    "syntax_error": (
+        _but("slice_heads", NOT_PYTHON),
+        {"test_slice_heads", "test_slice_heads_hidden"},
+    ),
     "endless_loop": (_but("layer_map", NEVER_ENDS), {"test_layer_map", "test_layer_map_hidden"}),
-    "killed_kernel": (_but("attention_loss", KILLS_THE_KERNEL), {"test_attention_loss", "test_attention_loss_hidden"}),
+    "killed_kernel": (
+        _but("attention_loss", KILLS_THE_KERNEL),
+        {"test_attention_loss", "test_attention_loss_hidden"},
+    ),
 }
 
 
 def expected_points(course: Course, student: str) -> dict[str, float]:
     """{test cell: points} that a student's story deserves; known before anything is graded."""
     _, lost = STORIES[student]
-    return {cell: 0.0 if cell in lost else points for cell, points in course.maximum(LECTURE).items()}
+    return {
+        cell: 0.0 if cell in lost else points for cell, points in course.maximum(LECTURE).items()
+    }
 
 
 def hand_in(course: Course, released: Path, students: list[str] | None = None) -> list[str]:

@@ -11,8 +11,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 
-from tinybert_l.grading.forker import door
 from tinybert_l.grading.job import run_job
+from tinybert_l.grading.outside.forker import door
 
 MEMORY_A_WORKER = 10**9  # bytes, with the submission's process and its judge
 BREAKS = 3  # of the pool, without any job done in between
@@ -23,11 +23,15 @@ def sensible_workers() -> int:
     """As many as cores, and as memory allows."""
     import psutil
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     return max(1, min(cores, psutil.virtual_memory().available // MEMORY_A_WORKER))
 
 
-def run_here(tasks: list[Task], lecture: int, unsafe: bool, workers: int | None = None) -> Iterator[tuple[int, str]]:
+def run_here(
+    tasks: list[Task], lecture: int, unsafe: bool, workers: int | None = None
+) -> Iterator[tuple[int, str]]:
     """Do tasks on this machine; yields (index, why the grader failed or nothing) as they are done.
 
     Worker processes share one forking process. A worker that is killed is replaced, its job done again.
@@ -51,11 +55,16 @@ def run_here(tasks: list[Task], lecture: int, unsafe: bool, workers: int | None 
             except BrokenProcessPool:
                 breaks += 1
                 if breaks == BREAKS:
-                    yield from ((index, "the grader's worker processes die 评分进程反复终止") for index in left)
+                    yield from (
+                        (index, "the grader's worker processes die 评分进程反复终止")
+                        for index in left
+                    )
                     return
 
 
-def _done(pool: ProcessPoolExecutor, tasks: dict[int, Task], way: str, count: int) -> Iterator[tuple[int, str]]:
+def _done(
+    pool: ProcessPoolExecutor, tasks: dict[int, Task], way: str, count: int
+) -> Iterator[tuple[int, str]]:
     """Keeps a few jobs ahead of each worker, so that a class of thousands is not queued at once."""
     open_: dict[Future[str], int] = {}
     coming = iter(list(tasks.items()))
@@ -75,10 +84,14 @@ def _end_with_parent() -> None:
     """A worker whose coordinator was killed ends, whatever it is doing."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL, 0, 0, 0)  # with the fork server, which ends with the coordinator
+        ctypes.CDLL(None).prctl(
+            1, signal.SIGKILL, 0, 0, 0
+        )  # with the fork server, which ends with the coordinator
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (wait_for([parent.sentinel]), os._exit(1)), daemon=True).start()
+        threading.Thread(
+            target=lambda: (wait_for([parent.sentinel]), os._exit(1)), daemon=True
+        ).start()
 
 
 def run_on_cluster(tasks: list[Task], address: str) -> Iterator[tuple[int, str]]:
@@ -92,7 +105,9 @@ def run_on_cluster(tasks: list[Task], address: str) -> Iterator[tuple[int, str]]
         raise RuntimeError("--scheduler needs Dask: pip install 'tinybert-l[cluster]'.") from None
 
     with Client(address, timeout=30) as client:
-        futures = {client.submit(run_job, *task, pure=False, retries=2): i for i, task in enumerate(tasks)}
+        futures = {
+            client.submit(run_job, *task, pure=False, retries=2): i for i, task in enumerate(tasks)
+        }
         for future in as_completed(futures):
             try:
                 yield futures[future], future.result()

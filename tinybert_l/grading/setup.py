@@ -51,10 +51,14 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
     """
     folder = folder.resolve()
     if folder.is_dir() and any(folder.iterdir()):
-        raise FileExistsError(f"course init: {folder} is not empty; allowed: a new or an empty folder. 文件夹非空。")
+        raise FileExistsError(
+            f"course init: {folder} is not empty; allowed: a new or an empty folder. 文件夹非空。"
+        )
     course_id = course_id or re.sub(r"[^\w.-]+", "-", folder.name).strip("-.") or "tinybert-l"
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", course_id, re.ASCII):
-        raise ValueError(f"course init: --id {course_id!r}; allowed: letters, digits, '-', '_' and '.'.")
+        raise ValueError(
+            f"course init: --id {course_id!r}; allowed: letters, digits, '-', '_' and '.'."
+        )
     people = read_roster(roster) if roster else []
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
@@ -87,7 +91,9 @@ def read_roster(path: Path) -> list[dict[str, str]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'. 请另存为UTF-8。") from None
+        raise ValueError(
+            f"{path}: not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'. 请另存为UTF-8。"
+        ) from None
     rows = csv.DictReader(lines)
     names = {name.strip().casefold().replace(" ", "_"): name for name in rows.fieldnames or []}
     key = next((names[n] for n in ("id", "student", "username") if n in names), None)
@@ -103,7 +109,9 @@ def read_roster(path: Path) -> list[dict[str, str]]:
             )
         if person in people:
             raise ValueError(f"{path}, line {rows.line_num}: {person} stands there twice. 重复。")
-        people[person] = {"id": person} | {c: (row.get(names.get(c, "")) or "").strip() for c in COLUMNS[1:]}
+        people[person] = {"id": person} | {
+            c: (row.get(names.get(c, "")) or "").strip() for c in COLUMNS[1:]
+        }
     return list(people.values())
 
 
@@ -113,7 +121,8 @@ def enrol(course: Course, people: list[dict[str, str]]) -> int:
 
     find_alembic()
     with Gradebook(
-        f"sqlite:///{course.database.resolve().as_posix()}", course.config().CourseDirectory.course_id
+        f"sqlite:///{course.database.resolve().as_posix()}",
+        course.config().CourseDirectory.course_id,
     ) as book:
         for person in people:
             known = {column: value for column, value in person.items() if column != "id" and value}

@@ -1,0 +1,1 @@
+"""What the notebooks need around the method: the course home, judging, records, figures, tables."""

@@ -1,0 +1,282 @@
+"""Figures, drawn from live objects: configurations, schedules, logs, results."""
+
+import io
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, Rectangle
+
+from tinybert_l.course.fonts import FONT
+from tinybert_l.exercises.lecture_03 import kept_layers
+from tinybert_l.exercises.lecture_06 import pareto_frontier
+from tinybert_l.exercises.registry import MissingAnswer
+from tinybert_l.method.evaluation import Result
+from tinybert_l.method.model import ElasticBertConfig
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.submodels import SubModel, share_of
+
+# Okabe and Ito's colours, which colour-blind readers can tell apart; one for each role
+TEACHER, LARGEST, SUB_MODEL, SMALLEST, IDLE = "#000000", "#0072B2", "#E69F00", "#D55E00", "#DDDDDD"
+_WIDTH_COLOURS = {1.0: "#0072B2", 0.5: "#E69F00", 0.25: "#009E73"}
+_WIDTH_MARKERS = {1.0: "o", 0.5: "s", 0.25: "^"}
+
+
+def use_course_style() -> None:
+    """Lecture-hall sizes, and the course's own Chinese font behind matplotlib's."""
+    font_manager.fontManager.addfont(str(FONT))
+    matplotlib.rcParams.update(
+        {
+            "font.family": ["DejaVu Sans", "TinyBERTL Sans SC"],
+            "font.size": 13,
+            "axes.titlesize": 15,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "figure.dpi": 100,
+            "savefig.bbox": "tight",
+        }
+    )
+
+
+def new_figure(width: float = 11, height: float = 5.5, **kwargs: Any) -> tuple[Figure, Any]:
+    """A figure in the course's style, and its axes; belongs to no window."""
+    use_course_style()
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(**kwargs)
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Show a figure in a notebook as PNG, with a text for those who cannot see it."""
+    from IPython.display import Image, display
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    _keep(figure)
+    display(Image(buffer.getvalue(), alt=alt))
+
+
+def _keep(figure: Figure) -> None:
+    """For one's own slides: TINYBERT_L_FIGURES=FOLDER keeps every figure that is shown, as SVG and PDF."""
+    folder = os.environ.get("TINYBERT_L_FIGURES")
+    if not folder:
+        return
+    titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
+    name = re.sub(r"\W+", "-", next(filter(None, titles), "figure")).strip("-")[:60]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for kind in ("svg", "pdf"):
+        figure.savefig(Path(folder) / f"{name}.{kind}", bbox_inches="tight")
+
+
+def pareto(results: Sequence[Result]) -> Figure:
+    """Accuracy against latency of teacher and sub-models, with intervals; the frontier where it can be computed."""
+    figure, axes = new_figure(10, 6)
+    for r in results:
+        teacher = r.name == "teacher"
+        colour = TEACHER if teacher else _WIDTH_COLOURS.get(r.width, SUB_MODEL)
+        marker = "*" if teacher else _WIDTH_MARKERS.get(r.width, "D")
+        error = [[100 * (r.accuracy - r.accuracy_low)], [100 * (r.accuracy_high - r.accuracy)]]
+        axes.errorbar(
+            r.latency_ms_batch_32,
+            100 * r.accuracy,
+            error,
+            color=colour,
+            marker=marker,
+            markersize=13 if teacher else 10,
+            elinewidth=1,
+            alpha=0.95,
+        )
+        place = (r.latency_ms_batch_32, 100 * r.accuracy)
+        axes.annotate(r.label, place, xytext=(9, 7), textcoords="offset points", color="#222222")
+    points = [(r.latency_ms_batch_32, 100 * r.accuracy) for r in results]
+    try:
+        frontier = [points[i] for i in pareto_frontier(points)]
+        axes.step(
+            *zip(*frontier, strict=True),
+            where="post",
+            color="#666666",
+            zorder=0,
+            label="Pareto frontier 帕累托前沿",
+        )
+        axes.legend(loc="lower right", frameon=False)
+    except MissingAnswer:
+        pass  # an exercise of lecture 6: before it, the points stand alone
+    axes.set_xscale("log")
+    ticks = [
+        t
+        for t in (1, 2, 5, 10, 20, 50, 100, 200, 500)
+        if points_min(points) / 2 < t < 2 * points_max(points)
+    ]
+    axes.set_xticks(ticks, [str(t) for t in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("latency at batch 32, length 32 (ms, log scale) 延迟（毫秒，对数刻度）")
+    axes.set_ylabel("accuracy (%) with 95 % interval 准确率")
+    axes.set_title("One joint run, nine models to choose from 一次联合训练，九个模型可选")
+    return figure
+
+
+def points_min(points: Sequence[tuple[float, float]]) -> float:
+    """Lowest cost."""
+    return min(cost for cost, _ in points)
+
+
+def points_max(points: Sequence[tuple[float, float]]) -> float:
+    """Highest cost."""
+    return max(cost for cost, _ in points)
+
+
+def elastic_layer(config: ElasticBertConfig, sub_models: Sequence[SubModel]) -> Figure:
+    """Figure 3: for each sub-model, the kept layers, and in each layer the sliced heads and FFN neurons."""
+    figure, all_axes = new_figure(4.2 * len(sub_models), 6.4, ncols=len(sub_models), squeeze=False)
+    total = config.num_hidden_layers
+    for axes, sub_model in zip(all_axes[0], sub_models, strict=True):
+        kept = kept_layers(total, sub_model.depth)
+        heads = share_of(config.num_attention_heads, sub_model.width)
+        neurons = share_of(config.intermediate_size, sub_model.width) / config.intermediate_size
+        for layer in range(total):
+            used = layer in kept
+            for head in range(config.num_attention_heads):
+                colour = LARGEST if used and head < heads else IDLE
+                axes.add_patch(Rectangle((head, layer), 0.85, 0.38, color=colour))
+            width = config.num_attention_heads - 0.15
+            axes.add_patch(Rectangle((0, layer + 0.46), width, 0.3, color=IDLE))
+            if used:
+                axes.add_patch(Rectangle((0, layer + 0.46), width * neurons, 0.3, color=SUB_MODEL))
+        axes.set_xlim(-0.3, config.num_attention_heads + 0.2)
+        axes.set_ylim(-0.2, total)
+        axes.set_yticks([i + 0.4 for i in range(total)], [str(i + 1) for i in range(total)])
+        axes.set_xticks(
+            [0.4, config.num_attention_heads - 0.6], ["1", str(config.num_attention_heads)]
+        )
+        axes.set_xlabel("heads 注意力头 (by importance 按重要性)")
+        axes.set_title(
+            f"{sub_model.label}: {sub_model.depth} layers 层,\n{heads} heads 头, FFN {100 * neurons:.0f} %"
+        )
+        axes.tick_params(length=0)
+    all_axes[0][0].set_ylabel("layer 层")
+    figure.suptitle(
+        "Sub-models are slices of one set of weights 子模型是同一组权重的切片\n"
+        "blue 蓝: heads 头    orange 橙: FFN neurons 神经元    grey 灰: not used 未使用",
+        fontsize=14,
+    )
+    return figure
+
+
+def joint_mechanism(recipe: JointRecipe) -> Figure:
+    """Figure 4: which sub-models take part in each step of the real schedule, and whose outputs teach whom."""
+    figure, (left, right) = new_figure(14, 6, ncols=2, width_ratios=[2.2, 1])
+    order = recipe.sub_models()[::-1]
+    steps = np.arange(recipe.num_steps)
+    active = np.zeros((len(order), recipe.num_steps))
+    for step in steps:
+        for sub_model in recipe.participants(int(step)):
+            active[order.index(sub_model), step] = 1
+    for row in range(len(order)):
+        colour = LARGEST if row == 0 else SMALLEST if row == len(order) - 1 else SUB_MODEL
+        chosen = steps[active[row] > 0]
+        left.plot(
+            chosen, np.full(len(chosen), row), "|", color=colour, markersize=20, markeredgewidth=1.2
+        )
+    left.set_yticks(range(len(order)), [s.label for s in order])
+    left.invert_yaxis()
+    for start, _ in recipe.stages[1:]:
+        left.axvline(start * recipe.num_steps, color="#666666", linestyle=":", linewidth=1.5)
+    left.set_xlabel("step 训练步 (dotted 虚线: a stage opens 新阶段开启)")
+    left.set_ylabel("sub-model 子模型 (depth 深度 × width 宽度)")
+    left.set_title("Who takes part in each step 每步有谁参与")
+    _draw_teaching(right, recipe)
+    return figure
+
+
+def _draw_teaching(axes: Any, recipe: JointRecipe) -> None:
+    boxes = {
+        "teacher\n教师模型": (0.5, 0.88, TEACHER),
+        "largest\n最大子模型": (0.5, 0.5, LARGEST),
+        "others\n其余子模型": (0.5, 0.12, SUB_MODEL),
+    }
+    for text, (x, y, colour) in boxes.items():
+        axes.text(
+            x,
+            y,
+            text,
+            ha="center",
+            va="center",
+            color="white" if colour != SUB_MODEL else "black",
+            fontsize=14,
+            bbox={"boxstyle": "round,pad=0.6", "facecolor": colour, "edgecolor": "none"},
+        )
+    names = {
+        "soft_label": "soft labels 软标签",
+        "embedding": "embeddings 嵌入",
+        "hidden": "hidden states 隐藏状态",
+    }
+    names["attention"] = "attention scores 注意力分数"
+    used = [text for part, text in names.items() if getattr(recipe, f"{part}_weight")]
+    arrows = [((0.5, 0.79), (0.5, 0.59), "arc3"), ((0.32, 0.86), (0.32, 0.14), "arc3,rad=0.45")]
+    if recipe.self_distillation:
+        arrows.append(((0.5, 0.41), (0.5, 0.21), "arc3"))
+        axes.text(
+            0.53, 0.31, "soft labels 软标签\n(self-distillation 自蒸馏)", va="center", fontsize=11
+        )
+    for start, end, style in arrows:
+        axes.add_patch(
+            FancyArrowPatch(
+                start,
+                end,
+                connectionstyle=style,
+                arrowstyle="-|>",
+                mutation_scale=22,
+                color="#444444",
+            )
+        )
+    axes.text(0.53, 0.69, "\n".join(used), va="center", fontsize=11)
+    axes.set_xlim(0, 1.15)
+    axes.set_ylim(0, 1)
+    axes.axis("off")
+    axes.set_title("Who teaches whom 谁教谁")
+
+
+def self_distillation(
+    steps: Sequence[int],
+    divergences: dict[str, Sequence[float]],
+    stage_steps: Sequence[float],
+    caption: str,
+) -> Figure:
+    """Figure 5: distance of each sub-model to the largest while the stages open.
+
+    Args:
+        steps: training steps at which it was measured.
+        divergences: {sub-model's label: mean KL divergence in nats at each of the steps}.
+        stage_steps: when stages open.
+    """
+    figure, axes = new_figure(11, 6)
+    markers = "osD^vP*X"
+    colours = [
+        "#0072B2",
+        "#E69F00",
+        "#009E73",
+        "#CC79A7",
+        "#56B4E9",
+        "#D55E00",
+        "#000000",
+        "#8A7500",
+    ]
+    for i, (label, values) in enumerate(divergences.items()):
+        axes.plot(
+            steps, values, marker=markers[i % 8], color=colours[i % 8], label=label, linewidth=2
+        )
+    for step in stage_steps:
+        axes.axvline(step, color="#666666", linestyle=":", linewidth=1.5)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step 训练步 (dotted 虚线: a stage opens 新阶段开启)")
+    axes.set_ylabel("KL to the largest (nats)\n与最大子模型的KL散度（纳特）")
+    axes.set_title(
+        f"How far is each sub-model from the largest? 各子模型离最大者有多远？\n{caption}"
+    )
+    axes.legend(ncols=1, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure

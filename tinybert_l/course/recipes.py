@@ -1,0 +1,140 @@
+"""TODO"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# What the records under results/ were made with; benchmarks/records.py and headline.py run it.
+SEEDS = [0, 1, 2]
+
+
+NINE = ["6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
+
+
+LONG_JOINT: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_models": NINE}
+
+
+LONGER_JOINT: dict[str, Any] = {
+    **LONG_JOINT,
+    "num_steps": 400,
+    "learning_rate": 3e-4,
+    "attention_weight": 0.0,
+    "joint": {
+        "num_random": 2,
+        "num_steps": 360,
+    },  # one more sub-model a step, and so fewer steps for the same cost
+}
+
+
+LONG_STABILITY: dict[str, Any] = {
+    "num_steps": 60,
+    "batch_size": 32,
+    "seeds": SEEDS,
+    "learning_rate": 1e-4,
+}
+
+
+LONG_METHODS: dict[str, Any] = {
+    "num_steps": 60,
+    "batch_size": 32,
+    "seeds": SEEDS,
+    "sub_model": "2x0.25",
+}
+
+
+LONG_DOCUMENTS: dict[str, Any] = {
+    "documents": 4000,
+    "num_steps": 200,
+    "tokens_a_step": 4096,
+    "cut": 128,
+    "longest": 4096,
+    "window": 42,
+    "short_share": 0.6,
+    "sub_models": ["3x0.5", "3x0.5x0.25", "2x0.25", "2x0.25x0.25"],
+    "learning_rate": 2e-4,
+    "seeds": SEEDS,
+}
+
+
+LONG_QUESTIONS: dict[str, Any] = {
+    "num_steps": 900,
+    "batch_size": 18,  # two stories of each kind
+    "learning_rate": 2e-4,
+    "stories": 900,
+    "sub_models": ["6x1", "3x0.5", "2x0.25"],
+    "seeds": SEEDS,
+}
+
+
+LONG_GENERATION: dict[str, Any] = {
+    "num_steps": 240,
+    "batch_size": 16,
+    "vocabulary": 6000,
+    "reviews": 2500,
+    "sub_models": ["6x1", "3x0.5", "2x0.25"],
+    "texts": 8,
+    "tokens": 80,
+    "seeds": SEEDS,
+}
+
+
+LONG_CHINESE: dict[str, Any] = {
+    "hidden_size": 192,
+    "layers": 4,
+    "heads": 6,
+    "pre_training_steps": 400,
+    "fine_tuning_steps": 200,
+    "batch_size": 32,
+    "max_length": 96,
+    "learning_rate": 5e-4,
+    "sub_models": ["4x1", "2x0.5", "1x0.25"],
+    "seeds": SEEDS,
+}
+
+
+HEADLINE: dict[str, Any] = {
+    "depths": [3, 2],
+    "widths": [0.5, 0.25],
+    "unlabelled": 100_000,
+    "inner_steps": 300,
+    "soft_label_steps": 2500,
+    "inner_learning_rate": 3e-4,
+    "learning_rate": 3e-4,
+    "batch_size": 32,
+    "vocabulary": 12_000,
+    "seeds": [0, 1, 2],
+}
+
+
+HEADLINE_STRONGER: dict[str, Any] = {
+    **HEADLINE,
+    "teacher": {"rank": 0, "learning_rate": 1e-4},
+}  # rank 0: no adapter
+
+
+HEADLINE_LONGER: dict[str, Any] = {**HEADLINE_STRONGER, "soft_label_steps": 6000}
+
+
+ABLATION: dict[str, Any] = {
+    **HEADLINE,
+    "unlabelled": 20_000,
+    "inner_steps": 60,
+    "soft_label_steps": 320,
+    "sub_models": ["3x0.5", "2x0.25"],
+}
+
+
+RECORDS: dict[str, dict[str, Any]] = {
+    "headline": HEADLINE,
+    "headline_stronger_teacher": HEADLINE_STRONGER,
+    "headline_longer": HEADLINE_LONGER,
+    "ablation": ABLATION,
+    "joint_against_separate": LONG_JOINT,
+    "joint_against_separate_longer": LONGER_JOINT,
+    "stability": LONG_STABILITY,
+    "training_methods": LONG_METHODS,
+    "long_documents": LONG_DOCUMENTS,
+    "questions": LONG_QUESTIONS,
+    "generation": LONG_GENERATION,
+    "chinese": LONG_CHINESE,
+}

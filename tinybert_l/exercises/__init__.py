@@ -1,0 +1,1 @@
+"""The exercises: specifications without a body, one file a lecture, and the registry that runs answers."""

@@ -1,0 +1,53 @@
+"""Lecture 2: the joint loss, and who takes part in a step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tinybert_l.exercises.registry import exercise
+
+if TYPE_CHECKING:
+    import torch
+
+
+def _plain_mean(losses: list[torch.Tensor], weights: list[float] | None = None) -> torch.Tensor:
+    """Stand-in before lecture 2: ignores the weights."""
+    import torch
+
+    return torch.stack(list(losses)).mean()
+
+
+@exercise(2, minutes=8, points=4, zh="联合损失", en="The joint loss", peer=_plain_mean)
+def joint_loss(losses: list[torch.Tensor], weights: list[float] | None = None) -> torch.Tensor:
+    """One loss of many: sum of weight·loss over sum of weights; equal weights by default.
+
+    Args:
+        losses: scalars, at least one.
+        weights: none below 0, at least one above 0.
+    Raises:
+        ValueError: no losses, lengths that differ, weights out of range.
+    """
+    raise NotImplementedError
+
+
+def _largest_and_smallest(
+    submodels: list[Any], num_random: int, generator: torch.Generator
+) -> list[Any]:
+    """Stand-in before lecture 2: a sandwich without filling."""
+    return list(dict.fromkeys((submodels[-1], submodels[0])))
+
+
+@exercise(
+    2, minutes=12, points=4, zh="三明治法则", en="The sandwich rule", peer=_largest_and_smallest
+)
+def sandwich_sample(submodels: list[Any], num_random: int, generator: torch.Generator) -> list[Any]:
+    """Who takes part in a step (sandwich rule: Yu & Huang 2019).
+
+    Args:
+        submodels: from smallest to largest.
+        num_random: how many of the others join, drawn uniformly without replacement.
+        generator: where the drawing comes from.
+    Returns:
+        [largest, smallest, then the drawn others]; fewer others than asked: all; one sub-model: just it.
+    """
+    raise NotImplementedError

@@ -1,0 +1,51 @@
+"""Lecture 11: counting floating-point operations."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING
+
+from tinybert_l.exercises.registry import exercise
+
+if TYPE_CHECKING:
+    from transformers import BertConfig
+
+
+def _counted_by_torch(config: BertConfig, sequence_length: int) -> int:
+    """Stand-in before lecture 11: torch's counter on a model without weights."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+    from transformers import BertModel
+
+    with torch.device("meta"):
+        model = BertModel._from_config(copy.deepcopy(config), attn_implementation="eager").eval()
+        with FlopCounterMode(display=False) as counter:
+            model(torch.zeros(1, sequence_length, dtype=torch.long))
+    pooler = 2 * config.hidden_size**2
+    return counter.get_total_flops() - pooler
+
+
+@exercise(
+    11,
+    minutes=10,
+    points=4,
+    zh="浮点运算计数",
+    en="Counting FLOPs",
+    needs=("parameter_count",),
+    peer=_counted_by_torch,
+)
+def flops(config: BertConfig, sequence_length: int) -> int:
+    """Floating-point operations of one forward pass of a BERT encoder over one text.
+
+    Matrix products only, two operations per multiply-add; no embeddings (a look-up), no pooler.
+    With L layers, hidden size H, FFN size I and s tokens: 2·L·(s·(4H² + 2HI) + 2s²H).
+
+    Args:
+        config: num_hidden_layers, hidden_size, intermediate_size are used.
+        sequence_length: s, at least 1.
+    Raises:
+        ValueError: sequence_length below 1.
+
+    Worked example: L = 1, H = 2, I = 4, s = 3: 2·(3·(16 + 16) + 2·9·2) = 264.
+    """
+    raise NotImplementedError

@@ -1,0 +1,1 @@
+"""What becomes of verdicts: gradebook, audit, feedback, report, files for learning platforms."""

@@ -1,0 +1,1 @@
+"""TinyBERT-L itself: data, teacher, elastic student, losses, joint training, evaluation, export."""

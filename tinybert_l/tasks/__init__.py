@@ -1,0 +1,1 @@
+"""What the method is applied to: long documents, questions, text generation, pre-training."""
