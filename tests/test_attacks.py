@@ -175,7 +175,8 @@ def test_honest_work_is_not_punished(course, name):
 
 def test_without_a_sandbox_grading_refuses_and_says_what_to_do(monkeypatch):
     monkeypatch.setattr(
-        "tinybert_l.grading.sandbox.problem", lambda: "the program bwrap is missing; install it"
+        "tinybert_l.grading.outside.sandbox.problem",
+        lambda: "the program bwrap is missing; install it",
     )
     with pytest.raises(SandboxMissing, match=r"install it.*--unsafe"):
         require(unsafe=False)

@@ -172,23 +172,3 @@ def test_the_exercises_are_listed_without_torch():
     assert done.returncode == 0 and "attention_loss" in done.stdout and "注意力损失" in done.stdout
     only = run("exercises", "--lecture", "11", COLUMNS="200")
     assert "flops" in only.stdout and "joint_loss" not in only.stdout
-
-
-def test_imports_run_one_way(checkout):
-    """A module may import those before it in the order of the data's flow, never those after."""
-    import ast
-
-    names = (
-        "exercise syllabus submodels windowed optimisation cache data training teacher model vocabulary "
-        "teacher_outputs distillation joint documents pretraining evaluation stories questions generation "
-        "text_metrics export tables figures experiments records judging student authoring grading doctor cli"
-    )
-    order = names.split()
-    for path in (checkout / "tinybert_l").rglob("*.py"):
-        if path.name == "__init__.py":
-            continue
-        module = "grading" if path.parent.name == "grading" else path.stem
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tinybert_l."):
-                imported = node.module.split(".")[1]
-                assert order.index(imported) <= order.index(module), f"{module} imports {imported}"

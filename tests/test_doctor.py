@@ -77,7 +77,8 @@ def test_a_missing_font(monkeypatch, tmp_path):
 
 def test_no_sandbox(monkeypatch):
     monkeypatch.setattr(
-        "tinybert_l.grading.sandbox.problem", lambda: "the program bwrap is missing; install it"
+        "tinybert_l.grading.outside.sandbox.problem",
+        lambda: "the program bwrap is missing; install it",
     )
     finding = doctor.sandbox()
     assert "install it" in finding.advice and not finding.needed

@@ -187,7 +187,7 @@ def test_the_students_distribution_gives_nothing_away(course, checkout, tmp_path
         archive.extractall(tmp_path / "sdist", filter="data")
     for folder in (tmp_path / "wheel", tmp_path / "sdist"):
         names = [str(p.relative_to(folder)) for p in folder.rglob("*")]
-        assert any(n.endswith("tinybert_l/model.py") for n in names)
+        assert any(n.endswith("tinybert_l/method/model.py") for n in names)
         assert not [
             n
             for n in names

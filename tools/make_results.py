@@ -362,7 +362,7 @@ def cell(value: Any) -> str:
 def sentence() -> str:
     """The README's numbers: what validation chose, means over seeds, of the default teacher and of a stronger one."""
     metrics = json.loads(
-        (CHECKOUT / "tinybert_l" / "adapter" / "recipe.json").read_text(encoding="utf-8")
+        (CHECKOUT / "tinybert_l" / "method" / "adapter" / "recipe.json").read_text(encoding="utf-8")
     )["metrics"]
     return (
         f"The default teacher is right on {100 * metrics['test_accuracy']:.1f} % of 1,200 test sentences. "

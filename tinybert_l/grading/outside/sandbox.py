@@ -9,12 +9,8 @@ from pathlib import Path
 
 import tinybert_l
 
-HERE = Path(__file__).resolve().parent
-PROGRAM = (
-    "runner.py",
-    "wire.py",
-    "values.py",
-)  # all of the grading that a submission's process can see
+# The only folder of the grading that a submission's process can see.
+INSIDE = Path(__file__).resolve().parents[1] / "inside"
 SYSTEM = (
     "/usr",
     "/bin",
@@ -76,7 +72,7 @@ def require(unsafe: bool) -> None:
 def command(
     lecture: int, descriptors: tuple[int, int], solutions: Path, isolate: bool
 ) -> list[str]:
-    """The command line of a warmed process (see `runner`).
+    """The command line of a warmed process (see `inside/server.py`).
 
     Args:
         descriptors: the socket it listens on, and the one that keeps it alive.
@@ -85,7 +81,7 @@ def command(
     """
     arguments = [str(lecture), "1" if isolate else "0", *map(str, descriptors)]
     if not isolate:
-        return [sys.executable, "-I", "-B", str(HERE / "runner.py"), *arguments]
+        return [sys.executable, "-I", "-B", str(INSIDE / "server.py"), *arguments]
     library = Path(tinybert_l.__file__).resolve().parent
     binds = [part for place in SYSTEM if os.path.lexists(place) for part in _bind(place)]
     needed = (str(library), sys.prefix, sys.base_prefix)  # an environment may itself lie under /tmp
@@ -105,10 +101,10 @@ def command(
         "--setenv", "HF_HUB_OFFLINE", "1", "--setenv", "TOKENIZERS_PARALLELISM", "false",
         "--setenv", "MPLBACKEND", "agg",
         *binds, "--ro-bind", str(library), str(library), "--tmpfs", str(library / "grading"),
-        *(part for name in PROGRAM for part in ("--ro-bind", str(HERE / name), f"/runner/{name}")),
+        "--ro-bind", str(INSIDE), "/inside",
         "--ro-bind", str(solutions), "/solutions", "--proc", "/proc", "--dev", "/dev",
         *temporary, "--tmpfs", "/scratch", "--remount-ro", "/", "--chdir", "/scratch",
-        sys.executable, "-I", "-B", "/runner/runner.py", *arguments,
+        sys.executable, "-I", "-B", "/inside/server.py", *arguments,
     ]  # fmt: skip
 
 
