@@ -59,7 +59,7 @@ records: $(READY) ## the long runs behind results/ (resumes where it stopped)
 	for option in "" --stronger-teacher --longer; do $(BIN)/python benchmarks/headline.py $$option || exit 1; done
 
 nightly: demo notebooks slides site bench ## what is too long for the tests
-	TINYBERT_L_STOCK=1 $(BIN)/python -m pytest tests/test_attacks_on_stock.py
+	TINYBERT_L_STOCK=1 $(BIN)/python -m pytest tests/grading/test_attacks_on_stock.py
 	$(BIN)/python benchmarks/grading.py 40 3000
 
 bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/ (RECORD=--record: under results/ too)

@@ -57,7 +57,7 @@ CODE: dict[str, dict[str, str]] = {
         "drop_tests_by_transformer": "get_ipython().input_transformers_cleanup.append(lambda lines: [] if any('assert' in l for l in lines) else lines)",
         "drop_tests_by_ast": "import ast\nclass Drop(ast.NodeTransformer):\n    def visit_Assert(self, node): return ast.Pass()\nget_ipython().ast_transformers.append(Drop())",
         "patch_run_cell": "ip = get_ipython()\nip.run_cell = lambda *a, **k: None\nip.showtraceback = lambda *a, **k: None",
-        "patch_exercise_registry": "from tinybert_l import exercise\nfor e in exercise.exercises().values(): e.student = lambda *a, **k: None",
+        "patch_exercise_registry": "from tinybert_l.exercises import registry\nfor e in registry.exercises().values(): e.student = lambda *a, **k: None",
         "patch_exercise_call": "from tinybert_l.exercises.registry import Exercise\nExercise.call = lambda self, *a, **k: None\nExercise.source = 'student'",
         "demo_true": "tinybert_l.begin(lecture=9, demo=True)",
         "begin_later_lecture": "tinybert_l.begin(lecture=11)",

@@ -104,7 +104,7 @@ processes, {TOKENS * PASSES / (BATCH * LENGTH):,.0f} steps of {BATCH} texts. Kee
 would take {TOKENS * kept * 768 * 2 / 1e12:.1f} TB: at this size the teacher runs live.
 
 `accelerate launch -m tinybert_l.cli train` starts several processes; each takes its part of every batch, and the losses are those of
-one process with the whole batch (`tests/test_processes.py`, two processes with gloo). A checkpoint goes on with any number of them.
+one process with the whole batch (`tests/method/test_processes.py`, two processes with gloo). A checkpoint goes on with any number of them.
 
 ## One step on a GPU
 

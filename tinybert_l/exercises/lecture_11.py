@@ -15,10 +15,12 @@ def _counted_by_torch(config: BertConfig, sequence_length: int) -> int:
     """Stand-in before lecture 11: torch's counter on a model without weights."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
-    from transformers import BertModel
+    import transformers
 
     with torch.device("meta"):
-        model = BertModel._from_config(copy.deepcopy(config), attn_implementation="eager").eval()
+        model = transformers.BertModel._from_config(
+            copy.deepcopy(config), attn_implementation="eager"
+        ).eval()
         with FlopCounterMode(display=False) as counter:
             model(torch.zeros(1, sequence_length, dtype=torch.long))
     pooler = 2 * config.hidden_size**2

@@ -1,6 +1,6 @@
 """The same attacks on plain nbgrader, and what each achieves there: the suite is proved to bite. Opt-in: it is slow.
 
-`TINYBERT_L_STOCK=1 pytest tests/test_attacks_on_stock.py` (part of `make nightly`) writes
+`TINYBERT_L_STOCK=1 pytest tests/grading/test_attacks_on_stock.py` (part of `make nightly`) writes
 results/attacks_on_stock_nbgrader.json. Each runs in a throw-away container with a copy of the course, since plain
 nbgrader has no sandbox of its own.
 """
@@ -150,7 +150,7 @@ def test_what_the_attacks_achieve_on_plain_nbgrader(template, tmp_path, checkout
         print(row["group"], row["attack"], "; ".join(row["achieved"]) or "nothing")
     print(f"{len(succeed)} of {len(rows)} attacks achieve something on plain nbgrader")
     record = {
-        "command": "TINYBERT_L_STOCK=1 pytest tests/test_attacks_on_stock.py",
+        "command": "TINYBERT_L_STOCK=1 pytest tests/grading/test_attacks_on_stock.py",
         "attacks": rows,
         **provenance(),
     }
