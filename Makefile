@@ -29,9 +29,10 @@ quick: $(READY)  ## the same on a small slice, in about a minute
 test: $(READY)   ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-lint: $(READY)   ## ruff and mypy
+lint: $(READY)   ## ruff, import-linter and mypy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(BIN)/mypy
 
 lab: $(READY)    ## JupyterLab on the course

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 def _counted_by_torch(config: BertConfig, sequence_length: int) -> int:
     """Stand-in before lecture 11: torch's counter on a model without weights."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
     import transformers
+    from torch.utils.flop_counter import FlopCounterMode
 
     with torch.device("meta"):
         model = transformers.BertModel._from_config(
