@@ -1,4 +1,4 @@
-"""The markers of model answers and hidden tests are found, and the code between them is taken out."""
+"""Markers of model answers and hidden tests are found, and the code between them is removed."""
 
 import textwrap
 
@@ -31,7 +31,9 @@ def test_each_region_of_hidden_tests_is_returned():
 
 @pytest.mark.parametrize("source", [TEST_CELL, "assert True", "x = 1\n\n", ANSWER_CELL])
 def test_what_is_left_of_a_cell_is_what_nbgrader_leaves(source):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
+    is_test_cell = {"nbgrader": {"grade": True, "solution": False}}
+    cell = nbformat.v4.new_code_cell(source, metadata=is_test_cell)
+    notebook = nbformat.v4.new_notebook(cells=[cell])
     released, _ = ClearHiddenTests().preprocess(notebook, {})
     assert without_hidden_tests(source) == released.cells[0].source
 
