@@ -4,7 +4,8 @@ import nbformat
 import pytest
 from tests_support import execute
 
-from tinybert_l.exercises.registry import NOTEBOOKS, copy_released
+from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.exercises.released import copy_released
 
 OUTLINE = {  # lecture: figures, tables
     1: ([1], [1]), 2: ([2], [2]), 3: ([3, 4, 5], [3, 4, 5]), 4: ([6, 7], [6, 7]), 5: ([8], [8]), 6: ([9], [9]),

@@ -8,8 +8,9 @@ import sys
 import pytest
 import zoo
 
-from tinybert_l.course.judging import _run, judge_notebook, read_tests
-from tinybert_l.exercises.registry import copy_released, exercises, find_exercise
+from tinybert_l.course.judging import Task, judge_notebook, read_tests, run_task
+from tinybert_l.exercises.registry import exercises, find_exercise
+from tinybert_l.exercises.released import copy_released
 
 # exercise, name of the idea, code, a part of a message that it must meet
 WRONG = [
@@ -147,10 +148,7 @@ def verdicts(tmp_path, monkeypatch, checkout):
         )
         source = f"import math\nimport torch\n\n\ndef {name}({SIGNATURE[name]}):\n    {body}\n"
         report = tmp_path / "report"
-        _run(
-            {"name": name, "answer": "answer.py", "source": source, "setup": setup, "tests": tests},
-            report,
-        )
+        run_task(Task(name, "answer.py", source, setup, tests), report)
         lines = [json.loads(line) for line in report.read_text(encoding="utf-8").splitlines()]
         assert lines[-1] == {"end": True}
         return lines[:-1]

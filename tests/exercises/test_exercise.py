@@ -169,8 +169,8 @@ def test_demo_without_solutions_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("TINYBERT_L_SOLUTIONS", raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "tinybert_l.exercises.registry.__file__",
-        str(tmp_path / "tinybert_l" / "exercises" / "registry.py"),
+        "tinybert_l.exercises.released.__file__",
+        str(tmp_path / "tinybert_l" / "exercises" / "released.py"),
     )
     with pytest.raises(FileNotFoundError, match="instructor's checkout"):
         begin(3, demo=True)

@@ -17,7 +17,8 @@ import nbformat
 from tinybert_l import __version__
 from tinybert_l.cache import cache_root, write_atomically
 from tinybert_l.course.judging import judge_notebook, read_tests
-from tinybert_l.exercises.registry import NOTEBOOKS, answer_cells, exercises
+from tinybert_l.exercises.answers import answer_cells
+from tinybert_l.exercises.registry import NOTEBOOKS, exercises
 
 HOME = "course-home.ipynb"
 STATES = {
