@@ -1,5 +1,7 @@
 """Wrong and right answers to exercise 3.3, `layer_map`."""
 
+import math
+
 from zoo import right, wrong
 
 
@@ -31,6 +33,18 @@ def missing_one(num_student_layers, num_teacher_layers, strategy="uniform"):
     return list(range(1, num_student_layers))
 
 
+@wrong("takes any strategy", message=r"'middle'\) should raise ValueError")
+def takes_any_strategy(num_student_layers, num_teacher_layers, strategy="uniform"):
+    if not 1 <= num_student_layers <= num_teacher_layers:
+        raise ValueError("M")
+    layers = range(1, num_student_layers + 1)
+    if strategy == "top":
+        return [num_teacher_layers - num_student_layers + m for m in layers]
+    if strategy == "bottom":
+        return list(layers)
+    return [m * num_teacher_layers // num_student_layers for m in layers]
+
+
 @right("chain")
 def chain(num_student_layers, num_teacher_layers, strategy="uniform"):
     M, N = num_student_layers, num_teacher_layers
@@ -47,3 +61,21 @@ def chain(num_student_layers, num_teacher_layers, strategy="uniform"):
         else:
             out.append(m)
     return out
+
+
+@right("tables of all strategies")
+def tables_of_all_strategies(num_student_layers, num_teacher_layers, strategy="uniform"):
+    if num_student_layers not in range(1, num_teacher_layers + 1):
+        raise ValueError("M")
+    every_layer = list(range(1, num_teacher_layers + 1))
+    tables = {
+        "uniform": [
+            math.floor(num_teacher_layers * m / num_student_layers)
+            for m in every_layer[:num_student_layers]
+        ],
+        "top": every_layer[-num_student_layers:],
+        "bottom": every_layer[:num_student_layers],
+    }
+    if strategy not in tables:
+        raise ValueError("strategy")
+    return tables[strategy]
