@@ -75,8 +75,8 @@ class NameErrorExplainer:
                 f"前面的单元格因{names}还没有答案而中断；完成后请重新运行全部。"
             )
             error.args = (message,)
-            # IPython asks the error itself for the lines to show
-            error._render_traceback_ = lambda: [f"NameError: {message}"]  # type: ignore[attr-defined]
+            render_method = "_render_traceback_"  # IPython asks the error for the lines to show
+            setattr(error, render_method, lambda: [f"NameError: {message}"])
 
 
 def explain_missing_names() -> None:
