@@ -47,7 +47,7 @@ if TYPE_CHECKING:  # for editors and mypy; at run time `__getattr__` imports the
     from tinybert_l.tasks.generation import load_writer
     from tinybert_l.tasks.questions import load_reader
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # Module of each public name; a test holds it equal to the imports above.
 _HOME_OF = {
