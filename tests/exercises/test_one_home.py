@@ -11,7 +11,9 @@ import tinybert_l
 from tinybert_l.course.authoring import exercise_heading, write_answers
 from tinybert_l.exercises.registry import NOTEBOOKS, exercises
 
-EXERCISES = pytest.mark.parametrize("entry", exercises().values(), ids=lambda entry: entry.number)
+EXERCISES = pytest.mark.parametrize(
+    "entry", exercises().values(), ids=lambda entry: f"{entry.number}-{entry.name}"
+)
 LECTURES_WITH_EXERCISES = [lecture for lecture in NOTEBOOKS if exercises(lecture)]
 
 
