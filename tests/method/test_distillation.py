@@ -1,4 +1,4 @@
-"""The reference answers of other lectures that the joint trainer stands on; lecture 3's are tested by its notebook."""
+"""The reference answers that joint training uses; those of lecture 3 are tested by its notebook."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The teacher that comes with the library: it belongs to the code's recipe, and is what its note says."""
+"""The teacher that comes with the library has the code's recipe, and is as good as noted."""
 
 import json
 

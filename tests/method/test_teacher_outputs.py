@@ -1,4 +1,4 @@
-"""Teacher outputs computed once train as the live teacher does, and no damaged or half-written ones are ever used."""
+"""Outputs computed once train as the live teacher does; damaged ones are never used."""
 
 import shutil
 import subprocess
@@ -68,7 +68,7 @@ def test_float32_states_are_exactly_those_of_the_teacher(supernet, texts):
     outputs = keep_outputs(supernet, texts, {0, 3, 6}, "float32")
     rows = [4, 11, 25]
     batch = collate(texts, rows)
-    got = outputs.of(rows, batch["attention_mask"])
+    got = outputs.for_batch(rows, batch["attention_mask"])
     wanted = supernet(batch["input_ids"], batch["attention_mask"], output_hidden_states=True)
     assert [s is not None for s in got.hidden_states] == [
         True,
@@ -118,7 +118,7 @@ from conftest import small_bert
 import torch
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import elastic_copy
-from tinybert_l.teacher_outputs import keep_outputs
+from tinybert_l.method.teacher_outputs import keep_outputs
 import shutil
 if sys.argv[2] == "late":  # the disk fills up while the cache is written
     shutil.disk_usage = lambda _: type("Usage", (), {"free": 1 << 40})
@@ -138,7 +138,8 @@ def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path, checkout, 
     (tmp_path / "script.py").write_text(SCRIPT)
     inside = (
         f"mount -t tmpfs -o size=1500000 tmpfs {small} || exit 99; "
-        f"TINYBERT_L_CACHE={small}/cache {sys.executable} {tmp_path / 'script.py'} {checkout / 'tests'} {when}; "
+        f"TINYBERT_L_CACHE={small}/cache {sys.executable} {tmp_path / 'script.py'} "
+        f"{checkout / 'tests'} {when}; "
         f"code=$?; find {small} -type f -size +0; exit $code"
     )
     done = subprocess.run(
@@ -153,25 +154,9 @@ def test_a_full_disk_is_said_and_nothing_half_written_stays(tmp_path, checkout, 
     ], done.stdout
 
 
-def test_outputs_that_do_not_fit_are_said(supernet, texts, tmp_path):
-    for outputs, recipe, message in (
-        (
-            TeacherOutputs(torch.zeros(3, 2)),
-            SOFT,
-            r"kept logits have shape \(3, 2\); allowed: \(40, 2\)",
-        ),
-        (
-            TeacherOutputs(torch.zeros(40, 2)),
-            RECIPE,
-            "attention_weight=0.03, but attention scores are not",
-        ),
-        (
-            TeacherOutputs(torch.zeros(40, 2), num_layers=6),
-            INNER,
-            r"layers \[0, 1, 2, 3, 4, 5, 6\], which were not",
-        ),
-    ):
-        with pytest.raises(ValueError, match=message):
-            train_jointly(supernet, outputs, texts, recipe, tmp_path)
+def test_unknown_layers_and_formats_are_refused(supernet):
+    text = Encoded([[1]], [0], 0)
     with pytest.raises(ValueError, match=r"layers=\[9\].*allowed: 0 to 6, and bfloat16, float32"):
-        keep_outputs(supernet, Encoded([[1]], [0], 0), {9})
+        keep_outputs(supernet, text, {9})
+    with pytest.raises(ValueError, match="kept_as='int8'; allowed"):
+        keep_outputs(supernet, text, {6}, "int8")
