@@ -1,0 +1,80 @@
+"""The loop resumes exactly, also after other runs in the same process; shares correct means."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from conftest import small_bert
+from test_joint import RECIPE
+
+from tinybert_l.errors import CourseError
+from tinybert_l.method import training
+from tinybert_l.method.joint import train_jointly
+from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.training import TrainingDiverged, is_main_process, split_batch
+
+
+class Stop(Exception):
+    """Interrupts a run."""
+
+
+def stop_at_seven(step):
+    if step == 7:
+        raise Stop
+
+
+def test_a_run_resumes_exactly_although_others_ran_in_between(supernet, texts, tmp_path):
+    whole = elastic_copy(small_bert(1))
+    log = train_jointly(whole, supernet, texts, RECIPE, tmp_path / "whole")
+    with pytest.raises(Stop):
+        train_jointly(
+            elastic_copy(small_bert(1)),
+            supernet,
+            texts,
+            RECIPE,
+            tmp_path / "parts",
+            None,
+            stop_at_seven,
+        )
+    train_jointly(elastic_copy(small_bert(2)), supernet, texts, RECIPE, tmp_path / "other")
+    resumed = elastic_copy(small_bert(1))
+    assert train_jointly(resumed, supernet, texts, RECIPE, tmp_path / "parts") == log
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_the_main_process_is_known_without_another_accelerator(monkeypatch):
+    monkeypatch.setattr(training, "Accelerator", lambda **_: pytest.fail("opened an accelerator"))
+    assert is_main_process()
+
+
+@pytest.mark.parametrize("power", [0, 1, 2])
+def test_the_mean_over_processes_is_the_mean_over_the_batch(texts, power):
+    kinds = ("texts", "tokens", "pairs")
+    indices = list(range(9))
+    counts = [length**power for length in texts.lengths()]
+    values = [float(index) for index in range(len(texts))]
+
+    def mean(rows):
+        return sum(counts[row] * values[row] for row in rows) / sum(counts[row] for row in rows)
+
+    local_means = []
+    seen = []
+    for process in range(2):
+        accelerator = SimpleNamespace(num_processes=2, process_index=process)
+        rows, shares = split_batch(texts, indices, accelerator)
+        seen += rows
+        local_means.append(getattr(shares, kinds[power]) * mean(rows))
+    assert sorted(seen) == indices
+    assert sum(local_means) / 2 == pytest.approx(mean(indices))
+
+
+def test_a_batch_with_fewer_texts_than_processes_is_refused(texts):
+    accelerator = SimpleNamespace(num_processes=3, process_index=0)
+    with pytest.raises(ValueError, match="a batch of 2 for 3 processes"):
+        split_batch(texts, [0, 1], accelerator)
+
+
+def test_divergence_is_shown_to_the_user():
+    assert issubclass(TrainingDiverged, CourseError)
+    assert issubclass(TrainingDiverged, ArithmeticError)
