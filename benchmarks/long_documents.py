@@ -9,7 +9,7 @@ import torch
 from contest import contest, report
 
 from tinybert_l import begin
-from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.teacher import load_teacher
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.documents import extend_positions, windows

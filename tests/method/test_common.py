@@ -17,7 +17,8 @@ from transformers import pipeline as make_pipeline
 
 from tinybert_l.exercises.lecture_08 import macro_f1
 from tinybert_l.method.evaluation import count_flops, count_parameters
-from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.method.extraction import elastic_copy, extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.submodels import SubModel, sub_model_grid
 from tinybert_l.tasks.generation import Decoding, stream
 

@@ -21,8 +21,8 @@ from tinybert_l.method.evaluation import (
     evaluate,
     measure_latency,
 )
+from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import check_compatible, train_jointly
-from tinybert_l.method.model import elastic_copy, extract
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import accuracy_of, predict_logits
 from tinybert_l.method.training import LoopSettings, TrainingDiverged
@@ -94,7 +94,7 @@ from tinybert_l import begin
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.extraction import elastic_copy
 torch.set_num_threads(1)
 begin(1, demo=True)
 generator = torch.Generator().manual_seed(1)

@@ -6,7 +6,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from tinybert_l.method.data import Split, encode, load_reviews, unlabelled_sentences
-from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.vocabulary import SPECIAL, prune_vocabulary
 

@@ -10,12 +10,8 @@ from transformers import AutoTokenizer
 from tinybert_l.method.data import Split, embedded_teacher_path
 from tinybert_l.method.evaluation import count_flops
 from tinybert_l.method.export import export_onnx
-from tinybert_l.method.model import (
-    ElasticBertForSequenceClassification,
-    drop_tokens,
-    elastic_copy,
-    extract,
-)
+from tinybert_l.method.extraction import elastic_copy, extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification, drop_tokens
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel, kept_tokens
 from tinybert_l.tasks.documents import (

@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from tinybert_l.method.data import Encoded
-from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.method.extraction import elastic_copy, extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.submodels import SubModel, kept_tokens
 

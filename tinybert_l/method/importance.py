@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from tinybert_l.exercises.lecture_07 import head_importance
-from tinybert_l.method.model import ElasticBertForSequenceClassification, select
+from tinybert_l.method.extraction import sliced_state
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,6 @@ def sort_by_importance(
     ):
         heads = head_scores.argsort(descending=True, stable=True).tolist()
         layer.load_state_dict(
-            select(layer, heads, neuron_scores.argsort(descending=True, stable=True))
+            sliced_state(layer, heads, neuron_scores.argsort(descending=True, stable=True))
         )
     return model

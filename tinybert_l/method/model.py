@@ -20,14 +20,13 @@ from transformers import (
     AutoModel,
     AutoModelForSequenceClassification,
     BertConfig,
-    PreTrainedModel,
 )
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler, BertPreTrainedModel
 
-from tinybert_l.exercises.lecture_03 import kept_layers, slice_heads
+from tinybert_l.exercises.lecture_03 import kept_layers
 from tinybert_l.method.windowed import windowed_attention
 from tinybert_l.submodels import SubModel, kept_tokens, share_of
 
@@ -440,84 +439,6 @@ class ElasticBertWithLMHead(ElasticPreTrainedModel):
 
     def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
         self.lm_head = new_embeddings
-
-
-def set_dropout_on_states(model: nn.Module, share: float) -> None:
-    """Dropout on embeddings, hidden states and the classifier's input; that on attention weights stays."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = share
-
-
-def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
-    """An elastic model with a BERT classifier's weights: computes the same function, shares nothing.
-
-    Raises:
-        ValueError: the model is no BERT classifier.
-    """
-    if bert.config.model_type not in ("bert", "elastic_bert") or not hasattr(bert, "classifier"):
-        raise ValueError(
-            f"elastic_copy: bert is a {type(bert).__name__}; allowed: BertForSequenceClassification "
-            "or ElasticBertForSequenceClassification."
-        )
-    settings = {
-        k: v for k, v in bert.config.to_dict().items() if k not in ("model_type", "architectures")
-    }
-    model = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
-    model.load_state_dict(bert.state_dict())
-    return model.eval()
-
-
-def extract(
-    model: ElasticBertForSequenceClassification, sub_model: SubModel
-) -> ElasticBertForSequenceClassification:
-    """A stand-alone dense model that computes what the supernet computes at `sub_model`.
-
-    Has only the sub-model's own weights; can be saved, loaded and fine-tuned by itself.
-    """
-    model.check_sub_model(sub_model)
-    settings = {
-        k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "architectures")
-    }
-    settings |= {
-        "num_hidden_layers": sub_model.depth,
-        "num_attention_heads": share_of(model.config.num_attention_heads, sub_model.width),
-        "intermediate_size": share_of(model.config.intermediate_size, sub_model.width),
-        "kept_length": sub_model.length,
-    }
-    small = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
-    layers = kept_layers(model.config.num_hidden_layers, sub_model.depth)
-    heads, neurons = (
-        range(settings["num_attention_heads"]),
-        torch.arange(settings["intermediate_size"]),
-    )
-    with torch.no_grad():
-        for own, shared in (
-            (small.bert.embeddings, model.bert.embeddings),
-            (small.bert.pooler, model.bert.pooler),
-            (small.classifier, model.classifier),
-        ):
-            own.load_state_dict(shared.state_dict())
-        for own_layer, index in zip(small.bert.layers, layers, strict=True):
-            own_layer.load_state_dict(select(model.bert.layers[index], list(heads), neurons))
-    return small.to(model.device, model.dtype).eval()
-
-
-def select(layer: ElasticLayer, heads: list[int], neurons: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The state of a layer that has only these heads and these FFN neurons, in this order."""
-    state, head_size = layer.state_dict(), layer.attention.self.head_size
-    for name in ("query", "key", "value"):
-        prefix = f"attention.self.{name}"
-        state[f"{prefix}.weight"], state[f"{prefix}.bias"] = slice_heads(
-            state[f"{prefix}.weight"], state[f"{prefix}.bias"], heads, head_size
-        )
-    back, _ = slice_heads(state["attention.output.dense.weight"].T, None, heads, head_size)
-    state["attention.output.dense.weight"] = back.T.contiguous()
-    neurons = neurons.to(layer.intermediate.dense.weight.device)
-    for name in ("weight", "bias"):
-        state[f"intermediate.dense.{name}"] = state[f"intermediate.dense.{name}"][neurons]
-    state["output.dense.weight"] = state["output.dense.weight"][:, neurons]
-    return state
 
 
 def _first_tokens(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:

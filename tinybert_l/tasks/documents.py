@@ -11,8 +11,9 @@ from torch import nn
 
 from tinybert_l.exercises.lecture_05 import split_document
 from tinybert_l.method.data import Encoded, Split, collate
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_on_labels
-from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.submodels import SubModel
