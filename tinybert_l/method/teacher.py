@@ -4,8 +4,6 @@ Only low-rank adapters (LoRA, Hu et al. 2022), the pooler and the classifier are
 So the default teacher is a file of a megabyte that lies beside this module; `from_scratch` trains it anew.
 """
 
-import contextlib
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,9 +12,9 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer, BertForSequenceClassification, BertModel
-from transformers.utils import logging as transformers_logging
 
 from tinybert_l.cache import cached, read_entry
+from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import (
     Encoded,
     Split,
@@ -236,17 +234,3 @@ def load_embedded() -> tuple[BertModel, Any]:
             embedded_teacher_path(), add_pooling_layer=False, dtype=torch.float32
         )
         return encoder.eval(), AutoTokenizer.from_pretrained(embedded_teacher_path())
-
-
-@contextlib.contextmanager
-def quiet_loading() -> Any:
-    """Loading without a report about the new head, which is meant to be new."""
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        with contextlib.redirect_stderr(io.StringIO()):
-            yield
-    finally:
-        transformers_logging.set_verbosity(level)
-        transformers_logging.enable_progress_bar()
