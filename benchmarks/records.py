@@ -43,11 +43,12 @@ from tinybert_l.course.experiments import (
 )
 from tinybert_l.course.records import HIGH, LOW, write_record
 from tinybert_l.exercises.lecture_09 import distinct_n
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import encode, load_reviews
 from tinybert_l.method.evaluation import count_flops
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import train_on_labels
-from tinybert_l.method.model import ElasticBertConfig, ElasticBertForSequenceClassification
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import load_embedded, load_teacher, predict_logits
 from tinybert_l.method.teacher_outputs import keep_outputs

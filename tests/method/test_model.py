@@ -5,14 +5,11 @@ import torch
 from conftest import bert_config, small_bert
 from transformers import BertForSequenceClassification, BertModel
 
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import embedded_teacher_path
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.importance import measure_importance, sort_by_importance
-from tinybert_l.method.model import (
-    ElasticBertConfig,
-    ElasticBertForSequenceClassification,
-    ElasticBertModel,
-)
+from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticBertModel
 from tinybert_l.submodels import SubModel, sub_model_grid
 from tinybert_l.tasks.documents import windows
 

@@ -11,8 +11,9 @@ from tinybert_l.method.data import Split, embedded_teacher_path
 from tinybert_l.method.evaluation import count_flops
 from tinybert_l.method.export import export_onnx
 from tinybert_l.method.extraction import elastic_copy, extract
-from tinybert_l.method.model import ElasticBertForSequenceClassification, drop_tokens
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.token_masks import drop_tokens
 from tinybert_l.submodels import SubModel, kept_tokens
 from tinybert_l.tasks.documents import (
     DocumentRecipe,

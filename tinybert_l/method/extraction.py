@@ -1,7 +1,6 @@
 """Copy models: a BERT as an elastic model, and a sub-model as a model that stands alone."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -9,23 +8,10 @@ from transformers import PreTrainedModel
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_03 import kept_layers, slice_heads
-from tinybert_l.method.model import (
-    ElasticBertConfig,
-    ElasticBertForSequenceClassification,
-    ElasticLayer,
-)
+from tinybert_l.method.config import ElasticBertConfig, config_settings
+from tinybert_l.method.layers import ElasticLayer
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.submodels import SubModel, share_of
-
-
-def config_settings(config: Any) -> dict[str, Any]:
-    """Return a configuration's settings without those that name a class (model type, architectures).
-
-    `ElasticBertConfig(**config_settings(config))` is the elastic configuration of the same sizes.
-    """
-    settings = config.to_dict()
-    settings.pop("model_type", None)
-    settings.pop("architectures", None)
-    return settings
 
 
 def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
@@ -38,8 +24,8 @@ def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
     """
     if bert.config.model_type not in ("bert", "elastic_bert") or not hasattr(bert, "classifier"):
         raise InvalidInput(
-            f"elastic_copy: bert is a {type(bert).__name__}; allowed: BertForSequenceClassification "
-            "or ElasticBertForSequenceClassification."
+            f"elastic_copy: bert is a {type(bert).__name__}; allowed: "
+            "BertForSequenceClassification or ElasticBertForSequenceClassification."
         )
     config = ElasticBertConfig(**config_settings(bert.config))
     model = ElasticBertForSequenceClassification(config)

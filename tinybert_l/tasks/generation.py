@@ -13,14 +13,10 @@ from transformers import AutoModelForCausalLM, DynamicCache, GenerationMixin
 
 from tinybert_l.cache import cached
 from tinybert_l.exercises.lecture_09 import causal_mask, top_p_filter
+from tinybert_l.method.config import NO_DROPOUT, ElasticBertConfig
 from tinybert_l.method.data import REVIEWS, packaged_file
 from tinybert_l.method.joint import train_on_labels
-from tinybert_l.method.model import (
-    NO_DROPOUT,
-    ElasticBertConfig,
-    ElasticBertWithLMHead,
-    ElasticOutput,
-)
+from tinybert_l.method.model import ElasticBertWithLMHead, ElasticOutput
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import load_embedded, quiet_loading
 from tinybert_l.submodels import SubModel

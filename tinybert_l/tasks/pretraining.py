@@ -13,6 +13,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
 
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import (
     Encoded,
     Split,
@@ -23,7 +24,6 @@ from tinybert_l.method.data import (
 )
 from tinybert_l.method.joint import train_on_labels
 from tinybert_l.method.model import (
-    ElasticBertConfig,
     ElasticBertForSequenceClassification,
     ElasticBertWithLMHead,
     ElasticOutput,

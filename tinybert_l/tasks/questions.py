@@ -15,14 +15,9 @@ from transformers import AutoModelForQuestionAnswering
 
 from tinybert_l.cache import cached, recipe_hash
 from tinybert_l.exercises.lecture_05 import best_answer_span
+from tinybert_l.method.config import NO_DROPOUT, ElasticBertConfig
 from tinybert_l.method.joint import train_on_labels
-from tinybert_l.method.model import (
-    NO_DROPOUT,
-    ElasticBertConfig,
-    ElasticBertModel,
-    ElasticOutput,
-    ElasticPreTrainedModel,
-)
+from tinybert_l.method.model import ElasticBertModel, ElasticOutput, ElasticPreTrainedModel
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import load_embedded, quiet_loading
 from tinybert_l.submodels import SubModel
