@@ -8,10 +8,10 @@ from transformers import PreTrainedTokenizerFast
 from tinybert_l.method.data import Split, encode, load_reviews, unlabelled_sentences
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.teacher import predict_logits
-from tinybert_l.method.vocabulary import SPECIAL, prune_vocabulary
+from tinybert_l.method.vocabulary import SPECIAL_TOKENS, prune_vocabulary
 
 PIECES = [
-    *SPECIAL.values(),
+    *SPECIAL_TOKENS.values(),
     *"abcdefgh",
     *(f"##{c}" for c in "abcdefgh"),
     "bad",
@@ -34,7 +34,7 @@ def tokenizer() -> PreTrainedTokenizerFast:
     whole.decoder = decoders.WordPiece()
     ends = [(name, vocabulary[name]) for name in ("[SEP]", "[CLS]")]
     whole.post_processor = processors.BertProcessing(*ends)
-    return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL)
+    return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL_TOKENS)
 
 
 def test_texts_that_need_no_lost_piece_give_the_same_logits(tokenizer, supernet):

@@ -185,7 +185,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         if plan.drops_tokens and attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         if position_ids is None and attention_mask is not None:
-            position_ids = token_positions(attention_mask, input_ids.shape[1])
+            position_ids = token_positions(attention_mask)[:, -input_ids.shape[1] :]
         if embedded is None:
             embedded = self.embeddings(input_ids, token_type_ids, position_ids)
         return self._run(plan, embedded, attention_mask, allowed, cache)

@@ -38,16 +38,15 @@ def attention_weights(scores: torch.Tensor, bias: torch.Tensor | None) -> torch.
     return torch.softmax(scores, -1)
 
 
-def token_positions(attention_mask: torch.Tensor, length: int) -> torch.Tensor:
-    """Count the positions of the last `length` tokens: 0 at each text's first token.
+def token_positions(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Count positions from each text's first token on, which has position 0.
 
     Args:
-        attention_mask: 1 = token, 0 = padding at either side, [batch, tokens].
-        length: columns to return, at most `tokens`.
+        attention_mask: 1 = token, 0 = padding at either side, [batch, length].
     Returns:
         Integers [batch, length]; padding at the left has position 0.
     """
-    return (attention_mask.cumsum(-1) - 1).clamp(min=0)[:, -length:]
+    return (attention_mask.cumsum(-1) - 1).clamp(min=0)
 
 
 def first_tokens(hidden: torch.Tensor, attention_mask: torch.Tensor | None) -> torch.Tensor:

@@ -35,18 +35,26 @@ def windowed_attention(
     if window < 1:
         raise InvalidInput(f"windowed_attention: window={window}; allowed: at least 1 token.")
     batch, _, length, head_size = query.shape
-    blocks = math.ceil(length / window)
+    blocks = _blocks(length, window)
     tail = blocks * window - length
     if bias is None:
         bias = query.new_zeros(batch, 1, 1, length)
+    blocked_bias = _blocked_bias(bias, window)
     blocked_query = F.pad(query, (0, 0, 0, tail)).unflatten(2, (blocks, window))
     keys = _with_neighbours(key, key[:, :, :1], window)
     values = _with_neighbours(value, value[:, :, :1], window)
-    scores = torch.matmul(blocked_query, keys.transpose(3, 4)) / math.sqrt(head_size)
-    scores = scores + _blocked_bias(bias, window)
-    context = torch.matmul(torch.softmax(scores, -1), values).flatten(2, 3)
+    scores = torch.matmul(blocked_query, keys.transpose(3, 4)) / math.sqrt(head_size) + blocked_bias
+    context = torch.matmul(torch.softmax(scores, -1), values)
     first = F.scaled_dot_product_attention(query[:, :, :1], key, value, attn_mask=bias)
-    return torch.cat((first, context[:, :, 1:length]), 2)
+    return torch.cat((first, context.flatten(2, 3)[:, :, 1:length]), 2)
+
+
+def _blocks(length: int, window: int) -> int:
+    """Return the number of blocks that hold `length` tokens, rounded up.
+
+    Integer division alone, so that a traced length stays a variable of the exported graph.
+    """
+    return -(-length // window)
 
 
 def _blocked_bias(bias: torch.Tensor, window: int) -> torch.Tensor:
@@ -75,7 +83,7 @@ def _with_neighbours(
         [batch, heads, blocks, 1 + 3·window, numbers].
     """
     length = features.shape[2]
-    blocks = math.ceil(length / window)
+    blocks = _blocks(length, window)
     tail = blocks * window - length
     padded = F.pad(features, (0, 0, window, window + tail), value=filler)
     padded = padded.unflatten(2, (blocks + 2, window))

