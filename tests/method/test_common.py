@@ -20,7 +20,7 @@ from tinybert_l.method.evaluation import count_flops, count_parameters
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.submodels import SubModel, sub_model_grid
-from tinybert_l.tasks.generation import Decoding, stream
+from tinybert_l.tasks.decoding import Decoding, stream
 
 GRID = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))
 every_sub_model = pytest.mark.parametrize("sub_model", GRID, ids=lambda s: s.name)

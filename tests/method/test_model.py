@@ -11,7 +11,7 @@ from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticBertModel
 from tinybert_l.submodels import SubModel, sub_model_grid
-from tinybert_l.tasks.documents import windows
+from tinybert_l.tasks.documents import attention_window
 
 NINE = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))
 
@@ -93,7 +93,7 @@ def test_the_last_layer_for_the_first_token_alone_gives_the_same_gradients(super
 def test_the_first_token_alone_sees_what_it_sees_with_windows_and_after_tokens_were_dropped(
     supernet, padded
 ):
-    with windows(supernet, 2):
+    with attention_window(supernet, 2):
         for sub_model in (SubModel(3, 0.5), SubModel(3, 0.5, 0.4)):
             whole, first = (
                 supernet(**padded, sub_model=sub_model, only_first=only) for only in (False, True)

@@ -17,12 +17,12 @@ from tinybert_l.method.token_masks import drop_tokens
 from tinybert_l.submodels import SubModel, kept_tokens
 from tinybert_l.tasks.documents import (
     DocumentRecipe,
+    attention_window,
     classify_documents,
+    document_segments,
     extend_positions,
-    pieces,
+    token_budget_batches,
     train_on_documents,
-    windows,
-    work_batches,
 )
 
 
@@ -95,7 +95,7 @@ def test_what_does_not_go_together_is_said(supernet, padded, tmp_path):
     left = {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"].flip(1)}
     with pytest.raises(ValueError, match="padding at the left"):
         supernet(**left, sub_model=shorter)
-    with windows(supernet, 3), pytest.raises(ValueError, match="attention scores with a window"):
+    with attention_window(supernet, 3), pytest.raises(ValueError, match="attention scores with a window"):
         supernet(**padded, output_attentions=True)
     with pytest.raises(ValueError, match="drops tokens"):
         export_onnx(supernet, shorter, tmp_path / "m.onnx")
@@ -117,7 +117,7 @@ def test_a_shorter_sub_model_is_a_smaller_one():
 
 def test_every_batch_holds_about_as_much_work_and_every_text_comes_once_a_pass():
     lengths = [5, 400, 20, 80, 7, 9, 300, 31] * 20
-    batches = work_batches(lengths, 800, 400, seed=0)
+    batches = token_budget_batches(lengths, 800, 400, seed=0)
     assert all(max(lengths[i] for i in b) * len(b) <= 800 for b in batches)
     one_pass, seen = [], set()
     for batch in batches:
@@ -128,8 +128,8 @@ def test_every_batch_holds_about_as_much_work_and_every_text_comes_once_a_pass()
     assert seen == set(range(len(lengths)))
     assert (
         batches
-        == work_batches(lengths, 800, 400, seed=0)
-        != work_batches(lengths, 800, 400, seed=1)
+        == token_budget_batches(lengths, 800, 400, seed=0)
+        != token_budget_batches(lengths, 800, 400, seed=1)
     )
 
 
@@ -141,10 +141,10 @@ def tokenizer():
 def test_what_is_read_of_a_document(tokenizer):
     first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
     ids = [[1, 2, 3, 4, 5], []]
-    assert pieces(ids, tokenizer, "cut", 5) == [[[first, 1, 2, 3, last]], [[first, last]]]
-    assert pieces(ids, tokenizer, "windows", 5)[0] == [[first, 1, 2, 3, last], [first, 4, 5, last]]
+    assert document_segments(ids, tokenizer, "cut", 5) == [[[first, 1, 2, 3, last]], [[first, last]]]
+    assert document_segments(ids, tokenizer, "windows", 5)[0] == [[first, 1, 2, 3, last], [first, 4, 5, last]]
     with pytest.raises(ValueError, match="allowed: 'cut', 'windows', 'windowed attention'"):
-        pieces(ids, tokenizer, "diagonal", 5)
+        document_segments(ids, tokenizer, "diagonal", 5)
 
 
 def test_documents_are_learned_with_windows_and_three_elastic_dimensions(tokenizer, tmp_path: Path):

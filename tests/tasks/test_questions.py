@@ -11,16 +11,8 @@ from transformers import AutoTokenizer
 
 from tinybert_l.method.data import embedded_teacher_path
 from tinybert_l.submodels import SubModel
-from tinybert_l.tasks.questions import (
-    Question,
-    Reader,
-    answer_f1,
-    as_question,
-    encode_questions,
-    exact_match,
-    load_reader,
-    read_squad,
-)
+from tinybert_l.tasks.questions import Reader, as_question, encode_questions, load_reader
+from tinybert_l.tasks.squad import Question, answer_f1, exact_match, read_squad
 from tinybert_l.tasks.stories import (
     CAST,
     KINDS,

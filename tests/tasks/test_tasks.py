@@ -17,10 +17,11 @@ from tinybert_l.method.data import embedded_teacher_path
 from tinybert_l.method.export import OnnxClassifier, export_onnx
 from tinybert_l.method.windowed import windowed_attention
 from tinybert_l.submodels import SubModel
-from tinybert_l.tasks.generation import Decoding, Trigram, draft_and_verify, stream
+from tinybert_l.tasks.decoding import Decoding, draft_and_verify, stream
 from tinybert_l.tasks.questions import encode_stories
 from tinybert_l.tasks.stories import KINDS, last_mentioned, make_stories
 from tinybert_l.tasks.text_metrics import expected_calibration_error, repetition, self_bleu
+from tinybert_l.tasks.trigram import Trigram
 
 
 @pytest.mark.parametrize("window", [1, 3, 11, 50])

@@ -111,7 +111,9 @@ def mask_tokens(
     if not chosen.any():
         chosen.view(-1)[chance.argmin()] = True
     way = torch.rand(input_ids.shape, generator=generator)
-    others = torch.randint(len(SPECIAL_TOKENS), len(tokenizer), input_ids.shape, generator=generator)
+    others = torch.randint(
+        len(SPECIAL_TOKENS), len(tokenizer), input_ids.shape, generator=generator
+    )
     hidden = torch.where(chosen & (way < 0.8), tokenizer.mask_token_id, input_ids)
     return torch.where(chosen & (way >= 0.8) & (way < 0.9), others, hidden), chosen
 
