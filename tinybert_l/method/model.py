@@ -7,7 +7,7 @@ neurons are sorted by importance once, so that the first ones are the most impor
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import torch
@@ -201,10 +201,8 @@ class ElasticBertModel(ElasticPreTrainedModel):
         """Run the planned layers on embedded tokens [batch, length, hidden]; see `forward`."""
         bias = attention_bias(mask, allowed, hidden.dtype)
         lengths = mask.sum(1).tolist() if plan.drops_tokens and mask is not None else []
+        record = _Record(plan, [hidden])
         layers = self.layers
-        hidden_states = [hidden] if plan.returns_hidden_states else []
-        scores: list[torch.Tensor | None] = []
-        attentions = []
         for position, index in enumerate(plan.layers, 1):
             probe = plan.probe(position)
             first = first_tokens(hidden, mask) if plan.runs_first_only(position) else None
@@ -212,12 +210,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
             hidden, probed = layers[index](
                 hidden, bias, plan.heads, plan.neurons, probe, layer_cache, first
             )
-            if plan.returns_hidden_states:
-                hidden_states.append(hidden)
-            if plan.returned_scores:
-                scores.append(probed if position in plan.returned_scores else None)
-            if plan.returns_attentions:
-                attentions.append(attention_weights(probed, bias))
+            record.add(position, hidden, probed, bias)
             if probe is AttentionProbe.FIRST_TOKEN:
                 counts = plan.kept_counts(lengths, position)
                 hidden, mask = drop_tokens(hidden, cast(torch.Tensor, mask), probed, counts)
@@ -225,12 +218,47 @@ class ElasticBertModel(ElasticPreTrainedModel):
         pooled = None
         if self.pooler is not None:
             pooled = self.pooler(hidden if plan.only_first else first_tokens(hidden, mask))
+        return record.output(hidden, pooled)
+
+
+@dataclass
+class _Record:
+    """Collects the outputs of the layers that a plan asks for.
+
+    Attributes:
+        hidden_states: starts with the embeddings.
+        scores: None at layers whose scores were not requested.
+    """
+
+    plan: ForwardPlan
+    hidden_states: list[torch.Tensor]
+    scores: list[torch.Tensor | None] = field(default_factory=list)
+    attentions: list[torch.Tensor] = field(default_factory=list)
+
+    def add(
+        self,
+        position: int,
+        hidden: torch.Tensor,
+        probed: torch.Tensor | None,
+        bias: torch.Tensor | None,
+    ) -> None:
+        """Add what the layer at a position returned, and the bias of its attention."""
+        if self.plan.returns_hidden_states:
+            self.hidden_states.append(hidden)
+        if self.plan.returned_scores:
+            self.scores.append(probed if position in self.plan.returned_scores else None)
+        if self.plan.returns_attentions:
+            self.attentions.append(attention_weights(cast(torch.Tensor, probed), bias))
+
+    def output(self, last: torch.Tensor, pooled: torch.Tensor | None) -> ElasticOutput:
+        """Return the collected outputs with the last hidden states and the pooler's output."""
+        hidden_states = self.hidden_states if self.plan.returns_hidden_states else ()
         return ElasticOutput(
-            last_hidden_state=hidden,
+            last_hidden_state=last,
             pooler_output=pooled,
             hidden_states=tuple(hidden_states) or None,
-            attention_scores=tuple(scores) or None,
-            attentions=tuple(attentions) or None,
+            attention_scores=tuple(self.scores) or None,
+            attentions=tuple(self.attentions) or None,
         )
 
 
