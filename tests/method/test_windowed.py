@@ -10,7 +10,7 @@ from tinybert_l.method.windowed import windowed_attention
 
 
 def sees(i: int, j: int, window: int) -> bool:
-    """Whether token i attends to token j: neighbouring blocks, or one of them is the first token."""
+    """Whether token i attends to token j: in neighbouring blocks, or one is the first token."""
     return abs(i // window - j // window) <= 1 or 0 in (i, j)
 
 
