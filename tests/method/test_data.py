@@ -20,12 +20,11 @@ from tinybert_l.method.data import (
 
 def test_the_embedded_reviews_are_split_without_overlap():
     splits = load_reviews()
-    assert (
-        len(splits["test"]) == 1200
-        and len(splits["validation"]) == 600
-        and len(splits["train"]) > 6500
-    )
-    texts = [" ".join(t.casefold().split()) for part in splits.values() for t in part.texts]
+    assert len(splits["test"]) == 1200 and len(splits["validation"]) == 600
+    assert len(splits["train"]) > 6500
+    texts = []
+    for split in splits.values():
+        texts += [" ".join(text.casefold().split()) for text in split.texts]
     assert len(texts) == len(set(texts))
     assert 0.45 < sum(splits["test"].labels) / 1200 < 0.55
     assert data_hash(splits) == data_hash(load_reviews())
@@ -33,12 +32,14 @@ def test_the_embedded_reviews_are_split_without_overlap():
 
 def test_splits_do_not_depend_on_order_and_repeats_are_dropped():
     rows = [(f"text {i}", i % 2) for i in range(30)]
-    one = split_by_hash(rows, 5, 5)
-    two = split_by_hash([*rows[::-1], (" TEXT  3 ", 1)], 5, 5)
-    assert sum(map(len, two.values())) == 30
-    assert [t.casefold().split() for t in one["test"].texts] == [
-        t.casefold().split() for t in two["test"].texts
-    ]
+    splits = split_by_hash(rows, 5, 5)
+    reversed_splits = split_by_hash([*rows[::-1], (" TEXT  3 ", 1)], 5, 5)
+    assert sum(map(len, reversed_splits.values())) == 30
+
+    def words(split):
+        return [text.casefold().split() for text in split.texts]
+
+    assert words(splits["test"]) == words(reversed_splits["test"])
 
 
 @settings(max_examples=50, deadline=None)
@@ -67,11 +68,11 @@ def test_training_batches_are_a_function_of_the_seed_and_pass_over_all_data(text
 
 def test_collate_pads_and_masks(texts):
     batch = collate(texts, [0, 3])
-    assert batch["attention_mask"].sum(1).tolist() == [
-        len(texts.token_ids[0]),
-        len(texts.token_ids[3]),
-    ]
-    assert batch["input_ids"][0, len(texts.token_ids[0]) :].eq(0).all()
+    lengths = texts.lengths()
+    assert batch["attention_mask"].sum(1).tolist() == [lengths[0], lengths[3]]
+    assert lengths[0] < lengths[3], "the first text is padded"
+    assert batch["input_ids"][0, lengths[0] :].eq(texts.pad_token_id).all()
+    assert batch["input_ids"][1].tolist() == texts.token_ids[3]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,6 @@ def test_lengths_are_rounded_up_to_few_shapes_but_not_beyond_the_model():
     data = Encoded([[1] * 5, [1] * 9], [0, 1], 0)
     assert collate(data, [0])["input_ids"].shape == (1, 5)
     rounded = collate(data, [0], at_most=40)
-    assert rounded["input_ids"].shape == (1, 8) and rounded["attention_mask"].tolist() == [
-        [1] * 5 + [0] * 3
-    ]
+    assert rounded["input_ids"].shape == (1, 8)
+    assert rounded["attention_mask"].tolist() == [[1] * 5 + [0] * 3]
     assert collate(data, [1], at_most=12)["input_ids"].shape == (1, 12)

@@ -1,4 +1,4 @@
-"""One's own CSV as data: read with errors that name the line, trained on, exported with its labels' names."""
+"""The user's own CSV: read with errors that name the line, trained on, exported with its labels."""
 
 import csv
 import json

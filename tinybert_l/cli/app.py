@@ -199,9 +199,8 @@ def export(
     if sub_model not in known:
         raise click.ClickException(f"SUB_MODEL {sub_model!r}; allowed: {', '.join(known)}.")
     folder = to or Path("outputs") / "export" / sub_model
-    texts = _teacher_recipe(quick, precision, seed, table)
     numbers = export_all(
-        supernet, known[sub_model], folder, 0.1 if quick else 0.6, vocabulary, texts
+        supernet, known[sub_model], folder, 0.1 if quick else 0.6, vocabulary
     )
     for row in numbers["rows"]:
         click.echo(

@@ -1,26 +1,33 @@
-"""What a sub-model is worth and what it costs: accuracy, parameters, FLOPs, latency, Pareto frontier."""
+"""Measure what a sub-model costs and how good it is: accuracy, parameters, FLOPs and latency."""
 
 import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from scipy.stats import binomtest
-from torch.utils.benchmark import Timer
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
+from transformers import PreTrainedModel
 
+from tinybert_l.errors import InvalidInput
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.teacher import predict_logits
+from tinybert_l.method.timing import Latency, measure_call
 from tinybert_l.submodels import SubModel, kept_tokens
 
 
 @dataclass(frozen=True)
 class Result:
-    """One row of the trade-off; latencies are medians, spreads are interquartile ranges."""
+    """One row of the trade-off between quality and cost.
+
+    Latencies are medians in milliseconds, with their interquartile ranges (iqr). `kept` is the
+    accuracy, `speedup_…` the speed, relative to the teacher's.
+    """
 
     name: str
     label: str
@@ -42,84 +49,107 @@ class Result:
 
 
 def accuracy_interval(correct: int, total: int) -> tuple[float, float, float]:
-    """Accuracy and its 95 % interval (Wilson's, which stays inside 0..1).
+    """Return the accuracy and the ends of its 95 % interval (Wilson's, which stays in 0..1).
 
     Raises:
-        ValueError: no texts.
+        InvalidInput: no texts.
     """
     if total < 1:
-        raise ValueError(f"accuracy_interval: total={total}; allowed: at least one text.")
+        raise InvalidInput(f"accuracy_interval: total={total}; allowed: at least one text.")
     interval = binomtest(correct, total).proportion_ci(method="wilson")
     return correct / total, float(interval.low), float(interval.high)
 
 
 def count_parameters(model: ElasticBertForSequenceClassification) -> tuple[int, int]:
-    """(all parameters, those without embeddings) of a stand-alone model."""
-    everything = sum(p.numel() for p in model.parameters())
-    return everything, everything - sum(p.numel() for p in model.bert.embeddings.parameters())
+    """Return (all parameters, those without embeddings) of a stand-alone model."""
+    everything = _numel(model)
+    return everything, everything - _numel(model.bert.embeddings)
+
+
+def _numel(module: torch.nn.Module) -> int:
+    return sum(map(torch.numel, module.parameters()))
 
 
 def weight_bytes(model: torch.nn.Module) -> int:
-    """Bytes of a model's weights, shared ones counted once."""
+    """Return the bytes of a model's weights; shared ones are counted once."""
     return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 def count_flops(model: ElasticBertForSequenceClassification, length: int = 32) -> int:
-    """FLOPs of one forward pass over one text: matrix products, two per multiply-add, by torch's counter."""
+    """Return the FLOPs of one forward pass over one text.
+
+    torch's counter counts the matrix products, two FLOPs per multiply-add. A model that drops
+    tokens is the sum of its layers, each at the number of tokens that it sees.
+
+    Args:
+        length: tokens of the text.
+    """
     config = model.config
+    depth = config.num_hidden_layers
     if config.kept_length == 1:
-        return _flops_of_depth(config, config.num_hidden_layers, length)
+        return _flops_of_depth(config, depth, length)
 
     def layer(tokens: int) -> int:
         return _flops_of_depth(config, 2, tokens) - _flops_of_depth(config, 1, tokens)
 
-    depth = config.num_hidden_layers
-    tokens = [kept_tokens(length, config.kept_length, done, depth) for done in range(depth)]
-    return sum(map(layer, tokens)) + _flops_of_depth(config, 1, length) - layer(length)
+    total = _flops_of_depth(config, 1, length) - layer(length)  # all but the layers
+    for layers_done in range(depth):
+        total += layer(kept_tokens(length, config.kept_length, layers_done, depth))
+    return total
 
 
-def _flops_of_depth(config: Any, depth: int, length: int) -> int:
-    """The same with so many layers, all of which see every token."""
-    whole = copy.deepcopy(config)
-    whole.num_hidden_layers, whole.kept_length, whole.attention_window = depth, 1.0, None
+def _flops_of_depth(config: ElasticBertConfig, depth: int, length: int) -> int:
+    """Return the FLOPs of `depth` full-length layers.
+
+    Windows and token dropping are off: torch's counter cannot see them.
+    """
+    dense = copy.deepcopy(config)
+    dense.num_hidden_layers = depth
+    dense.kept_length = 1.0
+    dense.attention_window = None
     with torch.device("meta"):
-        shadow = ElasticBertForSequenceClassification(whole).eval()
+        shadow = ElasticBertForSequenceClassification(dense).eval()
         ids = torch.zeros(1, length, dtype=torch.long)
         with FlopCounterMode(display=False) as counter:
-            shadow(
-                ids, output_attention_scores=True
-            )  # attention as plain products, which it can count
+            # with scores on request, attention is two plain products, which can be counted
+            shadow(ids, output_attention_scores=True)
     return counter.get_total_flops()
 
 
 @torch.no_grad()
 def measure_latency(
     model: torch.nn.Module, batch_size: int, length: int = 32, seconds: float = 0.6
-) -> tuple[float, float]:
-    """Median and interquartile range, in milliseconds, of a forward pass on torch's current threads.
+) -> Latency:
+    """Measure a forward pass on torch's current threads, over full texts without padding.
 
-    Warm-up excluded; full texts without padding.
+    Args:
+        batch_size: texts a pass.
+        length: tokens a text.
+        seconds: how long to measure, at least.
+    Returns:
+        Median and interquartile range, in milliseconds; warm-up excluded.
     """
     device = next(model.parameters()).device
-    ids = torch.randint(
-        1000, 2000, (batch_size, length), generator=torch.Generator().manual_seed(0)
-    )
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(1000, 2000, (batch_size, length), generator=generator)
     ids = (ids % cast(Any, model).config.vocab_size).to(device)
     mask = torch.ones_like(ids)
-    for _ in range(3):
-        model(input_ids=ids, attention_mask=mask)
-    timer = Timer(
-        "model(input_ids=ids, attention_mask=mask)",
-        globals={"model": model, "ids": ids, "mask": mask},
-        num_threads=torch.get_num_threads(),
-    )
-    measurement = timer.blocked_autorange(min_run_time=seconds)
-    return measurement.median * 1000, measurement.iqr * 1000
+    return measure_call(lambda: model(input_ids=ids, attention_mask=mask), seconds)
+
+
+class Candidate(NamedTuple):
+    """A model to measure, under its name."""
+
+    name: str
+    label: str
+    depth: int
+    width: float
+    model: PreTrainedModel
 
 
 def evaluate(
     supernet: ElasticBertForSequenceClassification,
-    teacher: Any,
+    teacher: PreTrainedModel,
     sub_models: Sequence[SubModel],
     data: Encoded,
     length: int = 32,
@@ -129,54 +159,69 @@ def evaluate(
     """Measure the teacher (first row) and every sub-model, each as a stand-alone dense model.
 
     Args:
+        supernet: the student that holds the sub-models.
         teacher: the fine-tuned BERT classifier, timed as it is.
+        sub_models: measured from largest to smallest.
         data: held-out texts.
         length: tokens a text, for FLOPs and latency.
         seconds: how long each latency is measured.
+        progress: show a progress bar.
     """
-    everyone: list[tuple[str, str, SubModel, Any]] = [
-        ("teacher", "teacher 教师", SubModel(teacher.config.num_hidden_layers), teacher.eval())
-    ]
-    everyone += [
-        (s.name, s.label, s, extract(supernet, s))
-        for s in sorted(sub_models, key=lambda s: s.size, reverse=True)
-    ]
-    labels = torch.tensor(data.labels)
-    rows: list[Result] = []
-    for name, label, sub_model, model in tqdm(
-        everyone, desc="evaluate 评估", disable=not progress, unit="model"
-    ):
-        correct = int((predict_logits(model, data).argmax(-1) == labels).sum())
-        accuracy, low, high = accuracy_interval(correct, len(labels))
-        shape = elastic_copy(model) if name == "teacher" else model
-        parameters, encoder_parameters = count_parameters(shape)
-        one, one_iqr = measure_latency(model, 1, length, seconds)
-        many, many_iqr = measure_latency(model, 32, length, seconds)
-        reference = rows[0] if rows else None
-        rows.append(
-            Result(
-                name=name,
-                label=label,
-                depth=sub_model.depth,
-                width=sub_model.width,
-                accuracy=accuracy,
-                accuracy_low=low,
-                accuracy_high=high,
-                kept=accuracy / reference.accuracy if reference else 1.0,
-                parameters=parameters,
-                encoder_parameters=encoder_parameters,
-                flops=count_flops(shape, length),
-                latency_ms_batch_1=one,
-                latency_iqr_ms_batch_1=one_iqr,
-                latency_ms_batch_32=many,
-                latency_iqr_ms_batch_32=many_iqr,
-                speedup_batch_1=reference.latency_ms_batch_1 / one if reference else 1.0,
-                speedup_batch_32=reference.latency_ms_batch_32 / many if reference else 1.0,
-            )
-        )
-    return rows
+    depth = teacher.config.num_hidden_layers
+    candidates = [Candidate("teacher", "teacher 教师", depth, 1.0, teacher.eval())]
+    for sub_model in sorted(sub_models, key=lambda s: s.size, reverse=True):
+        model = extract(supernet, sub_model)
+        names = (sub_model.name, sub_model.label)
+        candidates.append(Candidate(*names, sub_model.depth, sub_model.width, model))
+    results: list[Result] = []
+    bar = tqdm(candidates, desc="evaluate 评估", disable=not progress, unit="model")
+    for candidate in bar:
+        reference = results[0] if results else None
+        results.append(_measure(candidate, reference, data, length, seconds))
+    return results
+
+
+def _measure(
+    candidate: Candidate, reference: Result | None, data: Encoded, length: int, seconds: float
+) -> Result:
+    """Measure one model.
+
+    Args:
+        reference: the teacher's row; None: this is the teacher.
+    """
+    model = candidate.model
+    hits = predict_logits(model, data).argmax(-1) == torch.tensor(data.labels)
+    accuracy, low, high = accuracy_interval(int(hits.sum()), len(data))
+    elastic = elastic_copy(model) if reference is None else model
+    parameters, encoder_parameters = count_parameters(elastic)
+    single = measure_latency(model, 1, length, seconds)
+    batch = measure_latency(model, 32, length, seconds)
+    kept = speedup_single = speedup_batch = 1.0
+    if reference is not None:
+        kept = accuracy / reference.accuracy
+        speedup_single = reference.latency_ms_batch_1 / single.median_ms
+        speedup_batch = reference.latency_ms_batch_32 / batch.median_ms
+    return Result(
+        name=candidate.name,
+        label=candidate.label,
+        depth=candidate.depth,
+        width=candidate.width,
+        accuracy=accuracy,
+        accuracy_low=low,
+        accuracy_high=high,
+        kept=kept,
+        parameters=parameters,
+        encoder_parameters=encoder_parameters,
+        flops=count_flops(elastic, length),
+        latency_ms_batch_1=single.median_ms,
+        latency_iqr_ms_batch_1=single.iqr_ms,
+        latency_ms_batch_32=batch.median_ms,
+        latency_iqr_ms_batch_32=batch.iqr_ms,
+        speedup_batch_1=speedup_single,
+        speedup_batch_32=speedup_batch,
+    )
 
 
 def as_records(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Plain dictionaries, for JSON."""
-    return [asdict(result) for result in results]
+    """Return plain dictionaries, for JSON."""
+    return list(map(asdict, results))

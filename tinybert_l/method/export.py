@@ -1,41 +1,80 @@
-"""A sub-model as files of its own: safetensors, ONNX in float32 and int8, and a card of its numbers."""
+"""Write a sub-model as files: safetensors, ONNX in float32 and int8, and a card of its numbers."""
 
 import importlib
 import json
 import logging
 import tempfile
-import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from transformers import PreTrainedTokenizerBase
 
 from tinybert_l.cache import provenance, write_atomically
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.method.data import Encoded, collate, encode
 from tinybert_l.method.evaluation import measure_latency, weight_bytes
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import Supernet
 from tinybert_l.method.model import ElasticBertForSequenceClassification
-from tinybert_l.method.teacher import TeacherRecipe, accuracy_of, predict_logits
+from tinybert_l.method.teacher import Teacher, accuracy_of, predict_logits
+from tinybert_l.method.timing import measure_call
 from tinybert_l.method.vocabulary import prune_vocabulary
 from tinybert_l.submodels import SubModel
 
-RUNTIMES = ("torch", "onnx", "onnx-int8")
-TOLERANCE = 1e-3  # between torch's logits and those of the float32 export
+DIFFERENCE = "largest difference from torch"
+MEASURED_BATCHES = (1, 32)
+
+
+class MissingPackage(CourseError, RuntimeError):
+    """A package that ONNX files need is not installed."""
+
+
+class ExportDiffers(CourseError, RuntimeError):
+    """An exported file does not compute what the model in torch computes."""
+
+
+@dataclass(frozen=True)
+class OnnxFormat:
+    """A number format of ONNX files.
+
+    Args:
+        runtime: its name among `RUNTIMES`.
+        caption: its name in tables.
+        file_name: the file that `export_all` writes.
+        int8: the weights are stored and multiplied as 8-bit integers.
+        tolerance: largest difference allowed between its logits and torch's; None: any.
+    """
+
+    runtime: str
+    caption: str
+    file_name: str
+    int8: bool
+    tolerance: float | None
+
+
+FLOAT32 = OnnxFormat("onnx", "ONNX float32", "model.onnx", False, 1e-3)
+INT8 = OnnxFormat("onnx-int8", "ONNX int8", "model-int8.onnx", True, None)
+ONNX_FORMATS = {format_.runtime: format_ for format_ in (FLOAT32, INT8)}
+RUNTIMES = ("torch", *ONNX_FORMATS)
 
 
 class _LogitsOnly(nn.Module):
+    """Computes logits alone: the last layer runs for each text's first token only."""
+
     def __init__(self, model: ElasticBertForSequenceClassification) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        return self.model(
-            input_ids=input_ids, attention_mask=attention_mask, only_first=True
-        ).logits
+        output = self.model(input_ids=input_ids, attention_mask=attention_mask, only_first=True)
+        return output.logits
 
 
 def export_onnx(
@@ -53,63 +92,95 @@ def export_onnx(
     Returns:
         The file.
     Raises:
-        ValueError: a sub-model that drops tokens, whose numbers would be frozen in the file.
+        InvalidInput: a sub-model that drops tokens; their number would be frozen in the file.
+        MissingPackage: onnx is not installed.
     """
-    _needed("onnx")
+    _import_optional("onnx")
     if sub_model.length < 1:
-        raise ValueError(
+        raise InvalidInput(
             f"export_onnx: sub_model {sub_model.name} drops tokens; allowed: length 1."
         )
     model = _LogitsOnly(extract(supernet, sub_model)).eval()
+    if int8:
+        float32_path = path.with_suffix(".float32.onnx")
+        _write_float32(model, float32_path)
+        _quantize(float32_path, path)
+        float32_path.unlink()
+    else:
+        _write_float32(model, path)
+    return path
+
+
+def _write_float32(model: nn.Module, path: Path) -> None:
     ids = torch.ones(2, 8, dtype=torch.long)
-    whole = path.with_suffix(".float32.onnx") if int8 else path
     axes = {0: "batch", 1: "length"}
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # on checks that need not be traced, and on the exporter's age
-        # torch 2.13's newer exporter changed this model's logits by 1e-2; a test holds this one to 1e-5
+        # the exporter warns of its age, and of checks that need not be traced
+        warnings.simplefilter("ignore")
+        # torch 2.13's newer exporter changed this model's logits by 1e-2; a test holds this one
+        # to 1e-5
         torch.onnx.export(
             model,
             (ids, ids),
-            str(whole),
+            str(path),
             input_names=["input_ids", "attention_mask"],
             output_names=["logits"],
             dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
             opset_version=17,
             dynamo=False,
         )
-    if int8:
-        from onnxruntime.quantization import QuantType, quantize_dynamic
-
-        logging.getLogger().addFilter(
-            lambda record: "pre-processing before quantization" not in record.getMessage()
-        )
-        quantize_dynamic(whole, path, weight_type=QuantType.QInt8)
-        whole.unlink()
-    return path
 
 
-def _needed(name: str) -> Any:
-    """A package of the extra `export`.
+def _quantize(float32_path: Path, int8_path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    # shape inference before quantization gains nothing here, and its lack is reported each time
+    with _log_without("pre-processing before quantization"):
+        quantize_dynamic(float32_path, int8_path, weight_type=QuantType.QInt8)
+
+
+@contextmanager
+def _log_without(phrase: str) -> Iterator[None]:
+    """Drop messages of the root logger that contain the phrase, within the block."""
+
+    def keeps(record: logging.LogRecord) -> bool:
+        return phrase not in record.getMessage()
+
+    root = logging.getLogger()
+    root.addFilter(keeps)
+    try:
+        yield
+    finally:
+        root.removeFilter(keeps)
+
+
+def _import_optional(name: str) -> Any:
+    """Import a package of the extra `export`.
 
     Raises:
-        RuntimeError: it is missing; says how to install it.
+        MissingPackage: says how to install it.
     """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError:
-        raise RuntimeError(
-            f"{name} is missing, which ONNX files need: pip install 'tinybert-l[export]', then restart the kernel. "
-            "缺少ONNX相关软件包。"
+        raise MissingPackage(
+            f"{name} is missing, which ONNX files need: pip install 'tinybert-l[export]', then "
+            "restart the kernel. 缺少ONNX相关软件包。"
         ) from None
 
 
 class OnnxClassifier:
-    """An exported model; called with one batch of token ids and mask, returns logits as numpy [batch, classes]."""
+    """An exported model.
+
+    Called with the token ids and the mask of one batch [batch, length], it returns logits as numpy
+    [batch, classes].
+
+    Args:
+        threads: of the runtime; None: as many as torch uses.
+    """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        onnxruntime = _needed("onnxruntime")
+        onnxruntime = _import_optional("onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3
@@ -122,165 +193,259 @@ class OnnxClassifier:
         return self.session.run(["logits"], inputs)[0]
 
 
+@dataclass(frozen=True)
+class _Deployment:
+    """What is exported, and the texts on which it is measured."""
+
+    student: ElasticBertForSequenceClassification
+    tokenizer: PreTrainedTokenizerBase
+    data: Encoded
+
+
 def export_all(
     supernet: Supernet,
     sub_model: SubModel,
     folder: Path,
     seconds: float = 0.6,
     vocabulary: int | None = None,
-    texts: TeacherRecipe | None = None,
 ) -> dict[str, Any]:
-    """Write a sub-model in every format, check each against torch on the test set, and write a card of its numbers.
+    """Write a sub-model in every format, check each against torch, and write a card of its numbers.
 
-    The folder then holds model.safetensors with configuration and tokenizer (`from_pretrained` reads it), model.onnx,
-    model-int8.onnx, numbers.json and README.md.
+    The folder then holds model.safetensors with configuration and tokenizer (`from_pretrained`
+    reads it), model.onnx, model-int8.onnx, numbers.json and README.md. Accuracies are those on the
+    test texts.
 
     Args:
         seconds: how long each latency is measured.
-        vocabulary: word pieces to keep, the most frequent of the training texts (`prune_vocabulary`); None: all.
-        texts: the teacher's recipe, which tells the texts; asked for where the vocabulary gets smaller.
+        vocabulary: word pieces to keep, the most frequent of the training texts
+            (`prune_vocabulary`); None: all.
     Returns:
-        What numbers.json holds.
+        The content of numbers.json.
     Raises:
-        RuntimeError: the float32 export does not compute what torch computes.
-        ValueError: a vocabulary too small or too large.
+        ExportDiffers: the float32 export does not compute what torch computes.
+        InvalidInput: a vocabulary too small or too large, or a sub-model that drops tokens.
+        MissingPackage: onnx or onnxruntime is not installed.
     """
-    teacher, student, tokenizer = supernet.teacher.model, supernet.model, supernet.teacher.tokenizer
-    data = whole = supernet.teacher.data["test"]
-    if vocabulary is not None:
-        recipe = texts or TeacherRecipe()
-        splits, _ = recipe.splits()
-        student = elastic_copy(student)
-        tokenizer = prune_vocabulary(student, tokenizer, splits["train"].texts, vocabulary)
-        data = encode(splits["test"], tokenizer, recipe.max_length)
+    teacher = supernet.teacher
+    deployed = _with_vocabulary(supernet, vocabulary)
     folder.mkdir(parents=True, exist_ok=True)
-    small = extract(student, sub_model).eval()
+    small = extract(deployed.student, sub_model).eval()
     small.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    files = {"ONNX float32": folder / "model.onnx", "ONNX int8": folder / "model-int8.onnx"}
-    expected = predict_logits(small, data).numpy()
-    logits = predict_logits(teacher, whole).numpy()
-    rows = [_row("teacher, torch", teacher, logits, whole, weight_bytes(teacher), seconds)]
-    size = (folder / "model.safetensors").stat().st_size
-    rows.append(_row(f"{sub_model.label}, torch", small, expected, data, size, seconds))
-    for name, path in files.items():
-        export_onnx(student, sub_model, path, int8="int8" in name)
-        model = OnnxClassifier(path)
-        logits = onnx_logits(model, data)
-        apart = float(np.abs(logits - expected).max())
-        if "float32" in name and apart > TOLERANCE:
-            raise RuntimeError(
-                f"export: {path} differs from torch by {apart:.1e}; allowed: {TOLERANCE}."
-            )
-        rows.append(
-            _row(f"{sub_model.label}, {name}", model, logits, data, path.stat().st_size, seconds)
-        )
-        rows[-1]["largest difference from torch"] = apart
-    labels = teacher.config.id2label
-    task = "Sentiment of English film reviews: 0 negative, 1 positive."
-    if labels[0] != "LABEL_0":  # one's own texts, whose labels have names
-        task = (
-            f"Classes of one's own texts: {', '.join(f'{n} {name}' for n, name in labels.items())}."
-        )
+    deployed.tokenizer.save_pretrained(folder)
+    expected = predict_logits(small, deployed.data).numpy()
+    rows = [
+        _teacher_row(teacher, seconds),
+        {
+            "model": f"{sub_model.label}, torch",
+            "accuracy": _accuracy(expected, deployed.data),
+            "bytes": (folder / "model.safetensors").stat().st_size,
+            **_torch_latencies(small, seconds),
+        },
+    ]
+    for format_ in ONNX_FORMATS.values():
+        rows.append(_onnx_row(deployed, sub_model, format_, folder, expected, seconds))
     numbers = {
         "sub_model": sub_model.label,
-        "task": task,
-        "texts": len(data),
-        "vocabulary": len(tokenizer),
+        "task": _task(teacher),
+        "texts": len(deployed.data),
+        "vocabulary": len(deployed.tokenizer),
+        "rows": rows,
+        **provenance(),
     }
-    numbers |= {"rows": rows, **provenance()}
     write_atomically(folder / "numbers.json", json.dumps(numbers, ensure_ascii=False, indent=1))
-    write_atomically(folder / "README.md", _card(sub_model, numbers))
+    write_atomically(folder / "README.md", _card(numbers))
     return numbers
 
 
+def _with_vocabulary(supernet: Supernet, vocabulary: int | None) -> _Deployment:
+    """Return the supernet's student with the vocabulary pruned, unless it is None."""
+    teacher = supernet.teacher
+    if vocabulary is None:
+        return _Deployment(supernet.model, teacher.tokenizer, teacher.data["test"])
+    student = elastic_copy(supernet.model)
+    texts = teacher.splits["train"].texts
+    tokenizer = prune_vocabulary(student, teacher.tokenizer, texts, vocabulary)
+    data = encode(teacher.splits["test"], tokenizer, teacher.recipe.max_length)
+    return _Deployment(student, tokenizer, data)
+
+
+def _teacher_row(teacher: Teacher, seconds: float) -> dict[str, Any]:
+    data = teacher.data["test"]
+    return {
+        "model": "teacher, torch",
+        "accuracy": _accuracy(predict_logits(teacher.model, data).numpy(), data),
+        "bytes": weight_bytes(teacher.model),
+        **_torch_latencies(teacher.model, seconds),
+    }
+
+
+def _onnx_row(
+    deployed: _Deployment,
+    sub_model: SubModel,
+    format_: OnnxFormat,
+    folder: Path,
+    expected: np.ndarray,
+    seconds: float,
+) -> dict[str, Any]:
+    """Write one ONNX file, compare its logits with torch's, and measure it.
+
+    Raises:
+        ExportDiffers: the difference is larger than the format allows.
+    """
+    path = export_onnx(deployed.student, sub_model, folder / format_.file_name, format_.int8)
+    model = OnnxClassifier(path)
+    logits = onnx_logits(model, deployed.data)
+    difference = float(np.abs(logits - expected).max())
+    if format_.tolerance is not None and difference > format_.tolerance:
+        raise ExportDiffers(
+            f"export: {path} differs from torch by {difference:.1e}; allowed: {format_.tolerance}."
+        )
+    vocab_size = deployed.student.config.vocab_size
+    latencies = {}
+    for batch in MEASURED_BATCHES:
+        latency = onnx_latency(model, batch, seconds=seconds, vocab_size=vocab_size)
+        latencies[_latency_key(batch)] = latency
+    return {
+        "model": f"{sub_model.label}, {format_.caption}",
+        "accuracy": _accuracy(logits, deployed.data),
+        "bytes": path.stat().st_size,
+        **latencies,
+        DIFFERENCE: difference,
+    }
+
+
+def _torch_latencies(model: nn.Module, seconds: float) -> dict[str, float]:
+    latencies = {}
+    for batch in MEASURED_BATCHES:
+        latencies[_latency_key(batch)] = measure_latency(model, batch, seconds=seconds).median_ms
+    return latencies
+
+
+def _latency_key(batch_size: int) -> str:
+    return f"ms, batch {batch_size}"
+
+
+def _accuracy(logits: np.ndarray, data: Encoded) -> float:
+    return float((logits.argmax(-1) == np.array(data.labels)).mean())
+
+
+def _task(teacher: Teacher) -> str:
+    """Say what the model classifies, and what its numbers of classes mean."""
+    if teacher.recipe.table is None:
+        return "Sentiment of English film reviews: 0 negative, 1 positive."
+    classes = []
+    for number, name in teacher.model.config.id2label.items():
+        classes.append(f"{number} {name}")
+    return f"Classes of the user's own texts: {', '.join(classes)}."
+
+
 def onnx_logits(model: OnnxClassifier, data: Encoded) -> np.ndarray:
-    """Logits [texts, classes], one text at a time: in int8 a text's scale would depend on its batch."""
-    batches = (collate(data, [i]) for i in range(len(data)))
-    return np.concatenate([model(batch["input_ids"], batch["attention_mask"]) for batch in batches])
+    """Return logits [texts, classes].
+
+    Runs one text at a time: in int8 a text's scale would depend on the others of its batch.
+    """
+    logits = []
+    for row in range(len(data)):
+        batch = collate(data, [row])
+        logits.append(model(batch["input_ids"], batch["attention_mask"]))
+    return np.concatenate(logits)
+
+
+def onnx_latency(
+    model: OnnxClassifier,
+    batch_size: int,
+    length: int = 32,
+    seconds: float = 0.6,
+    vocab_size: int = 2000,
+) -> float:
+    """Return the median milliseconds of a call, on texts like those of `measure_latency`.
+
+    Args:
+        batch_size: texts a call.
+        length: tokens a text.
+        seconds: how long to measure, at least.
+        vocab_size: the model's; higher token ids do not occur.
+    """
+    ids = np.random.default_rng(0).integers(1000, 2000, (batch_size, length)) % vocab_size
+    mask = np.ones_like(ids)
+    return measure_call(lambda: model(ids, mask), seconds).median_ms
 
 
 def speed_and_accuracy(
     supernet: Supernet, sub_model: SubModel, runtime: str, seconds: float = 0.6
 ) -> tuple[float, float]:
-    """Median milliseconds for one text of 32 tokens on this machine, and accuracy on the validation texts.
+    """Measure a sub-model in the runtime that will serve it, on this machine.
 
     Args:
         runtime: one of `RUNTIMES`.
         seconds: how long the latency is measured.
+    Returns:
+        (median milliseconds for one text of 32 tokens, accuracy on the validation texts).
     Raises:
-        ValueError: an unknown runtime.
+        InvalidInput: an unknown runtime.
     """
     if runtime not in RUNTIMES:
-        raise ValueError(
+        raise InvalidInput(
             f"speed_and_accuracy: runtime={runtime!r}; allowed: {', '.join(RUNTIMES)}."
         )
     data = supernet.teacher.data["validation"]
-    if runtime == "torch":
+    if runtime not in ONNX_FORMATS:
         model = extract(supernet.model, sub_model).eval()
-        return measure_latency(model, 1, seconds=seconds)[0], accuracy_of(model, data)
+        return measure_latency(model, 1, seconds=seconds).median_ms, accuracy_of(model, data)
     with tempfile.TemporaryDirectory() as folder:
-        path = export_onnx(
-            supernet.model, sub_model, Path(folder) / "model.onnx", int8=runtime == "onnx-int8"
-        )
+        path = Path(folder) / "model.onnx"
+        export_onnx(supernet.model, sub_model, path, ONNX_FORMATS[runtime].int8)
         session = OnnxClassifier(path)
-    hits = onnx_logits(session, data).argmax(-1) == np.array(data.labels)
-    return onnx_latency(session, 1, seconds=seconds), float(hits.mean())
+    accuracy = _accuracy(onnx_logits(session, data), data)
+    vocab_size = supernet.model.config.vocab_size
+    return onnx_latency(session, 1, seconds=seconds, vocab_size=vocab_size), accuracy
 
 
-def _row(
-    name: str, model: Any, logits: np.ndarray, data: Encoded, size: int, seconds: float
-) -> dict[str, Any]:
-    row = {
-        "model": name,
-        "accuracy": float((logits.argmax(-1) == np.array(data.labels)).mean()),
-        "bytes": size,
-    }
-    for batch in (1, 32):
-        if isinstance(model, OnnxClassifier):
-            row[f"ms, batch {batch}"] = onnx_latency(model, batch, seconds=seconds)
-        else:
-            row[f"ms, batch {batch}"] = measure_latency(model, batch, seconds=seconds)[0]
-    return row
+CARD = """\
+# {label}: a sub-model of a TinyBERT-L supernet
+
+{task} Taken out of one weight-sharing student whose
+sub-models were trained jointly (TinyBERT losses, sandwich rule, self-distillation). \
+Vocabulary: {vocabulary:,} word pieces.
+
+Measured on {texts} held-out sentences, {cores} cores ({processor}), length 32, {day}:
+
+| model | accuracy (%) | ms, batch 1 | ms, batch 32 | MB |
+|---|---|---|---|---|
+{rows}
+
+```python
+import tinybert_l.method.model  # makes the architecture known to transformers
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+model = AutoModelForSequenceClassification.from_pretrained(".")
+tokenizer = AutoTokenizer.from_pretrained(".")
+classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
+print(classify("a quiet, moving film"))
+```
+
+Limits: one domain, one language, sentences. No other texts were measured.
+"""
 
 
-def onnx_latency(
-    model: OnnxClassifier, batch_size: int, length: int = 32, seconds: float = 0.6
-) -> float:
-    """Median milliseconds, on texts like those of `measure_latency`."""
-    ids = np.random.default_rng(0).integers(1000, 2000, (batch_size, length))
-    mask, times = np.ones_like(ids), []
-    for _ in range(3):
-        model(ids, mask)
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        begin = time.perf_counter()
-        model(ids, mask)
-        times.append(1000 * (time.perf_counter() - begin))
-    return float(np.median(times))
-
-
-def _card(sub_model: SubModel, numbers: dict[str, Any]) -> str:
-    """A model card in Markdown."""
-    rows = [
-        f"| {r['model']} | {100 * r['accuracy']:.1f} | {r['ms, batch 1']:.2f} | {r['ms, batch 32']:.1f} "
-        f"| {r['bytes'] / 1e6:.1f} |"
-        for r in numbers["rows"]
-    ]
+def _card(numbers: dict[str, Any]) -> str:
+    """Return a model card in Markdown."""
+    rows = []
+    for row in numbers["rows"]:
+        accuracy = f"{100 * row['accuracy']:.1f}"
+        single = f"{row[_latency_key(1)]:.2f}"
+        batch = f"{row[_latency_key(32)]:.1f}"
+        rows.append(
+            f"| {row['model']} | {accuracy} | {single} | {batch} | {row['bytes'] / 1e6:.1f} |"
+        )
     machine = numbers["machine"]
-    processor = ", ".join([machine["processor"], *machine["instructions"]])
-    return "\n".join([
-        f"# {sub_model.label}: a sub-model of a TinyBERT-L supernet", "",
-        f"{numbers['task']} Taken out of one weight-sharing student whose",
-        "sub-models were trained jointly (TinyBERT losses, sandwich rule, self-distillation). "
-        f"Vocabulary: {numbers['vocabulary']:,} word pieces.", "",
-        f"Measured on {numbers['texts']} held-out sentences, {machine['cores']} cores ({processor}), "
-        f"length 32, {numbers['date'][:10]}:", "",
-        "| model | accuracy (%) | ms, batch 1 | ms, batch 32 | MB |", "|---|---|---|---|---|", *rows, "",
-        "```python", "import tinybert_l.method.model  # makes the architecture known to transformers",
-        "from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline", "",
-        'model = AutoModelForSequenceClassification.from_pretrained(".")',
-        'tokenizer = AutoTokenizer.from_pretrained(".")',
-        'print(pipeline("text-classification", model=model, tokenizer=tokenizer)("a quiet, moving film"))', "```", "",
-        "Limits: one domain, one language, sentences; what it says of other texts was not measured.", "",
-    ])  # fmt: skip
+    return CARD.format(
+        label=numbers["sub_model"],
+        task=numbers["task"],
+        vocabulary=numbers["vocabulary"],
+        texts=numbers["texts"],
+        cores=machine["cores"],
+        processor=", ".join([machine["processor"], *machine["instructions"]]),
+        day=numbers["date"][:10],
+        rows="\n".join(rows),
+    )

@@ -1,6 +1,8 @@
-"""TODO"""
+"""The distillation losses of one sub-model (TinyBERT: Jiao et al. 2020, eq. 7-11)."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 
@@ -8,7 +10,7 @@ from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_03 import attention_loss, hidden_loss, layer_map
 from tinybert_l.method.model import ElasticOutput
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.training import WHOLE, Shares
+from tinybert_l.method.training import SINGLE_PROCESS, Shares
 
 
 def distillation_losses(
@@ -18,44 +20,74 @@ def distillation_losses(
     projection: torch.Tensor | None,
     attention_mask: torch.Tensor,
     recipe: JointRecipe,
-    shares: Shares = WHOLE,
+    shares: Shares = SINGLE_PROCESS,
 ) -> dict[str, torch.Tensor]:
-    """TinyBERT's losses of one sub-model (eq. 7-11), already weighted; sums over the mapped layers.
+    """Return the weighted losses of one sub-model by name; those with weight 0 are left out.
+
+    Losses on layers are sums over the layers that `layer_map` pairs.
 
     Args:
-        largest_logits: soft labels of the largest sub-model, for in-place self-distillation; None: none.
+        output: the sub-model's output on a batch.
+        target: the teacher's output on the same batch.
+        largest_logits: soft labels of the largest sub-model [batch, classes], for in-place
+            self-distillation; None: the teacher's alone.
+        projection: [student hidden, teacher hidden]; None: both are of one size.
+        attention_mask: 0/1 [batch, length]; 1 = token.
+        shares: correction of each mean when several processes share a batch.
     """
     losses = {}
     if recipe.soft_label_weight:
-        sources = [target.logits] if largest_logits is None else [target.logits, largest_logits]
-        terms = [
-            soft_cross_entropy(output.logits.float(), s.float(), recipe.temperature)
-            for s in sources
-        ]
-        losses["soft_labels"] = shares.texts * recipe.soft_label_weight * torch.stack(terms).mean()
+        gap = _soft_label_loss(output.logits, target.logits, largest_logits, recipe.temperature)
+        losses["soft_labels"] = shares.texts * recipe.soft_label_weight * gap
     if output.hidden_states is None:
         return losses
-    student_hidden, teacher_hidden = output.hidden_states, target.hidden_states
-    mapping = layer_map(len(student_hidden) - 1, len(teacher_hidden) - 1, recipe.layer_map_strategy)
+    student = output.hidden_states
+    teacher = target.hidden_states
+    mapping = layer_map(len(student) - 1, len(teacher) - 1, recipe.layer_map_strategy)
     if recipe.embedding_weight:
-        gap = hidden_loss(student_hidden[0], teacher_hidden[0], projection, attention_mask)
+        gap = hidden_loss(student[0], teacher[0], projection, attention_mask)
         losses["embedding"] = shares.tokens * recipe.embedding_weight * gap
     if recipe.hidden_weight:
-        gaps = [
-            hidden_loss(student_hidden[m], teacher_hidden[g], projection, attention_mask)
-            for m, g in enumerate(mapping, start=1)
-        ]
+        gaps = []
+        for layer, teacher_layer in enumerate(mapping, start=1):
+            pair = (student[layer], teacher[teacher_layer])
+            gaps.append(hidden_loss(*pair, projection, attention_mask))
         losses["hidden"] = shares.tokens * recipe.hidden_weight * torch.stack(gaps).sum()
     if recipe.attention_weight:
-        gaps = []
-        for student_scores, g in zip(output.attention_scores, mapping, strict=True):
-            kept = student_scores.shape[
-                1
-            ]  # sorted: a narrower sub-model has the teacher's first heads
-            gaps.append(
-                attention_loss(
-                    student_scores, target.attention_scores[g - 1][:, :kept], attention_mask
-                )
-            )
-        losses["attention"] = shares.pairs * recipe.attention_weight * torch.stack(gaps).sum()
+        gap = _attention_loss(output, target, mapping, attention_mask)
+        losses["attention"] = shares.pairs * recipe.attention_weight * gap
     return losses
+
+
+def _soft_label_loss(
+    logits: torch.Tensor,
+    teacher_logits: torch.Tensor,
+    largest_logits: torch.Tensor | None,
+    temperature: float,
+) -> torch.Tensor:
+    """Return the mean of the soft cross-entropies to the teacher and to the largest sub-model."""
+    sources = [teacher_logits]
+    if largest_logits is not None:
+        sources.append(largest_logits)
+    terms = []
+    for source in sources:
+        terms.append(soft_cross_entropy(logits.float(), source.float(), temperature))
+    return torch.stack(terms).mean()
+
+
+def _attention_loss(
+    output: ElasticOutput,
+    target: ElasticOutput,
+    mapping: Sequence[int],
+    attention_mask: torch.Tensor,
+) -> torch.Tensor:
+    """Return the sum over the mapped layers of the loss on attention scores.
+
+    Heads are sorted by importance, so a narrower sub-model has the teacher's first heads.
+    """
+    gaps = []
+    for scores, teacher_layer in zip(output.attention_scores, mapping, strict=True):
+        num_heads = scores.shape[1]
+        teacher_scores = target.attention_scores[teacher_layer - 1][:, :num_heads]
+        gaps.append(attention_loss(scores, teacher_scores, attention_mask))
+    return torch.stack(gaps).sum()

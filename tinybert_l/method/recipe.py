@@ -1,12 +1,13 @@
-"""TODO"""
+"""The recipe of joint training: every choice that decides a run, as one frozen value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import pairwise
 
-import torch
-
+from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_02 import sandwich_sample
 from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.exercises.lecture_04 import submodel_schedule
@@ -14,30 +15,41 @@ from tinybert_l.method.seeding import step_generator
 from tinybert_l.method.training import LoopSettings
 from tinybert_l.submodels import SubModel, default_stages
 
+FrozenStages = tuple[tuple[float, tuple[SubModel, ...]], ...]
+LOSS_WEIGHTS = ("soft_label_weight", "hidden_weight", "attention_weight", "embedding_weight")
+
+
+def _stages_of_six_layers() -> FrozenStages:
+    stages = []
+    for start, group in default_stages(6):
+        stages.append((start, tuple(group)))
+    return tuple(stages)
+
 
 @dataclass(frozen=True)
-class JointRecipe:
-    """All that decides a joint run.
+class JointRecipe(LoopSettings):
+    """All that decides a joint run: the settings of the loop, the sub-models and the losses.
 
     Args:
         stages: (start as a fraction of the steps, sub-models that open there).
+        batch_size: texts a step, at least 1.
         num_random: sub-models that join the largest and the smallest in each step.
-        layer_map_strategy: "uniform", "top" or "bottom".
-        soft_label_weight, hidden_weight, attention_weight, embedding_weight: of TinyBERT's four losses;
-            0 leaves one out (attention then takes the fast path).
-        temperature: of the soft labels.
+        layer_map_strategy: "uniform", "top" or "bottom" (see `layer_map`).
+        soft_label_weight: weight of TinyBERT's loss on soft labels; 0 leaves it out.
+        hidden_weight: weight of the loss on hidden states; likewise.
+        attention_weight: weight of the loss on attention scores; at 0 attention takes the fast
+            path, which does not materialise the scores.
+        embedding_weight: weight of the loss on embeddings.
+        temperature: of the soft labels, above 0.
         self_distillation: the smaller sub-models also imitate the largest one's soft labels.
+        num_steps, learning_rate and the others: see `LoopSettings`.
     """
 
-    stages: tuple[tuple[float, tuple[SubModel, ...]], ...] = field(
-        default_factory=lambda: tuple((start, tuple(group)) for start, group in default_stages(6))
-    )
+    stages: FrozenStages = field(default_factory=_stages_of_six_layers)
+    _: KW_ONLY
     num_steps: int = 400
     batch_size: int = 32
     learning_rate: float = 1e-4
-    warmup_share: float = 0.1
-    weight_decay: float = 0.01
-    max_norm: float = 1.0
     num_random: int = 1
     layer_map_strategy: str = "uniform"
     soft_label_weight: float = 1.0
@@ -46,85 +58,91 @@ class JointRecipe:
     embedding_weight: float = 0.3
     temperature: float = 1.0
     self_distillation: bool = True
-    seed: int = 0
-    precision: str = "auto"
-    checkpoint_every: int = 50
 
     def __post_init__(self) -> None:
-        self.loop_settings("float32" if self.precision == "auto" else self.precision)
-        for name in ("soft_label_weight", "hidden_weight", "attention_weight", "embedding_weight"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(
-                    f"JointRecipe: {name}={getattr(self, name)!r}; allowed: a finite number, 0 or more."
+        super().__post_init__()
+        for name in LOSS_WEIGHTS:
+            weight = getattr(self, name)
+            if not 0 <= weight < math.inf:
+                raise InvalidInput(
+                    f"JointRecipe: {name}={weight!r}; allowed: a finite number, 0 or more."
                 )
-        starts = [start for start, _ in self.stages]
-        rising = all(a < b for a, b in pairwise(starts))
-        if not starts or starts[0] != 0 or not rising or starts[-1] >= 1 or not self.stages[0][1]:
-            raise ValueError(
-                f"JointRecipe: stages start at {starts}; allowed: from 0, strictly rising, below 1, "
-                "with at least one sub-model in the first."
-            )
-        if not 0 < self.temperature < float("inf"):
-            raise ValueError(
+        self._check_stages()
+        if not 0 < self.temperature < math.inf:
+            raise InvalidInput(
                 f"JointRecipe: temperature={self.temperature!r}; allowed: a finite number above 0."
             )
         if self.batch_size < 1 or self.num_random < 0:
-            raise ValueError(
+            raise InvalidInput(
                 f"JointRecipe: batch_size={self.batch_size}, num_random={self.num_random}; "
                 "allowed: at least 1, at least 0."
             )
 
-    def loop_settings(self, precision: str) -> LoopSettings:
-        return LoopSettings(
-            self.num_steps,
-            self.learning_rate,
-            self.warmup_share,
-            self.weight_decay,
-            self.max_norm,
-            self.seed,
-            precision,
-            self.checkpoint_every,
-        )
+    def _check_stages(self) -> None:
+        starts = [start for start, _ in self.stages]
+        rising = all(earlier < later for earlier, later in pairwise(starts))
+        in_range = bool(starts) and starts[0] == 0 and starts[-1] < 1
+        if not (rising and in_range and self.stages[0][1]):
+            raise InvalidInput(
+                f"JointRecipe: stages start at {starts}; allowed: from 0, strictly rising, "
+                "below 1, with at least one sub-model in the first."
+            )
 
-    def wanted(self) -> dict[str, bool]:
-        """What a forward pass must give beside the logits. Scores are asked for only where they are compared.
+    def requested_outputs(self) -> dict[str, bool]:
+        """Return the arguments of a forward pass that gives what the losses compare.
 
-        Where logits alone are, the last layer runs for the first token alone.
+        Attention scores are requested only if `attention_weight > 0`. If only logits are compared,
+        the last layer runs for [CLS] only (`only_first`).
         """
-        inner = self.hidden_weight + self.embedding_weight + self.attention_weight > 0
-        scores = self.attention_weight > 0
+        compares_scores = self.attention_weight > 0
+        compares_states = self.hidden_weight + self.embedding_weight > 0 or compares_scores
         return {
-            "output_hidden_states": inner,
-            "output_attention_scores": scores,
-            "only_first": not inner,
+            "output_hidden_states": compares_states,
+            "output_attention_scores": compares_scores,
+            "only_first": not compares_states,
         }
 
     def passes(self, num_texts: int) -> float:
-        """How often the run sees each text."""
+        """Return how often the run sees each text."""
         return self.num_steps * self.batch_size / num_texts
 
     def hidden_layers(self, num_teacher_layers: int) -> set[int]:
-        """The teacher's layers whose hidden states are compared; 0: the embeddings."""
-        layers = {0} if self.embedding_weight else set()
-        if self.hidden_weight:
-            for depth in {s.depth for s in self.sub_models()}:
-                layers |= set(layer_map(depth, num_teacher_layers, self.layer_map_strategy))
+        """Return the teacher's layers whose hidden states are compared; 0: the embeddings."""
+        layers = self._mapped_layers(num_teacher_layers) if self.hidden_weight else set()
+        if self.embedding_weight:
+            layers.add(0)
         return layers
 
     def scored_layers(self, num_teacher_layers: int) -> set[int]:
-        """The teacher's layers whose attention scores are compared; the others keep to the fast path."""
+        """Return the teacher's layers whose attention scores are compared.
+
+        The other layers compute attention by the fast path.
+        """
+        return self._mapped_layers(num_teacher_layers) if self.attention_weight else set()
+
+    def _mapped_layers(self, num_teacher_layers: int) -> set[int]:
+        """Return the teacher's layers that a layer of any sub-model imitates."""
         layers: set[int] = set()
-        if self.attention_weight:
-            for depth in {s.depth for s in self.sub_models()}:
-                layers |= set(layer_map(depth, num_teacher_layers, self.layer_map_strategy))
+        for depth in {sub_model.depth for sub_model in self.sub_models()}:
+            layers.update(layer_map(depth, num_teacher_layers, self.layer_map_strategy))
         return layers
 
     def sub_models(self) -> list[SubModel]:
-        """Every sub-model of every stage, from smallest to largest."""
-        return sorted({s for _, group in self.stages for s in group}, key=lambda s: s.size)
+        """Return every sub-model of every stage, from smallest to largest."""
+        sub_models: set[SubModel] = set()
+        for _, group in self.stages:
+            sub_models.update(group)
+        return _by_size(sub_models)
 
     def participants(self, step: int) -> list[SubModel]:
-        """The sub-models of one step, the largest first: a function of recipe and step alone."""
-        open_now = submodel_schedule(step, self.num_steps, self.stages)
+        """Return the sub-models of one step, the largest first.
+
+        They depend on recipe and step alone.
+        """
+        open_sub_models = submodel_schedule(step, self.num_steps, self.stages)
         generator = step_generator(self.seed, step)
-        return sandwich_sample(sorted(open_now, key=lambda s: s.size), self.num_random, generator)
+        return sandwich_sample(_by_size(open_sub_models), self.num_random, generator)
+
+
+def _by_size(sub_models: Iterable[SubModel]) -> list[SubModel]:
+    return sorted(sub_models, key=lambda sub_model: sub_model.size)

@@ -5,7 +5,7 @@ So a resumed run draws what an uninterrupted one would have drawn.
 
 import torch
 
-SEED_STRIDE = 1_000_003  # a prime above any number of steps: two runs share no step's seed
+SEED_STRIDE = 1_000_003  # a prime above any number of steps: two seeds share no step's numbers
 
 
 def step_seed(seed: int, step: int) -> int:

@@ -1,7 +1,8 @@
 """The teacher: a BERT checkpoint with a classification head, fine-tuned once and cached.
 
-Only low-rank adapters (LoRA, Hu et al. 2022), the pooler and the classifier are trained, and merged into the weights.
-So the default teacher is a file of a megabyte that lies beside this module; `from_scratch` trains it anew.
+Only low-rank adapters (LoRA, Hu et al. 2022), the pooler and the classifier are trained; then the
+adapters are merged into the weights. So the default teacher is a file of a megabyte that lies
+beside this module; `from_scratch` trains it anew.
 """
 
 import json
@@ -11,7 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoTokenizer, BertForSequenceClassification, BertModel
+from transformers import (
+    AutoTokenizer,
+    BertForSequenceClassification,
+    BertModel,
+    PreTrainedTokenizerBase,
+)
 
 from tinybert_l.cache import cached, read_entry
 from tinybert_l.method.cached_model import quiet_loading
@@ -23,7 +29,7 @@ from tinybert_l.method.data import (
     collate,
     data_hash,
     embedded_teacher_path,
-    encode,
+    encode_all,
     load_reviews,
     load_table,
     training_batches,
@@ -36,12 +42,13 @@ from tinybert_l.method.training import (
     remove_checkpoints,
     resolve_precision,
     run_loop,
-    shared_out,
+    split_batch,
 )
 
 EMBEDDED = "embedded"
 SHIPPED = Path(__file__).resolve().parent / "adapter"  # made by tools/make_adapter.py
 ADAPTED = r".*encoder.*\.(query|key|value|dense)"
+REVIEW_LABELS = ["negative", "positive"]
 
 
 @dataclass(frozen=True)
@@ -50,9 +57,15 @@ class TeacherRecipe:
 
     Args:
         checkpoint: "embedded", a folder made by `save_pretrained`, or a BERT's name on the hub.
-        rank: of the adapters, at least 1; 0: every weight is trained, and nothing is adapted.
+        rank: rank of the adapters, at least 1; 0: every weight is trained, and nothing is adapted.
+        epochs: passes over the training texts.
+        batch_size: texts a step.
+        learning_rate: highest rate of the linear warm-up and decay.
+        max_length: tokens at which a text is cut.
+        seed: of the new head, the order of the texts and dropout.
+        precision: see `LoopSettings`.
         quick: train on a small slice, for a try.
-        table: one's own texts; None: the embedded reviews.
+        table: the user's own texts; None: the embedded reviews.
     """
 
     checkpoint: str = EMBEDDED
@@ -67,170 +80,228 @@ class TeacherRecipe:
     table: Table | None = None
 
     def splits(self) -> tuple[dict[str, Split], list[str]]:
-        """The texts to train on, and the names of their labels."""
+        """Read the texts to train, validate and test on, and the names of their labels."""
         if self.table is None:
-            return load_reviews(quick=self.quick), ["negative", "positive"]
+            return load_reviews(quick=self.quick), REVIEW_LABELS
         return load_table(self.table, self.quick)
 
     def key(self, splits: dict[str, Split]) -> dict[str, Any]:
-        """What a cached result of this recipe is known by: of the texts, what they say and not where they lie."""
-        return {k: v for k, v in asdict(self).items() if k != "table"} | {"data": data_hash(splits)}
+        """Return the values that name a cached result of this recipe.
+
+        A table counts by the content of its texts, not by its path.
+        """
+        key = asdict(self)
+        del key["table"]
+        key["data"] = data_hash(splits)
+        return key
+
+    def source(self) -> str:
+        """Return the checkpoint as `from_pretrained` takes it: a folder or a name on the hub."""
+        if self.checkpoint == EMBEDDED:
+            return str(embedded_teacher_path())
+        return self.checkpoint
 
 
 @dataclass(frozen=True)
 class Teacher:
-    """A fine-tuned teacher, its tokenizer and the data it was trained on, tokenised."""
+    """A fine-tuned teacher and the texts it was trained on.
+
+    Args:
+        model: in eval mode.
+        tokenizer: the checkpoint's.
+        data: the splits as token ids.
+        folder: the teacher's cache entry.
+        metrics: the numbers that were stored when it was trained.
+        recipe: the teacher's recipe.
+        splits: the texts themselves, {"train", "validation", "test"}.
+        key: the values that name the cache entry.
+    """
 
     model: BertForSequenceClassification
-    tokenizer: Any
+    tokenizer: PreTrainedTokenizerBase
     data: dict[str, Encoded]
     folder: Path
     metrics: dict[str, Any]
+    recipe: TeacherRecipe
+    splits: dict[str, Split]
+    key: dict[str, Any]
 
 
 def load_teacher(recipe: TeacherRecipe | None = None, from_scratch: bool = False) -> Teacher:
-    """The fine-tuned teacher of the recipe; trains it first when the cache has none.
+    """Load the fine-tuned teacher of the recipe from the cache; train it first when it is missing.
 
     Args:
-        from_scratch: train even where the recipe's adapter comes with the library, and keep the result apart.
+        from_scratch: train even where the recipe's adapter comes with the library; the result is
+            cached apart.
     """
     recipe = recipe or TeacherRecipe()
-    source = str(embedded_teacher_path()) if recipe.checkpoint == EMBEDDED else recipe.checkpoint
-    splits, names = recipe.splits()
-    tokenizer = AutoTokenizer.from_pretrained(source)
-    data = {name: encode(split, tokenizer, recipe.max_length) for name, split in splits.items()}
-
+    splits, label_names = recipe.splits()
+    tokenizer = AutoTokenizer.from_pretrained(recipe.source())
+    data = encode_all(splits, tokenizer, recipe.max_length)
     key = recipe.key(splits)
+    is_shipped = not from_scratch and shipped_recipe() == key
+    if from_scratch:
+        key["from_scratch"] = True
 
     def build(folder: Path) -> dict[str, Any]:
-        if not from_scratch and shipped_recipe() == key:
-            return merge_shipped(source, folder)
-        return fine_tune(source, data, recipe, folder, names)
+        if is_shipped:
+            return merge_shipped(recipe.source(), folder)
+        return fine_tune(data, recipe, folder, label_names)
 
-    folder = cached(
-        "teacher", key | ({"from_scratch": True} if from_scratch else {}), build, together=True
-    )
+    folder = cached("teacher", key, build, together=True)
     with quiet_loading():
         model = BertForSequenceClassification.from_pretrained(folder).eval()
-    entry = read_entry(folder) or {}
-    return Teacher(model, tokenizer, data, folder, entry.get("metrics", {}))
+    metrics = (read_entry(folder) or {}).get("metrics", {})
+    return Teacher(model, tokenizer, data, folder, metrics, recipe, splits, key)
 
 
 def fine_tune(
-    source: str, data: dict[str, Encoded], recipe: TeacherRecipe, folder: Path, names: Sequence[str]
+    data: dict[str, Encoded], recipe: TeacherRecipe, folder: Path, label_names: Sequence[str]
 ) -> dict[str, Any]:
-    """Fine-tune a checkpoint for classification and save it in `folder`; returns its metrics.
+    """Fine-tune the recipe's checkpoint for classification and save it in `folder`.
 
     Args:
-        names: of the labels, in the order of their numbers.
+        data: the splits as token ids.
+        label_names: names of the labels, in the order of their numbers.
+    Returns:
+        Accuracies, steps, precision and last loss; of several processes, the first returns them.
     """
-    torch.manual_seed(recipe.seed)  # of the new classification head
-    with quiet_loading():
-        model = BertForSequenceClassification.from_pretrained(
-            source, num_labels=len(names), dtype=torch.float32
-        )
-    if recipe.table is not None:
-        model.config.id2label = dict(enumerate(names))
-        model.config.label2id = {name: number for number, name in enumerate(names)}
-    if recipe.rank:
-        model = with_adapters(model, recipe.rank)
+    model = _untrained(recipe, label_names)
     accelerator = open_accelerator()
-    steps = recipe.epochs * -(-len(data["train"]) // recipe.batch_size)
+    train = data["train"]
+    steps = recipe.epochs * -(-len(train) // recipe.batch_size)
     precision = resolve_precision(recipe.precision, folder, model.config.hidden_size)
-    settings = LoopSettings(steps, recipe.learning_rate, seed=recipe.seed, precision=precision)
-    batches = training_batches(data["train"], recipe.batch_size, steps, recipe.seed)
+    settings = LoopSettings(
+        num_steps=steps, learning_rate=recipe.learning_rate, seed=recipe.seed, precision=precision
+    )
+    batches = training_batches(train, recipe.batch_size, steps, recipe.seed)
     model = model.to(accelerator.device)
 
     def step_loss(step: int) -> tuple[torch.Tensor, dict[str, Any]]:
-        own, shares = shared_out(data["train"], batches[step], accelerator)
-        batch = collate(data["train"], own, accelerator.device, at_most=recipe.max_length)
+        rows, shares = split_batch(train, batches[step], accelerator)
+        batch = collate(train, rows, accelerator.device, at_most=recipe.max_length)
         with autocast(accelerator.device, precision):
             return shares.texts * model(**batch).loss, {}
 
-    rows = run_loop(model, step_loss, settings, folder, "teacher 教师", accelerator)
+    log = run_loop(model, step_loss, settings, folder, "teacher 教师")
     model.eval()
     if not is_main_process():
         return {}
+    model = _save(model, recipe, folder)
+    return {
+        "validation_accuracy": accuracy_of(model, data["validation"]),
+        "test_accuracy": accuracy_of(model, data["test"]),
+        "steps": steps,
+        "precision": precision,
+        "last_loss": log[-1]["loss"] if log else None,
+    }
+
+
+def _untrained(recipe: TeacherRecipe, label_names: Sequence[str]) -> Any:
+    """Return the recipe's checkpoint with a new head, and with adapters unless its rank is 0."""
+    torch.manual_seed(recipe.seed)  # the new head starts from random weights
+    with quiet_loading():
+        model = BertForSequenceClassification.from_pretrained(
+            recipe.source(), num_labels=len(label_names), dtype=torch.float32
+        )
+        if recipe.table is not None:
+            model.config.id2label = dict(enumerate(label_names))
+            model.config.label2id = {name: number for number, name in enumerate(label_names)}
+        if recipe.rank:
+            model = with_adapters(model, recipe.rank)
+    return model
+
+
+def _save(model: Any, recipe: TeacherRecipe, folder: Path) -> BertForSequenceClassification:
+    """Save the trained model, and its adapters apart; return it with the adapters merged."""
     with quiet_loading():
         if recipe.rank:
             model.save_pretrained(folder / "adapter")
             model = model.merge_and_unload()
         model.save_pretrained(folder)
     remove_checkpoints(folder)
-    metrics = {
-        f"{name}_accuracy": accuracy_of(model, data[name]) for name in ("validation", "test")
-    }
-    return {
-        **metrics,
-        "steps": steps,
-        "precision": precision,
-        "last_loss": rows[-1]["loss"] if rows else None,
-    }
+    return model
 
 
 def with_adapters(model: BertForSequenceClassification, rank: int) -> Any:
-    """The model with low-rank adapters on every projection of its layers; all else but pooler and head is frozen."""
+    """Return the model with low-rank adapters on every projection of its layers.
+
+    All other weights but those of pooler and classifier are frozen.
+    """
     from peft import LoraConfig, get_peft_model
 
     settings = LoraConfig(
-        task_type="SEQ_CLS", r=rank, lora_alpha=2 * rank, lora_dropout=0.1, target_modules=ADAPTED,
+        task_type="SEQ_CLS",
+        r=rank,
+        lora_alpha=2 * rank,
+        lora_dropout=0.1,
+        target_modules=ADAPTED,
         modules_to_save=["pooler", "classifier"],
-    )  # fmt: skip
+    )
     return get_peft_model(model, settings)
 
 
 def shipped_recipe() -> dict[str, Any] | None:
-    """What the adapter beside this module was trained with, data hash included; None: this installation has none."""
+    """Return the key (data hash included) of the teacher whose adapter lies beside this module.
+
+    None: this installation has no adapter.
+    """
     try:
-        return json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))["recipe"]
+        return _shipped_note()["recipe"]
     except FileNotFoundError:
         return None
 
 
+def _shipped_note() -> dict[str, Any]:
+    return json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))
+
+
 def merge_shipped(source: str, folder: Path) -> dict[str, Any]:
-    """Write the shipped teacher into `folder`; returns the metrics that were measured when it was made."""
+    """Write the shipped teacher into `folder`; return the metrics measured when it was made."""
     from peft import PeftModel
 
-    note = json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))
     if not is_main_process():
         return {}
     with quiet_loading():
         model = BertForSequenceClassification.from_pretrained(
-            source, num_labels=2, dtype=torch.float32
+            source, num_labels=len(REVIEW_LABELS), dtype=torch.float32
         )
         merged = PeftModel.from_pretrained(model, str(SHIPPED)).merge_and_unload().eval()
         merged.save_pretrained(folder)
-    return {**note["metrics"], "shipped": True}
+    return {**_shipped_note()["metrics"], "shipped": True}
 
 
 @torch.no_grad()
 def predict_logits(
     model: torch.nn.Module, data: Encoded, batch_size: int = 64, **kwargs: Any
 ) -> torch.Tensor:
-    """Logits [texts, classes] in the order of the data; dropout is off, float32."""
+    """Return float32 logits [texts, classes] in the order of the data; dropout is off.
+
+    Args:
+        kwargs: further arguments of the model, such as `sub_model`.
+    """
     device = next(model.parameters()).device
-    was_training, _ = model.training, model.eval()
-    parts: dict[int, torch.Tensor] = {}
-    for indices in bucketed_batches([len(ids) for ids in data.token_ids], batch_size):
-        batch = collate(data, indices, device)
-        logits = model(
-            input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], **kwargs
-        ).logits
-        parts.update(zip(indices, logits.float().cpu(), strict=True))
+    was_training = model.training
+    model.eval()
+    logits_of: dict[int, torch.Tensor] = {}
+    for rows in bucketed_batches(data.lengths(), batch_size):
+        batch = collate(data, rows, device)
+        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+        logits = model(**inputs, **kwargs).logits
+        logits_of.update(zip(rows, logits.float().cpu(), strict=True))
     model.train(was_training)
-    return torch.stack([parts[i] for i in range(len(data))])
+    return torch.stack([logits_of[row] for row in range(len(data))])
 
 
 def accuracy_of(model: torch.nn.Module, data: Encoded, **kwargs: Any) -> float:
-    """Share of texts whose most likely class is the label."""
+    """Return the share of texts whose most likely class is the label."""
     predictions = predict_logits(model, data, **kwargs).argmax(-1)
     return float((predictions == torch.tensor(data.labels)).float().mean())
 
 
-def load_embedded() -> tuple[BertModel, Any]:
-    """The embedded checkpoint before any fine-tuning, without pooler, and its tokenizer."""
+def load_embedded() -> tuple[BertModel, PreTrainedTokenizerBase]:
+    """Load the embedded checkpoint before any fine-tuning, without pooler, and its tokenizer."""
+    path = embedded_teacher_path()
     with quiet_loading():
-        encoder = BertModel.from_pretrained(
-            embedded_teacher_path(), add_pooling_layer=False, dtype=torch.float32
-        )
-        return encoder.eval(), AutoTokenizer.from_pretrained(embedded_teacher_path())
+        encoder = BertModel.from_pretrained(path, add_pooling_layer=False, dtype=torch.float32)
+        return encoder.eval(), AutoTokenizer.from_pretrained(path)

@@ -1,9 +1,11 @@
-"""The training loop that teacher and supernet share: progress, clipping, checkpoints, exact resume.
+"""Train a module step by step: progress, clipping, checkpoints, exact resume.
 
-What is trained and which loss is taken is the caller's; this module knows of neither.
+The caller says what is trained and how a step's loss is computed; teacher and supernet share the
+loop.
 
-Several processes (`accelerate launch`) share each batch out. Their gradients are added once a step, after all
-sub-models have been run: wrapping the model for that, as is usual, would do it once for each of them.
+Several processes (`accelerate launch`) share each batch out. Their gradients are averaged once a
+step, after all sub-models have been run. Wrapping the model in DistributedDataParallel, as is
+usual, would average them once for every sub-model.
 """
 
 import math
@@ -18,12 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import is_initialized
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, parse_flag_from_env
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.lecture_04 import (
     clip_by_global_norm,
     linear_warmup_decay,
@@ -32,24 +35,26 @@ from tinybert_l.exercises.lecture_04 import (
 from tinybert_l.method.data import Encoded
 
 PRECISIONS = ("auto", "float32", "bfloat16")
+StepLoss = Callable[[int], tuple[torch.Tensor, dict[str, Any]]]
 
 
-class TrainingDiverged(ArithmeticError):
+class TrainingDiverged(CourseError, ArithmeticError):
     """A loss or a gradient is not finite any more."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LoopSettings:
-    """How to take the steps.
+    """Settings of the training loop, whatever is trained.
 
     Args:
         num_steps: optimiser steps, at least 1.
         learning_rate: highest rate of the linear warm-up and decay, above 0.
         warmup_share: share of the steps in which the rate rises, 0 to 1.
         weight_decay: AdamW's, for matrices only (biases and LayerNorm are left alone).
-        max_norm: the gradient's global norm is clipped here.
+        max_norm: the gradient is clipped to this global norm.
         seed: of dropout; the caller seeds its own sampling.
-        precision: "float32", "bfloat16" (autocast), or "auto": the faster one, as measured.
+        precision: "float32", "bfloat16" (autocast), or "auto": the faster one, as measured. The
+            caller applies it (see `resolve_precision` and `autocast`).
         checkpoint_every: steps between checkpoints.
     """
 
@@ -72,16 +77,15 @@ class LoopSettings:
             "precision": (self.precision in PRECISIONS, ", ".join(PRECISIONS)),
             "checkpoint_every": (self.checkpoint_every >= 1, "at least 1"),
         }
-        for name, (fine, range_) in allowed.items():
-            if not fine:
-                raise ValueError(
-                    f"LoopSettings: {name}={getattr(self, name)!r}; allowed: {range_}."
-                )
+        for name, (in_range, limits) in allowed.items():
+            if not in_range:
+                value = getattr(self, name)
+                raise InvalidInput(f"{type(self).__name__}: {name}={value!r}; allowed: {limits}.")
 
 
 @dataclass
 class Log:
-    """What happened, step by step; saved and restored with the checkpoint."""
+    """One row per finished step; saved and restored with the checkpoint."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -94,13 +98,16 @@ class Log:
 
 @dataclass(frozen=True)
 class Shares:
-    """What a mean over this process's part of a batch weighs in the mean over the whole, times the processes.
+    """Correction for data-parallel averaging.
 
-    The mean over processes of (share x own mean) is then the mean over the batch, whatever is averaged. 1 with one
-    process.
+    Gradients are averaged over P processes that hold unequal parts of a batch. Multiply a local
+    mean by P · local count / global count, and the average over processes is the mean over the
+    batch. All 1.0 with one process.
 
     Args:
-        texts, tokens, pairs: for means over texts, over tokens, and over pairs of tokens of a text.
+        texts: for means over texts.
+        tokens: for means over tokens.
+        pairs: for means over the pairs of tokens of a text.
     """
 
     texts: float = 1.0
@@ -108,68 +115,79 @@ class Shares:
     pairs: float = 1.0
 
 
-WHOLE = Shares()  # of one process
+SINGLE_PROCESS = Shares()
 
 
-def shared_out(
+def split_batch(
     data: Encoded, indices: Sequence[int], accelerator: Accelerator
 ) -> tuple[Sequence[int], Shares]:
-    """This process's texts of a batch, and what they weigh.
+    """Return the indices of a batch that this process trains on, and their `Shares`.
 
     Raises:
-        ValueError: fewer texts in the batch than processes.
+        InvalidInput: the batch has fewer texts than there are processes.
     """
     processes = accelerator.num_processes
     if processes == 1:
-        return indices, WHOLE
+        return indices, SINGLE_PROCESS
     if len(indices) < processes:
-        raise ValueError(
-            f"shared_out: a batch of {len(indices)} for {processes} processes; allowed: a text for each."
+        raise InvalidInput(
+            f"split_batch: a batch of {len(indices)} for {processes} processes; "
+            "allowed: at least one text for each."
         )
-    own = indices[accelerator.process_index :: processes]
+    local = indices[accelerator.process_index :: processes]
 
     def share(power: int) -> float:
-        whole = sum(len(data.token_ids[i]) ** power for i in indices)
-        return processes * sum(len(data.token_ids[i]) ** power for i in own) / whole
+        def count(rows: Sequence[int]) -> int:
+            return sum(len(data.token_ids[row]) ** power for row in rows)
 
-    return own, Shares(share(0), share(1), share(2))
+        return processes * count(local) / count(indices)
+
+    return local, Shares(texts=share(0), tokens=share(1), pairs=share(2))
+
+
+def _on_cpu() -> bool:
+    """Whether to train on the CPU: no CUDA GPU is there, or `ACCELERATE_USE_CPU` forbids it.
+
+    Other accelerators, Apple's too, are not used until someone has measured them.
+    """
+    return not torch.cuda.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
 
 
 def open_accelerator() -> Accelerator:
-    """The processes that train, and their device: a CUDA GPU where there is one, else the CPU.
+    """Return an accelerator: the processes that train, and this process's device.
 
-    Other accelerators, Apple's too, are left alone until someone has measured them. `ACCELERATE_USE_CPU=1` leaves the
-    GPU alone. Where an accelerator was opened before, its device is kept.
+    All accelerators of a process share the device that the first of them chose.
     """
-    return Accelerator(cpu=not is_initialized() and not torch.cuda.is_available())
+    return Accelerator(cpu=not is_initialized() and _on_cpu())
+
+
+def is_main_process() -> bool:
+    """Whether this process writes the files; one of several under `accelerate launch` does."""
+    return PartialState(cpu=_on_cpu()).is_main_process
 
 
 @contextmanager
 def placed(accelerator: Accelerator, *modules: torch.nn.Module) -> Iterator[torch.device]:
-    """Within the block, the modules are on the accelerator's device; then they go back to where they were.
+    """Move the modules to the accelerator's device, and back when the block ends.
 
-    So whoever has trained a model can go on as if there were no GPU.
+    Who has trained a model can go on as if there were no GPU.
     """
-    homes = [next(module.parameters()).device for module in modules]
+    original_devices = [next(module.parameters()).device for module in modules]
     for module in modules:
         module.to(accelerator.device)
     try:
         yield accelerator.device
     finally:
-        for module, home in zip(modules, homes, strict=True):
-            module.to(home)
-
-
-def is_main_process() -> bool:
-    """Whether this process writes the files; one of several under `accelerate launch` does."""
-    return open_accelerator().is_main_process
+        for module, device in zip(modules, original_devices, strict=True):
+            module.to(device)
 
 
 def measured_precision(hidden_size: int = 384, tokens: int = 1024) -> str:
-    """The faster of float32 and bfloat16 matrix products on this machine, at a model's size; measured once a process.
+    """Return "bfloat16" if it multiplies matrices faster here than float32, else "float32".
 
-    Processors that list bfloat16 instructions can still be slow at them, and a GPU may not notice products of small
-    models, so this measures; bfloat16 must win by a quarter, since it costs accuracy.
+    Measured once a process, at a model's size: processors that list bfloat16 instructions can
+    still be slow at them, and a GPU gains nothing on small products. bfloat16 must win by a
+    quarter, since it costs accuracy.
     """
     return _faster_precision(open_accelerator().device, hidden_size, tokens)
 
@@ -184,130 +202,162 @@ def _faster_precision(device: torch.device, hidden_size: int, tokens: int, repea
             begin = time.perf_counter()
             float((left @ right)[0, 0])  # reading a value waits for the device
             best[name] = min(best[name], time.perf_counter() - begin)
-            if (
-                repeat and best[name] > 4 * best["float32"]
-            ):  # a second each where there are no bfloat16 instructions
-                break
+            if repeat and best[name] > 4 * best["float32"]:
+                break  # without bfloat16 instructions each product would take a second
     return "bfloat16" if best["bfloat16"] * 1.25 < best["float32"] else "float32"
 
 
 def resolve_precision(wanted: str, folder: Path, hidden_size: int = 384) -> str:
-    """The precision to use; a measured choice is kept beside the checkpoints, so that a resumed run agrees."""
+    """Return the precision to use: `wanted`, or for "auto" the faster one.
+
+    A measured choice is noted beside the checkpoints, so that a resumed run makes the same.
+    """
     if wanted != "auto":
         return wanted
     note = folder / "precision.txt"
-    found = note.read_text(encoding="utf-8") if note.is_file() else measured_precision(hidden_size)
-    (found,) = broadcast_object_list([found])  # of several processes, the first decides
-    note.write_text(found, encoding="utf-8")
-    return found
+    if note.is_file():
+        precision = note.read_text(encoding="utf-8")
+    else:
+        precision = measured_precision(hidden_size)
+    (precision,) = broadcast_object_list([precision])  # the first of several processes decides
+    note.write_text(precision, encoding="utf-8")
+    return precision
 
 
 @contextmanager
 def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Matrix products in bfloat16 where `precision` says so."""
+    """Multiply matrices in bfloat16 within the block if `precision` is "bfloat16"."""
     with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
         yield
 
 
 def run_loop(
     trained: torch.nn.Module,
-    step_loss: Callable[[int], tuple[torch.Tensor, dict[str, Any]]],
+    step_loss: StepLoss,
     settings: LoopSettings,
     folder: Path,
     description: str,
-    accelerator: Accelerator,
 ) -> list[dict[str, Any]]:
     """Train, and resume exactly where an interrupted run in the same folder stopped.
 
     Args:
-        trained: the module whose parameters are updated.
-        step_loss: step (0-based) -> (scalar loss, what to log).
+        trained: the module whose parameters are updated, on the device that trains it.
+        step_loss: step (0-based) -> (scalar loss, further entries of the step's row).
+        settings: a `LoopSettings` or any recipe derived from it.
         folder: holds checkpoints while the run lasts.
+        description: title of the progress bar.
     Returns:
-        One row a step: step, loss, learning_rate, gradient_norm and what `step_loss` logged.
+        One row a step: step, loss, learning_rate, gradient_norm and the entries of `step_loss`.
     Raises:
         TrainingDiverged: the loss or the gradient's norm is not finite.
     """
+    accelerator = open_accelerator()  # a new one: its checkpoints hold this run's objects alone
     torch.manual_seed(settings.seed)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(trained, settings.weight_decay), lr=settings.learning_rate, fused=True
-    )
-    warmup = round(settings.warmup_share * settings.num_steps)
-    schedule = LambdaLR(
-        optimizer, lambda step: linear_warmup_decay(step, warmup, settings.num_steps)
-    )
+    optimizer, schedule = _optimiser(trained, settings)
     log = Log()
     optimizer = accelerator.prepare(optimizer)
     accelerator.register_for_checkpointing(trained, log, schedule)
     start = _resume(accelerator, folder)
     trained.train()
-    steps = range(start, settings.num_steps)
-    bar = tqdm(
-        steps, desc=description, initial=start, total=settings.num_steps, unit="step", mininterval=2,
-        disable=not accelerator.is_local_main_process,
-    )  # fmt: skip
+    bar = _progress_bar(start, settings.num_steps, description, accelerator)
     for step in bar:
         loss, details = step_loss(step)
         accelerator.backward(loss)
-        loss = add_up(trained, loss.detach(), details, accelerator)
-        row = {"step": step, "loss": float(loss), "learning_rate": schedule.get_last_lr()[0]}
-        row |= {"gradient_norm": _clip(trained, settings.max_norm), **details}
+        loss = average_over_processes(trained, loss.detach(), details, accelerator)
+        row = {
+            "step": step,
+            "loss": float(loss),
+            "learning_rate": schedule.get_last_lr()[0],
+            "gradient_norm": _clip(trained, settings.max_norm),
+            **details,
+        }
         _check_finite(row, settings)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
         log.rows.append(row)
         bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
-        if (step + 1) % settings.checkpoint_every == 0 and step + 1 < settings.num_steps:
-            _checkpoint(accelerator, folder, step + 1)
-    _forget(accelerator, trained, log, schedule)
+        steps_done = step + 1
+        if steps_done % settings.checkpoint_every == 0 and steps_done < settings.num_steps:
+            _checkpoint(accelerator, folder, steps_done)
+    accelerator.free_memory()
     return log.rows
 
 
-def add_up(
+def _optimiser(
+    trained: torch.nn.Module, settings: LoopSettings
+) -> tuple[torch.optim.Optimizer, LambdaLR]:
+    """Return AdamW with two weight decays, and its schedule of learning rates."""
+    groups = parameter_groups(trained, settings.weight_decay)
+    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
+    warmup = round(settings.warmup_share * settings.num_steps)
+
+    def factor(step: int) -> float:
+        return linear_warmup_decay(step, warmup, settings.num_steps)
+
+    return optimizer, LambdaLR(optimizer, factor)
+
+
+def _progress_bar(start: int, num_steps: int, description: str, accelerator: Accelerator) -> tqdm:
+    return tqdm(
+        range(start, num_steps),
+        desc=description,
+        initial=start,
+        total=num_steps,
+        unit="step",
+        mininterval=2,
+        disable=not accelerator.is_local_main_process,
+    )
+
+
+def average_over_processes(
     trained: torch.nn.Module, loss: torch.Tensor, details: dict[str, Any], accelerator: Accelerator
 ) -> torch.Tensor:
-    """Make each gradient, and each loss in `details`, its mean over the processes, in one message a step.
+    """Replace each gradient, and each loss in `details`, by its mean over the processes.
+
+    All numbers travel in one message.
 
     Returns:
         The mean of the loss.
     """
     if accelerator.num_processes == 1:
         return loss
-    parts = [(part, name) for part in details.get("losses", {}).values() for name in part]
+    parts = []
+    for losses in details.get("losses", {}).values():
+        parts += [(losses, name) for name in losses]
     gradients = [p.grad for p in trained.parameters() if p.grad is not None]
-    numbers = torch.tensor([part[name] for part, name in parts], device=loss.device)
-    message = torch.cat((loss.reshape(1).float(), numbers, *(g.flatten() for g in gradients)))
+    numbers = torch.tensor([losses[name] for losses, name in parts], device=loss.device)
+    flat_gradients = map(torch.flatten, gradients)
+    message = torch.cat((loss.reshape(1).float(), numbers, *flat_gradients))
     message = accelerator.reduce(message, "mean")
-    for (part, name), value in zip(parts, message[1 : 1 + len(parts)].tolist(), strict=True):
-        part[name] = value
-    pieces = message[1 + len(parts) :].split([g.numel() for g in gradients])
+    first_gradient = 1 + len(parts)
+    means = message[1:first_gradient].tolist()
+    for (losses, name), mean in zip(parts, means, strict=True):
+        losses[name] = mean
+    pieces = message[first_gradient:].split(list(map(torch.numel, gradients)))
     for gradient, piece in zip(gradients, pieces, strict=True):
         gradient.copy_(piece.view_as(gradient))
     return message[0]
 
 
 def parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """One group for each decay that `weight_decay_by_name` gives."""
+    """Return AdamW's groups of parameters: one for each decay of `weight_decay_by_name`."""
     trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    decays = weight_decay_by_name(
-        {name: tuple(p.shape) for name, p in trainable.items()}, weight_decay
-    )
-    return [
-        {
-            "params": [p for name, p in trainable.items() if decays[name] == decay],
-            "weight_decay": decay,
-        }
-        for decay in sorted(set(decays.values()), reverse=True)
-    ]
+    shapes = {name: tuple(p.shape) for name, p in trainable.items()}
+    decays = weight_decay_by_name(shapes, weight_decay)
+    groups = []
+    for decay in sorted(set(decays.values()), reverse=True):
+        members = [p for name, p in trainable.items() if decays[name] == decay]
+        groups.append({"params": members, "weight_decay": decay})
+    return groups
 
 
 def _clip(trained: torch.nn.Module, max_norm: float) -> float:
-    """Clip the gradients by `clip_by_global_norm`; returns their norm before, infinite or NaN ones too."""
+    """Clip the gradients by `clip_by_global_norm`; return their norm before, even if not finite."""
     parameters = list(trained.parameters())
     gradients = [p.grad for p in parameters]
     norm = float(torch.nn.utils.get_total_norm([g for g in gradients if g is not None]))
-    if math.isfinite(norm):  # the loop reports one that is not, in its own words
+    if math.isfinite(norm):  # the loop reports any other norm in its own words
         clipped, _ = clip_by_global_norm(gradients, max_norm)
         for parameter, gradient in zip(parameters, clipped, strict=True):
             parameter.grad = gradient
@@ -318,15 +368,17 @@ def _check_finite(row: dict[str, Any], settings: LoopSettings) -> None:
     for name in ("loss", "gradient_norm"):
         if not math.isfinite(row[name]):
             raise TrainingDiverged(
-                f"The {name} at step {row['step']} is {row[name]}; allowed: a finite number. Lower learning_rate "
-                f"(given: {settings.learning_rate:g}), or look for a loss that divides by zero or takes log(0). "
+                f"The {name} at step {row['step']} is {row[name]}; allowed: a finite number. "
+                f"Lower learning_rate (given: {settings.learning_rate:g}), or look for a loss that "
+                f"divides by zero or takes log(0). "
                 f"第{row['step']}步的{name}不是有限数，请降低学习率或检查损失函数。"
             )
 
 
 def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Write the checkpoint beside, then rename it: a kill leaves the old one or the new one, whole."""
-    partial, final = folder / "checkpoint.partial", folder / f"checkpoint-{step:06d}"
+    """Write a checkpoint beside the old one, then rename it: a kill leaves one of them, whole."""
+    partial = folder / "checkpoint.partial"
+    final = folder / f"checkpoint-{step:06d}"
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
     accelerator.wait_for_everyone()
@@ -340,22 +392,16 @@ def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
 
 
 def _resume(accelerator: Accelerator, folder: Path) -> int:
-    found = sorted(folder.glob("checkpoint-[0-9]*"))
-    if not found:
+    """Load the newest checkpoint; return the number of steps that it has done, 0 without one."""
+    checkpoints = sorted(folder.glob("checkpoint-[0-9]*"))
+    if not checkpoints:
         return 0
-    accelerator.load_state(str(found[-1]))
-    return int(found[-1].name.removeprefix("checkpoint-"))
-
-
-def _forget(accelerator: Accelerator, *objects: Any) -> None:
-    """Leave the accelerator as it was found: one process may train several models in turn."""
-    accelerator._custom_objects = [
-        o for o in accelerator._custom_objects if all(o is not x for x in objects)
-    ]
-    accelerator.free_memory()
+    newest = checkpoints[-1]
+    accelerator.load_state(str(newest))
+    return int(newest.name.removeprefix("checkpoint-"))
 
 
 def remove_checkpoints(folder: Path) -> None:
-    """What only an unfinished run needs."""
-    for old in [*folder.glob("checkpoint-*"), folder / "checkpoint.partial"]:
-        shutil.rmtree(old, ignore_errors=True)
+    """Delete what only an unfinished run needs."""
+    for checkpoint in [*folder.glob("checkpoint-*"), folder / "checkpoint.partial"]:
+        shutil.rmtree(checkpoint, ignore_errors=True)

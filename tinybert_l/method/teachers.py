@@ -1,0 +1,204 @@
+"""Give joint training the teacher's outputs: computed batch by batch, or kept from an earlier pass.
+
+`train_jointly` knows the interface `TeacherSource` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.lecture_03 import layer_map
+from tinybert_l.method.data import Batch, Encoded
+from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher_outputs import TeacherOutputs
+
+
+class TeacherSource(Protocol):
+    """A source of the teacher's outputs on the texts that a student is trained on."""
+
+    @property
+    def hidden_size(self) -> int | None:
+        """Size of the teacher's hidden states; None: there are none to compare."""
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        """Modules that must be on the device that trains."""
+
+    def check(
+        self,
+        student: ElasticBertForSequenceClassification,
+        data: Encoded,
+        recipe: JointRecipe,
+        tokenizer: Any = None,
+    ) -> None:
+        """Refuse, before anything is computed, a joint run whose parts do not fit together.
+
+        Raises:
+            InvalidInput: names the part, its value and what is allowed.
+        """
+
+    def outputs(self, rows: Sequence[int], batch: Batch, recipe: JointRecipe) -> ElasticOutput:
+        """Return the teacher's outputs on a batch, as far as the recipe compares them.
+
+        Args:
+            rows: indices of the batch's texts in the data.
+            batch: those texts, padded (see `collate`).
+        """
+
+
+@dataclass(frozen=True)
+class LiveTeacher:
+    """A teacher that runs once per batch, in eval mode."""
+
+    model: ElasticBertForSequenceClassification
+
+    @property
+    def hidden_size(self) -> int:
+        return self.model.config.hidden_size
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        return [self.model]
+
+    def check(
+        self,
+        student: ElasticBertForSequenceClassification,
+        data: Encoded,
+        recipe: JointRecipe,
+        tokenizer: Any = None,
+    ) -> None:
+        _require_elastic("student", student)
+        _require_elastic("teacher", self.model)
+        ours = student.config
+        theirs = self.model.config
+        for name in ("vocab_size", "num_labels"):
+            _require(
+                getattr(ours, name) == getattr(theirs, name),
+                f"{name} of student {getattr(ours, name)}, of teacher {getattr(theirs, name)}; "
+                "allowed: equal ones.",
+            )
+        num_tokens = 0 if tokenizer is None else len(tokenizer)
+        _require(
+            num_tokens <= theirs.vocab_size,
+            f"tokenizer has {num_tokens} tokens; allowed: at most vocab_size={theirs.vocab_size} "
+            "of teacher and student.",
+        )
+        _require_depth(student, recipe)
+        _require(
+            not recipe.attention_weight or ours.num_attention_heads == theirs.num_attention_heads,
+            f"attention_weight={recipe.attention_weight} compares attention scores head by head, "
+            f"but student has {ours.num_attention_heads} heads and teacher "
+            f"{theirs.num_attention_heads}; allowed: equal numbers, or attention_weight=0.",
+        )
+        _require_layer_map(recipe, theirs.num_hidden_layers)
+
+    @torch.no_grad()
+    def outputs(self, rows: Sequence[int], batch: Batch, recipe: JointRecipe) -> ElasticOutput:
+        layers = recipe.scored_layers(self.model.config.num_hidden_layers)
+        requested = recipe.requested_outputs() | {"output_attention_scores": layers}
+        self.model.eval()
+        return self.model(batch["input_ids"], batch["attention_mask"], **requested)
+
+
+@dataclass(frozen=True)
+class KeptTeacher:
+    """A teacher whose outputs were computed beforehand (see `keep_outputs`); it does not run."""
+
+    kept: TeacherOutputs
+
+    @property
+    def hidden_size(self) -> int | None:
+        for states in self.kept.hidden.values():
+            return states.shape[1]
+        return None
+
+    @property
+    def modules(self) -> list[nn.Module]:
+        return []
+
+    def check(
+        self,
+        student: ElasticBertForSequenceClassification,
+        data: Encoded,
+        recipe: JointRecipe,
+        tokenizer: Any = None,
+    ) -> None:
+        _require_elastic("student", student)
+        shape = tuple(self.kept.logits.shape)
+        expected = (len(data), student.config.num_labels)
+        _require(
+            shape == expected,
+            f"the teacher's kept logits have shape {shape}; allowed: {expected}, a row for each "
+            "text of data.",
+        )
+        _require_depth(student, recipe)
+        _require(
+            not recipe.attention_weight,
+            f"attention_weight={recipe.attention_weight}, but attention scores are not among a "
+            "teacher's kept outputs; allowed: 0, or a live teacher.",
+        )
+        missing = recipe.hidden_layers(self.kept.num_layers) - set(self.kept.hidden)
+        _require(
+            not missing,
+            f"the recipe compares hidden states of the teacher's layers {sorted(missing)}, which "
+            "were not kept; allowed: those given to keep_outputs, or a hidden_weight and "
+            "embedding_weight of 0.",
+        )
+
+    def outputs(self, rows: Sequence[int], batch: Batch, recipe: JointRecipe) -> ElasticOutput:
+        return self.kept.for_batch(rows, batch["attention_mask"])
+
+
+def teacher_source(
+    teacher: ElasticBertForSequenceClassification | TeacherOutputs,
+) -> LiveTeacher | KeptTeacher:
+    """Return the source of outputs that fits: a model runs live, kept outputs are looked up."""
+    if isinstance(teacher, TeacherOutputs):
+        return KeptTeacher(teacher)
+    return LiveTeacher(teacher)
+
+
+def _require(fits: bool, message: str) -> None:
+    if not fits:
+        raise InvalidInput(f"train_jointly: {message}")
+
+
+def _require_elastic(role: str, model: nn.Module) -> None:
+    _require(
+        isinstance(model, ElasticBertForSequenceClassification),
+        f"{role} is a {type(model).__name__}; allowed: ElasticBertForSequenceClassification "
+        "(see elastic_copy).",
+    )
+
+
+def _require_depth(student: ElasticBertForSequenceClassification, recipe: JointRecipe) -> None:
+    """The student has all layers of the recipe's deepest sub-model."""
+    num_layers = student.config.num_hidden_layers
+    deepest = _deepest(recipe)
+    _require(
+        deepest <= num_layers,
+        f"stages ask for depth {deepest}; allowed: at most {num_layers}, the student's layers.",
+    )
+
+
+def _require_layer_map(recipe: JointRecipe, num_teacher_layers: int) -> None:
+    """`layer_map`, an exercise, names an existing teacher layer for each student layer."""
+    deepest = _deepest(recipe)
+    mapping = layer_map(deepest, num_teacher_layers, recipe.layer_map_strategy)
+    exists = all(1 <= layer <= num_teacher_layers for layer in mapping)
+    _require(
+        exists and len(mapping) == deepest,
+        f"layer_map gave {mapping} for {deepest} student layers; allowed: one teacher layer from "
+        f"1 to {num_teacher_layers} for each.",
+    )
+
+
+def _deepest(recipe: JointRecipe) -> int:
+    return max(sub_model.depth for sub_model in recipe.sub_models())
