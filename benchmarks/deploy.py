@@ -15,8 +15,8 @@ from contest import contest, report
 from tinybert_l import begin
 from tinybert_l.method.data import collate
 from tinybert_l.method.export import OnnxClassifier, export_onnx
+from tinybert_l.method.extraction import extract
 from tinybert_l.method.joint import load_supernet
-from tinybert_l.method.model import extract
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.submodels import SubModel

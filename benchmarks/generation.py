@@ -11,7 +11,8 @@ from contest import contest, report
 
 from tinybert_l import begin
 from tinybert_l.submodels import SubModel
-from tinybert_l.tasks.generation import Decoding, draft_and_verify, load_writer, stream
+from tinybert_l.tasks.decoding import Decoding, draft_and_verify, stream
+from tinybert_l.tasks.generation import load_writer
 
 STEPS, TOKENS, ROUNDS = 60, 120, 3
 LARGEST, SMALL = SubModel(6), SubModel(2, 0.25)

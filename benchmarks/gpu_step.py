@@ -17,8 +17,10 @@ from transformers import BertConfig
 from tinybert_l import begin
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.evaluation import count_flops
-from tinybert_l.method.model import ElasticBertConfig, ElasticBertForSequenceClassification, extract
+from tinybert_l.method.extraction import extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.training import autocast, parameter_groups
 from tinybert_l.submodels import SubModel
 

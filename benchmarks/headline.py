@@ -34,8 +34,9 @@ from tinybert_l.method.data import (
 )
 from tinybert_l.method.evaluation import measure_latency
 from tinybert_l.method.export import OnnxClassifier, export_onnx, onnx_latency
+from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import sorted_by_importance, train_jointly
-from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher, predict_logits
 from tinybert_l.method.teacher_outputs import keep_outputs

@@ -18,8 +18,8 @@ from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.method.data import Encoded, Split, bucketed_batches, collate, encode, load_reviews
 from tinybert_l.method.evaluation import count_flops
+from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import sorted_by_importance
-from tinybert_l.method.model import elastic_copy, extract
 from tinybert_l.method.teacher import load_teacher, predict_logits
 from tinybert_l.method.training import autocast, measured_precision, parameter_groups
 from tinybert_l.method.vocabulary import prune_vocabulary

@@ -9,10 +9,10 @@ import torch
 from contest import contest, report
 
 from tinybert_l import begin
-from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.teacher import load_teacher
 from tinybert_l.submodels import SubModel
-from tinybert_l.tasks.documents import extend_positions, windows
+from tinybert_l.tasks.documents import attention_window, extend_positions
 
 LENGTHS, TOKENS, WINDOW, ROUNDS = (512, 1024, 2048, 4096), 4096, 64, 5
 
@@ -27,7 +27,7 @@ def main() -> None:
         ids = torch.randint(1000, 20_000, (TOKENS // length, length))
 
         def read() -> None:
-            with windows(model, window):
+            with attention_window(model, window):
                 model(ids, sub_model=sub_model)
 
         return read

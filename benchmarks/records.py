@@ -43,28 +43,19 @@ from tinybert_l.course.experiments import (
 )
 from tinybert_l.course.records import HIGH, LOW, write_record
 from tinybert_l.exercises.lecture_09 import distinct_n
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import encode, load_reviews
 from tinybert_l.method.evaluation import count_flops
+from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import train_on_labels
-from tinybert_l.method.model import (
-    ElasticBertConfig,
-    ElasticBertForSequenceClassification,
-    elastic_copy,
-    extract,
-)
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import load_embedded, load_teacher, predict_logits
 from tinybert_l.method.teacher_outputs import keep_outputs
 from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.decoding import Decoding, draft_and_verify, stream
 from tinybert_l.tasks.documents import DocumentRecipe, classify_documents, train_on_documents
-from tinybert_l.tasks.generation import (
-    Decoding,
-    Trigram,
-    Writer,
-    draft_and_verify,
-    load_writer,
-    stream,
-)
+from tinybert_l.tasks.generation import Writer, load_writer
 from tinybert_l.tasks.pretraining import (
     ElasticBertForMaskedLM,
     character_tokenizer,
@@ -73,9 +64,11 @@ from tinybert_l.tasks.pretraining import (
     masked_accuracy,
     pretrain_jointly,
 )
-from tinybert_l.tasks.questions import Reader, answer_f1, as_question, exact_match, load_reader
+from tinybert_l.tasks.questions import Reader, as_question, load_reader
+from tinybert_l.tasks.squad import answer_f1, exact_match
 from tinybert_l.tasks.stories import KINDS, TESTING, last_mentioned, make_stories
 from tinybert_l.tasks.text_metrics import coherence, repetition, self_bleu
+from tinybert_l.tasks.trigram import Trigram
 
 OUTPUT = Path("outputs/records")
 Row = dict[str, Any]

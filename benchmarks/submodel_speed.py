@@ -19,7 +19,7 @@ from tinybert_l import begin
 from tinybert_l.course.tables import rows_table
 from tinybert_l.method.data import embedded_teacher_path
 from tinybert_l.method.evaluation import count_flops
-from tinybert_l.method.model import elastic_copy, extract
+from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.submodels import sub_model_grid
 
 ROUNDS, BATCH, LENGTH = 15, 32, 32

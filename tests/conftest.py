@@ -17,7 +17,8 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from tinybert_l.exercises import registry as exercise
 from tinybert_l.method.data import Encoded
-from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy
+from tinybert_l.method.extraction import elastic_copy
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 torch.set_num_threads(1)  # two test processes share two cores

@@ -6,7 +6,7 @@ import torch
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError
 
-from tinybert_l.method.model import ElasticBertConfig
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.tasks.generation import ElasticBertForCausalLM
 
 

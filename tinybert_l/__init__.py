@@ -31,16 +31,13 @@ if TYPE_CHECKING:  # for editors and mypy; at run time `__getattr__` imports the
     from tinybert_l.exercises.lecture_08 import choose_submodel, macro_f1
     from tinybert_l.exercises.lecture_09 import causal_mask, distinct_n, top_p_filter
     from tinybert_l.exercises.lecture_11 import flops
+    from tinybert_l.method.config import ElasticBertConfig
     from tinybert_l.method.data import load_reviews, prepare_data
     from tinybert_l.method.evaluation import evaluate
     from tinybert_l.method.export import export_onnx
     from tinybert_l.method.importance import sort_by_importance
     from tinybert_l.method.joint import load_supernet, train_jointly
-    from tinybert_l.method.model import (
-        ElasticBertConfig,
-        ElasticBertForSequenceClassification,
-        ElasticBertModel,
-    )
+    from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticBertModel
     from tinybert_l.method.recipe import JointRecipe
     from tinybert_l.method.teacher import TeacherRecipe, load_teacher
     from tinybert_l.submodels import SubModel, sub_model_grid
@@ -84,7 +81,7 @@ _HOME_OF = {
     "sort_by_importance": "method.importance",
     "load_supernet": "method.joint",
     "train_jointly": "method.joint",
-    "ElasticBertConfig": "method.model",
+    "ElasticBertConfig": "method.config",
     "ElasticBertForSequenceClassification": "method.model",
     "ElasticBertModel": "method.model",
     "JointRecipe": "method.recipe",

@@ -12,8 +12,8 @@ from conftest import small_bert
 
 from tinybert_l import begin
 from tinybert_l.method.data import Encoded
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
-from tinybert_l.method.model import elastic_copy
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.training import is_main_process
 

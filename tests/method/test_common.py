@@ -1,11 +1,13 @@
-"""What transformers' own common tests ask of a model, for every sub-model; and scikit-learn agrees on metrics."""
+"""Every sub-model passes what transformers' own common tests ask of a model.
+
+And scikit-learn agrees on metrics.
+"""
 
 import pytest
 import torch
 from conftest import small_bert
 from sklearn import metrics
 from tests_support import small_causal_model
-from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
     AutoModel,
     BertForSequenceClassification,
@@ -17,9 +19,10 @@ from transformers import pipeline as make_pipeline
 
 from tinybert_l.exercises.lecture_08 import macro_f1
 from tinybert_l.method.evaluation import count_flops, count_parameters
-from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.method.extraction import elastic_copy, extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.submodels import SubModel, sub_model_grid
-from tinybert_l.tasks.generation import Decoding, stream
+from tinybert_l.tasks.decoding import Decoding, stream
 
 GRID = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))
 every_sub_model = pytest.mark.parametrize("sub_model", GRID, ids=lambda s: s.name)
@@ -32,19 +35,19 @@ def test_saved_and_loaded_it_gives_the_same(supernet, padded, tmp_path, sub_mode
     again = ElasticBertForSequenceClassification.from_pretrained(tmp_path).eval()
     torch.testing.assert_close(again(**padded).logits, small(**padded).logits)
     encoder = AutoModel.from_pretrained(tmp_path).eval()
-    wanted = small.bert(**padded).last_hidden_state
-    torch.testing.assert_close(encoder(**padded).last_hidden_state, wanted)
+    expected = small.bert(**padded).last_hidden_state
+    torch.testing.assert_close(encoder(**padded).last_hidden_state, expected)
 
 
 @every_sub_model
 def test_the_vocabulary_grows_and_shrinks(supernet, padded, sub_model):
-    wanted = supernet(**padded, sub_model=sub_model).logits
+    expected = supernet(**padded, sub_model=sub_model).logits
     supernet.resize_token_embeddings(70)
     assert supernet.config.vocab_size == 70
-    torch.testing.assert_close(supernet(**padded, sub_model=sub_model).logits, wanted)
+    torch.testing.assert_close(supernet(**padded, sub_model=sub_model).logits, expected)
     supernet(torch.tensor([[69, 1]]), sub_model=sub_model)
     supernet.resize_token_embeddings(60)
-    torch.testing.assert_close(supernet(**padded, sub_model=sub_model).logits, wanted)
+    torch.testing.assert_close(supernet(**padded, sub_model=sub_model).logits, expected)
 
 
 def test_the_language_models_vocabulary_grows_with_its_output_layer():
@@ -81,10 +84,8 @@ def test_hidden_states_and_attentions_have_their_shapes(supernet, padded, sub_mo
     output = supernet(
         **padded, sub_model=sub_model, output_hidden_states=True, output_attentions=True
     )
-    assert (
-        len(output.hidden_states) == sub_model.depth + 1
-        and len(output.attentions) == sub_model.depth
-    )
+    assert len(output.hidden_states) == sub_model.depth + 1
+    assert len(output.attentions) == sub_model.depth
     assert output.hidden_states[0].shape == (3, 9, 24)
     for weights in output.attentions:
         assert weights.shape == (3, max(1, round(4 * sub_model.width)), 9, 9)
@@ -95,14 +96,8 @@ def test_hidden_states_and_attentions_have_their_shapes(supernet, padded, sub_mo
 def test_scores_of_some_layers_leave_the_others_on_the_fast_path(supernet, padded):
     whole = supernet(**padded, output_attention_scores=True)
     some = supernet(**padded, output_attention_scores=(2, 6))
-    assert [s is not None for s in some.attention_scores] == [
-        False,
-        True,
-        False,
-        False,
-        False,
-        True,
-    ]
+    given = [scores is not None for scores in some.attention_scores]
+    assert given == [False, True, False, False, False, True]
     torch.testing.assert_close(
         some.attention_scores[5], whole.attention_scores[5], rtol=1e-4, atol=1e-4
     )
@@ -110,17 +105,24 @@ def test_scores_of_some_layers_leave_the_others_on_the_fast_path(supernet, padde
         supernet(**padded, output_attention_scores=[7])
 
 
+def test_scores_of_some_layers_come_with_attentions_of_all(supernet, padded):
+    output = supernet(**padded, output_attention_scores=[2], output_attentions=True)
+    assert [scores is None for scores in output.attention_scores[:3]] == [True, False, True]
+    expected = supernet(**padded, output_attentions=True).attentions
+    torch.testing.assert_close(output.attentions, expected, rtol=0, atol=0)
+
+
 @every_sub_model
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_padding_at_either_side_changes_nothing(supernet, sub_model, side):
     ids = torch.tensor([[5, 6, 7, 8]])
-    wanted = supernet(ids, sub_model=sub_model).logits
+    expected = supernet(ids, sub_model=sub_model).logits
     filler, real = torch.zeros(1, 3).long(), torch.ones(1, 4).long()
     parts = ([filler, ids], [filler, real]) if side == "left" else ([ids, filler], [real, filler])
     got = supernet(
         torch.cat(parts[0], 1), attention_mask=torch.cat(parts[1], 1), sub_model=sub_model
     ).logits
-    torch.testing.assert_close(got, wanted, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
 
 
 @every_sub_model
@@ -132,22 +134,32 @@ def test_a_text_alone_and_in_a_batch_gives_the_same(supernet, padded, sub_model)
 
 
 def test_at_full_size_it_is_transformers_bert(bert, padded):
-    wanted = bert(**padded, output_hidden_states=True, output_attentions=False)
+    expected = bert(**padded, output_hidden_states=True, output_attentions=False)
     got = elastic_copy(bert)(**padded, output_hidden_states=True)
-    torch.testing.assert_close(got.logits, wanted.logits, rtol=1e-4, atol=1e-5)
-    for ours, theirs in zip(got.hidden_states, wanted.hidden_states, strict=True):
+    torch.testing.assert_close(got.logits, expected.logits, rtol=1e-4, atol=1e-5)
+    for ours, theirs in zip(got.hidden_states, expected.hidden_states, strict=True):
+        text_without_padding = 0
         torch.testing.assert_close(
-            ours[0], theirs[0], rtol=1e-4, atol=1e-5
-        )  # the text without padding
+            ours[text_without_padding], theirs[text_without_padding], rtol=1e-4, atol=1e-5
+        )
 
 
 @every_sub_model
-def test_the_counters_agree_with_the_model_and_with_torchs_profiler(supernet, sub_model):
+def test_the_counters_give_the_numbers_of_a_hand_count(supernet, sub_model):
+    hidden, tokens = 24, 16
+    heads = max(1, round(4 * sub_model.width)) * 6  # numbers of all heads together
+    neurons = max(1, round(32 * sub_model.width))
+    layer = 3 * (hidden * heads + heads) + (heads * hidden + hidden) + 2 * hidden
+    layer += (hidden * neurons + neurons) + (neurons * hidden + hidden) + 2 * hidden
+    pooler_and_head = (hidden * hidden + hidden) + (hidden * 2 + 2)
+    without_embeddings = sub_model.depth * layer + pooler_and_head
+    embeddings = (60 + 40 + 2) * hidden + 2 * hidden
     small = extract(supernet, sub_model)
-    assert count_parameters(small)[0] == sum(p.numel() for p in small.parameters())
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        small(torch.ones(1, 16).long(), output_attention_scores=True)
-    assert count_flops(small, 16) == counter.get_total_flops()
+    assert count_parameters(small) == (embeddings + without_embeddings, without_embeddings)
+
+    products = tokens * (4 * hidden * heads + 2 * hidden * neurons) + 2 * tokens**2 * heads
+    products = sub_model.depth * products + hidden * hidden + hidden * 2
+    assert count_flops(small, tokens) == 2 * products
 
 
 def test_scikit_learn_agrees_on_macro_f1():
@@ -156,10 +168,10 @@ def test_scikit_learn_agrees_on_macro_f1():
         ours, theirs = (
             torch.randint(classes, (50,), generator=generator).tolist() for _ in range(2)
         )
-        wanted = metrics.f1_score(
+        expected = metrics.f1_score(
             theirs, ours, labels=range(classes), average="macro", zero_division=0
         )
-        assert macro_f1(ours, theirs, classes) == pytest.approx(wanted)
+        assert macro_f1(ours, theirs, classes) == pytest.approx(expected)
 
 
 def test_the_trainer_trains_it_and_the_pipeline_asks_it(supernet, tmp_path):
@@ -175,9 +187,16 @@ def test_the_trainer_trains_it_and_the_pipeline_asks_it(supernet, tmp_path):
     texts = ["good film", "bad film"] * 8
     rows = [{**tokenizer(t), "labels": int(t.startswith("good"))} for t in texts]
     arguments = TrainingArguments(
-        str(tmp_path), per_device_train_batch_size=8, max_steps=60, learning_rate=1e-2, report_to=[],
-        save_strategy="no", disable_tqdm=True, use_cpu=True, logging_steps=1000,
-    )  # fmt: skip
+        str(tmp_path),
+        per_device_train_batch_size=8,
+        max_steps=60,
+        learning_rate=1e-2,
+        report_to=[],
+        save_strategy="no",
+        disable_tqdm=True,
+        use_cpu=True,
+        logging_steps=1000,
+    )
     Trainer(small, arguments, train_dataset=rows, processing_class=tokenizer).train()
     small.save_pretrained(tmp_path / "out")
     tokenizer.save_pretrained(tmp_path / "out")

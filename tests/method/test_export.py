@@ -18,7 +18,7 @@ from tinybert_l.method.export import (
     onnx_latency,
     onnx_logits,
 )
-from tinybert_l.method.model import extract
+from tinybert_l.method.extraction import extract
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.submodels import SubModel
 

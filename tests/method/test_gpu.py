@@ -7,8 +7,8 @@ import torch
 from accelerate import PartialState
 from conftest import small_bert
 
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly, train_on_labels
-from tinybert_l.method.model import elastic_copy
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher_outputs import keep_outputs
 from tinybert_l.method.training import open_accelerator

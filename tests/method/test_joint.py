@@ -21,8 +21,8 @@ from tinybert_l.method.evaluation import (
     evaluate,
     measure_latency,
 )
+from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import train_jointly
-from tinybert_l.method.model import elastic_copy, extract
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import accuracy_of, predict_logits
 from tinybert_l.method.timing import WARM_UP_CALLS, measure_call

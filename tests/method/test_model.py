@@ -5,17 +5,13 @@ import torch
 from conftest import bert_config, small_bert
 from transformers import BertForSequenceClassification, BertModel
 
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import embedded_teacher_path
+from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.importance import measure_importance, sort_by_importance
-from tinybert_l.method.model import (
-    ElasticBertConfig,
-    ElasticBertForSequenceClassification,
-    ElasticBertModel,
-    elastic_copy,
-    extract,
-)
+from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticBertModel
 from tinybert_l.submodels import SubModel, sub_model_grid
-from tinybert_l.tasks.documents import windows
+from tinybert_l.tasks.documents import attention_window
 
 NINE = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))
 
@@ -34,10 +30,8 @@ def test_full_size_equals_bert_with_padding_on_both_attention_paths(bert, supern
 @torch.no_grad()
 def test_full_size_equals_bert_with_the_embedded_weights():
     path = embedded_teacher_path()
-    theirs, ours = (
-        BertModel.from_pretrained(path).eval(),
-        ElasticBertModel.from_pretrained(path).eval(),
-    )
+    theirs = BertModel.from_pretrained(path).eval()
+    ours = ElasticBertModel.from_pretrained(path).eval()
     ids = torch.randint(0, 30000, (3, 17), generator=torch.Generator().manual_seed(0))
     mask = (torch.arange(17) < torch.tensor([17, 9, 2])[:, None]).long()
     expected, got = theirs(ids, attention_mask=mask), ours(ids, mask)
@@ -56,11 +50,9 @@ def test_an_extracted_sub_model_computes_the_same_and_is_smaller(supernet, padde
     )
     assert alone.config.num_hidden_layers == sub_model.depth
     assert (alone.num_parameters() < supernet.num_parameters()) == (sub_model != SubModel(6))
-    ours, theirs = (
-        {p.data_ptr() for p in alone.parameters()},
-        {p.data_ptr() for p in supernet.parameters()},
-    )
-    assert not ours & theirs, "an extracted model must stand alone"
+    extracted = {p.data_ptr() for p in alone.parameters()}
+    shared = {p.data_ptr() for p in supernet.parameters()}
+    assert not extracted & shared, "an extracted model must stand alone"
 
 
 @torch.no_grad()
@@ -97,7 +89,7 @@ def test_the_last_layer_for_the_first_token_alone_gives_the_same_gradients(super
 def test_the_first_token_alone_sees_what_it_sees_with_windows_and_after_tokens_were_dropped(
     supernet, padded
 ):
-    with windows(supernet, 2):
+    with attention_window(supernet, 2):
         for sub_model in (SubModel(3, 0.5), SubModel(3, 0.5, 0.4)):
             whole, first = (
                 supernet(**padded, sub_model=sub_model, only_first=only) for only in (False, True)
@@ -156,7 +148,7 @@ def test_importance_leaves_gradients_and_frozen_weights_as_they_were(supernet, p
 
 
 def test_importance_of_a_head_is_the_change_it_would_make(supernet, padded):
-    """First order: scaling a head's output by (1 - e) changes the loss by about e times the inner product."""
+    """Scaling a head's output by 1 - e changes the loss by about e times the inner product."""
     batch = {
         name: value[:1] for name, value in {**padded, "labels": torch.tensor([1, 0, 0])}.items()
     }
@@ -166,10 +158,9 @@ def test_importance_of_a_head_is_the_change_it_would_make(supernet, padded):
         before = supernet(**batch).loss
         layer.attention.output.dense.weight[:, size : 2 * size] *= 1 - e
         after = supernet(**batch).loss
-    assert (
-        abs(float(importance.heads[2][1]) - abs(float(before - after)) / e)
-        < 0.05 * float(importance.heads[2][1]) + 1e-3
-    )
+    measured = float(importance.heads[2][1])
+    change = abs(float(before - after)) / e
+    assert abs(measured - change) < 0.05 * measured + 1e-3
 
 
 @torch.no_grad()

@@ -13,8 +13,8 @@ from test_joint import RECIPE
 from tinybert_l.cache import cache_root
 from tinybert_l.method import teacher_outputs
 from tinybert_l.method.data import Encoded, collate
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
-from tinybert_l.method.model import elastic_copy
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
 
@@ -108,7 +108,7 @@ sys.path.insert(0, sys.argv[1])
 from conftest import small_bert
 import torch
 from tinybert_l.method.data import Encoded
-from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.teacher_outputs import keep_outputs
 import shutil
 if sys.argv[2] == "late":  # the disk fills up while the cache is written

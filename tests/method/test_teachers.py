@@ -9,8 +9,8 @@ from test_joint import RECIPE
 
 from tinybert_l.errors import CourseError
 from tinybert_l.method.data import collate
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
-from tinybert_l.method.model import elastic_copy
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.teachers import KeptTeacher, LiveTeacher, teacher_source
 from tinybert_l.submodels import SubModel

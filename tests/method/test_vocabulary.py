@@ -1,4 +1,4 @@
-"""A pruned vocabulary and teacher outputs computed once change what is stored, not what is computed."""
+"""A pruned vocabulary changes what is stored, not what is computed."""
 
 import pytest
 import torch
@@ -6,12 +6,12 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 from tinybert_l.method.data import Split, encode, load_reviews, unlabelled_sentences
-from tinybert_l.method.model import elastic_copy
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.teacher import predict_logits
-from tinybert_l.method.vocabulary import SPECIAL, prune_vocabulary
+from tinybert_l.method.vocabulary import SPECIAL_TOKENS, prune_vocabulary
 
 PIECES = [
-    *SPECIAL.values(),
+    *SPECIAL_TOKENS.values(),
     *"abcdefgh",
     *(f"##{c}" for c in "abcdefgh"),
     "bad",
@@ -27,26 +27,20 @@ PIECES = [
 def tokenizer() -> PreTrainedTokenizerFast:
     vocabulary = {piece: number for number, piece in enumerate(PIECES)}
     whole = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
-    whole.normalizer, whole.pre_tokenizer = (
-        normalizers.BertNormalizer(),
-        pre_tokenizers.BertPreTokenizer(),
-    )
+    whole.normalizer = normalizers.BertNormalizer()
+    whole.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     whole.decoder = decoders.WordPiece()
     ends = [(name, vocabulary[name]) for name in ("[SEP]", "[CLS]")]
     whole.post_processor = processors.BertProcessing(*ends)
-    return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL)
+    return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL_TOKENS)
 
 
 def test_texts_that_need_no_lost_piece_give_the_same_logits(tokenizer, supernet):
     before = elastic_copy(supernet)
     texts = ["bad face", "cab a bad"]
     smaller = prune_vocabulary(supernet, tokenizer, texts * 3, 24)
-    assert (
-        len(smaller)
-        == 24
-        == supernet.config.vocab_size
-        == len(supernet.get_input_embeddings().weight)
-    )
+    rows = len(supernet.get_input_embeddings().weight)
+    assert len(smaller) == supernet.config.vocab_size == rows == 24
     old, new = (encode(Split(texts, [0, 1]), t, 16) for t in (tokenizer, smaller))
     assert [len(a) for a in old.token_ids] == [len(b) for b in new.token_ids]
     torch.testing.assert_close(predict_logits(supernet, new), predict_logits(before, old))
@@ -61,7 +55,7 @@ def test_a_lost_piece_falls_apart_and_is_not_unknown(tokenizer, supernet):
 
 
 @pytest.mark.parametrize("size", [0, 20, 10_000])
-def test_a_size_out_of_range_is_said(tokenizer, supernet, size):
+def test_a_size_out_of_range_is_refused(tokenizer, supernet, size):
     with pytest.raises(ValueError, match=f"size={size}; allowed: 21"):
         prune_vocabulary(supernet, tokenizer, ["bad"], size)
 

@@ -1,4 +1,4 @@
-"""Long documents: more positions, dropped tokens, batches of equal work, and the third elastic dimension."""
+"""Long documents: more positions, dropped tokens, batches of equal work, elastic length."""
 
 from pathlib import Path
 
@@ -10,22 +10,19 @@ from transformers import AutoTokenizer
 from tinybert_l.method.data import Split, embedded_teacher_path
 from tinybert_l.method.evaluation import count_flops
 from tinybert_l.method.export import export_onnx
-from tinybert_l.method.model import (
-    ElasticBertForSequenceClassification,
-    drop_tokens,
-    elastic_copy,
-    extract,
-)
+from tinybert_l.method.extraction import elastic_copy, extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.token_masks import drop_tokens
 from tinybert_l.submodels import SubModel, kept_tokens
 from tinybert_l.tasks.documents import (
     DocumentRecipe,
+    attention_window,
     classify_documents,
+    document_segments,
     extend_positions,
-    pieces,
+    token_budget_batches,
     train_on_documents,
-    windows,
-    work_batches,
 )
 
 
@@ -91,14 +88,15 @@ def test_an_extracted_sub_model_drops_the_same_tokens_and_counts_fewer_flops(sup
     )
 
 
-def test_what_does_not_go_together_is_said(supernet, padded, tmp_path):
+def test_options_that_do_not_go_together_are_refused(supernet, padded, tmp_path):
     shorter = SubModel(3, 1.0, 0.5)
     with pytest.raises(ValueError, match="attention scores with a length"):
         supernet(**padded, sub_model=shorter, output_attention_scores=True)
     left = {"input_ids": padded["input_ids"], "attention_mask": padded["attention_mask"].flip(1)}
     with pytest.raises(ValueError, match="padding at the left"):
         supernet(**left, sub_model=shorter)
-    with windows(supernet, 3), pytest.raises(ValueError, match="attention scores with a window"):
+    message = "attention scores with a window"
+    with attention_window(supernet, 3), pytest.raises(ValueError, match=message):
         supernet(**padded, output_attentions=True)
     with pytest.raises(ValueError, match="drops tokens"):
         export_onnx(supernet, shorter, tmp_path / "m.onnx")
@@ -120,20 +118,21 @@ def test_a_shorter_sub_model_is_a_smaller_one():
 
 def test_every_batch_holds_about_as_much_work_and_every_text_comes_once_a_pass():
     lengths = [5, 400, 20, 80, 7, 9, 300, 31] * 20
-    batches = work_batches(lengths, 800, 400, seed=0)
+    batches = token_budget_batches(lengths, 800, 400, seed=0)
     assert all(max(lengths[i] for i in b) * len(b) <= 800 for b in batches)
-    one_pass, seen = [], set()
+    first_pass = set()
     for batch in batches:
-        if seen & set(batch):
+        if first_pass & set(batch):
             break
-        one_pass.append(batch)
-        seen |= set(batch)
-    assert seen == set(range(len(lengths)))
-    assert (
-        batches
-        == work_batches(lengths, 800, 400, seed=0)
-        != work_batches(lengths, 800, 400, seed=1)
-    )
+        first_pass |= set(batch)
+    assert first_pass == set(range(len(lengths)))
+    assert batches == token_budget_batches(lengths, 800, 400, seed=0)
+    assert batches != token_budget_batches(lengths, 800, 400, seed=1)
+
+
+def test_batches_of_no_texts_are_refused():
+    with pytest.raises(ValueError, match="lengths is empty; allowed: at least one text"):
+        token_budget_batches([], 800, 4, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -141,13 +140,15 @@ def tokenizer():
     return AutoTokenizer.from_pretrained(embedded_teacher_path())
 
 
-def test_what_is_read_of_a_document(tokenizer):
+def test_each_strategy_reads_its_part_of_a_document(tokenizer):
     first, last = tokenizer.cls_token_id, tokenizer.sep_token_id
     ids = [[1, 2, 3, 4, 5], []]
-    assert pieces(ids, tokenizer, "cut", 5) == [[[first, 1, 2, 3, last]], [[first, last]]]
-    assert pieces(ids, tokenizer, "windows", 5)[0] == [[first, 1, 2, 3, last], [first, 4, 5, last]]
+    start = [first, 1, 2, 3, last]
+    assert document_segments(ids, tokenizer, "cut", 5) == [[start], [[first, last]]]
+    segments = document_segments(ids, tokenizer, "windows", 5)
+    assert segments == [[start, [first, 4, 5, last]], [[first, last]]]
     with pytest.raises(ValueError, match="allowed: 'cut', 'windows', 'windowed attention'"):
-        pieces(ids, tokenizer, "diagonal", 5)
+        document_segments(ids, tokenizer, "diagonal", 5)
 
 
 def test_documents_are_learned_with_windows_and_three_elastic_dimensions(tokenizer, tmp_path: Path):
@@ -190,6 +191,6 @@ def test_short_windows_come_first_and_then_whole_documents(tokenizer, tmp_path: 
 @pytest.mark.parametrize(
     "wrong", [{"short_share": 1.0}, {"short_share": -0.1}, {"short_share": 0.5, "short": 65}]
 )
-def test_a_share_or_length_of_the_short_part_out_of_range_is_said(wrong):
+def test_a_share_or_length_of_the_short_part_out_of_range_is_refused(wrong):
     with pytest.raises(ValueError, match="DocumentRecipe: short"):
         DocumentRecipe("windowed attention", 64, 8, 512, JointRecipe(), **wrong)

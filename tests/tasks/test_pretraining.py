@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Split, encode
-from tinybert_l.method.model import ElasticBertConfig
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.pretraining import (

@@ -20,6 +20,7 @@ from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_04 import Stages
 from tinybert_l.method.data import Encoded, collate, training_batches
 from tinybert_l.method.evaluation import count_flops, weight_bytes
+from tinybert_l.method.extraction import elastic_copy, extract, set_dropout_on_states
 from tinybert_l.method.importance import Importance, sort_by_importance
 from tinybert_l.method.joint import (
     Supernet,
@@ -28,12 +29,7 @@ from tinybert_l.method.joint import (
     train_jointly,
     train_on_labels,
 )
-from tinybert_l.method.model import (
-    ElasticBertForSequenceClassification,
-    elastic_copy,
-    extract,
-    set_dropout_on_states,
-)
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import TeacherRecipe, load_teacher, predict_logits
 from tinybert_l.method.teacher_outputs import TeacherOutputs

@@ -12,13 +12,10 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Encoded
-from tinybert_l.method.model import (
-    ElasticBertConfig,
-    ElasticBertForSequenceClassification,
-    elastic_copy,
-    extract,
-)
+from tinybert_l.method.extraction import elastic_copy, extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.timing import Latency, measure_call
 from tinybert_l.submodels import SubModel, kept_tokens

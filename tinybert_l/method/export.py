@@ -20,8 +20,9 @@ from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.method.data import Encoded, collate, encode
 from tinybert_l.method.evaluation import measure_latency, weight_bytes
+from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import Supernet
-from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy, extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.teacher import Teacher, accuracy_of, predict_logits
 from tinybert_l.method.timing import measure_call
 from tinybert_l.method.vocabulary import prune_vocabulary

@@ -1,22 +1,31 @@
-"""TODO"""
+"""Measure how important heads and neurons are, and sort a model by it.
+
+Sub-models keep the first heads and neurons; after sorting, those are the most important ones.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
 
 from tinybert_l.exercises.lecture_07 import head_importance
-from tinybert_l.method.model import ElasticBertForSequenceClassification, select
+from tinybert_l.method.extraction import sliced_state
+from tinybert_l.method.model import ElasticBertForSequenceClassification
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much the loss would change without each head and each FFN neuron, one tensor a layer."""
+    """How much the loss would change without each head and each FFN neuron, to first order.
+
+    Attributes:
+        heads: one tensor [heads] per layer.
+        neurons: one tensor [neurons] per layer.
+    """
 
     heads: list[torch.Tensor]
     neurons: list[torch.Tensor]
@@ -25,59 +34,92 @@ class Importance:
 def measure_importance(
     model: ElasticBertForSequenceClassification, batches: Iterable[dict[str, torch.Tensor]]
 ) -> Importance:
-    """First-order importance of heads and neurons (Michel et al. 2019, section 4.1; DynaBERT, section 2.1).
+    """Measure first-order importance (Michel et al. 2019, section 4.1; DynaBERT, section 2.1).
 
     For a head: the absolute inner product of its output with the loss's gradient there, summed over
-    examples; for a neuron the same with its activation.
+    examples. For a neuron: the same with its activation. The model's weights, gradients and mode
+    stay as they are.
+
+    Args:
+        batches: arguments of the model's `forward`, labels included.
     """
     layers = model.bert.layers
-    head_size: int = layers[0].attention.self.head_size
-    heads = [torch.zeros(model.config.num_attention_heads) for _ in layers]
-    neurons = [torch.zeros(model.config.intermediate_size) for _ in layers]
-    inputs: dict[tuple[str, int], torch.Tensor] = {}
-    hooks = []
-    for index, layer in enumerate(layers):
-        for kind, module in (("heads", layer.attention.output), ("neurons", layer.output)):
-
-            def remember(
-                _: nn.Module, args: tuple[torch.Tensor, ...], key: Any = (kind, index)
-            ) -> None:
-                inputs[key] = args[
-                    0
-                ].requires_grad_()  # already so, unless all weights before it are frozen
-
-            hooks.append(module.register_forward_pre_hook(remember))
-    was_training, _ = model.training, model.eval()
+    head_size = layers[0].attention.self.head_size
+    heads = []
+    neurons = []
+    for _ in layers:
+        heads.append(torch.zeros(model.config.num_attention_heads))
+        neurons.append(torch.zeros(model.config.intermediate_size))
+    was_training = model.training
+    model.eval()
     try:
-        for batch in batches:
-            with torch.enable_grad():
-                loss = model(**batch).loss
-            gradients = torch.autograd.grad(loss, list(inputs.values()))  # not those of the weights
-            for ((kind, index), features), gradient in zip(inputs.items(), gradients, strict=True):
-                both = (features.detach().float().cpu(), gradient.float().cpu())
-                if kind == "heads":
-                    by_head = (part.unflatten(-1, (-1, head_size)).transpose(1, 2) for part in both)
-                    heads[index] += len(both[0]) * head_importance(*by_head)
-                else:
-                    neurons[index] += (both[0] * both[1]).sum(1).abs().sum(0)
+        with _recorded_inputs(model) as inputs:
+            for batch in batches:
+                with torch.enable_grad():
+                    loss = model(**batch).loss
+                # Gradients of the recorded inputs alone: those of the weights stay untouched.
+                gradients = torch.autograd.grad(loss, list(inputs.values()))
+                for (kind, index), gradient in zip(inputs, gradients, strict=True):
+                    output = inputs[kind, index].detach().float().cpu()
+                    gradient = gradient.float().cpu()
+                    if kind == "heads":
+                        by_head = _split_heads(output, head_size)
+                        gradient_by_head = _split_heads(gradient, head_size)
+                        mean = head_importance(by_head, gradient_by_head)
+                        heads[index] += len(output) * mean
+                    else:
+                        neurons[index] += (output * gradient).sum(1).abs().sum(0)
+    finally:
+        model.train(was_training)
+    return Importance(heads, neurons)
+
+
+@contextmanager
+def _recorded_inputs(
+    model: ElasticBertForSequenceClassification,
+) -> Iterator[dict[tuple[str, int], torch.Tensor]]:
+    """Record, at every forward pass, the inputs of both output projections of each layer.
+
+    Yields:
+        {("heads" or "neurons", layer index): features [batch, length, numbers]}, filled anew by
+        each pass; all of them require gradients.
+    """
+    inputs: dict[tuple[str, int], torch.Tensor] = {}
+
+    def recorder(kind: str, index: int) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
+        def record(_: nn.Module, arguments: tuple[torch.Tensor, ...]) -> None:
+            # They require gradients already, unless all weights before them are frozen.
+            inputs[kind, index] = arguments[0].requires_grad_()
+
+        return record
+
+    hooks = []
+    for index, layer in enumerate(model.bert.layers):
+        attention_output = layer.attention.output
+        hooks.append(attention_output.register_forward_pre_hook(recorder("heads", index)))
+        hooks.append(layer.output.register_forward_pre_hook(recorder("neurons", index)))
+    try:
+        yield inputs
     finally:
         for hook in hooks:
             hook.remove()
-        model.train(was_training)
-    return Importance(heads, neurons)
+
+
+def _split_heads(features: torch.Tensor, head_size: int) -> torch.Tensor:
+    """Turn [batch, length, heads·head_size] into [batch, heads, length, head_size]."""
+    return features.unflatten(-1, (-1, head_size)).transpose(1, 2)
 
 
 @torch.no_grad()
 def sort_by_importance(
     model: ElasticBertForSequenceClassification, importance: Importance
 ) -> ElasticBertForSequenceClassification:
-    """A copy of the model with heads and neurons in falling importance; it computes the same function."""
+    """Copy a model with heads and neurons in falling importance; it computes the same function."""
     model = copy.deepcopy(model)
     for layer, head_scores, neuron_scores in zip(
         model.bert.layers, importance.heads, importance.neurons, strict=True
     ):
         heads = head_scores.argsort(descending=True, stable=True).tolist()
-        layer.load_state_dict(
-            select(layer, heads, neuron_scores.argsort(descending=True, stable=True))
-        )
+        neurons = neuron_scores.argsort(descending=True, stable=True)
+        layer.load_state_dict(sliced_state(layer, heads, neurons))
     return model

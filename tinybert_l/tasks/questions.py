@@ -1,11 +1,8 @@
-"""Question answering: a head that marks the answer in a text; generated stories, and SQuAD's files."""
+"""Question answering: a head that marks the answer in a text, for stories and SQuAD's files."""
 
-import json
-import re
-import string
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,151 +10,61 @@ import torch
 from torch import nn
 from transformers import AutoModelForQuestionAnswering
 
-from tinybert_l.cache import cached, recipe_hash
+from tinybert_l.cache import recipe_hash
 from tinybert_l.exercises.lecture_05 import best_answer_span
+from tinybert_l.method.cached_model import TrainingLog, cached_model
+from tinybert_l.method.config import NO_DROPOUT, ElasticBertConfig, config_settings
 from tinybert_l.method.joint import train_on_labels
-from tinybert_l.method.model import (
-    NO_DROPOUT,
-    ElasticBertConfig,
-    ElasticBertModel,
-    ElasticOutput,
-    ElasticPreTrainedModel,
-)
+from tinybert_l.method.model import ElasticBertModel, ElasticOutput, ElasticPreTrainedModel
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher import load_embedded, quiet_loading
+from tinybert_l.method.seeding import step_generator, step_seed
+from tinybert_l.method.teacher import load_embedded
 from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.squad import Question, answer_f1, exact_match, read_squad
 from tinybert_l.tasks.stories import Story, make_stories
 
-MAX_LENGTH, STRIDE = (
-    384,
-    128,
-)  # tokens of question and text together; by how many the parts of a longer text overlap
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question on a text, in the terms of SQuAD (Rajpurkar et al. 2016).
-
-    Args:
-        answers: right ones, as they stand in the context; none where the text does not answer the question.
-        starts: the place of each in the context, in characters.
-    """
-
-    question: str
-    context: str
-    answers: tuple[str, ...]
-    starts: tuple[int, ...]
+MAX_LENGTH = 384  # tokens of a question and a part of its text
+STRIDE = 128  # tokens by which the parts of a longer text overlap
+QUESTIONS_PER_CALL = 32
+NO_ANSWER = -1e4  # the logit of tokens that cannot be part of an answer
 
 
 def as_question(story: Story) -> Question:
-    """A story as one text; its words are joined by spaces."""
-    start = len(" ".join([*story.words[: story.answer_at], ""]))
+    """Turn a story into a question on one text, its words joined by spaces."""
+    before_answer = story.words[: story.answer_at]
+    start = len(" ".join([*before_answer, ""]))
     return Question(" ".join(story.question), " ".join(story.words), (story.answer,), (start,))
 
 
-def read_squad(path: Path | str) -> list[Question]:
-    """The questions of a JSON file in SQuAD's format (1.1 or 2.0), or of a folder made by `datasets`' `save_to_disk`.
+@dataclass(frozen=True)
+class EncodedQuestions:
+    """Questions as the model reads them: [CLS] question [SEP] text [SEP].
 
-    Raises:
-        ValueError: not in that format, or an answer that does not stand where the file says; names the entry.
+    A long text is split into parts that overlap; each part is a row.
+
+    Args:
+        inputs: input_ids, token_type_ids and attention_mask, [parts, length] each.
+        starts: [parts], token at which the first right answer starts; 0, which is [CLS], in a part
+            that does not hold it.
+        ends: [parts], the last token of that answer, or 0.
+        question_of: the question's number, for each part.
+        offsets: for each part, each token's (first, last + 1) character in the text.
+        in_text: bool [parts, length], True for tokens of the text.
     """
-    path = Path(path)
-    rows = _rows_of_folder(path) if path.is_dir() else _rows_of_json(path)
-    found = []
-    for place, question, context, answers in rows:
-        texts, starts = tuple(answers.get("text", ())), tuple(answers.get("answer_start", ()))
-        for text, start in zip(texts, starts, strict=True):
-            if not text or context[start : start + len(text)] != text:
-                raise ValueError(
-                    f"{path}, {place}: the answer {text!r} does not stand at character {start}."
-                )
-        found.append(Question(question, context, texts, starts))
-    if not found:
-        raise ValueError(f"{path}: no questions in it. 没有问题。")
-    return found
+
+    inputs: dict[str, torch.Tensor]
+    starts: torch.Tensor
+    ends: torch.Tensor
+    question_of: list[int]
+    offsets: list[list[tuple[int, int]]]
+    in_text: torch.Tensor
 
 
-def _rows_of_json(path: Path) -> list[tuple[str, str, str, dict[str, Any]]]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))["data"]
-        rows = []
-        for article in data:
-            for paragraph in article["paragraphs"]:
-                for one in paragraph["qas"]:
-                    answers = {
-                        key: [a[key] for a in one.get("answers", [])]
-                        for key in ("text", "answer_start")
-                    }
-                    rows.append(
-                        (
-                            f"question {one.get('id')!r}",
-                            one["question"],
-                            paragraph["context"],
-                            answers,
-                        )
-                    )
-        return rows
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:  # no JSON, not UTF-8, or other keys
-        raise ValueError(
-            f"{path}: not in SQuAD's format ({error}); needed: data > paragraphs > context, qas > question, answers > "
-            "text, answer_start. 不是SQuAD格式。"
-        ) from None
-
-
-def _rows_of_folder(path: Path) -> list[tuple[str, str, str, dict[str, Any]]]:
-    try:
-        from datasets import load_from_disk
-    except ImportError:
-        raise ValueError(
-            f"{path}: a folder of `datasets`, which is not installed: pip install datasets"
-        ) from None
-    rows = load_from_disk(str(path))
-    missing = {"question", "context", "answers"} - set(getattr(rows, "column_names", ()))
-    if missing:
-        raise ValueError(
-            f"{path}: no columns {sorted(missing)}; give the folder of one split, such as train."
-        )
-    return [
-        (f"row {i}", row["question"], row["context"], row["answers"]) for i, row in enumerate(rows)
-    ]
-
-
-def normalised(answer: str) -> list[str]:
-    """Words without case, punctuation and articles, as SQuAD's own script compares them."""
-    plain = answer.lower().translate(str.maketrans("", "", string.punctuation))
-    return re.sub(r"\b(a|an|the)\b", " ", plain).split()
-
-
-def exact_match(answer: str, right: Sequence[str]) -> float:
-    """1.0 when the answer is one of the right ones, else 0.0; with none right, when it is empty."""
-    return float(any(normalised(answer) == normalised(one) for one in right or ("",)))
-
-
-def answer_f1(answer: str, right: Sequence[str]) -> float:
-    """Overlap of words with the nearest of the right answers (harmonic mean of precision and recall), 0..1."""
-
-    def overlap(one: str) -> float:
-        given, wanted = Counter(normalised(answer)), Counter(normalised(one))
-        if not given or not wanted:
-            return float(given == wanted)
-        return 2 * (given & wanted).total() / (given.total() + wanted.total())
-
-    return max(overlap(one) for one in right or ("",))
-
-
-def encode_questions(questions: Sequence[Question], tokenizer: Any) -> dict[str, Any]:
-    """[CLS] question [SEP] text [SEP]; a long text in parts that overlap.
-
-    Returns:
-        input_ids, token_type_ids, attention_mask [parts, length]; starts and ends [parts], the first right answer, or
-        the first token in a part that does not hold it; of [parts], which question each belongs to; offsets, each
-        token's (first, last) character in the text.
-    """
+def encode_questions(questions: Sequence[Question], tokenizer: Any) -> EncodedQuestions:
+    """Tokenise questions with their texts; long texts give several parts."""
     batch = tokenizer(
-        [q.question for q in questions],
-        [q.context for q in questions],
+        [question.question for question in questions],
+        [question.context for question in questions],
         padding=True,
         truncation="only_second",
         max_length=MAX_LENGTH,
@@ -166,28 +73,37 @@ def encode_questions(questions: Sequence[Question], tokenizer: Any) -> dict[str,
         return_offsets_mapping=True,
         return_tensors="pt",
     )
-    belongs, spans = batch["overflow_to_sample_mapping"].tolist(), []
-    for part, number in enumerate(belongs):
-        question = questions[number]
-        span = (None, None)
-        if question.answers:
-            first = question.starts[0]
-            last = first + len(question.answers[0]) - 1
-            span = tuple(batch.char_to_token(part, at, sequence_index=1) for at in (first, last))
-        spans.append((0, 0) if None in span else span)
-    offsets = batch["offset_mapping"].tolist()
-    in_text = [[s == 1 for s in batch.sequence_ids(part)] for part in range(len(belongs))]
-    found = {k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}
-    found |= {
-        "starts": torch.tensor([s for s, _ in spans]),
-        "ends": torch.tensor([e for _, e in spans]),
-    }
-    return {**found, "of": belongs, "offsets": offsets, "in_text": torch.tensor(in_text)}
+    question_of = batch["overflow_to_sample_mapping"].tolist()
+    starts = []
+    ends = []
+    in_text = []
+    for part, number in enumerate(question_of):
+        start, end = _answer_tokens(batch, part, questions[number])
+        starts.append(start)
+        ends.append(end)
+        in_text.append([sequence == 1 for sequence in batch.sequence_ids(part)])
+    return EncodedQuestions(
+        inputs={name: batch[name] for name in ("input_ids", "token_type_ids", "attention_mask")},
+        starts=torch.tensor(starts),
+        ends=torch.tensor(ends),
+        question_of=question_of,
+        offsets=batch["offset_mapping"].tolist(),
+        in_text=torch.tensor(in_text),
+    )
 
 
-def encode_stories(stories: Sequence[Story], tokenizer: Any) -> dict[str, Any]:
-    """`encode_questions` of stories, one part each."""
-    return encode_questions([as_question(s) for s in stories], tokenizer)
+def _answer_tokens(batch: Any, part: int, question: Question) -> tuple[int, int]:
+    """Return the first and last token of the first right answer in a part.
+
+    (0, 0), which is [CLS], where there is no answer, or the part does not hold all of it.
+    """
+    if not question.answers:
+        return 0, 0
+    first_character = question.starts[0]
+    last_character = first_character + len(question.answers[0]) - 1
+    start = batch.char_to_token(part, first_character, sequence_index=1)
+    end = batch.char_to_token(part, last_character, sequence_index=1)
+    return (0, 0) if start is None or end is None else (start, end)
 
 
 class ElasticBertForQuestionAnswering(ElasticPreTrainedModel):
@@ -200,14 +116,22 @@ class ElasticBertForQuestionAnswering(ElasticPreTrainedModel):
         self.post_init()
 
     def forward(self, input_ids: torch.Tensor, **kwargs: Any) -> ElasticOutput:
-        """As `ElasticBertModel.forward`, and logits [batch, length, 2]; padding is no answer."""
+        """Run `ElasticBertModel.forward` and mark spans.
+
+        Args:
+            kwargs: further arguments of `ElasticBertModel.forward`.
+        Returns:
+            Its output with logits [batch, length, 2]; padding gets a logit that no answer has.
+        """
         output = self.bert(input_ids, **kwargs)
         output.logits = self.qa_outputs(output.last_hidden_state)
-        if (mask := kwargs.get("attention_mask")) is not None:
-            output.logits = output.logits.masked_fill(~mask.bool()[..., None], -1e4)
+        mask = kwargs.get("attention_mask")
+        if mask is not None:
+            output.logits = output.logits.masked_fill(~mask.bool()[..., None], NO_ANSWER)
         return output
 
 
+# transformers' AutoModelForQuestionAnswering finds the class by its configuration.
 AutoModelForQuestionAnswering.register(
     ElasticBertConfig, ElasticBertForQuestionAnswering, exist_ok=True
 )
@@ -215,16 +139,21 @@ AutoModelForQuestionAnswering.register(
 
 @dataclass(frozen=True)
 class Reader:
-    """A model that answers questions on stories, for every sub-model of its recipe."""
+    """A model that answers questions on texts, for every sub-model of its recipe.
+
+    Args:
+        recipe: how it was trained; see `load_reader` for what.
+        log: one row per training step.
+    """
 
     model: ElasticBertForQuestionAnswering
     tokenizer: Any
     recipe: JointRecipe
-    log: list[dict[str, Any]]
+    log: TrainingLog
 
     def answer(self, stories: Sequence[Story], sub_model: SubModel | None = None) -> list[str]:
-        """The marked words of each story."""
-        return self.answer_questions([as_question(s) for s in stories], sub_model)
+        """Answer the question of each story."""
+        return self.answer_questions(list(map(as_question, stories)), sub_model)
 
     @torch.no_grad()
     def answer_questions(
@@ -233,25 +162,40 @@ class Reader:
         sub_model: SubModel | None = None,
         max_answer_length: int = 3,
     ) -> list[str]:
-        """The `best_answer_span` of each text, of all its parts; "" where the model says that there is no answer."""
-        found = [("", float("-inf"))] * len(questions)
-        for begin in range(0, len(questions), 32):
-            some = questions[begin : begin + 32]
-            batch = encode_questions(some, self.tokenizer)
-            inputs = {k: batch[k] for k in ("input_ids", "token_type_ids", "attention_mask")}
-            logits = self.model(**inputs, sub_model=sub_model).logits.float()
-            allowed = batch["in_text"].clone()
-            allowed[:, 0] = True  # the first token: no answer here
-            logits = logits.masked_fill(~allowed[..., None], -1e4)
-            for row, number, offsets in zip(logits, batch["of"], batch["offsets"], strict=True):
-                start, end = best_answer_span(row[:, 0], row[:, 1], max_answer_length)
-                text = some[number].context[offsets[start][0] : offsets[end][1]] if start else ""
-                score = float(row[start, 0] + row[end, 1])
-                best = found[begin + number]
-                # a part that holds no answer says so; another part may hold it
-                if (bool(text), score) > (bool(best[0]), best[1]):
-                    found[begin + number] = (text, score)
-        return [text for text, _ in found]
+        """Return the words that the model marks in each text (`best_answer_span`).
+
+        Of a text's parts, the best answer counts; "" where every part says that it holds none.
+
+        Args:
+            max_answer_length: in tokens.
+        """
+        answers: list[str] = []
+        for begin in range(0, len(questions), QUESTIONS_PER_CALL):
+            group = questions[begin : begin + QUESTIONS_PER_CALL]
+            best = [("", float("-inf"))] * len(group)
+            for number, answer, score in self._part_answers(group, sub_model, max_answer_length):
+                best_answer, best_score = best[number]
+                # A part that holds no answer says so, even if another part holds it.
+                if (bool(answer), score) > (bool(best_answer), best_score):
+                    best[number] = (answer, score)
+            answers += [answer for answer, _ in best]
+        return answers
+
+    def _part_answers(
+        self, questions: Sequence[Question], sub_model: SubModel | None, max_answer_length: int
+    ) -> Iterator[tuple[int, str, float]]:
+        """Yield (question number, marked words, score) for each part of each text."""
+        batch = encode_questions(questions, self.tokenizer)
+        logits = self.model(**batch.inputs, sub_model=sub_model).logits.float()
+        allowed = batch.in_text.clone()
+        allowed[:, 0] = True  # [CLS], which marks that the part holds no answer
+        logits = logits.masked_fill(~allowed[..., None], NO_ANSWER)
+        for row, number, offsets in zip(logits, batch.question_of, batch.offsets, strict=True):
+            start, end = best_answer_span(row[:, 0], row[:, 1], max_answer_length)
+            answer = ""
+            if start:
+                answer = questions[number].context[offsets[start][0] : offsets[end][1]]
+            yield number, answer, float(row[start, 0] + row[end, 1])
 
     def score(
         self,
@@ -259,13 +203,13 @@ class Reader:
         sub_model: SubModel | None = None,
         max_answer_length: int = 3,
     ) -> dict[str, float]:
-        """Mean exact match and F1, 0..1."""
+        """Return the means of "exact_match" and "f1" over the questions, 0..1."""
         answers = self.answer_questions(questions, sub_model, max_answer_length)
-        pairs = list(zip(answers, questions, strict=True))
-        return {
-            "exact_match": sum(exact_match(a, q.answers) for a, q in pairs) / len(pairs),
-            "f1": sum(answer_f1(a, q.answers) for a, q in pairs) / len(pairs),
-        }
+        exact = f1 = 0.0
+        for answer, question in zip(answers, questions, strict=True):
+            exact += exact_match(answer, question.answers)
+            f1 += answer_f1(answer, question.answers)
+        return {"exact_match": exact / len(questions), "f1": f1 / len(questions)}
 
 
 def load_reader(
@@ -275,62 +219,87 @@ def load_reader(
     squad: Path | str | None = None,
     **changes: Any,
 ) -> Reader:
-    """The question-answering supernet; trained first when the cache has none.
+    """Load the question-answering supernet; train it first when the cache has none.
 
     Args:
-        squad: one's own questions (`read_squad`); None: generated stories of the training world.
-        changes: of the `JointRecipe`.
+        squad: questions to learn (see `read_squad`); None: generated stories of the training world.
+        changes: further fields of the `JointRecipe`. Its weights of losses and its layer map
+            concern a teacher, and this training has none.
+    Raises:
+        InvalidInput: `squad` cannot be read, or a field of the recipe is out of range.
     """
     encoder, tokenizer = load_embedded()
-    settings = {
-        "num_steps": num_steps,
-        "batch_size": batch_size,
-        "learning_rate": 3e-4,
-        "seed": seed,
-        **changes,
-    }
-    recipe = JointRecipe(**settings)
-    own = read_squad(squad) if squad is not None else None
-    log_name = "log.pt"
+    settings = {"learning_rate": 3e-4, **changes}
+    recipe = JointRecipe(num_steps=num_steps, batch_size=batch_size, seed=seed, **settings)
+    # Raise the version when training changes, so that older entries are not found.
+    key: dict[str, Any] = {"recipe": asdict(recipe), "version": 4}
+    if squad is None:
+        source = _generated_questions(recipe)
+        dropout = NO_DROPOUT  # generated stories never come twice
+    else:
+        questions = read_squad(squad)
+        key["data"] = recipe_hash({"questions": list(map(asdict, questions))})
+        source = _sampled_questions(questions, recipe)
+        dropout = {}
 
-    def texts(step: int) -> Sequence[Question]:
-        if own is None:
-            return [as_question(s) for s in make_stories(batch_size, seed * 1_000_003 + step)]
-        generator = torch.Generator().manual_seed(seed * 1_000_003 + step)
-        return [own[i] for i in torch.randint(len(own), (batch_size,), generator=generator)]
-
-    def build(folder: Path) -> dict[str, Any]:
+    def train(folder: Path) -> tuple[ElasticBertForQuestionAnswering, TrainingLog]:
         torch.manual_seed(seed)
-        dropout = NO_DROPOUT if own is None else {}  # generated stories never come twice
-        model = ElasticBertForQuestionAnswering(
-            ElasticBertConfig(**{**encoder.config.to_dict(), **dropout})
-        )
+        config = ElasticBertConfig(**{**config_settings(encoder.config), **dropout})
+        model = ElasticBertForQuestionAnswering(config)
         model.bert.load_state_dict(encoder.state_dict())
-        batches: dict[int, dict[str, Any]] = {}
+        return model, train_reader(model, tokenizer, source, recipe, folder)
 
-        def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
-            if step not in batches:  # all sub-models of a step read the same
-                batches.clear()
-                batches[step] = encode_questions(texts(step), tokenizer)
-            batch = batches[step]
-            inputs = {
-                k: batch[k].to(model.device)
-                for k in ("input_ids", "token_type_ids", "attention_mask")
-            }
-            logits = model(**inputs, sub_model=sub_model).logits
-            return torch.cat(logits.unbind(-1)), torch.cat((batch["starts"], batch["ends"])).to(
-                model.device
-            )
+    result = cached_model("reader", key, ElasticBertForQuestionAnswering, train)
+    return Reader(result.model, tokenizer, recipe, result.log)
 
-        log = train_on_labels(model, predict, recipe, folder, "reader 问答")
-        model.save_pretrained(folder)
-        torch.save(log, folder / log_name)
-        return {"last_loss": log[-1]["loss"]}
 
-    plain = {"recipe": asdict(recipe), "version": 4}
-    if own is not None:
-        plain["data"] = recipe_hash({"questions": [asdict(q) for q in own]})
-    folder = cached("reader", plain, build)
-    with quiet_loading():
-        model = ElasticBertForQuestionAnswering.from_pretrained(folder).eval()
-    return Reader(model, tokenizer, recipe, torch.load(folder / log_name, weights_only=True))
+def train_reader(
+    model: ElasticBertForQuestionAnswering,
+    tokenizer: Any,
+    questions_of_step: Callable[[int], Sequence[Question]],
+    recipe: JointRecipe,
+    folder: Path,
+) -> TrainingLog:
+    """Train a model jointly to mark answers, in place; resumes from checkpoints in `folder`.
+
+    Args:
+        questions_of_step: the questions of a training step, the same at every call.
+    Returns:
+        One row per step.
+    """
+
+    @lru_cache(maxsize=1)  # all sub-models of a step read the same batch
+    def batch_of_step(step: int) -> EncodedQuestions:
+        return encode_questions(questions_of_step(step), tokenizer)
+
+    def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
+        batch = batch_of_step(step)
+        inputs = {name: value.to(model.device) for name, value in batch.inputs.items()}
+        starts_and_ends = model(**inputs, sub_model=sub_model).logits.unbind(-1)
+        labels = torch.cat((batch.starts, batch.ends)).to(model.device)
+        return torch.cat(starts_and_ends), labels
+
+    return train_on_labels(model, predict, recipe, folder, "reader 问答")
+
+
+def _generated_questions(recipe: JointRecipe) -> Callable[[int], list[Question]]:
+    """Return the function that tells a step's stories."""
+
+    def questions_of_step(step: int) -> list[Question]:
+        stories = make_stories(recipe.batch_size, step_seed(recipe.seed, step))
+        return list(map(as_question, stories))
+
+    return questions_of_step
+
+
+def _sampled_questions(
+    questions: Sequence[Question], recipe: JointRecipe
+) -> Callable[[int], list[Question]]:
+    """Return the function that draws a step's questions, with replacement."""
+
+    def questions_of_step(step: int) -> list[Question]:
+        generator = step_generator(recipe.seed, step)
+        drawn = torch.randint(len(questions), (recipe.batch_size,), generator=generator)
+        return [questions[number] for number in drawn]
+
+    return questions_of_step

@@ -1,4 +1,7 @@
-"""What can be counted about a generated text; lecture 9 judges these measures too."""
+"""Measure generated texts, and how well a classifier's confidence is calibrated.
+
+Lecture 9 also judges what these measures are worth.
+"""
 
 import math
 import re
@@ -10,42 +13,54 @@ import torch
 
 
 def repetition(token_ids: Sequence[int], window: int = 32) -> float:
-    """Share of tokens that already stand among the `window` tokens before them."""
+    """Return the share of tokens that already stand among the `window` tokens before them."""
     if len(token_ids) < 2:
         return 0.0
-    seen = [token in token_ids[max(0, i - window) : i] for i, token in enumerate(token_ids)]
-    return sum(seen) / len(seen)
+    repeated = 0
+    for i, token in enumerate(token_ids):
+        repeated += token in token_ids[max(0, i - window) : i]
+    return repeated / len(token_ids)
 
 
 def self_bleu(texts: Sequence[Sequence[int]], longest: int = 3) -> float:
-    """How alike several texts are (Zhu et al. 2018): each one's BLEU against the others, on average, 0..1.
+    """Measure how alike several texts are, 0..1 (Zhu et al. 2018).
 
-    Clipped precisions of 1- to `longest`-grams, geometric mean, without brevity penalty.
+    The mean over the texts of each text's BLEU against all others: the geometric mean of the
+    clipped precisions of 1- to `longest`-grams, without brevity penalty.
     """
     scores = []
     for i, text in enumerate(texts):
-        precisions = []
-        for n in range(1, longest + 1):
-            own = _ngrams(text, n)
-            best: Counter[tuple[int, ...]] = Counter()
-            for j, other in enumerate(texts):
-                if j != i:
-                    best |= _ngrams(other, n)  # of each n-gram the largest count
-            shared = sum((own & best).values())
-            precisions.append(max(shared, 1e-9) / max(sum(own.values()), 1))
+        others = [*texts[:i], *texts[i + 1 :]]
+        precisions = [_clipped_precision(text, others, n) for n in range(1, longest + 1)]
         scores.append(math.exp(sum(map(math.log, precisions)) / longest))
     return sum(scores) / len(scores)
 
 
+def _clipped_precision(text: Sequence[int], others: Sequence[Sequence[int]], n: int) -> float:
+    """Return the share of a text's n-grams that some other text holds as often; at least 1e-9."""
+    counts = _ngrams(text, n)
+    largest: Counter[tuple[int, ...]] = Counter()
+    for other in others:
+        largest |= _ngrams(other, n)  # keeps each n-gram's largest count
+    shared = (counts & largest).total()
+    return max(shared, 1e-9) / max(counts.total(), 1)
+
+
 def _ngrams(text: Sequence[int], n: int) -> Counter[tuple[int, ...]]:
-    return Counter(tuple(text[i : i + n]) for i in range(len(text) - n + 1))
+    """Count the n-grams of a text."""
+    return Counter(zip(*(text[start:] for start in range(n)), strict=False))
 
 
 @torch.no_grad()
 def coherence(texts: Sequence[str], encoder: Any, tokenizer: Any) -> float:
-    """Mean cosine of neighbouring sentences, in the embedded sentence model (mean of its last hidden states).
+    """Return the mean cosine of neighbouring sentences.
 
-    NaN when no text has two sentences.
+    A sentence is represented by the mean of the encoder's last hidden states.
+
+    Args:
+        encoder: a model whose output has `last_hidden_state`, as the embedded sentence model.
+    Returns:
+        -1..1; NaN when no text has two sentences.
     """
     cosines: list[torch.Tensor] = []
     for text in texts:
@@ -55,16 +70,21 @@ def coherence(texts: Sequence[str], encoder: Any, tokenizer: Any) -> float:
         batch = tokenizer(
             sentences, padding=True, truncation=True, max_length=64, return_tensors="pt"
         )
-        hidden, mask = encoder(**batch).last_hidden_state, batch["attention_mask"][..., None]
+        hidden = encoder(**batch).last_hidden_state
+        mask = batch["attention_mask"][..., None]
         means = (hidden * mask).sum(1) / mask.sum(1)
         cosines.append(torch.cosine_similarity(means[1:], means[:-1]).mean())
-    return float(torch.stack(cosines).mean()) if cosines else math.nan
+    if not cosines:
+        return math.nan
+    return float(torch.stack(cosines).mean())
 
 
 def expected_calibration_error(
     probabilities: torch.Tensor, labels: torch.Tensor, bins: int = 10
 ) -> float:
-    """How far confidence and accuracy lie apart (Guo et al. 2017): weighted mean over bins of confidence.
+    """Measure how far confidence and accuracy lie apart, 0..1 (Guo et al. 2017).
+
+    The mean over `bins` equal intervals of confidence, each weighted by its share of the texts.
 
     Args:
         probabilities: [texts, classes].
@@ -72,10 +92,11 @@ def expected_calibration_error(
     """
     confidence, predictions = probabilities.max(-1)
     right = (predictions == labels).float()
-    bin_of = (confidence * bins).long().clamp(max=bins - 1)
-    gaps = [
-        (right[chosen].mean() - confidence[chosen].mean()).abs() * chosen.float().mean()
-        for chosen in (bin_of == i for i in range(bins))
-        if chosen.any()
-    ]
+    bin_of_text = (confidence * bins).long().clamp(max=bins - 1)
+    gaps = []
+    for number in range(bins):
+        members = bin_of_text == number
+        if members.any():
+            gap = (right[members].mean() - confidence[members].mean()).abs()
+            gaps.append(gap * members.float().mean())
     return float(torch.stack(gaps).sum())

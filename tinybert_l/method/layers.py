@@ -1,0 +1,179 @@
+"""The layers of the elastic encoder: each runs with its first heads and FFN neurons alone."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import Cache
+from transformers.activations import ACT2FN
+from transformers.modeling_layers import GradientCheckpointingLayer
+
+from tinybert_l.method.config import ElasticBertConfig
+from tinybert_l.method.forward_plan import AttentionProbe
+from tinybert_l.method.token_masks import attention_weights
+from tinybert_l.method.windowed import windowed_attention
+
+
+@dataclass(frozen=True)
+class LayerCache:
+    """One layer's part of a KV cache.
+
+    Attributes:
+        cache: transformers' cache of all layers.
+        layer: index of the layer among the sub-model's.
+    """
+
+    cache: Cache
+    layer: int
+
+    def update(self, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Store keys and values [batch, heads, new, head_size]; return all, earlier first."""
+        return self.cache.update(key, value, self.layer)
+
+
+class ElasticSelfAttention(nn.Module):
+    """Multi-head self-attention of the first `heads` heads; parameter names as in BERT."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.head_size = int(config.attention_head_size or 0)
+        all_heads = config.num_attention_heads * self.head_size
+        self.query = nn.Linear(config.hidden_size, all_heads)
+        self.key = nn.Linear(config.hidden_size, all_heads)
+        self.value = nn.Linear(config.hidden_size, all_heads)
+        self.dropout = config.attention_probs_dropout_prob
+        self.window = config.attention_window
+
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        bias: torch.Tensor | None,
+        heads: int,
+        probe: AttentionProbe = AttentionProbe.NOTHING,
+        cache: LayerCache | None = None,
+        first: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Attend from every token, or from the first tokens alone.
+
+        Args:
+            hidden: [batch, length, hidden].
+            bias: added to the scores (see `attention_bias`), [batch, 1, 1 or length, key].
+            heads: number of heads that run.
+            probe: what to return beside the context.
+            cache: takes the new keys and values, and returns them after the earlier ones.
+            first: each text's first token [batch, 1, hidden], when it alone attends to the others.
+        Returns:
+            (context [batch, length or 1, heads·head_size], the tensor that `probe` names or None).
+        """
+        query = self._project(self.query, hidden if first is None else first, heads)
+        key = self._project(self.key, hidden, heads)
+        value = self._project(self.value, hidden, heads)
+        if cache is not None:
+            key, value = cache.update(key, value)
+        dropout = self.dropout if self.training else 0.0
+        if probe is AttentionProbe.SCORES:
+            scores = query @ key.transpose(-1, -2) / math.sqrt(self.head_size)
+            context = F.dropout(attention_weights(scores, bias), dropout) @ value
+            return _join_heads(context), scores
+        attended = None
+        if probe is AttentionProbe.FIRST_TOKEN:
+            attended = self._first_token_weights(query, key, bias)
+        if self.window is not None and first is None:
+            context = windowed_attention(query, key, value, bias, self.window)
+        else:
+            # The scale is torch's default. Given as a number, it is a constant in exported graphs.
+            scale = 1 / math.sqrt(self.head_size)
+            context = F.scaled_dot_product_attention(
+                query, key, value, attn_mask=bias, dropout_p=dropout, scale=scale
+            )
+        return _join_heads(context), attended
+
+    def _project(self, linear: nn.Linear, hidden: torch.Tensor, heads: int) -> torch.Tensor:
+        """Project [batch, length, hidden] to the first heads [batch, heads, length, head_size]."""
+        rows = heads * self.head_size
+        projected = F.linear(hidden, linear.weight[:rows], linear.bias[:rows])
+        return projected.unflatten(-1, (heads, -1)).transpose(1, 2)
+
+    def _first_token_weights(
+        self, query: torch.Tensor, key: torch.Tensor, bias: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return the first token's weights, mean over heads, [batch, key], without gradient."""
+        first_query = query[:, :, :1].detach()
+        scores = first_query @ key.detach().transpose(-1, -2) / math.sqrt(self.head_size)
+        return attention_weights(scores, bias).mean(1)[:, 0]
+
+
+def _join_heads(context: torch.Tensor) -> torch.Tensor:
+    """Turn [batch, heads, length, head_size] into [batch, length, heads·head_size]."""
+    return context.transpose(1, 2).flatten(2)
+
+
+class AddAndNorm(nn.Module):
+    """Project to the hidden size, add the input, normalise: the end of both halves of a layer."""
+
+    def __init__(self, in_features: int, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(in_features, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+
+    def forward(self, features: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
+        """Add features [batch, length, up to in_features] to residual [batch, length, hidden]."""
+        weight = self.dense.weight
+        width = features.shape[-1]
+        # An extracted model uses the weight itself: ONNX's quantizer skips a slice of a weight.
+        if width != self.dense.in_features:
+            weight = weight[:, :width]
+        projected = F.linear(features, weight, self.dense.bias)
+        return self.LayerNorm(self.dropout(projected) + residual)
+
+
+class ElasticAttention(nn.Module):
+    """Groups `self` and `output` under the names in BERT checkpoints. Computes nothing itself."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.self = ElasticSelfAttention(config)
+        self.output = AddAndNorm(self.self.query.out_features, config)
+
+
+class Intermediate(nn.Module):
+    """Holds the FFN's first product under its name in BERT checkpoints. Computes nothing itself."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+
+
+class ElasticLayer(GradientCheckpointingLayer):
+    """A transformer layer that can run with fewer heads and neurons; names as in BERT."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.attention = ElasticAttention(config)
+        self.intermediate = Intermediate(config)
+        self.activation = ACT2FN[config.hidden_act]
+        self.output = AddAndNorm(config.intermediate_size, config)
+
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        bias: torch.Tensor | None,
+        heads: int,
+        neurons: int,
+        probe: AttentionProbe = AttentionProbe.NOTHING,
+        cache: LayerCache | None = None,
+        first: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Run the first heads and FFN neurons; arguments as in `ElasticSelfAttention.forward`.
+
+        Returns:
+            (hidden states [batch, length or 1, hidden], the tensor that `probe` names or None).
+        """
+        context, probed = self.attention.self(hidden, bias, heads, probe, cache, first)
+        hidden = self.attention.output(context, hidden if first is None else first)
+        dense = self.intermediate.dense
+        features = self.activation(F.linear(hidden, dense.weight[:neurons], dense.bias[:neurons]))
+        return self.output(features, hidden), probed
