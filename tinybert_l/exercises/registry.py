@@ -361,14 +361,17 @@ def _explain_missing_names() -> None:
         shell: Any, kind: type, error: NameError, traceback: Any, tb_offset: int | None = None
     ) -> list[str]:
         if not MissingAnswer.met:
-            return shell.InteractiveTB.structured_traceback(
+            lines = shell.InteractiveTB.structured_traceback(
                 kind, error, traceback, tb_offset=tb_offset
             )
+            shell._showtraceback(kind, error, lines)  # IPython leaves showing it to the handler
+            return lines
         names = ", ".join(dict.fromkeys(MissingAnswer.met))
         error.args = (
             f"{error}: an earlier cell was to make it, but stopped because {names} has no answer yet. Answer it, then "
             f"choose Run All. 前面的单元格因{names}还没有答案而中断；完成后请重新运行全部。",
         )
+        shell._showtraceback(kind, error, [f"NameError: {error}"])
         return [f"NameError: {error}"]
 
     shell.set_custom_exc((NameError,), explain)
