@@ -1,14 +1,13 @@
-"""Small models made on the spot; no network, no download, an own cache for every run."""
+"""What all tests share: a cache of their own, small models, a marker for each lecture, the order of the files."""
 
 import os
-from collections import Counter
+import re
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # two test processes and their kernels share two cores
+# two test processes and what they start share two cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
@@ -20,13 +19,50 @@ from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-torch.set_num_threads(1)  # two test processes share two cores
+# CPU seconds of the longest files (pytest --durations=0), longest first: they start first, so that both test
+# processes end together. A file that is not listed counts as short.
+SECONDS: dict[str, int] = {}
+# Files whose tests share nothing that is dear to make: each test may run in either process.
+INDEPENDENT = {"test_lectures_released.py", "test_lectures_solved.py", "test_answers_sandboxed.py"}
+torch.set_num_threads(1)
 
 
-def pytest_collection_modifyitems(items):
-    """The files with most slow tests come first, so that no process is left with one of them at the end."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+def pytest_addoption(parser):
+    parser.addoption(
+        "--nightly", action="store_true", help="run the tests that take minutes each, too"
+    )
+
+
+def pytest_configure(config):
+    for lecture in exercise.NOTEBOOKS:
+        config.addinivalue_line("markers", f"lecture{lecture}: tests of lecture {lecture}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark lectures, the nightly tests and what must stay in one process; the longest files come first."""
+    nightly = pytest.mark.skip(reason="takes minutes; `make nightly` runs it (pytest --nightly)")
+    for item in items:
+        for lecture in lectures_of(item):
+            item.add_marker(f"lecture{lecture}")
+        if item.get_closest_marker("nightly") and not config.getoption("--nightly"):
+            item.add_marker(nightly)
+        if item.path.name not in INDEPENDENT and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: -SECONDS.get(item.path.name, 0))
+
+
+def lectures_of(item: pytest.Item) -> set[int]:
+    """Lectures that a test is about: its parameter `lecture`, its module's LECTURE, exercises among its parameters."""
+    lectures = {getattr(item.module, "LECTURE", None)}
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    lectures.add(parameters.get("lecture"))
+    brackets = item.name.partition("[")[2]
+    known = exercise.exercises()
+    for word in re.findall(r"\w+", brackets):
+        if word in known:
+            lectures.add(known[word].lecture)
+    return {lecture for lecture in lectures if lecture in exercise.NOTEBOOKS}
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +80,21 @@ def all_answers(request, capsys):
         entry.student = None
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory) -> Path:
+    """One folder for all test processes of a run; who writes there takes a FileLock."""
+    base = tmp_path_factory.getbasetemp()
+    in_a_worker = "PYTEST_XDIST_WORKER" in os.environ
+    folder = (base.parent if in_a_worker else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory):
-    """Nothing is read from or written to the user's cache. Both test processes may share one that is named."""
-    if "TINYBERT_L_TEST_CACHE" in os.environ:
-        os.environ["TINYBERT_L_CACHE"] = os.environ["TINYBERT_L_TEST_CACHE"]
-    else:
-        os.environ["TINYBERT_L_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+def own_cache(shared_folder):
+    """A cache for this run alone, which its processes share; TINYBERT_L_TEST_CACHE names one to keep."""
+    named = os.environ.get("TINYBERT_L_TEST_CACHE")
+    os.environ["TINYBERT_L_CACHE"] = named or str(shared_folder / "cache")
 
 
 def bert_config(**changes) -> BertConfig:
@@ -111,8 +155,8 @@ def texts() -> Encoded:
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as p:
-        one = p.chromium.launch(
+        chromium = p.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
-        yield one
-        one.close()
+        yield chromium
+        chromium.close()

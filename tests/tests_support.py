@@ -1,10 +1,12 @@
-"""Models that several test files make."""
+"""A small language model, a notebook's run in a kernel, and the browser: what several test files need."""
 
 import shutil
+from pathlib import Path
 
 import torch
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError
+from nbformat import NotebookNode
 
 from tinybert_l.method.model import ElasticBertConfig
 from tinybert_l.tasks.generation import ElasticBertForCausalLM
@@ -23,21 +25,43 @@ def small_causal_model() -> ElasticBertForCausalLM:
     return model.eval()
 
 
-def execute(notebook, folder, timeout: int = 240) -> None:
-    """Run a notebook in place, in a kernel of its own.
+def execute_in_kernel(notebook: NotebookNode, folder: Path, timeout: int = 240) -> None:
+    """Run a notebook in place in a kernel of its own, as JupyterLab does; `warm.run_notebook` is far quicker.
 
-    Once in some thousands of cells, ipykernel 7 loses a message between its threads: the kernel is idle, and the client
-    waits for ever. So a cell that takes too long is given a second chance, in a new kernel; an endless loop has none.
+    Once in some thousands of cells, ipykernel 7 loses a message between its threads: the kernel is idle, and the
+    client waits for ever. So a cell that takes too long is given a second chance, in a new kernel; an endless loop
+    has none.
     """
     for last in (False, True):
+        client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", allow_errors=True)
         try:
-            NotebookClient(
-                notebook, timeout=timeout, kernel_name="python3", allow_errors=True
-            ).execute(cwd=str(folder))
+            client.execute(cwd=str(folder))
             return
         except CellTimeoutError:
             if last:
                 raise
+
+
+def shown_kinds(notebook: NotebookNode) -> list[list[str]]:
+    """What each code cell shows, without what differs from run to run: MIME types, streams, messages of errors.
+
+    Left out is what stands beside a widget: in a kernel the widget holds it, elsewhere the cell.
+    """
+    return [_kinds(cell) for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _kinds(cell: NotebookNode) -> list[str]:
+    kinds = [str(cell.execution_count)]
+    for output in cell.outputs:
+        if output.output_type == "error":
+            kinds.append(f"{output.ename}: {output.evalue}")
+        elif output.output_type == "stream":
+            kinds.append(output.name)
+        elif "application/vnd.jupyter.widget-view+json" in output.data:
+            return [*kinds, "widget"]
+        else:
+            kinds += sorted(output.data)
+    return kinds
 
 
 CHROMIUM = next(
