@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, small models, a marker for each lecture, the order of the files."""
+"""What all tests share: a cache of their own, small models, markers of lectures, the order."""
 
 import os
 import re
@@ -11,7 +11,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
-from tests_support import CHROMIUM
+from filelock import FileLock
+from tests_support import CHROMIUM, build
 from transformers import BertConfig, BertForSequenceClassification
 
 from tinybert_l.exercises import registry as exercise
@@ -19,8 +20,8 @@ from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification, elastic_copy
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-# CPU seconds of the longest files (pytest --durations=0), longest first: they start first, so that both test
-# processes end together. A file that is not listed counts as short.
+# CPU seconds of the longest files, and of each test of a file in INDEPENDENT. They start first, so
+# that both test processes end together. A file that is not listed counts as short.
 SECONDS: dict[str, int] = {}
 # Files whose tests share nothing that is dear to make: each test may run in either process.
 INDEPENDENT = {"test_lectures_released.py", "test_lectures_solved.py", "test_answers_sandboxed.py"}
@@ -40,7 +41,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Mark lectures, the nightly tests and what must stay in one process; the longest files come first."""
+    """Mark lectures and nightly tests; keep files in one process; put the longest first."""
     nightly = pytest.mark.skip(reason="takes minutes; `make nightly` runs it (pytest --nightly)")
     for item in items:
         for lecture in lectures_of(item):
@@ -53,7 +54,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 def lectures_of(item: pytest.Item) -> set[int]:
-    """Lectures that a test is about: its parameter `lecture`, its module's LECTURE, exercises among its parameters."""
+    """The lectures that a test is about, beside those that it is marked with.
+
+    They are its parameter `lecture`, its module's LECTURE and the lectures of the exercises that
+    its parameters name.
+    """
     lectures = {getattr(item.module, "LECTURE", None)}
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     lectures.add(parameters.get("lecture"))
@@ -92,9 +97,20 @@ def shared_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(shared_folder):
-    """A cache for this run alone, which its processes share; TINYBERT_L_TEST_CACHE names one to keep."""
+    """A cache for this run, which its processes share; TINYBERT_L_TEST_CACHE names one to keep."""
     named = os.environ.get("TINYBERT_L_TEST_CACHE")
     os.environ["TINYBERT_L_CACHE"] = named or str(shared_folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def student_wheel(checkout, shared_folder) -> Path:
+    """The student's wheel, built once for all test processes."""
+    folder = shared_folder / "student-wheel"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            build(checkout, folder, "wheel")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def bert_config(**changes) -> BertConfig:
@@ -110,7 +126,7 @@ def bert_config(**changes) -> BertConfig:
 
 
 def small_bert(seed: int = 0, **changes) -> BertForSequenceClassification:
-    """A random classifier whose weights are far enough from zero to tell its parts from each other."""
+    """A random classifier with weights far enough from zero to tell its parts from each other."""
     torch.manual_seed(seed)
     model = BertForSequenceClassification(bert_config(**changes))
     with torch.no_grad():

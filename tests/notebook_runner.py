@@ -1,7 +1,7 @@
 """Run a notebook's cells in this process, as a kernel would, and keep what each of them shows.
 
-No kernel, no sockets and no second process: `warm.py` calls this in a fork that has all imports.
-Widgets are shown, but nothing of what a person would do with them can be run: there is no front end.
+There is no kernel, no socket and no second process: `warm.py` calls this in a fork that has all
+imports. Widgets are shown with their first values; nobody moves them, as there is no front end.
 """
 
 import base64

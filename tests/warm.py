@@ -1,8 +1,8 @@
 """Run commands, scripts and notebooks in forks of one process that has imported everything already.
 
-A new interpreter needs about five seconds of CPU time for torch and transformers, a fork a tenth of one. Each
-fork ends with its command, so nothing of it is left to the next. The warmed process is Python's own fork server; it
-is started at the first use and ends with the tests.
+A new interpreter needs about five seconds of CPU time for torch and transformers, a fork a tenth
+of one. Each fork ends with its command, so nothing of it is left to the next. The warmed process is
+Python's own fork server; it is started at the first use and ends with the tests.
 """
 
 import atexit
@@ -47,9 +47,11 @@ def run_tool(
     words: Sequence[str],
     folder: Path,
     environment: Mapping[str, str] | None = None,
-    timeout: float = 300,
+    timeout: float = 600,
 ) -> subprocess.CompletedProcess[str]:
-    """Run `tinybert-l …`, `nbgrader …` or `python SCRIPT …` in a fork; like `subprocess.run` with captured text.
+    """Run `tinybert-l …`, `nbgrader …` or `python SCRIPT …` in a fork.
+
+    Returns what `subprocess.run` returns with captured text.
 
     Args:
         words: the command line, split.
@@ -65,7 +67,7 @@ def run_notebook(
     notebook: NotebookNode,
     folder: Path,
     environment: Mapping[str, str] | None = None,
-    timeout: float = 300,
+    timeout: float = 600,
 ) -> None:
     """Run a notebook's cells in place, in a fork; `timeout` seconds are for all of them."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,7 +146,7 @@ def _tool(words: list[str]) -> None:
     program, *rest = words
     sys.argv = [program, *rest]
     if program == "tinybert-l":
-        from tinybert_l.cli.app import main
+        from tinybert_l.cli import main
 
         main(prog_name=program)
     elif program == "nbgrader":

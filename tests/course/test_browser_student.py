@@ -1,4 +1,4 @@
-"""A student and a lecturer in a real browser: from the handout to the zip file; Run All with figures."""
+"""A student goes from the handout to the zip file, a lecturer runs all: in a real browser."""
 
 import json
 import shutil
@@ -121,7 +121,8 @@ def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path):
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
         page.wait_for_function(
-            "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].at(-1).innerText.match(/[0-9]/)",
+            "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+            ".at(-1).innerText.match(/[0-9]/)",
             timeout=240_000,
         )
         assert last.inner_text()

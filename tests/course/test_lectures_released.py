@@ -1,4 +1,4 @@
-"""Every lecture as students get it: no leak, and without answers it runs to its end and says what is missing."""
+"""Every lecture as students get it: nothing leaks, it runs unsolved and says what is missing."""
 
 from collections.abc import Callable
 from pathlib import Path
