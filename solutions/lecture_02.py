@@ -7,7 +7,8 @@ def joint_loss(losses, weights=None):
     weights = [1.0] * len(losses) if weights is None else weights
     if not losses or len(weights) != len(losses):
         raise ValueError(
-            f"joint_loss: {len(losses)} losses and {len(weights)} weights; allowed: at least one loss, as many weights."
+            f"joint_loss: {len(losses)} losses and {len(weights)} weights; "
+            "allowed: at least one loss, as many weights."
         )
     if any(not 0 <= weight < float("inf") for weight in weights) or sum(weights) == 0:
         raise ValueError(
@@ -21,7 +22,8 @@ def joint_loss(losses, weights=None):
 def sandwich_sample(submodels, num_random, generator):
     if not submodels or num_random < 0:
         raise ValueError(
-            f"sandwich_sample: {len(submodels)} submodels, num_random={num_random}; allowed: at least one, 0 or more."
+            f"sandwich_sample: {len(submodels)} submodels, num_random={num_random}; "
+            "allowed: at least one, 0 or more."
         )
     if len(submodels) == 1:
         return list(submodels)

@@ -29,7 +29,8 @@ def submodel_schedule(step, total_steps, stages):
 def linear_warmup_decay(step, warmup_steps, total_steps):
     if step < 0 or total_steps < 1 or not 0 <= warmup_steps <= total_steps:
         raise ValueError(
-            f"linear_warmup_decay: step={step}, warmup_steps={warmup_steps}, total_steps={total_steps}; "
+            f"linear_warmup_decay: step={step}, warmup_steps={warmup_steps}, "
+            f"total_steps={total_steps}; "
             "allowed: step >= 0, total_steps >= 1, 0 <= warmup_steps <= total_steps."
         )
     if step >= total_steps:

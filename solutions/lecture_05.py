@@ -19,7 +19,8 @@ def best_answer_span(start_logits, end_logits, max_answer_length):
     if len(start_logits) != len(end_logits) or not len(start_logits) or max_answer_length < 1:
         raise ValueError(
             f"best_answer_span: {len(start_logits)} start and {len(end_logits)} end logits, "
-            f"max_answer_length={max_answer_length}; allowed: equally many, at least one, and at least 1."
+            f"max_answer_length={max_answer_length}; "
+            "allowed: equally many, at least one, and at least 1."
         )
     best, best_score = None, None
     for start in range(len(start_logits)):

@@ -5,7 +5,8 @@ def macro_f1(predictions, labels, num_classes):
     predictions, labels = [int(p) for p in predictions], [int(label) for label in labels]
     if len(predictions) != len(labels) or not labels or num_classes < 1:
         raise ValueError(
-            f"macro_f1: {len(predictions)} predictions, {len(labels)} labels, num_classes={num_classes}; "
+            f"macro_f1: {len(predictions)} predictions, {len(labels)} labels, "
+            f"num_classes={num_classes}; "
             "allowed: equally many, at least one, and at least one class."
         )
     if not all(0 <= c < num_classes for c in predictions + labels):
@@ -25,7 +26,7 @@ def choose_submodel(candidates, latency_budget_ms):
     if not fitting:
         fastest = min(candidates, key=lambda c: c["latency_ms"])
         raise ValueError(
-            f"choose_submodel: no candidate meets latency_budget_ms={latency_budget_ms}; the fastest, "
-            f"{fastest['name']}, takes {fastest['latency_ms']} ms. Raise the budget."
+            f"choose_submodel: no candidate meets latency_budget_ms={latency_budget_ms}; "
+            f"the fastest, {fastest['name']}, takes {fastest['latency_ms']} ms. Raise the budget."
         )
     return max(fitting, key=lambda c: (c["quality"], -c["latency_ms"]))["name"]

@@ -20,9 +20,8 @@ def top_p_filter(logits, p):
         return logits.clone()
     ranked, order = logits.sort(dim=-1, descending=True, stable=True)
     probabilities = torch.softmax(ranked.double(), dim=-1)
-    reached_before = (
-        probabilities.cumsum(dim=-1) - probabilities
-    )  # by the tokens in front of this one
+    # the probability of all tokens that are more likely than this one
+    reached_before = probabilities.cumsum(dim=-1) - probabilities
     kept = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, reached_before < p)
     return logits.masked_fill(~kept, float("-inf"))
 

@@ -1,11 +1,14 @@
-"""Sub-models: which part of the supernet is in use. Needs no torch."""
+"""A sub-model: the part of the supernet that a forward pass uses. Needs no torch."""
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-_VULGAR = {
+from tinybert_l.errors import InvalidInput
+
+_FRACTION_SIGNS = {
     Fraction(1, 4): "¼",
     Fraction(1, 2): "½",
     Fraction(3, 4): "¾",
@@ -16,12 +19,16 @@ _VULGAR = {
 
 @dataclass(frozen=True)
 class SubModel:
-    """One choice of depth, width and length.
+    """A choice of depth, width and length; an immutable value.
 
     Args:
         depth: number of layers kept, at least 1.
         width: share of each layer's attention heads and FFN neurons kept, 0 < width <= 1.
-        length: share of a text's tokens that reach the last layer, 0 < length <= 1 (see `kept_tokens`).
+        length: share of a text's tokens that reach the last layer, 0 < length <= 1 (see
+            `kept_tokens`).
+
+    Raises:
+        InvalidInput: a value is out of range.
 
     >>> SubModel(3, 0.5).name, SubModel(3, 0.5, 0.25).label
     ('3x0.5', '3×½×¼')
@@ -33,56 +40,77 @@ class SubModel:
 
     def __post_init__(self) -> None:
         if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 1:
-            raise ValueError(
+            raise InvalidInput(
                 f"SubModel: depth={self.depth!r}; allowed: a whole number of layers, at least 1."
             )
         for name in ("width", "length"):
             share = getattr(self, name)
             if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-                raise ValueError(
+                raise InvalidInput(
                     f"SubModel: {name}={share!r}; allowed: a number above 0 and at most 1."
                 )
 
     @property
     def name(self) -> str:
-        return f"{self.depth}x{self.width:g}" + (f"x{self.length:g}" if self.length < 1 else "")
+        """The name in files and options: "3x0.5", with the length only where it is below 1."""
+        name = f"{self.depth}x{self.width:g}"
+        return f"{name}x{self.length:g}" if self.length < 1 else name
 
     @property
     def label(self) -> str:
-        """For people: 3×½."""
-        shares = [self.width, *([self.length] if self.length < 1 else [])]
-        exact = [Fraction(share).limit_denominator(64) for share in shares]
-        return "×".join([str(self.depth), *(_VULGAR.get(one, str(one)) for one in exact)])
+        """The name for readers: "3×½"."""
+        label = f"{self.depth}×{_as_fraction(self.width)}"
+        return f"{label}×{_as_fraction(self.length)}" if self.length < 1 else label
 
     @property
     def size(self) -> tuple[float, int]:
-        """Sorts by cost (matrix products grow with layers × width × tokens), then by depth."""
+        """A key that sorts by cost, then by depth.
+
+        The cost of matrix products grows with width times the tokens of all layers together.
+        """
         tokens = sum(self.length ** (i / max(self.depth - 1, 1)) for i in range(self.depth))
         return (tokens * self.width, self.depth)
 
     @classmethod
     def parse(cls, text: str) -> "SubModel":
-        """The inverse of `name`: '3x0.5' -> SubModel(3, 0.5)."""
+        """Return the sub-model of a name: '3x0.5' is SubModel(3, 0.5).
+
+        Raises:
+            InvalidInput: the text is no name of a sub-model.
+        """
         depth, *shares = text.split("x")
         try:
             if len(shares) > 2:
-                raise ValueError("Too many parts.")
+                raise InvalidInput("Too many parts.")
             return cls(int(depth), *map(float, shares))
         except ValueError as error:
-            raise ValueError(
-                f"SubModel: {text!r} is not DEPTHxWIDTH or DEPTHxWIDTHxLENGTH, such as 3x0.5. {error}"
+            raise InvalidInput(
+                f"SubModel: {text!r} is not DEPTHxWIDTH or DEPTHxWIDTHxLENGTH, such as 3x0.5. "
+                f"{error}"
             ) from None
 
 
+def _as_fraction(share: float) -> str:
+    fraction = Fraction(share).limit_denominator(64)
+    return _FRACTION_SIGNS.get(fraction, str(fraction))
+
+
 def share_of(total: int, width: float) -> int:
-    """How many of `total` heads or neurons a width keeps: the nearest whole number, at least one."""
+    """Return how many of `total` heads or neurons a width keeps: rounded, but at least 1."""
     return max(1, round(total * width))
 
 
 def kept_tokens(tokens: int, share: float, layers_done: int, depth: int) -> int:
-    """How many of a text's tokens go on after so many of a sub-model's layers: fewer each time by the same factor.
+    """Return how many of a text's tokens go on after some of a sub-model's layers.
 
-    All run through the first layer, and `share` of them through the last.
+    All tokens run through the first layer, and `share` of them through the last; between layers
+    their number falls by a constant factor.
+
+    Args:
+        tokens: number of the text's tokens.
+        share: the sub-model's length, 0 < share <= 1.
+        layers_done: layers that the tokens have run through.
+        depth: layers of the sub-model.
 
     >>> [kept_tokens(100, 0.25, done, 3) for done in (0, 1, 2)]
     [100, 50, 25]
@@ -91,19 +119,27 @@ def kept_tokens(tokens: int, share: float, layers_done: int, depth: int) -> int:
 
 
 def sub_model_grid(depths: Sequence[int], widths: Sequence[float]) -> list[SubModel]:
-    """All combinations, from smallest to largest."""
-    return sorted(
-        (SubModel(depth, width) for depth in depths for width in widths), key=lambda s: s.size
-    )
+    """Return the sub-models of all combinations, from smallest to largest."""
+    combinations = itertools.product(depths, widths)
+    return sorted(itertools.starmap(SubModel, combinations), key=lambda sub_model: sub_model.size)
 
 
 def default_stages(num_layers: int) -> list[tuple[float, list[SubModel]]]:
-    """The course's progressive schedule: the largest alone, then depth opens, then width, step by step.
+    """Return the course's progressive schedule: depth opens first, then width in two steps.
+
+    The depths are N, N/2 and N/3 of the supernet's N layers; the largest sub-model trains alone at
+    first.
+
+    Args:
+        num_layers: N.
 
     Returns:
-        (start as a fraction of all steps, sub-models that open there), for depths N, N/2, N/3.
+        (start as a fraction of all steps, sub-models that open there).
     """
     depths = sorted({num_layers, max(1, num_layers // 2), max(1, num_layers // 3)}, reverse=True)
-    stages = [(0.0, [SubModel(depths[0])]), (0.05, [SubModel(depth) for depth in depths[1:]])]
-    stages += [(start, [SubModel(d, w) for d in depths]) for start, w in ((0.15, 0.5), (0.3, 0.25))]
-    return [stage for stage in stages if stage[1]]
+    stages = [(0.0, [SubModel(depths[0])])]
+    if len(depths) > 1:
+        stages.append((0.05, list(map(SubModel, depths[1:]))))
+    for start, width in ((0.15, 0.5), (0.3, 0.25)):
+        stages.append((start, [SubModel(depth, width) for depth in depths]))
+    return stages

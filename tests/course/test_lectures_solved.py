@@ -9,7 +9,8 @@ import warm
 from nbformat import NotebookNode
 from tests_support import execute_in_kernel, shown_kinds
 
-from tinybert_l.exercises.registry import NOTEBOOKS, copy_released
+from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.exercises.released import copy_released
 
 # numbers of the figures that each lecture shows; beside each there is a table of the same number
 FIGURES = {1: [1], 2: [2], 3: [3, 4, 5], 4: [6, 7], 5: [8], 6: [9], 7: [10, 11], 8: [12], 9: [13]}

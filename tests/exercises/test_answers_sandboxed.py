@@ -1,7 +1,7 @@
-"""The zoo again, through sandbox and judge: two processes that exchange plain data judge as one process does."""
+"""The zoo through sandbox and judge: two processes that exchange plain data judge as one does."""
 
 import pytest
-from test_answers import RIGHT, SIGNATURE, WRONG
+from zoo import ZooAnswer, right_answers, wrong_answers
 
 from tinybert_l.course.judging import read_tests
 from tinybert_l.exercises.registry import exercises, find_exercise
@@ -22,26 +22,28 @@ def processes():
     forker.close_all()
 
 
-def errors(checkout, name: str, body: str) -> list[str]:
-    entry = find_exercise(name)
-    setup, tests = read_tests(
-        checkout / "notebooks" / entry.notebook / f"{entry.notebook}.ipynb", name
-    )
-    answer = f"import math\nimport torch\n\n\n@{name}.implement\ndef {name}({SIGNATURE[name]}):\n    {body}\n"
-    plan = Plan(entry.lecture, (setup,), (answer,), (*tests["visible"], *tests["hidden"]))
+def errors(checkout, answer: ZooAnswer) -> list[str]:
+    """The errors of the tests of an answer's exercise, as the grader sees them."""
+    entry = find_exercise(answer.exercise)
+    notebook = checkout / "notebooks" / entry.notebook / f"{entry.notebook}.ipynb"
+    setup, tests = read_tests(notebook, answer.exercise)
+    plan = Plan(entry.lecture, (setup,), (answer.cell(),), (*tests["visible"], *tests["hidden"]))
     outcome = execute(plan, forker.door(entry.lecture, unsafe=False))
     assert len(outcome.tests) >= 2
-    return [f"{e['ename']}: {e['evalue']}" for e in outcome.tests if e]
+    return [f"{error['ename']}: {error['evalue']}" for error in outcome.tests if error]
 
 
 @pytest.mark.parametrize("lecture", LECTURES)
 def test_right_answers_earn_everything_and_wrong_ones_do_not(checkout, lecture):
     mistaken = []
-    for name, idea, body in RIGHT:
-        if exercises()[name].lecture == lecture and (found := errors(checkout, name, body)):
-            mistaken.append(f"{name}, right, {idea}: {found}")
-    for name, idea, body, _ in WRONG:
-        if exercises()[name].lecture == lecture and not errors(checkout, name, body):
-            mistaken.append(f"{name}, wrong, {idea}: earns everything")
+    names = exercises(lecture)
+    for answer in right_answers():
+        if answer.exercise in names:
+            errors_of_right_answer = errors(checkout, answer)
+            if errors_of_right_answer:
+                mistaken.append(f"{answer.id}, right: {errors_of_right_answer}")
+    for answer in wrong_answers():
+        if answer.exercise in names and not errors(checkout, answer):
+            mistaken.append(f"{answer.id}, wrong: earns everything")
     forker.close_all()
     assert not mistaken, "\n".join(mistaken)

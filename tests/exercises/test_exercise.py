@@ -1,15 +1,26 @@
-"""The holes: whose answer is used, and what is said when there is none."""
+"""Exercises: which answer a call uses, and what is said when there is none."""
 
 import inspect
 import runpy
 import subprocess
 import sys
 
+import nbformat
 import pytest
 import torch
+from tests_support import execute
+from transformers import BertConfig, BertModel
 
 from tinybert_l import AnswerError, MissingAnswer, begin, layer_map, submodel_schedule
-from tinybert_l.exercises.registry import Exercise, exercises, find_exercise
+from tinybert_l.errors import CourseError
+from tinybert_l.exercises.registry import (
+    _EXERCISES,
+    exercise,
+    exercises,
+    find_exercise,
+    forget_answers,
+)
+from tinybert_l.exercises.released import load_reference_answers
 
 
 @pytest.fixture
@@ -18,7 +29,7 @@ def no_answers(tmp_path, monkeypatch):
     begin(3)
 
 
-def test_a_hole_is_a_function_with_the_stubs_signature_and_docstring():
+def test_an_exercise_is_a_function_with_the_stubs_signature_and_docstring():
     assert inspect.isfunction(layer_map)
     assert list(inspect.signature(layer_map).parameters) == [
         "num_student_layers",
@@ -122,7 +133,7 @@ def test_begin_releases_earlier_lectures_only(capsys):
     assert known["submodel_schedule"].source == "peer"
 
 
-def test_before_its_lecture_a_hole_is_served_by_its_peer(no_answers):
+def test_before_its_lecture_an_exercise_is_served_by_its_stand_in(no_answers):
     assert submodel_schedule(5, 10, [(0.0, ["a"]), (0.5, ["b"])]) == ["a", "b"]
     assert submodel_schedule(4, 10, [(0.0, ["a"]), (0.5, ["b"])]) == ["a"]
 
@@ -169,19 +180,153 @@ def test_demo_without_solutions_says_what_is_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("TINYBERT_L_SOLUTIONS", raising=False)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(
-        "tinybert_l.exercises.registry.__file__",
-        str(tmp_path / "tinybert_l" / "exercises" / "registry.py"),
+        "tinybert_l.exercises.released.__file__",
+        str(tmp_path / "tinybert_l" / "exercises" / "released.py"),
     )
     with pytest.raises(FileNotFoundError, match="instructor's checkout"):
         begin(3, demo=True)
 
 
-def test_importing_the_package_and_the_help_need_no_torch():
-    code = "import sys, tinybert_l, tinybert_l.cli; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize(
+    "code", ["import tinybert_l.cli", "from tinybert_l.exercises.registry import *; exercises()"]
+)
+def test_the_help_and_the_list_of_exercises_need_no_torch(code):
+    code = f"import sys, tinybert_l; {code}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_every_hole_has_its_reference_answer_in_solutions():
-    assert [
-        e.name for e in exercises().values() if not isinstance(e, Exercise) or e.reference is None
-    ] == []
+def test_every_exercise_has_its_reference_answer_in_solutions():
+    assert [entry.name for entry in exercises().values() if entry.reference is None] == []
+
+
+def test_reference_answers_leave_neither_byte_code_nor_a_module_behind(tmp_path):
+    (tmp_path / "lecture_06.py").write_text("def pareto_frontier(points):\n    return [7]\n")
+    before = set(sys.modules)
+    answers = load_reference_answers(tmp_path, 6)
+    assert answers["pareto_frontier"]([]) == [7]
+    assert set(sys.modules) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["lecture_06.py"]
+    assert load_reference_answers(tmp_path, 7) == {}
+
+
+def test_numbers_follow_the_order_of_definition():
+    numbers = {name: entry.number for name, entry in exercises().items()}
+    assert numbers["parameter_count"] == "1.1" and numbers["early_exit"] == "7.2"
+    assert list(exercises(3)) == [
+        "kept_layers",
+        "slice_heads",
+        "layer_map",
+        "hidden_loss",
+        "attention_loss",
+    ]
+
+
+def test_an_exercise_declared_anew_keeps_its_number():
+    def throwaway():
+        raise NotImplementedError
+
+    declare = exercise(6, minutes=1, points=1, zh="无", en="None")
+    try:
+        numbers = [declare(throwaway).exercise.number for _ in range(2)]
+    finally:
+        del _EXERCISES["throwaway"]
+    assert numbers == ["6.2", "6.2"]
+
+
+def test_an_exercise_of_no_lecture_is_refused():
+    with pytest.raises(CourseError, match="lecture=12; allowed: 1 to 11"):
+        exercise(12, minutes=1, points=1, zh="无", en="None")
+
+
+def test_another_answer_serves_within_a_with_statement_and_can_be_forgotten():
+    entry = find_exercise("kept_layers")
+    with entry.answered_by(lambda num_layers, depth: "other"):
+        assert entry.function(4, 2) == "other"
+    assert entry.student is None and entry.function(4, 2) == [1, 3]
+    entry.replace_answer(lambda num_layers, depth: "other")
+    forget_answers()
+    assert entry.source == "reference"
+
+
+SMALL_BERT = BertConfig(
+    vocab_size=11,
+    hidden_size=4,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=6,
+    max_position_embeddings=8,
+)
+ONE, MASK = torch.ones(1), torch.ones(1, 3, dtype=torch.long)
+STAND_IN_CALLS = {
+    "joint_loss": ([ONE.sum(), 3 * ONE.sum()],),
+    "sandwich_sample": (["small", "middle", "large"], 0, torch.Generator()),
+    "kept_layers": (4, 2),
+    "slice_heads": (torch.arange(8.0).reshape(4, 2), torch.arange(4.0), [1], 2),
+    "layer_map": (2, 4),
+    "hidden_loss": (torch.zeros(1, 3, 2), torch.ones(1, 3, 2), None, MASK),
+    "attention_loss": (torch.zeros(1, 1, 3, 3), torch.ones(1, 1, 3, 3), MASK),
+    "submodel_schedule": (5, 10, [(0.0, ["a"]), (0.5, ["b"])]),
+    "linear_warmup_decay": (3, 2, 6),
+    "clip_by_global_norm": ([torch.tensor([3.0]), None, torch.tensor([4.0])], 1.0),
+    "weight_decay_by_name": ({"dense.weight": (4, 3)}, 0.01),
+    "head_importance": (torch.full((2, 1, 1, 1), 2.0), torch.tensor([3.0, -1]).view(2, 1, 1, 1)),
+    "macro_f1": ([0, 0, 1], [0, 1, 1], 2),
+    "causal_mask": (2, 3),
+    "top_p_filter": (torch.log(torch.tensor([[0.5, 0.3, 0.2]])), 0.6),
+    "flops": (SMALL_BERT, 3),
+}
+
+
+def plain(result):
+    """Numbers of a result that can be compared with ==: no tensors, four places."""
+    if isinstance(result, torch.Tensor):
+        result = result.tolist()
+    if isinstance(result, list | tuple):
+        return [plain(part) for part in result]
+    return round(result, 4) if isinstance(result, float) else result
+
+
+def test_each_stand_in_answers_a_simple_call_as_the_reference_answer_does():
+    with_stand_in = {name for name, entry in exercises().items() if entry.peer is not None}
+    assert with_stand_in == set(STAND_IN_CALLS)
+    for name, arguments in STAND_IN_CALLS.items():
+        entry = find_exercise(name)
+        got = plain(entry.peer(*arguments))
+        expected = plain(entry.reference(*arguments))
+        assert got == expected, name
+
+
+def test_the_reference_answer_counts_what_the_small_model_has():
+    model = BertModel(SMALL_BERT)
+    expected = sum(parameter.numel() for parameter in model.parameters())
+    assert find_exercise("parameter_count").reference(SMALL_BERT) == expected
+
+
+CELLS = [
+    "from tinybert_l import begin, kept_layers",
+    "begin(lecture=3)",
+    "misspelt",
+    "layers = kept_layers(4, 2)",
+    "layers",
+    "begin(lecture=3)",
+    "layers",
+]
+
+
+@pytest.mark.slow
+def test_a_notebook_says_why_a_name_is_undefined(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(tmp_path))
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    execute(nbformat.v4.new_notebook(cells=cells), tmp_path)
+    errors = {}
+    for number, cell in enumerate(cells):
+        for output in cell.outputs:
+            if output.output_type == "error":
+                errors[number] = output
+    misspelt, unanswered, explained, unexplained = (errors[number] for number in (2, 3, 4, 6))
+    assert misspelt.evalue == "name 'misspelt' is not defined"
+    assert len(misspelt.traceback) > 1
+    assert unanswered.ename == "MissingAnswer" and len(unanswered.traceback) == 1
+    assert "stopped because kept_layers has no answer yet" in explained.evalue
+    assert explained.traceback == [f"NameError: {explained.evalue}"]
+    assert unexplained.evalue == "name 'layers' is not defined", "begin starts anew"

@@ -12,7 +12,8 @@ import nbformat
 import psutil
 import pytest
 
-from tinybert_l.exercises.registry import NOTEBOOKS, answer_cells
+from tinybert_l.exercises.answers import answer_cells
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import is_test
 from tinybert_l.grading.course import Course, Options, grade, prove
 from tinybert_l.grading.outside import execute, forker

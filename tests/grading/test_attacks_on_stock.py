@@ -19,7 +19,7 @@ import pytest
 from test_attacks import ALL, LECTURE, NAME, submission
 
 from tinybert_l.cache import provenance, write_atomically
-from tinybert_l.exercises.registry import answer_cells
+from tinybert_l.exercises.answers import answer_cells
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release

@@ -54,6 +54,7 @@ RUN: dict[str, tuple[str, list[str]]] = {
     "tinybert-l prepare": ("empty", []),
     "tinybert-l answers --check": ("checkout", []),
     "python tools/make_reference.py": ("checkout", []),
+    "python tools/make_exercises.py": ("checkout", []),
     "python tools/make_results.py": ("checkout", []),
 }
 ELSEWHERE = {

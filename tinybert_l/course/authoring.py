@@ -1,84 +1,176 @@
-"""Notebooks as sources: answer cells are written from solutions/, and one language can be taken out of two."""
+"""Notebooks as sources.
+
+Answer cells are written from `solutions/`, points and minutes from the registry of exercises, and
+a release in one language is made of a notebook in two.
+"""
 
 import ast
+import json
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import nbformat
 from nbformat import NotebookNode
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.exercises.registry import NOTEBOOKS, answer_cells
+from tinybert_l.course.markers import BEGIN_SOLUTION, END_SOLUTION
+from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.registry import NOTEBOOKS, Exercise, exercises
+from tinybert_l.exercises.released import solutions_file
+
+LANGUAGE_TAGS = {"zh": "lang-zh", "en": "lang-en"}
+# "# 中文 · English", the title of a lecture
+_TITLE = re.compile(r"# (.+?) · (.+)\n*")
+# "### 练习7.2 `early_exit`（4分，约12分钟）" and its English counterpart
+_HEADING_ZH = re.compile(r"### 练习[\d.]+ `(\w+)`（\d+分，约\d+分钟）")
+_HEADING_EN = re.compile(r"### Exercise [\d.]+ `(\w+)` \(\d+ points, about \d+ minutes\)")
+# the lecture's sum of minutes in its opening cells: "两个练习约22分钟", "22 for two exercises"
+_TOTAL_ZH = re.compile(r"(?<=个练习约)\d+(?=分钟)")
+_TOTAL_EN = re.compile(r"\d+(?=(?: minutes)? for \w+ exercises?\b)")
 
 
 def answer_cell(source: str, name: str) -> str:
-    """The notebook cell for one function of a solutions file."""
-    function = next(
-        (
-            node
-            for node in ast.parse(source).body
-            if isinstance(node, ast.FunctionDef) and node.name == name
-        ),
-        None,
-    )
-    if function is None:
-        raise ValueError(f"answer_cell: the solutions file has no function {name}.")
+    """Return the notebook cell for one function of a solutions file.
+
+    Args:
+        source: the text of the file.
+        name: name of the function and the exercise.
+
+    Raises:
+        InvalidInput: the file has no such function.
+    """
+    function = _find_function(ast.parse(source), name)
     lines = source.splitlines()
-    signature = "\n".join(lines[function.lineno - 1 : function.body[0].lineno - 1])
-    body = textwrap.dedent("\n".join(lines[function.body[0].lineno - 1 : function.end_lineno]))
-    body = f"### BEGIN SOLUTION\n{body}\n### END SOLUTION"
-    return f"@{name}.implement\n{signature}\n{textwrap.indent(body, '    ')}"
+    begin_of_body = function.body[0].lineno - 1
+    signature = "\n".join(lines[function.lineno - 1 : begin_of_body])
+    body = textwrap.dedent("\n".join(lines[begin_of_body : function.end_lineno]))
+    marked_body = f"{BEGIN_SOLUTION}\n{body}\n{END_SOLUTION}"
+    return f"@{name}.implement\n{signature}\n{textwrap.indent(marked_body, '    ')}"
+
+
+def _find_function(module: ast.Module, name: str) -> ast.FunctionDef:
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            return node
+    raise InvalidInput(f"answer_cell: the solutions file has no function {name}.")
+
+
+def exercise_heading(entry: Exercise[..., Any], language: str) -> str:
+    """Return the heading of an exercise's text cell: number, name, points and minutes.
+
+    Args:
+        entry: the exercise.
+        language: "zh" or "en".
+    """
+    if language == "zh":
+        return f"### 练习{entry.number} `{entry.name}`（{entry.points}分，约{entry.minutes}分钟）"
+    return (
+        f"### Exercise {entry.number} `{entry.name}` "
+        f"({entry.points} points, about {entry.minutes} minutes)"
+    )
 
 
 def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = False) -> list[str]:
-    """Bring a notebook's answer cells in line with solutions/; returns the names of those that differed.
+    """Bring a notebook's answer cells and the points and minutes in its text up to date.
+
+    Answer cells come from solutions/; numbers, points and minutes from the registry. All else in
+    the file stays byte for byte.
 
     Args:
+        notebooks: the folder of the notebooks' sources.
+        solutions: the folder of the reference answers.
+        lecture: number of the lecture.
         check: only report, write nothing.
+
+    Returns:
+        The names of the exercises whose cells differed; the notebook's name stands for the sum of
+        minutes in its opening cells.
     """
     name = NOTEBOOKS[lecture]
     path = notebooks / name / f"{name}.ipynb"
-    source = (solutions / f"lecture_{lecture:02d}.py").read_text(encoding="utf-8")
-    notebook = nbformat.read(path, as_version=4)
-    changed = []
-    for exercise in answer_cells(path):
-        cell = next(c for c in notebook.cells if c.source.startswith(f"@{exercise}.implement"))
-        wanted = answer_cell(source, exercise)
-        if cell.source != wanted:
-            changed.append(exercise)
-            cell.source = wanted
+    solutions_text = solutions_file(solutions, lecture).read_text(encoding="utf-8")
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    changed: dict[str, None] = {}  # a set that keeps its order
+    for cell in notebook["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            subject, expected = _expected_code(source, solutions_text, lecture)
+        else:
+            subject, expected = _expected_text(source, lecture)
+        if expected != source:
+            changed[subject] = None
+            cell["source"] = expected.splitlines(keepends=True)
     if changed and not check:
-        write_atomically(path, nbformat.writes(notebook) + "\n")
-    return changed
+        text = json.dumps(notebook, ensure_ascii=False, indent=1)  # as Jupyter writes it
+        write_atomically(path, text + "\n")
+    return list(changed)
+
+
+def _expected_code(source: str, solutions_text: str, lecture: int) -> tuple[str, str]:
+    """Return the exercise that a code cell answers ("" if none), and what the cell must hold."""
+    for name in exercises(lecture):
+        if source.startswith(f"@{name}.implement"):
+            return name, answer_cell(solutions_text, name)
+    return "", source
+
+
+def _expected_text(source: str, lecture: int) -> tuple[str, str]:
+    """Return what a text cell is about, and what it must hold: right points and minutes."""
+    entries = exercises(lecture)
+    for pattern, language in ((_HEADING_ZH, "zh"), (_HEADING_EN, "en")):
+        heading = pattern.match(source)
+        if heading and heading.group(1) in entries:
+            expected = exercise_heading(entries[heading.group(1)], language)
+            return heading.group(1), expected + source[heading.end() :]
+    total = str(sum(entry.minutes for entry in entries.values()))
+    return NOTEBOOKS[lecture], _TOTAL_EN.sub(total, _TOTAL_ZH.sub(total, source))
 
 
 def in_language(notebook: NotebookNode, lang: str | None) -> NotebookNode:
-    """A notebook with the text of one language, in place; its title "中文 · English" becomes that language's half.
+    """Reduce a notebook, in place, to the text of one language.
+
+    Cells tagged with both languages, and all code, stay. The title "# 中文 · English" becomes that
+    language's half.
 
     Args:
-        lang: "zh", "en", or None for both. Cells tagged with both languages, and all code, stay.
+        notebook: the notebook; it is changed and returned.
+        lang: "zh", "en", or None for both.
+
     Raises:
-        ValueError: another language.
+        InvalidInput: another language.
     """
     if lang is None:
         return notebook
-    if lang not in ("zh", "en"):
-        raise ValueError(f"in_language: lang={lang!r}; allowed: 'zh', 'en' or None.")
-    title = next(
-        (m for c in notebook.cells if (m := re.match(r"# (.+?) · (.+)\n*", c.source))), None
-    )
+    if lang not in LANGUAGE_TAGS:
+        raise InvalidInput(f"in_language: lang={lang!r}; allowed: 'zh', 'en' or None.")
+    title = _find_title(notebook)
     if title is not None:
         for cell in notebook.cells:
             cell.source = cell.source.removeprefix(title.group(0))
-    languages = {"lang-zh", "lang-en"}
-    notebook.cells = [
-        cell
-        for cell in notebook.cells
-        if languages & set(cell.metadata.get("tags", [])) != languages - {f"lang-{lang}"}
-    ]
+    notebook.cells = list(filter(_is_in(lang), notebook.cells))
     if title is not None and notebook.cells:
-        own = title.group(1 if lang == "zh" else 2).strip()
-        notebook.cells[0].source = f"# {own}\n\n{notebook.cells[0].source}".rstrip()
-        notebook.metadata["title"] = own
+        title_in_language = title.group(1 if lang == "zh" else 2).strip()
+        first_cell = notebook.cells[0]
+        first_cell.source = f"# {title_in_language}\n\n{first_cell.source}".rstrip()
+        notebook.metadata["title"] = title_in_language
     return notebook
+
+
+def _find_title(notebook: NotebookNode) -> re.Match[str] | None:
+    for cell in notebook.cells:
+        title = _TITLE.match(cell.source)
+        if title is not None:
+            return title
+    return None
+
+
+def _is_in(lang: str) -> Callable[[NotebookNode], bool]:
+    """Return a test whether a cell belongs into a release in that language."""
+
+    def is_in_language(cell: NotebookNode) -> bool:
+        languages = set(LANGUAGE_TAGS.values()).intersection(cell.metadata.get("tags", []))
+        return not languages or LANGUAGE_TAGS[lang] in languages
+
+    return is_in_language

@@ -8,79 +8,116 @@ notebook; grading does that.
 import ast
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from tinybert_l.exercises.registry import AnswerError, copy_released, exercises, find_exercise
+from tinybert_l.course.markers import hidden_tests, without_hidden_tests
+from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.registry import AnswerError, find_exercise, forget_answers
+from tinybert_l.exercises.released import SOLUTIONS_VARIABLE, copy_released
 
-_HIDDEN = re.compile(r"### BEGIN HIDDEN TESTS(.*?)### END HIDDEN TESTS", re.S)
+POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One check: which part ("answer", "visible", "hidden"), whether it passed, and why not."""
+    """The result of one check.
+
+    Args:
+        part: what was checked: "answer" (whether it can be used), "visible" or "hidden" (a test).
+        passed: whether the check passed.
+        message: the reason why not; for a passed test the first line of its code.
+    """
 
     part: str
     passed: bool
     message: str
 
 
+@dataclass(frozen=True)
+class Task:
+    """One answer to judge, as the judging process reads it from its standard input.
+
+    Args:
+        exercise: name of the exercise.
+        answer_file: path of the answer, for messages.
+        source: the answer's code.
+        setup: code of the notebook's set-up cell.
+        tests: {"visible": [code of each test cell], "hidden": [code of each hidden region]}.
+    """
+
+    exercise: str
+    answer_file: str
+    source: str
+    setup: str
+    tests: dict[str, list[str]]
+
+
 def find_notebook(name: str, start: Path | None = None) -> Path:
-    """The notebook that sets an exercise: near `start`, else in the checkout the library runs from.
+    """Return the notebook that sets an exercise.
+
+    Looks in the checkout that the library runs from, then in `start` and above it.
+
+    Args:
+        name: name of the exercise.
+        start: a folder; None stands for the working directory.
 
     Raises:
-        ValueError: no such exercise. FileNotFoundError: no such notebook.
+        InvalidInput: there is no such exercise.
+        FileNotFoundError: there is no such notebook.
     """
-    lecture = find_exercise(name).notebook
-    file = f"{lecture}.ipynb"
+    notebook = find_exercise(name).notebook
+    file = f"{notebook}.ipynb"
     here = (start or Path.cwd()).resolve()
     checkout = Path(__file__).resolve().parents[2]
     for folder in (checkout, here, *here.parents):
-        for place in (
-            folder / "notebooks" / lecture / file,
-            folder / lecture / file,
-            folder / file,
-        ):
-            if place.is_file():
-                return place
+        for parent in (folder / "notebooks" / notebook, folder / notebook, folder):
+            if (parent / file).is_file():
+                return parent / file
     raise FileNotFoundError(
         f"{file}, which holds the tests of {name}, is neither in {here} nor above it."
     )
 
 
 def read_tests(notebook: Path, name: str) -> tuple[str, dict[str, list[str]]]:
-    """(set-up code, {"visible": [test code], "hidden": [test code]}) of one exercise."""
-    setup, tests = "", {"visible": [], "hidden": []}  # type: tuple[str, dict[str, list[str]]]
+    """Return (set-up code, {"visible": [test code], "hidden": [test code]}) of one exercise."""
+    setup = ""
+    tests: dict[str, list[str]] = {"visible": [], "hidden": []}
     for cell in json.loads(notebook.read_text(encoding="utf-8-sig"))["cells"]:
-        source, grade_id = (
-            "".join(cell["source"]),
-            cell["metadata"].get("nbgrader", {}).get("grade_id", ""),
-        )
+        source = "".join(cell["source"])
+        grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
         if grade_id == "setup":
             setup = source
         if grade_id in (f"test_{name}", f"test_{name}_hidden"):
-            tests["hidden"] += _HIDDEN.findall(source)
-            tests["visible"].append(_HIDDEN.sub("", source))
+            tests["hidden"] += hidden_tests(source)
+            tests["visible"].append(without_hidden_tests(source))
     return setup, tests
 
 
 def judge(
     name: str, answer: Path, notebook: Path | None = None, timeout: float = 120
 ) -> list[Verdict]:
-    """Run one answer against all its tests that are in reach; the first verdict is on the answer itself.
+    """Run one answer against all its tests that are in reach.
 
     Args:
+        name: name of the exercise.
         answer: a Python file that defines the function, with or without `@name.implement`.
+        notebook: the notebook that holds the tests; None stands for `find_notebook(name)`.
         timeout: seconds for everything together.
+
+    Returns:
+        The verdicts; the first is on the answer itself.
+
     Raises:
-        ValueError: no such exercise. FileNotFoundError: no notebook with its tests.
+        InvalidInput: there is no such exercise.
+        FileNotFoundError: there is no notebook with its tests.
     """
     return judge_notebook(notebook or find_notebook(name), {name: answer}, timeout)[name]
 
@@ -88,47 +125,54 @@ def judge(
 def judge_notebook(
     notebook: Path, answers: dict[str, Path], timeout: float = 120
 ) -> dict[str, list[Verdict]]:
-    """As `judge`, for several exercises of one notebook, {exercise: answer}: the library is imported once for all.
+    """Judge answers to several exercises of one notebook; the library is imported once for all.
 
-    An answer that ends the process or does not finish costs the others nothing: they go on in a new one.
+    If an answer ends the process or does not finish, the others are judged in a new one.
 
     Args:
+        notebook: the notebook that holds the tests.
+        answers: {exercise: file of its answer}.
         timeout: seconds for each answer, the start of the process included.
+
+    Raises:
+        InvalidInput: the notebook has no visible tests of an exercise.
     """
     tasks = []
     for name, answer in answers.items():
         setup, tests = read_tests(notebook, name)
         if not any(ast.parse(code).body for code in tests["visible"]):
-            raise ValueError(f"judge: the notebook has no visible tests of {name}.")
+            raise InvalidInput(f"judge: the notebook has no visible tests of {name}.")
         source = answer.read_text(encoding="utf-8")
-        tasks.append(
-            {"name": name, "answer": str(answer), "source": source, "setup": setup, "tests": tests}
-        )
+        tasks.append(Task(name, str(answer), source, setup, tests))
     verdicts: dict[str, list[Verdict]] = {}
     while len(verdicts) < len(tasks):
         verdicts |= _judge_in_a_process(tasks[len(verdicts) :], timeout)
     return verdicts
 
 
-def _judge_in_a_process(tasks: list[dict[str, Any]], timeout: float) -> dict[str, list[Verdict]]:
-    """Verdicts on the tasks in their order: on all, or up to the first that ends the process or takes too long."""
+def _judge_in_a_process(tasks: list[Task], timeout: float) -> dict[str, list[Verdict]]:
+    """Return verdicts on the tasks in their order.
+
+    Stops after the first task that ends the process or takes too long.
+    """
     verdicts: dict[str, list[Verdict]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        copy_released(find_exercise(tasks[0]["name"]).lecture, Path(folder))
-        environment = {**os.environ, "TINYBERT_L_SOLUTIONS": folder}
-        command = [sys.executable, "-m", "tinybert_l.course.judging", folder]
+        copy_released(find_exercise(tasks[0].exercise).lecture, Path(folder))
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=environment, cwd=folder
+            [sys.executable, "-m", "tinybert_l.course.judging", folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, SOLUTIONS_VARIABLE: folder},
+            cwd=folder,
         )
         try:
             with suppress(BrokenPipeError), cast(IO[bytes], process.stdin) as stdin:
-                stdin.write(json.dumps(tasks).encode())
+                stdin.write(json.dumps(list(map(asdict, tasks))).encode())
             for task in tasks:
-                verdicts[task["name"]], ending = _follow(
-                    process, Path(folder) / f"{task['name']}.report", timeout
-                )
-                if ending:
-                    verdicts[task["name"]].append(Verdict("answer", False, ending))
+                report = _report_file(Path(folder), task.exercise)
+                verdicts[task.exercise], early_end = _follow(process, report, timeout)
+                if early_end:
+                    verdicts[task.exercise].append(Verdict("answer", False, early_end))
                     break
         finally:
             process.kill()
@@ -136,86 +180,135 @@ def _judge_in_a_process(tasks: list[dict[str, Any]], timeout: float) -> dict[str
     return verdicts
 
 
+def _report_file(folder: Path, name: str) -> Path:
+    return folder / f"{name}.report"
+
+
 def _follow(
     process: "subprocess.Popen[bytes]", report: Path, timeout: float
 ) -> tuple[list[Verdict], str]:
-    """The verdicts of a report that is being written, and why it ends too early ("" where it does not)."""
+    """Wait until a report is complete, and return its verdicts.
+
+    Args:
+        process: the judging process, which writes the report.
+        report: the file; each line is a verdict in JSON, the last one `{"end": true}`.
+        timeout: seconds to wait at most.
+
+    Returns:
+        The verdicts, and the reason why the report is not complete ("" where it is).
+    """
     deadline = time.monotonic() + timeout
     while True:
-        alive = process.poll() is None  # asked first: what it wrote last is read below
-        text = report.read_text(encoding="utf-8") if report.is_file() else ""
-        lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
-        verdicts = [Verdict(**line) for line in lines if "end" not in line]
-        if len(verdicts) < len(lines):
+        # The process is asked before the file is read: what it wrote last is read all the same.
+        is_alive = process.poll() is None
+        verdicts, is_complete = _read_report(report)
+        if is_complete:
             return verdicts, ""
-        if not alive:
+        if not is_alive:
             return verdicts, "The answer ended the Python process before its tests were through."
         if time.monotonic() > deadline:
             return verdicts, f"Not finished within {timeout:g} s (an endless loop?)."
-        time.sleep(0.05)
+        time.sleep(POLL_SECONDS)
 
 
-def _run(task: dict[str, Any], report: Path) -> None:
-    """Set up, take the answer, run every test statement, write verdicts as they fall."""
+def _read_report(report: Path) -> tuple[list[Verdict], bool]:
+    """Return the verdicts of a report's complete lines, and whether the report has its end."""
+    if not report.is_file():
+        return [], False
+    text = report.read_text(encoding="utf-8")
+    complete_lines = text[: text.rfind("\n") + 1].splitlines()
+    verdicts: list[Verdict] = []
+    for line in complete_lines:
+        entry = json.loads(line)
+        if "end" in entry:
+            return verdicts, True
+        verdicts.append(Verdict(**entry))
+    return verdicts, False
 
-    def say(part: str, passed: bool, message: str = "") -> None:
-        with report.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"part": part, "passed": passed, "message": message}) + "\n")
 
+class _Report:
+    """The file to which the judging process writes verdicts as they come."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, part: str, passed: bool, message: str) -> None:
+        self._write(asdict(Verdict(part, passed, message)))
+
+    def end(self) -> None:
+        self._write({"end": True})
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+
+
+def run_task(task: Task, report_file: Path) -> None:
+    """Run the set-up, the answer and every test statement in this process; write the report."""
+    report = _Report(report_file)
     namespace: dict[str, Any] = {"__name__": "answer"}
-    exec(compile(task["setup"], "set-up", "exec"), namespace)
-    name = task["name"]
-    hole = namespace.setdefault(name, _hole(name))
+    exec(compile(task.setup, "set-up", "exec"), namespace)
     try:
-        exec(compile(task["source"], task["answer"], "exec"), namespace)
-        given = namespace.get(name)
-        if given is not hole:
-            hole.implement(given)
-            namespace[name] = hole
-        if hole.exercise.student is None:
-            raise AnswerError(f"{task['answer']} defines no function {name}.")
-    except BaseException as error:
-        say("answer", False, f"{type(error).__name__}: {error}")
+        _run_answer(task, namespace)
+    except BaseException as error:  # SystemExit too: the answer is not usable
+        report.add("answer", False, f"{type(error).__name__}: {error}")
     else:
-        say("answer", True, "taken")
-        for part, cells in task["tests"].items():
+        report.add("answer", True, "taken")
+        for part, cells in task.tests.items():
             for code in cells:
-                _run_cell(code, part, namespace, say)
-    with report.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"end": True}) + "\n")
+                _run_cell(code, part, namespace, report.add)
+    report.end()
 
 
-def _run_cell(code: str, part: str, namespace: dict[str, Any], say: Any) -> None:
-    """Statement by statement; a failed assertion does not keep the next from being tried."""
+def _run_answer(task: Task, namespace: dict[str, Any]) -> None:
+    """Run an answer's file, with or without `implement`, so that the exercise has this answer.
+
+    Raises:
+        AnswerError: the file defines no function of that name.
+    """
+    entry = find_exercise(task.exercise)
+    exercise_function = namespace.setdefault(task.exercise, entry.function)
+    exec(compile(task.source, task.answer_file, "exec"), namespace)
+    defined = namespace.get(task.exercise)
+    if defined is not exercise_function:
+        exercise_function.implement(defined)
+        namespace[task.exercise] = exercise_function
+    if entry.student is None:
+        raise AnswerError(f"{task.answer_file} defines no function {task.exercise}.")
+
+
+def _run_cell(
+    code: str, part: str, namespace: dict[str, Any], add_verdict: Callable[[str, bool, str], None]
+) -> None:
+    """Run a test cell statement by statement, and add a verdict for each check.
+
+    A failed assertion does not keep the next one from being tried. Another error in a statement
+    that checks nothing ends the cell: what follows depends on that statement.
+    """
     for statement in ast.parse(code).body:
-        lines = code.splitlines()[statement.lineno - 1 : statement.end_lineno]
+        first_line = code.splitlines()[statement.lineno - 1]
         is_check = any(isinstance(node, ast.Assert | ast.Raise) for node in ast.walk(statement))
         try:
             exec(compile(ast.Module([statement], []), f"{part} test", "exec"), namespace)
         except AssertionError as error:
-            say(part, False, str(error) or lines[0])
+            add_verdict(part, False, str(error) or first_line)
         except BaseException as error:
-            say(part, False, f"{type(error).__name__}: {error}  [at: {lines[0].strip()}]")
+            message = f"{type(error).__name__}: {error}  [at: {first_line.strip()}]"
+            add_verdict(part, False, message)
             if not is_check:
-                return  # what follows stands on this statement
+                return
         else:
             if is_check:
-                say(part, True, lines[0].strip())
+                add_verdict(part, True, first_line.strip())
 
 
-def _hole(name: str) -> Any:
-    import tinybert_l
-
-    return getattr(tinybert_l, name)
-
-
-def _run_all(folder: Path) -> None:
-    """What the judging process does: every task from stdin, as if it were alone."""
-    for task in json.load(sys.stdin):
-        _run(task, folder / f"{task['name']}.report")
-        for entry in exercises().values():
-            entry.student = None
+def _main(folder: Path) -> None:
+    """Run every task of the standard input, each as if it were alone; one report per task."""
+    for fields in json.load(sys.stdin):
+        task = Task(**fields)
+        run_task(task, _report_file(folder, task.exercise))
+        forget_answers()
 
 
 if __name__ == "__main__":
-    _run_all(Path(sys.argv[1]))
+    _main(Path(sys.argv[1]))

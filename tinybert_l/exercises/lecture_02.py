@@ -1,4 +1,4 @@
-"""Lecture 2: the joint loss, and who takes part in a step."""
+"""Lecture 2: the joint loss, and which sub-models take part in a step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def _plain_mean(losses: list[torch.Tensor], weights: list[float] | None = None) -> torch.Tensor:
-    """Stand-in before lecture 2: ignores the weights."""
+    """Serve before lecture 2: the plain mean, which ignores the weights."""
     import torch
 
     return torch.stack(list(losses)).mean()
@@ -19,7 +19,7 @@ def _plain_mean(losses: list[torch.Tensor], weights: list[float] | None = None) 
 
 @exercise(2, minutes=8, points=4, zh="联合损失", en="The joint loss", peer=_plain_mean)
 def joint_loss(losses: list[torch.Tensor], weights: list[float] | None = None) -> torch.Tensor:
-    """One loss of many: sum of weight·loss over sum of weights; equal weights by default.
+    """Join losses into one: sum of weight·loss over sum of weights; equal weights by default.
 
     Args:
         losses: scalars, at least one.
@@ -33,7 +33,7 @@ def joint_loss(losses: list[torch.Tensor], weights: list[float] | None = None) -
 def _largest_and_smallest(
     submodels: list[Any], num_random: int, generator: torch.Generator
 ) -> list[Any]:
-    """Stand-in before lecture 2: a sandwich without filling."""
+    """Serve before lecture 2: a sandwich without filling, which draws no other sub-model."""
     return list(dict.fromkeys((submodels[-1], submodels[0])))
 
 
@@ -41,13 +41,14 @@ def _largest_and_smallest(
     2, minutes=12, points=4, zh="三明治法则", en="The sandwich rule", peer=_largest_and_smallest
 )
 def sandwich_sample(submodels: list[Any], num_random: int, generator: torch.Generator) -> list[Any]:
-    """Who takes part in a step (sandwich rule: Yu & Huang 2019).
+    """Choose the sub-models that take part in a step (sandwich rule: Yu & Huang 2019).
 
     Args:
         submodels: from smallest to largest.
         num_random: how many of the others join, drawn uniformly without replacement.
-        generator: where the drawing comes from.
+        generator: the source of all randomness.
     Returns:
-        [largest, smallest, then the drawn others]; fewer others than asked: all; one sub-model: just it.
+        [largest, smallest, then the drawn others]. If there are fewer others than asked for, all of
+        them join; if there is one sub-model, it stands in the list once.
     """
     raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Lecture 3: slicing a sub-model out, and what it imitates."""
+"""Lecture 3: slicing a sub-model out, and the losses by which it imitates the teacher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def _nearest_layers(num_layers: int, depth: int) -> list[int]:
-    """Stand-in before lecture 3: rounds to the nearest layer, unchecked."""
+    """Serve before lecture 3: rounds to the nearest layer, and checks nothing."""
     import numpy
 
     return [round(layer) - 1 for layer in numpy.linspace(num_layers / depth, num_layers, depth)]
@@ -19,10 +19,10 @@ def _nearest_layers(num_layers: int, depth: int) -> list[int]:
 
 @exercise(3, minutes=8, points=4, zh="保留的层", en="Which layers stay", peer=_nearest_layers)
 def kept_layers(num_layers: int, depth: int) -> list[int]:
-    """Which layers a sub-model of the given depth keeps.
+    """Choose the layers that a sub-model of the given depth keeps.
 
-    Evenly spread, and always with the last one: entry i (i = 1..depth) is floor(i·N/depth) - 1.
-    DynaBERT (Hou et al. 2020) drops others; the notebook compares.
+    They are evenly spread, the last one always among them: entry i (i = 1..depth) is
+    floor(i·N/depth) - 1. DynaBERT (Hou et al. 2020) drops others; the notebook compares.
 
     Args:
         num_layers: N, layers of the supernet, at least 1.
@@ -40,7 +40,7 @@ def kept_layers(num_layers: int, depth: int) -> list[int]:
 def _by_permutation_matrix(
     weight: torch.Tensor, bias: torch.Tensor | None, kept_heads: list[int], head_size: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """Stand-in before lecture 3: multiplies by a block matrix of zeros and ones, unchecked."""
+    """Serve before lecture 3: multiplies by a block matrix of zeros and ones, checks nothing."""
     import torch
     from torch.nn import functional as F
 
@@ -55,7 +55,7 @@ def _by_permutation_matrix(
 def slice_heads(
     weight: torch.Tensor, bias: torch.Tensor | None, kept_heads: list[int], head_size: int
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The rows of a projection that belong to some heads.
+    """Take the rows of a projection that belong to the given heads.
 
     Head j owns the rows j·head_size to (j+1)·head_size - 1.
 
@@ -76,7 +76,9 @@ def slice_heads(
 def _evenly_spaced(
     num_student_layers: int, num_teacher_layers: int, strategy: str = "uniform"
 ) -> list[int]:
-    """Stand-in before lecture 3: one strategy, rounded to the nearest layer."""
+    """Serve before lecture 3: knows one strategy, and rounds to the nearest layer."""
+    import torch
+
     spaced = torch.linspace(
         num_teacher_layers / num_student_layers, num_teacher_layers, num_student_layers
     )
@@ -95,7 +97,9 @@ def _evenly_spaced(
 def layer_map(
     num_student_layers: int, num_teacher_layers: int, strategy: str = "uniform"
 ) -> list[int]:
-    """Which teacher layer g(m) each student layer m imitates (TinyBERT, section 3.1 and table 5).
+    """Choose the teacher layer g(m) that each student layer m imitates.
+
+    The strategies are those of TinyBERT (section 3.1 and table 5).
 
     With M student and N teacher layers, both counted from 1: uniform g(m) = floor(m·N/M),
     top g(m) = N - M + m, bottom g(m) = m.
@@ -120,7 +124,7 @@ def _padding_too(
     projection: torch.Tensor | None,
     attention_mask: torch.Tensor,
 ) -> torch.Tensor:
-    """Stand-in before lecture 3: counts padding as if it were text."""
+    """Serve before lecture 3: counts padding as if it were text."""
     from torch.nn import functional as F
 
     return F.mse_loss(student if projection is None else student @ projection, teacher)
@@ -133,7 +137,9 @@ def hidden_loss(
     projection: torch.Tensor | None,
     attention_mask: torch.Tensor,
 ) -> torch.Tensor:
-    """Mean squared gap of hidden states after a projection (TinyBERT, eq. 8; eq. 9 for embeddings).
+    """Compute the mean squared gap of hidden states after a projection.
+
+    This is TinyBERT's equation 8, and equation 9 for embeddings.
 
     Args:
         student_hidden: float [batch, length, h]; padding may hold anything, finite or not.
@@ -153,7 +159,7 @@ def hidden_loss(
 def _all_pairs(
     student: torch.Tensor, teacher: torch.Tensor, attention_mask: torch.Tensor
 ) -> torch.Tensor:
-    """Stand-in before lecture 3: counts padding as if it were text."""
+    """Serve before lecture 3: counts padding as if it were text."""
     from torch.nn import functional as F
 
     return F.mse_loss(student, teacher)
@@ -171,9 +177,9 @@ def _all_pairs(
 def attention_loss(
     student_scores: torch.Tensor, teacher_scores: torch.Tensor, attention_mask: torch.Tensor
 ) -> torch.Tensor:
-    """Mean squared gap of attention scores before the softmax (TinyBERT, eq. 7).
+    """Compute the mean squared gap of attention scores before the softmax (TinyBERT, eq. 7).
 
-    Mean over heads and over the real pairs (q, k) of the whole batch: both are tokens.
+    The mean is over heads and over the real pairs (q, k) of the whole batch: both are tokens.
     Does not map layers (see `layer_map`).
 
     Args:

@@ -1,4 +1,4 @@
-"""Lecture 4: when sub-models open, and what keeps training stable."""
+"""Lecture 4: at which step sub-models join the training, and how it is kept stable."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     import torch
 
 
+# (start as a fraction of all steps, the sub-models that open there)
 Stages = Sequence[tuple[float, Sequence[SubModel]]]
 
 
 def _open_stages(step: int, total_steps: int, stages: Stages) -> list[SubModel]:
-    """Stand-in before lecture 4: the stages that have begun, as they come, unchecked."""
-    begun = bisect_right([start for start, _ in stages], step / total_steps)
-    return [sub_model for _, group in stages[:begun] for sub_model in group]
+    """Serve before lecture 4: lists the stages that have begun, and checks nothing."""
+    num_begun = bisect_right(stages, step / total_steps, key=lambda stage: stage[0])
+    open_sub_models: list[SubModel] = []
+    for _, sub_models in stages[:num_begun]:
+        open_sub_models += sub_models
+    return open_sub_models
 
 
 @exercise(
@@ -32,19 +36,21 @@ def _open_stages(step: int, total_steps: int, stages: Stages) -> list[SubModel]:
     peer=_open_stages,
 )
 def submodel_schedule(step: int, total_steps: int, stages: Stages) -> list[SubModel]:
-    """Which sub-models are open at a step (progressive shrinking: Cai et al. 2020).
+    """List the sub-models that are open at a step (progressive shrinking: Cai et al. 2020).
 
     Args:
         step: 0 <= step < total_steps.
+        total_steps: steps of the whole training.
         stages: (start as a fraction, sub-models); the first starts at 0, starts rise strictly.
     Returns:
-        The sub-models of all stages whose start <= step/total_steps, in order, each once; none closes.
+        The sub-models of all stages whose start <= step/total_steps, in order, each once; none
+        closes.
     """
     raise NotImplementedError
 
 
 def _transformers_schedule(step: int, warmup_steps: int, total_steps: int) -> float:
-    """Stand-in before lecture 4: transformers' own."""
+    """Serve before lecture 4: asks the schedule of transformers, and checks nothing."""
     import torch
     from transformers import get_linear_schedule_with_warmup
 
@@ -57,7 +63,9 @@ def _transformers_schedule(step: int, warmup_steps: int, total_steps: int) -> fl
     4, minutes=8, points=4, zh="预热与衰减", en="Warm-up and decay", peer=_transformers_schedule
 )
 def linear_warmup_decay(step: int, warmup_steps: int, total_steps: int) -> float:
-    """The learning rate at a step, as a share of its peak: a straight rise, then a straight fall to 0.
+    """Compute the learning rate at a step, as a share of its peak.
+
+    It rises in a straight line, then falls in a straight line to 0.
 
     Args:
         step: 0 or more.
@@ -76,17 +84,17 @@ def linear_warmup_decay(step: int, warmup_steps: int, total_steps: int) -> float
 def _torch_clipping(
     gradients: Sequence[torch.Tensor | None], max_norm: float
 ) -> tuple[list[torch.Tensor | None], torch.Tensor]:
-    """Stand-in before lecture 4: torch's clipping, on parameters made for the occasion."""
+    """Serve before lecture 4: torch's clipping, on parameters made to hold the gradients."""
     import torch
 
-    holders = [None if g is None else torch.nn.Parameter(torch.empty_like(g)) for g in gradients]
-    for holder, gradient in zip(holders, gradients, strict=True):
-        if holder is not None and gradient is not None:
-            holder.grad = gradient.clone()
-    norm = torch.nn.utils.clip_grad_norm_(
-        [holder for holder in holders if holder is not None], max_norm
-    )
-    return [None if holder is None else holder.grad for holder in holders], norm
+    parameters = []
+    for gradient in gradients:
+        if gradient is not None:
+            parameters.append(torch.nn.Parameter(torch.empty_like(gradient)))
+            parameters[-1].grad = gradient.clone()
+    norm = torch.nn.utils.clip_grad_norm_(parameters, max_norm)
+    clipped = iter(parameters)
+    return [None if gradient is None else next(clipped).grad for gradient in gradients], norm
 
 
 @exercise(
@@ -100,10 +108,10 @@ def _torch_clipping(
 def clip_by_global_norm(
     gradients: Sequence[torch.Tensor | None], max_norm: float
 ) -> tuple[list[torch.Tensor | None], torch.Tensor]:
-    """Scale all gradients by one factor, so that their common norm is at most `max_norm` (Pascanu et al. 2013).
+    """Scale all gradients by one factor, so that their common norm is at most `max_norm`.
 
-    The norm is that of all numbers of all tensors together: sqrt of the sum of their squares. The factor
-    is min(1, max_norm / norm), and 1 when the norm is 0.
+    The norm is that of all numbers of all tensors together: the square root of the sum of their
+    squares. The factor is min(1, max_norm / norm), and 1 when the norm is 0 (Pascanu et al. 2013).
 
     Args:
         gradients: tensors of any shapes; None where a parameter has no gradient. Not changed.
@@ -113,13 +121,14 @@ def clip_by_global_norm(
     Raises:
         ValueError: max_norm not above 0, or a norm that is not finite.
 
-    Worked example: [3.0], [4.0] with max_norm 1: the norm is 5, the factor 0.2, the result [0.6], [0.8].
+    Worked example: [3.0], [4.0] with max_norm 1: the norm is 5, the factor 0.2, the result
+    [0.6], [0.8].
     """
     raise NotImplementedError
 
 
 def _decay_everything(shapes: Mapping[str, Sequence[int]], weight_decay: float) -> dict[str, float]:
-    """Stand-in before lecture 4: what AdamW does when it is told nothing."""
+    """Serve before lecture 4: lets every parameter decay, as AdamW does by default."""
     return dict.fromkeys(shapes, weight_decay)
 
 
@@ -129,7 +138,7 @@ def _decay_everything(shapes: Mapping[str, Sequence[int]], weight_decay: float) 
 def weight_decay_by_name(
     shapes: Mapping[str, Sequence[int]], weight_decay: float
 ) -> dict[str, float]:
-    """Which parameter decays how much: matrices do; biases and LayerNorm do not.
+    """Give each parameter its weight decay: matrices decay; biases and LayerNorm do not.
 
     The shape decides, not the name: one-dimensional parameters are biases and LayerNorm weights.
 

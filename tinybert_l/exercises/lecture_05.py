@@ -19,7 +19,7 @@ def split_document(token_ids: list[int], max_length: int, stride: int) -> list[l
     Args:
         token_ids: the document; may be empty.
         max_length: tokens a window, at least 1.
-        stride: from one start to the next, 1 <= stride <= max_length.
+        stride: tokens from one start to the next, 1 <= stride <= max_length.
     Returns:
         The windows, in order; none for an empty document.
     Raises:
@@ -34,18 +34,18 @@ def split_document(token_ids: list[int], max_length: int, stride: int) -> list[l
 def best_answer_span(
     start_logits: torch.Tensor, end_logits: torch.Tensor, max_answer_length: int
 ) -> tuple[int, int]:
-    """The answer: the span of tokens with the highest sum of start and end logit.
+    """Find the answer: the span of tokens with the highest sum of start and end logit.
 
     Args:
         start_logits, end_logits: [length] each.
         max_answer_length: tokens an answer may have, at least 1.
     Returns:
-        (start, end), both inclusive, start <= end, at most max_answer_length tokens; of equal sums the
-        earliest start, then the shortest.
+        (start, end), both inclusive, start <= end, at most max_answer_length tokens; of equal sums
+        the earliest start, then the shortest.
     Raises:
         ValueError: no logits, lengths that differ, max_answer_length below 1.
 
-    Worked example: starts [0, 2, 1], ends [5, 0, 1]: the best start is 1 and the best end 0, but that is no span;
-    (0, 0) has the highest sum that is allowed, 5.
+    Worked example: starts [0, 2, 1], ends [5, 0, 1]: the best start is 1 and the best end 0, but
+    that is no span; (0, 0) has the highest sum that is allowed, 5.
     """
     raise NotImplementedError

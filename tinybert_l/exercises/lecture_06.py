@@ -1,4 +1,4 @@
-"""Lecture 6: which sub-models are worth having."""
+"""Lecture 6: the sub-models that are worth having."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from tinybert_l.exercises.registry import exercise
 
 @exercise(6, minutes=12, points=4, zh="帕累托前沿", en="The Pareto frontier")
 def pareto_frontier(points: list[tuple[float, float]]) -> list[int]:
-    """Indices of the points that no other beats, by rising cost.
+    """Find the points that no other beats.
+
+    A point is beaten by another whose cost is <= and whose quality is >=, one of them strictly; of
+    equal points the first stays.
 
     Args:
-        points: (cost, quality). A point is beaten by one with cost <= and quality >=, one of them strictly;
-            of equal points the first stays.
+        points: (cost, quality) each.
+    Returns:
+        Indices of the points that are not beaten, by rising cost.
     """
     raise NotImplementedError

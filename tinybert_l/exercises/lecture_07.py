@@ -1,4 +1,4 @@
-"""Lecture 7: which heads matter, and when a text may leave early."""
+"""Lecture 7: the importance of heads, and texts that leave the model early."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def _features_alone(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """Stand-in before lecture 7: each number of a head is judged by itself, as a neuron is."""
+    """Serve before lecture 7: judges each number of a head by itself, as if it were a neuron."""
     return (activations * gradients).sum(2).abs().mean(0).sum(-1)
 
 
@@ -25,14 +25,15 @@ def _features_alone(activations: torch.Tensor, gradients: torch.Tensor) -> torch
     peer=_features_alone,
 )
 def head_importance(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
-    """How much the loss would change without each head, to first order (Michel et al. 2019, eq. 2).
+    """Estimate how much the loss would change without each head, to first order.
 
     For one example, a head's importance is the absolute value of the inner product of its output
-    with the loss's gradient there, over all tokens and all numbers of the head.
+    with the loss's gradient there, over all tokens and all numbers of the head (Michel et al. 2019,
+    eq. 2).
 
     Args:
         activations: each head's output [batch, heads, length, head_size].
-        gradients: the loss's gradient with respect to it, same shape.
+        gradients: the loss's gradient with respect to that output, of the same shape.
     Returns:
         Mean over the examples, [heads]; no gradient flows through it.
     Raises:
@@ -46,19 +47,21 @@ def head_importance(activations: torch.Tensor, gradients: torch.Tensor) -> torch
 
 @exercise(7, minutes=12, points=4, zh="提前退出", en="Early exit")
 def early_exit(logits_per_layer: list[torch.Tensor], max_entropy: float) -> torch.Tensor:
-    """After which layer each text may leave: the first whose prediction is sure enough (Xin et al. 2020, DeeBERT).
+    """Find the layer after which each text may leave: the first that is sure enough.
 
-    The entropy of a layer's prediction p = softmax(logits) is -sum p·ln p, in nats.
+    A layer is the surer the lower the entropy of its prediction p = softmax(logits), which is
+    -sum p·ln p, in nats (DeeBERT: Xin et al. 2020).
 
     Args:
         logits_per_layer: one [batch, classes] for each layer, from the first.
-        max_entropy: a text leaves after the first layer whose entropy is at most this; 0 or more.
+        max_entropy: a text leaves after the first layer whose entropy is at most this value; 0 or
+            more.
     Returns:
         Integers [batch], counted from 1; the last layer for a text that is never sure.
     Raises:
         ValueError: no layers, or max_entropy below 0.
 
-    Worked example: two layers, one text, logits [0, 0] then [9, 0]: the first has entropy ln 2 = 0.69,
-    the second 0.001; with max_entropy 0.1 the text leaves after layer 2.
+    Worked example: two layers, one text, logits [0, 0] then [9, 0]: the first has entropy
+    ln 2 = 0.69, the second 0.001; with max_entropy 0.1 the text leaves after layer 2.
     """
     raise NotImplementedError

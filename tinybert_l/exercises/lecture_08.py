@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _by_scikit_learn(predictions: Sequence[int], labels: Sequence[int], num_classes: int) -> float:
-    """Stand-in before lecture 8."""
+    """Serve before lecture 8: asks scikit-learn, and checks nothing."""
     from sklearn.metrics import f1_score
 
     return float(
@@ -26,13 +26,14 @@ def macro_f1(
     labels: Sequence[int] | torch.Tensor,
     num_classes: int,
 ) -> float:
-    """F1 of each class, averaged over all classes alike.
+    """Compute the F1 of each class, and average over all classes alike.
 
-    For one class, with tp hits, fp false alarms and fn misses: F1 = 2·tp / (2·tp + fp + fn), and 0 when
-    the class neither occurs nor is predicted.
+    For one class, with tp true positives, fp false positives and fn false negatives:
+    F1 = 2·tp / (2·tp + fp + fn), and 0 when the class neither occurs nor is predicted.
 
     Args:
-        predictions, labels: lists or integer tensors of one length, at least one; classes from 0 to num_classes - 1.
+        predictions, labels: lists or integer tensors of equal length, at least 1; classes from 0 to
+            num_classes - 1.
         num_classes: at least 1; a class that does not occur counts too.
     Returns:
         The mean of the classes' F1, 0..1.
@@ -48,7 +49,7 @@ def macro_f1(
     8, minutes=10, points=4, zh="选择子模型", en="Choosing a sub-model", needs=("pareto_frontier",)
 )
 def choose_submodel(candidates: list[dict[str, Any]], latency_budget_ms: float) -> str:
-    """The model to ship: the best quality that fits the latency budget.
+    """Choose the model to ship: the best quality that fits the latency budget.
 
     Args:
         candidates: dictionaries with name, latency_ms, quality.

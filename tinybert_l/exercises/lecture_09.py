@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _lower_triangle(query_length: int, key_length: int) -> torch.Tensor:
-    """Stand-in before lecture 9."""
+    """Serve before lecture 9: cuts a triangle out of ones, and checks nothing."""
     import torch
 
     return torch.ones(query_length, key_length, dtype=torch.bool).tril(key_length - query_length)
@@ -20,10 +20,11 @@ def _lower_triangle(query_length: int, key_length: int) -> torch.Tensor:
 
 @exercise(9, minutes=8, points=4, zh="因果掩码", en="The causal mask", peer=_lower_triangle)
 def causal_mask(query_length: int, key_length: int) -> torch.Tensor:
-    """Which tokens a token may look at when text is written from left to right.
+    """Mark the tokens that a token may look at when text is written from left to right.
 
-    The queries are the last `query_length` of `key_length` tokens (the earlier ones lie in a KV cache), so query i
-    stands at position key_length - query_length + i, and sees the keys up to and with its own position.
+    The queries are the last `query_length` of `key_length` tokens (the earlier ones lie in a KV
+    cache), so query i stands at position key_length - query_length + i, and sees the keys up to and
+    with its own position.
 
     Args:
         query_length: at least 1, at most key_length.
@@ -39,7 +40,7 @@ def causal_mask(query_length: int, key_length: int) -> torch.Tensor:
 
 
 def _top_p_by_transformers(logits: torch.Tensor, p: float) -> torch.Tensor:
-    """Stand-in before lecture 9."""
+    """Serve before lecture 9: asks transformers, and checks nothing."""
     import torch
     from transformers import TopPLogitsWarper
 
@@ -48,7 +49,9 @@ def _top_p_by_transformers(logits: torch.Tensor, p: float) -> torch.Tensor:
 
 @exercise(9, minutes=15, points=4, zh="核采样", en="Top-p sampling", peer=_top_p_by_transformers)
 def top_p_filter(logits: torch.Tensor, p: float) -> torch.Tensor:
-    """Keep the smallest set of most likely tokens whose probability reaches p (Holtzman et al. 2020).
+    """Keep the smallest set of most likely tokens whose probability reaches p.
+
+    This is nucleus sampling (Holtzman et al. 2020).
 
     Args:
         logits: [batch, vocabulary]; not changed.
@@ -58,17 +61,18 @@ def top_p_filter(logits: torch.Tensor, p: float) -> torch.Tensor:
     Raises:
         ValueError: p out of range.
 
-    Worked example: probabilities 0.5, 0.3, 0.2 and p = 0.6: 0.5 does not reach it, 0.5 + 0.3 does: two stay.
+    Worked example: probabilities 0.5, 0.3, 0.2 and p = 0.6: 0.5 does not reach it, 0.5 + 0.3 does:
+    two stay.
     """
     raise NotImplementedError
 
 
 @exercise(9, minutes=5, points=4, zh="不重复n元组比例", en="Distinct n-grams")
 def distinct_n(token_ids: Sequence[int], n: int) -> float:
-    """How varied a text is: different n-grams over all n-grams (Li et al. 2016).
+    """Measure how varied a text is: different n-grams over all n-grams (Li et al. 2016).
 
     Args:
-        token_ids: the text.
+        token_ids: the text's tokens.
         n: tokens of an n-gram, at least 1.
     Returns:
         0..1; 0.0 for a text shorter than n.

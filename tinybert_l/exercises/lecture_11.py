@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _counted_by_torch(config: BertConfig, sequence_length: int) -> int:
-    """Stand-in before lecture 11: torch's counter on a model without weights."""
+    """Serve before lecture 11: runs torch's counter on a model without weights."""
     import torch
     import transformers
     from torch.utils.flop_counter import FlopCounterMode
@@ -37,14 +37,17 @@ def _counted_by_torch(config: BertConfig, sequence_length: int) -> int:
     peer=_counted_by_torch,
 )
 def flops(config: BertConfig, sequence_length: int) -> int:
-    """Floating-point operations of one forward pass of a BERT encoder over one text.
+    """Count the floating-point operations of a BERT encoder's forward pass over one text.
 
-    Matrix products only, two operations per multiply-add; no embeddings (a look-up), no pooler.
+    Only matrix products count, with two operations per multiply-add; not the embeddings (a look-up)
+    and not the pooler.
     With L layers, hidden size H, FFN size I and s tokens: 2·L·(s·(4H² + 2HI) + 2s²H).
 
     Args:
         config: num_hidden_layers, hidden_size, intermediate_size are used.
         sequence_length: s, at least 1.
+    Returns:
+        The number of operations, a whole number.
     Raises:
         ValueError: sequence_length below 1.
 

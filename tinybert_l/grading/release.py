@@ -15,7 +15,8 @@ import nbformat
 from tinybert_l import __version__
 from tinybert_l.course.authoring import in_language
 from tinybert_l.course.home import HOME, home_notebook
-from tinybert_l.exercises.registry import NOTEBOOKS, copy_released
+from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.exercises.released import copy_released
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.policy import read_calendar
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import nbformat
 
-from tinybert_l.exercises.registry import NOTEBOOKS, answer_cells
+from tinybert_l.exercises.answers import answer_cells
+from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 
 LECTURE = 3

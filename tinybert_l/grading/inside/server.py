@@ -379,7 +379,7 @@ class JudgeSide(Side):
 
         for name, entry in exercises().items():
             if entry.lecture == self.lecture:
-                entry.student = Proxy(self, name)
+                entry.replace_answer(Proxy(self, name))
 
 
 def free_names(source: str) -> set[str]:

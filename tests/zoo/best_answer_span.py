@@ -1,0 +1,117 @@
+"""Wrong and right answers to exercise 5.2, `best_answer_span`."""
+
+import math
+
+import torch
+
+from zoo import right, wrong
+
+
+@wrong("separately", message="before the start")
+def separately(start_logits, end_logits, max_answer_length):
+    return int(start_logits.argmax()), int(end_logits.argmax())
+
+
+@wrong("exclusive length", message="at most|four|All|.")
+def exclusive_length(start_logits, end_logits, max_answer_length):
+    best, found = -math.inf, (0, 0)
+    for i in range(len(start_logits)):
+        for j in range(i, min(len(end_logits), i + max_answer_length - 1)):
+            score = start_logits[i] + end_logits[j]
+            if score > best:
+                best, found = score, (i, j)
+    return found
+
+
+@wrong("one too long", message="At most 3")
+def one_too_long(start_logits, end_logits, max_answer_length):
+    best, found = -math.inf, (0, 0)
+    for i in range(len(start_logits)):
+        for j in range(i, min(len(end_logits), i + max_answer_length + 1)):
+            score = start_logits[i] + end_logits[j]
+            if score > best:
+                best, found = score, (i, j)
+    return found
+
+
+@wrong("from zero", message="negative")
+def from_zero(start_logits, end_logits, max_answer_length):
+    best, found = 0.0, (0, 0)
+    for i in range(len(start_logits)):
+        for j in range(i, min(len(end_logits), i + max_answer_length)):
+            score = start_logits[i] + end_logits[j]
+            if score > best:
+                best, found = score, (i, j)
+    return found
+
+
+@wrong("last tie", message="All equal")
+def last_tie(start_logits, end_logits, max_answer_length):
+    best, found = -math.inf, (0, 0)
+    for i in range(len(start_logits)):
+        for j in range(i, min(len(end_logits), i + max_answer_length)):
+            score = start_logits[i] + end_logits[j]
+            if score >= best:
+                best, found = score, (i, j)
+    return found
+
+
+@wrong("no single", message="worked example")
+def no_single(start_logits, end_logits, max_answer_length):
+    best, found = -math.inf, (0, 0)
+    for i in range(len(start_logits)):
+        for j in range(i + 1, min(len(end_logits), i + max_answer_length)):
+            score = start_logits[i] + end_logits[j]
+            if score > best:
+                best, found = score, (i, j)
+    return found
+
+
+@wrong("end exclusive", message="worked example")
+def end_exclusive(start_logits, end_logits, max_answer_length):
+    best, found = -math.inf, (0, 0)
+    for i in range(len(start_logits)):
+        for j in range(i, min(len(end_logits), i + max_answer_length)):
+            score = start_logits[i] + end_logits[j]
+            if score > best:
+                best, found = score, (i, j)
+    return found[0], found[1] + 1
+
+
+@wrong("start first", message="worked example")
+def start_first(start_logits, end_logits, max_answer_length):
+    s = int(start_logits.argmax())
+    e = s + int(end_logits[s : s + max_answer_length].argmax())
+    return s, e
+
+
+@wrong("product", message=".")
+def product(start_logits, end_logits, max_answer_length):
+    best, found = -math.inf, (0, 0)
+    for i in range(len(start_logits)):
+        for j in range(i, min(len(end_logits), i + max_answer_length)):
+            score = start_logits[i] * end_logits[j]
+            if score > best:
+                best, found = score, (i, j)
+    return found
+
+
+@right("loops")
+def loops(start_logits, end_logits, max_answer_length):
+    best, found = -math.inf, (0, 0)
+    for i in range(len(start_logits)):
+        for j in range(i, min(len(end_logits), i + max_answer_length)):
+            score = start_logits[i] + end_logits[j]
+            if score > best:
+                best, found = score, (i, j)
+    return found
+
+
+@right("matrix")
+def matrix(start_logits, end_logits, max_answer_length):
+    n = len(start_logits)
+    scores = start_logits[:, None] + end_logits[None, :]
+    i, j = torch.arange(n)[:, None], torch.arange(n)[None]
+    scores = scores.masked_fill((j < i) | (j >= i + max_answer_length), -math.inf)
+    flat = int((scores.flatten() == scores.max()).nonzero()[0])
+    return divmod(flat, n)

@@ -1,0 +1,133 @@
+"""Wrong and right answers to exercise 8.2, `choose_submodel`."""
+
+from zoo import right, wrong
+
+
+@wrong("strict", message="fits exactly")
+def strict(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] < latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]["name"]
+
+
+@wrong("fastest", message=".")
+def fastest(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return min(fit, key=lambda c: c["latency_ms"])["name"]
+
+
+@wrong("best of all", message="only a fits")
+def best_of_all(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return max(candidates, key=lambda c: c["quality"])["name"]
+
+
+@wrong("over budget", message="over budget")
+def over_budget(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        return min(candidates, key=lambda c: c["latency_ms"])["name"]
+    return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]["name"]
+
+
+@wrong("nameless", message="name the fastest")
+def nameless(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("too slow")
+    return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]["name"]
+
+
+@wrong("tie ignored", message="lowest latency")
+def tie_ignored(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return max(fit, key=lambda c: c["quality"])["name"]
+
+
+@wrong("slowest tie", message="lowest latency")
+def slowest_tie(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return max(fit, key=lambda c: (c["quality"], c["latency_ms"]))["name"]
+
+
+@wrong("returns dict", message=".")
+def returns_dict(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]
+
+
+@wrong("empty index", message="No candidates")
+def empty_index(candidates, latency_budget_ms):
+    if not candidates:
+        return ""
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]["name"]
+
+
+@wrong("sorts in place", message="changed")
+def sorts_in_place(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    candidates.sort(key=lambda c: c["latency_ms"])
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]["name"]
+
+
+@right("sorted")
+def by_sorted(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]["name"]
+
+
+@right("loop")
+def loop(candidates, latency_budget_ms):
+    if len(candidates) == 0:
+        raise ValueError("no candidates")
+    best = None
+    for c in candidates:
+        if c["latency_ms"] > latency_budget_ms:
+            continue
+        if (
+            best is None
+            or c["quality"] > best["quality"]
+            or (c["quality"] == best["quality"] and c["latency_ms"] < best["latency_ms"])
+        ):
+            best = c
+    if best is None:
+        raise ValueError(f"fastest: {min(candidates, key=lambda c: c['latency_ms'])['name']}")
+    return best["name"]

@@ -1,0 +1,77 @@
+"""Wrong and right answers to exercise 3.4, `hidden_loss`."""
+
+import torch
+
+from zoo import right, wrong
+
+
+@wrong("padding counted", message="still counted")
+def padding_counted(student_hidden, teacher_hidden, projection, attention_mask):
+    m = attention_mask[..., None]
+    s = student_hidden if projection is None else student_hidden @ projection
+    return ((s - teacher_hidden) * m).pow(2).mean()
+
+
+@wrong("sum", message="20 is the sum")
+def only_sum(student_hidden, teacher_hidden, projection, attention_mask):
+    t = attention_mask.bool()
+    s = student_hidden[t]
+    s = s if projection is None else s @ projection
+    return (s - teacher_hidden[t]).pow(2).sum() / max(int(t.sum()), 1)
+
+
+@wrong("nan times zero", message="NaN times 0")
+def nan_times_zero(student_hidden, teacher_hidden, projection, attention_mask):
+    m = attention_mask[..., None]
+    s = student_hidden if projection is None else student_hidden @ projection
+    d = (s - teacher_hidden.detach()) * m
+    return d.pow(2).sum() / (m.sum() * d.shape[-1]).clamp(min=1)
+
+
+@wrong("teacher learns", message="teacher must receive no gradient")
+def teacher_learns(student_hidden, teacher_hidden, projection, attention_mask):
+    t = attention_mask.bool()
+    s = student_hidden[t]
+    s = s if projection is None else s @ projection
+    d = s - teacher_hidden[t]
+    return d.pow(2).sum() / max(d.numel(), 1)
+
+
+@wrong("student detached", message="radient")
+def student_detached(student_hidden, teacher_hidden, projection, attention_mask):
+    t = attention_mask.bool()
+    s = student_hidden.detach()[t]
+    s = s if projection is None else s @ projection
+    d = s - teacher_hidden.detach()[t]
+    return d.pow(2).sum() / max(d.numel(), 1)
+
+
+@wrong("mean of sentences", message="whole batch")
+def mean_of_sentences(student_hidden, teacher_hidden, projection, attention_mask):
+    out = []
+    for s, t, m in zip(student_hidden, teacher_hidden.detach(), attention_mask.bool()):
+        s = s[m] if projection is None else s[m] @ projection
+        out.append((s - t[m]).pow(2).mean())
+    return torch.stack(out).mean()
+
+
+@right("select")
+def select(student_hidden, teacher_hidden, projection, attention_mask):
+    t = attention_mask.bool()
+    s, h = student_hidden[t], teacher_hidden.detach()[t]
+    if projection is not None:
+        s = s @ projection
+    if s.shape != h.shape:
+        raise ValueError("sizes")
+    return torch.nn.functional.mse_loss(s, h) if len(s) else (s * 0).sum()
+
+
+@right("einsum and masked_fill")
+def einsum_and_masked_fill(student_hidden, teacher_hidden, projection, attention_mask):
+    pad = (attention_mask == 0)[..., None]
+    s, h = student_hidden.masked_fill(pad, 0), teacher_hidden.detach().masked_fill(pad, 0)
+    if projection is not None:
+        s = torch.einsum("bsh,hk->bsk", s, projection)
+    elif s.shape != h.shape:
+        raise ValueError("sizes")
+    return ((s - h) ** 2).sum() / max(1, int(attention_mask.sum()) * h.shape[-1])

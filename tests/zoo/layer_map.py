@@ -1,0 +1,81 @@
+"""Wrong and right answers to exercise 3.3, `layer_map`."""
+
+import math
+
+from zoo import right, wrong
+
+
+@wrong("from zero", message="count from 1")
+def from_zero(num_student_layers, num_teacher_layers, strategy="uniform"):
+    return [
+        m * num_teacher_layers // num_student_layers - 1 for m in range(1, num_student_layers + 1)
+    ]
+
+
+@wrong("ignores strategy", message="top takes the last layers")
+def ignores_strategy(num_student_layers, num_teacher_layers, strategy="uniform"):
+    return [m * num_teacher_layers // num_student_layers for m in range(1, num_student_layers + 1)]
+
+
+@wrong("fixed step", message="fixed step")
+def fixed_step(num_student_layers, num_teacher_layers, strategy="uniform"):
+    k = num_teacher_layers // num_student_layers
+    M, N = num_student_layers, num_teacher_layers
+    return {
+        "uniform": [k * m for m in range(1, M + 1)],
+        "top": list(range(N - M + 1, N + 1)),
+        "bottom": list(range(1, M + 1)),
+    }[strategy]
+
+
+@wrong("missing one", message="worked example")
+def missing_one(num_student_layers, num_teacher_layers, strategy="uniform"):
+    return list(range(1, num_student_layers))
+
+
+@wrong("takes any strategy", message=r"'middle'\) should raise ValueError")
+def takes_any_strategy(num_student_layers, num_teacher_layers, strategy="uniform"):
+    if not 1 <= num_student_layers <= num_teacher_layers:
+        raise ValueError("M")
+    layers = range(1, num_student_layers + 1)
+    if strategy == "top":
+        return [num_teacher_layers - num_student_layers + m for m in layers]
+    if strategy == "bottom":
+        return list(layers)
+    return [m * num_teacher_layers // num_student_layers for m in layers]
+
+
+@right("chain")
+def chain(num_student_layers, num_teacher_layers, strategy="uniform"):
+    M, N = num_student_layers, num_teacher_layers
+    if M < 1 or M > N:
+        raise ValueError("M")
+    if strategy not in ("uniform", "top", "bottom"):
+        raise ValueError("s")
+    out = []
+    for m in range(1, M + 1):
+        if strategy == "uniform":
+            out.append(int(m * N / M))
+        elif strategy == "top":
+            out.append(N - M + m)
+        else:
+            out.append(m)
+    return out
+
+
+@right("tables of all strategies")
+def tables_of_all_strategies(num_student_layers, num_teacher_layers, strategy="uniform"):
+    if num_student_layers not in range(1, num_teacher_layers + 1):
+        raise ValueError("M")
+    every_layer = list(range(1, num_teacher_layers + 1))
+    tables = {
+        "uniform": [
+            math.floor(num_teacher_layers * m / num_student_layers)
+            for m in every_layer[:num_student_layers]
+        ],
+        "top": every_layer[-num_student_layers:],
+        "bottom": every_layer[:num_student_layers],
+    }
+    if strategy not in tables:
+        raise ValueError("strategy")
+    return tables[strategy]

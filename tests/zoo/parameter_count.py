@@ -1,0 +1,85 @@
+"""Wrong and right answers to exercise 1.1, `parameter_count`."""
+
+import torch
+
+from zoo import right, wrong
+
+
+@wrong("no biases", message="biases")
+def no_biases(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 4 * (H * H + 0) + 2 * H * inner + 0 + 4 * H
+    return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
+@wrong("no embedding norm", message="LayerNorm after the embeddings")
+def no_embedding_norm(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 0
+    layer = 4 * (H * H + H) + 2 * H * inner + inner + H + 4 * H
+    return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
+@wrong("pooler always", message="Without the pooler")
+def pooler_always(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 4 * (H * H + H) + 2 * H * inner + inner + H + 4 * H
+    return emb + c.num_hidden_layers * layer + H * H + H
+
+
+@wrong("one norm a layer", message="84 parameters")
+def one_norm_a_layer(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 4 * (H * H + H) + 2 * H * inner + inner + H + 2 * H
+    return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
+@wrong("ffn biases alike", message="84 parameters")
+def ffn_biases_alike(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 4 * (H * H + H) + 2 * H * inner + 2 * inner + 4 * H
+    return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
+@wrong("three projections", message="84 parameters")
+def three_projections(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 3 * (H * H + H) + 2 * H * inner + inner + H + 4 * H
+    return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
+@wrong("fixed token types", message="every number of the table")
+def fixed_token_types(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + 2) * H + 2 * H
+    layer = 4 * (H * H + H) + 2 * H * inner + inner + H + 4 * H
+    return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
+@wrong("inner is 4H", message="84|every number")
+def inner_is_4H(config, pooler=True):
+    c, H, inner = config, config.hidden_size, 4 * config.hidden_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 4 * (H * H + H) + 2 * H * inner + inner + H + 4 * H
+    return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
+@right("formula")
+def formula(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 4 * (H * H + H) + 2 * H * inner + inner + H + 4 * H
+    return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
+@right("instantiates")
+def instantiates(config, pooler=True):
+    from transformers import BertModel
+
+    with torch.device("meta"):
+        return sum(p.numel() for p in BertModel(config, add_pooling_layer=pooler).parameters())

@@ -1,0 +1,62 @@
+"""Wrong and right answers to exercise 3.2, `slice_heads`."""
+
+import torch
+
+from zoo import right, wrong
+
+
+@wrong("sorted", message="order given")
+def only_sorted(weight, bias, kept_heads, head_size):
+    k = sorted(kept_heads)
+    r = [h * head_size + i for h in k for i in range(head_size)]
+    return weight[r], None if bias is None else bias[r]
+
+
+@wrong("bias forgotten", message="bias follows")
+def bias_forgotten(weight, bias, kept_heads, head_size):
+    r = [h * head_size + i for h in kept_heads for i in range(head_size)]
+    return weight[r], bias
+
+
+@wrong("detached", message="radient|require grad")
+def detached(weight, bias, kept_heads, head_size):
+    r = [h * head_size + i for h in kept_heads for i in range(head_size)]
+    return weight.detach()[r], None if bias is None else bias.detach()[r]
+
+
+@wrong("no check", message="out of range or twice")
+def no_check(weight, bias, kept_heads, head_size):
+    r = [h * head_size + i for h in kept_heads for i in range(head_size)]
+    return weight[r], None if bias is None else bias[r]
+
+
+@wrong("interleaved", message="rows 2, 3, 0, 1")
+def interleaved(weight, bias, kept_heads, head_size):
+    n = weight.shape[0] // head_size
+    r = [i * n + h for h in kept_heads for i in range(head_size)]
+    return weight[r], None if bias is None else bias[r]
+
+
+@right("view")
+def view(weight, bias, kept_heads, head_size):
+    n = weight.shape[0] // head_size
+    heads = list(kept_heads)
+    if len(set(heads)) < len(heads) or any(h not in range(n) for h in heads):
+        raise ValueError("heads")
+    w = weight.view(n, head_size, -1)[heads].reshape(-1, weight.shape[1])
+    return w, bias if bias is None else bias.view(n, head_size)[heads].reshape(-1)
+
+
+@right("cat")
+def cat(weight, bias, kept_heads, head_size):
+    n = len(weight) // head_size
+    seen = set()
+    for h in kept_heads:
+        if h < 0 or h >= n or h in seen:
+            raise ValueError("heads")
+        seen.add(h)
+
+    def cut(t):
+        return torch.cat([t[h * head_size : (h + 1) * head_size] for h in kept_heads])
+
+    return cut(weight), None if bias is None else cut(bias)

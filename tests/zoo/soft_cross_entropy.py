@@ -1,0 +1,101 @@
+"""Wrong and right answers to exercise 1.2, `soft_cross_entropy`."""
+
+import torch
+
+from zoo import right, wrong
+
+
+@wrong("kl", message="KL divergence")
+def kl(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.log_softmax(student_logits / temperature, -1)
+    return (p * (p.log() - q)).sum(-1).mean()
+
+
+@wrong("times t²", message="t²")
+def times_t2(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.log_softmax(student_logits / temperature, -1)
+    return -(p * q).sum(-1).mean() * temperature**2
+
+
+@wrong("student not softened", message="both sides")
+def student_not_softened(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.log_softmax(student_logits / 1, -1)
+    return -(p * q).sum(-1).mean()
+
+
+@wrong("teacher not softened", message="both sides")
+def teacher_not_softened(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / 1, -1)
+    q = torch.log_softmax(student_logits / temperature, -1)
+    return -(p * q).sum(-1).mean()
+
+
+@wrong("mean over classes", message="ln 2|Sum over classes")
+def mean_over_classes(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.log_softmax(student_logits / temperature, -1)
+    return -(p * q).mean()
+
+
+@wrong("sum over batch", message="mean over the batch")
+def sum_over_batch(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.log_softmax(student_logits / temperature, -1)
+    return -(p * q).sum()
+
+
+@wrong("log of softmax", message="log_softmax|Extreme")
+def log_of_softmax(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.softmax(student_logits / temperature, -1).log()
+    return -(p * q).sum(-1).mean()
+
+
+@wrong("teacher learns", message="teacher must receive no gradient")
+def teacher_learns(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits / temperature, -1)
+    q = torch.log_softmax(student_logits / temperature, -1)
+    return -(p * q).sum(-1).mean()
+
+
+@wrong("student detached", message="radient|require grad")
+def student_detached(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.log_softmax(student_logits.detach() / temperature, -1)
+    return -(p * q).sum(-1).mean()
+
+
+@wrong("hard labels", message="expected|: ")
+def hard_labels(student_logits, teacher_logits, temperature=1.0):
+    return torch.nn.functional.cross_entropy(
+        student_logits / temperature, teacher_logits.argmax(-1)
+    )
+
+
+@right("torch's")
+def by_torch(student_logits, teacher_logits, temperature=1.0):
+    return torch.nn.functional.cross_entropy(
+        student_logits / temperature, torch.softmax(teacher_logits / temperature, -1).detach()
+    )
+
+
+@right("einsum")
+def einsum(student_logits, teacher_logits, temperature=1.0):
+    q = student_logits / temperature - torch.logsumexp(
+        student_logits / temperature, -1, keepdim=True
+    )
+    p = torch.softmax(teacher_logits.detach() / temperature, 1)
+    return -torch.einsum("bc,bc->", p, q) / len(p)
+
+
+@right("kl plus entropy")
+def kl_plus_entropy(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.log_softmax(student_logits / temperature, -1)
+    return (
+        torch.nn.functional.kl_div(q, p, reduction="batchmean")
+        - torch.special.xlogy(p, p).sum(-1).mean()
+    )

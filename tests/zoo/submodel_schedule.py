@@ -1,0 +1,151 @@
+"""Wrong and right answers to exercise 4.1, `submodel_schedule`."""
+
+from zoo import right, wrong
+
+
+@wrong("strictly after", message="at its start")
+def strictly_after(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    out = []
+    for start, group in stages:
+        if start < step / total_steps or start == 0:
+            for s in group:
+                if s not in out:
+                    out.append(s)
+    return out
+
+
+@wrong("rounded", message="do not round")
+def rounded(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    out = []
+    for start, group in stages:
+        if int(start * total_steps) <= step:
+            for s in group:
+                if s not in out:
+                    out.append(s)
+    return out
+
+
+@wrong("last never opens", message=".")
+def last_never_opens(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    out = []
+    for start, group in stages:
+        if start <= step / total_steps and (start, group) != stages[-1]:
+            for s in group:
+                if s not in out:
+                    out.append(s)
+    return out
+
+
+@wrong("closes", message="closes|open")
+def closes(step, total_steps, stages):
+    import bisect
+
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    i = bisect.bisect_right([s for s, _ in stages], step / total_steps) - 1
+    return list(stages[i][1])
+
+
+@wrong("twice", message="once")
+def twice(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    out = []
+    for start, group in stages:
+        if start <= step / total_steps:
+            for s in group:
+                out.append(s)
+    return out
+
+
+@wrong("no check", message="should raise ValueError")
+def no_check(step, total_steps, stages):
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    out = []
+    for start, group in stages:
+        if start <= step / total_steps:
+            for s in group:
+                if s not in out:
+                    out.append(s)
+    return out
+
+
+@wrong("of the last step", message=".")
+def of_the_last_step(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    out = []
+    for start, group in stages:
+        if total_steps == 1 or start <= step / (total_steps - 1):
+            for s in group:
+                if s not in out:
+                    out.append(s)
+    return out
+
+
+@wrong("sorted", message="order")
+def only_sorted(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    out = []
+    for start, group in stages:
+        if start <= step / total_steps:
+            for s in group:
+                if s not in out:
+                    out.append(s)
+    return sorted(out, key=str)
+
+
+@right("loop")
+def loop(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    out = []
+    for start, group in stages:
+        if start <= step / total_steps:
+            for s in group:
+                if s not in out:
+                    out.append(s)
+    return out
+
+
+@right("bisect")
+def bisect(step, total_steps, stages):
+    from bisect import bisect_right
+
+    if step < 0 or step >= total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or sorted(set(starts)) != starts:
+        raise ValueError("stages")
+    flat = [s for _, g in stages[: bisect_right(starts, step / total_steps)] for s in g]
+    return [s for i, s in enumerate(flat) if s not in flat[:i]]

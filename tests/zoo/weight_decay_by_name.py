@@ -1,0 +1,56 @@
+"""Wrong and right answers to exercise 4.4, `weight_decay_by_name`."""
+
+from zoo import right, wrong
+
+
+@wrong("by name", message="shape decides|shape")
+def by_name(shapes, weight_decay):
+    return {n: 0.0 if "bias" in n or "LayerNorm" in n else weight_decay for n in shapes}
+
+
+@wrong("bias only", message="one-dimensional")
+def bias_only(shapes, weight_decay):
+    return {n: 0.0 if n.endswith("bias") else weight_decay for n in shapes}
+
+
+@wrong("inverted", message="Matrices decay")
+def inverted(shapes, weight_decay):
+    return {n: weight_decay if len(s) == 1 else 0.0 for n, s in shapes.items()}
+
+
+@wrong("matrices only", message="shape decides")
+def matrices_only(shapes, weight_decay):
+    return {n: weight_decay if len(s) == 2 else 0.0 for n, s in shapes.items()}
+
+
+@wrong("all", message="Biases do not")
+def only_all(shapes, weight_decay):
+    return dict.fromkeys(shapes, weight_decay)
+
+
+@wrong("no check", message="negative")
+def no_check(shapes, weight_decay):
+    return {n: 0.0 if len(s) == 1 else weight_decay for n, s in shapes.items()}
+
+
+@wrong("leaves out", message="Biases")
+def leaves_out(shapes, weight_decay):
+    return {n: weight_decay for n, s in shapes.items() if len(s) > 1}
+
+
+@right("loop")
+def loop(shapes, weight_decay):
+    if weight_decay < 0:
+        raise ValueError("weight_decay")
+    out = {}
+    for name in shapes:
+        out[name] = weight_decay if len(tuple(shapes[name])) != 1 else 0.0
+    return out
+
+
+@right("dict of pairs")
+def dict_of_pairs(shapes, weight_decay):
+    if weight_decay < 0:
+        raise ValueError("weight_decay")
+    pairs = ((k, weight_decay * (len(v) > 1)) for k, v in shapes.items())
+    return dict(pairs)

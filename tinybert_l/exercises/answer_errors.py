@@ -1,0 +1,88 @@
+"""Errors of absent and unfit answers, and how a notebook shows them: one line, no traceback."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from tinybert_l.errors import CourseError
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from tinybert_l.exercises.registry import Exercise
+
+
+class AnswerError(CourseError, TypeError):
+    """An answer was given whose type, name or arguments differ from the exercise's."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Show IPython the message alone: the frames of this library do not help a student."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class MissingAnswer(CourseError, NotImplementedError):
+    """An exercise was called that has no answer yet."""
+
+    def __init__(self, exercise: Exercise[..., Any]) -> None:
+        self.exercise = exercise
+        super().__init__(
+            f"{exercise.name} has no answer yet: it is an exercise of lecture {exercise.lecture}. "
+            f"Write it in the notebook {exercise.notebook}.ipynb, in the cell that begins with "
+            f"@{exercise.name}.implement, run that cell, then run this one again. "
+            f"{exercise.name}还没有答案：请在笔记本{exercise.notebook}.ipynb中"
+            f"以@{exercise.name}.implement开头的单元格里完成它，运行后再回到这里。"
+        )
+
+    def _render_traceback_(self) -> list[str]:
+        """Show IPython the message alone: the frames of this library do not help a student."""
+        return [f"MissingAnswer: {self}"]
+
+
+class NameErrorExplainer:
+    """Says of an undefined name that the cell defining it stopped at a missing answer.
+
+    Remembers the exercises whose absence has stopped a cell of this notebook since `install`.
+    """
+
+    def __init__(self) -> None:
+        self.unanswered: dict[str, None] = {}  # a set that keeps its order
+
+    def install(self, shell: InteractiveShell) -> None:
+        """Let IPython call this object when a cell ends in a MissingAnswer or a NameError."""
+
+        def handle(
+            shell: InteractiveShell,
+            error_type: type[BaseException],
+            error: BaseException,
+            traceback: TracebackType,
+            tb_offset: int | None = None,
+        ) -> None:
+            self.explain(error)
+            shell.showtraceback((error_type, error, traceback), tb_offset=tb_offset)
+
+        shell.set_custom_exc((MissingAnswer, NameError), handle)
+
+    def explain(self, error: BaseException) -> None:
+        """Note a MissingAnswer; extend a NameError by the notes, if there are any."""
+        if isinstance(error, MissingAnswer):
+            self.unanswered[error.exercise.name] = None
+        elif self.unanswered:
+            names = ", ".join(self.unanswered)
+            message = (
+                f"{error}: an earlier cell was to make it, but stopped because {names} has no "
+                "answer yet. Answer it, then choose Run All. "
+                f"前面的单元格因{names}还没有答案而中断；完成后请重新运行全部。"
+            )
+            error.args = (message,)
+            render_method = "_render_traceback_"  # IPython asks the error for the lines to show
+            setattr(error, render_method, lambda: [f"NameError: {message}"])
+
+
+def explain_missing_names() -> None:
+    """In a notebook, explain undefined names from now on; elsewhere do nothing."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        NameErrorExplainer().install(shell)
