@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+from cpu_seconds import CpuSeconds
 from filelock import FileLock
 from tests_support import CHROMIUM, build
 from transformers import BertConfig, BertForSequenceClassification
@@ -32,9 +33,12 @@ def pytest_addoption(parser):
     parser.addoption(
         "--nightly", action="store_true", help="run the tests that take minutes each, too"
     )
+    parser.addoption("--cpu", action="store_true", help="show the CPU seconds of each test file")
 
 
 def pytest_configure(config):
+    if config.getoption("--cpu"):
+        config.pluginmanager.register(CpuSeconds())
     for lecture in exercise.NOTEBOOKS:
         config.addinivalue_line("markers", f"lecture{lecture}: tests of lecture {lecture}")
 
@@ -56,12 +60,10 @@ def pytest_collection_modifyitems(config, items):
 def lectures_of(item: pytest.Item) -> set[int]:
     """The lectures that a test is about, beside those that it is marked with.
 
-    They are its parameter `lecture`, its module's LECTURE and the lectures of the exercises that
-    its parameters name.
+    They are its parameter `lecture` and the lectures of the exercises that its parameters name.
     """
-    lectures = {getattr(item.module, "LECTURE", None)}
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    lectures.add(parameters.get("lecture"))
+    lectures = {parameters.get("lecture")}
     brackets = item.name.partition("[")[2]
     known = exercise.exercises()
     for word in re.findall(r"\w+", brackets):

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import warm
 from nbformat import NotebookNode
-from tests_support import execute_in_kernel, shown_kinds
+from tests_support import execute, shown_kinds
 
 from tinybert_l.exercises.registry import NOTEBOOKS, exercises
 from tinybert_l.grading.course import Course
@@ -65,7 +65,7 @@ def test_a_released_lecture_runs_unsolved_and_every_error_is_explained(lecture, 
 def test_a_kernel_shows_the_errors_that_the_forked_process_shows(run_released):
     """The lectures are run without kernels here; this one says that it makes no difference."""
     forked = shown_kinds(run_released(11, warm.run_notebook))
-    assert forked == shown_kinds(run_released(11, execute_in_kernel))
+    assert forked == shown_kinds(run_released(11, execute))
     errors = [kind for cell in forked for kind in cell if "no answer yet" in kind]
     assert len(errors) >= 3, "two missing answers and at least one name that they leave undefined"
 

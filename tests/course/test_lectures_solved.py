@@ -7,7 +7,7 @@ import nbformat
 import pytest
 import warm
 from nbformat import NotebookNode
-from tests_support import execute_in_kernel, shown_kinds
+from tests_support import execute, shown_kinds
 
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released
@@ -58,5 +58,5 @@ def test_a_solved_lecture_runs_and_shows_every_figure_and_table(lecture, run_sol
 def test_a_kernel_shows_what_the_forked_process_shows(run_solved):
     """The lectures are run without kernels here; this one says that it makes no difference."""
     forked = shown_kinds(run_solved(11, warm.run_notebook))
-    assert forked == shown_kinds(run_solved(11, execute_in_kernel))
+    assert forked == shown_kinds(run_solved(11, execute))
     assert {"stdout", "text/html"} <= {kind for cell in forked for kind in cell}
