@@ -23,7 +23,25 @@ from tinybert_l.method.model import ElasticBertForSequenceClassification, elasti
 CHECKOUT = Path(__file__).resolve().parent.parent
 # CPU seconds of the longest files, and of each test of a file in INDEPENDENT. They start first, so
 # that both test processes end together. A file that is not listed counts as short.
-SECONDS: dict[str, int] = {}
+SECONDS = {
+    "test_docs_run.py": 180,
+    "test_cli.py": 120,
+    "test_grading_faults.py": 100,
+    "test_attacks.py": 100,
+    "test_accessible.py": 60,
+    "test_grading_pipeline.py": 60,
+    "test_browser_student.py": 50,
+    "test_jupyterhub.py": 50,
+    "test_browser_instructor.py": 50,
+    "test_grading.py": 50,
+    "test_journey.py": 50,
+    "test_teacher.py": 50,
+    "test_distributions.py": 40,
+    "test_joint.py": 30,
+    "test_lectures_solved.py": 20,
+    "test_answers_sandboxed.py": 15,
+    "test_lectures_released.py": 6,
+}
 # Files whose tests share nothing that is dear to make: each test may run in either process.
 INDEPENDENT = {"test_lectures_released.py", "test_lectures_solved.py", "test_answers_sandboxed.py"}
 torch.set_num_threads(1)
@@ -43,7 +61,7 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"lecture{lecture}: tests of lecture {lecture}")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(wrapper=True)  # before xdist reads the groups, and -m the markers
 def pytest_collection_modifyitems(config, items):
     """Mark lectures and nightly tests; keep files in one process; put the longest first."""
     nightly = pytest.mark.skip(reason="takes minutes; `make nightly` runs it (pytest --nightly)")
@@ -55,6 +73,7 @@ def pytest_collection_modifyitems(config, items):
         if item.path.name not in INDEPENDENT and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group(item.path.name))
     items.sort(key=lambda item: -SECONDS.get(item.path.name, 0))
+    return (yield)
 
 
 def lectures_of(item: pytest.Item) -> set[int]:

@@ -1,11 +1,10 @@
-"""Count the CPU seconds of each test file: `pytest --cpu`. Other programs' load does not change them.
+"""Count the CPU seconds of each test file: `pytest --cpu`. Load by others does not change them.
 
 A test's own process counts, and so do the processes that it started and waited for, and the forks
 of `warm.py`. `SECONDS` in conftest.py comes from this table.
 """
 
 import os
-from collections import Counter
 from collections.abc import Generator
 from multiprocessing import forkserver
 from pathlib import Path
@@ -31,10 +30,10 @@ def _fork_server_seconds() -> float:
 
 
 class CpuSeconds:
-    """Notes each test's seconds in its report, which travels from test processes to the main one."""
+    """Notes each test's seconds in its report, which xdist's workers send to the main process."""
 
     def __init__(self) -> None:
-        self.files: Counter[str] = Counter()
+        self.files: dict[str, float] = {}
         self.began = 0.0
 
     @pytest.hookimpl(wrapper=True)
@@ -52,11 +51,14 @@ class CpuSeconds:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "teardown":
             file = report.nodeid.partition("::")[0]
-            self.files[file] += dict(report.user_properties).get(PROPERTY, 0)
+            for name, seconds in report.user_properties:
+                if name == PROPERTY and isinstance(seconds, float):
+                    self.files[file] = self.files.get(file, 0.0) + seconds
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("CPU seconds")
-        for file, seconds in self.files.most_common():
+        for file in sorted(self.files, key=self.files.__getitem__, reverse=True):
+            seconds = self.files[file]
             if seconds >= 1:
                 terminalreporter.write_line(f"{seconds:8.0f}  {file}")
         terminalreporter.write_line(f"{sum(self.files.values()):8.0f}  in all")

@@ -44,6 +44,8 @@ class Stream(io.TextIOBase):
 class Publisher(DisplayPublisher):
     """Keeps what `display` is called with."""
 
+    shell: "Shell"
+
     def publish(self, data: Any, metadata: Any = None, *_: Any, **kwargs: Any) -> None:
         if not kwargs.get("update"):
             self.shell.add_output("display_data", data, metadata)
@@ -54,6 +56,8 @@ class Publisher(DisplayPublisher):
 
 class ResultHook(DisplayHook):
     """Keeps the value of a cell's last expression."""
+
+    shell: "Shell"
 
     def write_output_prompt(self) -> None:
         pass
