@@ -8,8 +8,10 @@ endif
 READY := .venv/.ready
 RECORDS := joint_against_separate joint_against_separate_longer stability training_methods long_documents questions generation ablation chinese
 BENCHMARKS := first_use submodel_speed joint_step peers long_documents deploy generation
+# two test processes; what tests/conftest.py puts into one group stays in one of them, in its order
+IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help demo quick test lint lab prepare notebooks slides site release records bench nightly answers clean
+.PHONY: help demo quick check quicktests test lint lab prepare notebooks slides site release records bench nightly answers clean
 
 help:            ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -26,8 +28,14 @@ demo: $(READY)   ## the main job: teacher, joint training, trade-off, one lectur
 quick: $(READY)  ## the same on a small slice, in about a minute
 	$(BIN)/tinybert-l demo --quick
 
-test: $(READY)   ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+check: $(READY)  ## lint, types and the quick tests, in a minute or so
+	@$(MAKE) --no-print-directory -j 2 lint quicktests
+
+quicktests: $(READY)
+	$(BIN)/python -m pytest $(IN_TWO) -m "not slow"
+
+test: $(READY)   ## all tests but the nightly ones, in about ten minutes
+	$(BIN)/python -m pytest $(IN_TWO) --durations=20
 
 lint: $(READY)   ## ruff, import-linter and mypy
 	$(BIN)/ruff check .
@@ -61,6 +69,7 @@ records: $(READY) ## the long runs behind results/ (resumes where it stopped)
 
 nightly: demo notebooks slides site bench ## what is too long for the tests
 	TINYBERT_L_STOCK=1 $(BIN)/python -m pytest tests/grading/test_attacks_on_stock.py
+	$(BIN)/python -m pytest --nightly -m nightly
 	$(BIN)/python benchmarks/grading.py 40 3000
 
 bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/ (RECORD=--record: under results/ too)

@@ -1,18 +1,19 @@
-"""Small models made on the spot; no network, no download, an own cache for every run."""
+"""What all tests share: a cache of their own, small models, markers of lectures, the order."""
 
 import os
-from collections import Counter
+import re
 from pathlib import Path
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault(
-    "OMP_NUM_THREADS", "1"
-)  # two test processes and their kernels share two cores
+# two test processes and what they start share two cores
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
-from tests_support import CHROMIUM
+from cpu_seconds import CpuSeconds
+from filelock import FileLock
+from tests_support import CHROMIUM, build
 from transformers import BertConfig, BertForSequenceClassification
 
 from tinybert_l.exercises import registry as exercise
@@ -21,13 +22,74 @@ from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-torch.set_num_threads(1)  # two test processes share two cores
+# CPU seconds of the longest files, and of each test of a file in INDEPENDENT. They start first, so
+# that both test processes end together. A file that is not listed counts as short.
+SECONDS = {
+    "test_docs_run.py": 180,
+    "test_cli.py": 120,
+    "test_grading_faults.py": 100,
+    "test_attacks.py": 100,
+    "test_accessible.py": 60,
+    "test_grading_pipeline.py": 60,
+    "test_browser_student.py": 50,
+    "test_jupyterhub.py": 50,
+    "test_browser_instructor.py": 50,
+    "test_grading.py": 50,
+    "test_journey.py": 50,
+    "test_teacher.py": 50,
+    "test_distributions.py": 40,
+    "test_joint.py": 30,
+    "test_lectures_solved.py": 20,
+    "test_answers_sandboxed.py": 15,
+    "test_lectures_released.py": 6,
+}
+# Files whose tests share nothing that is dear to make: each test may run in either process.
+INDEPENDENT = {"test_lectures_released.py", "test_lectures_solved.py", "test_answers_sandboxed.py"}
+torch.set_num_threads(1)
 
 
-def pytest_collection_modifyitems(items):
-    """The files with most slow tests come first, so that no process is left with one of them at the end."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+def pytest_addoption(parser):
+    parser.addoption(
+        "--nightly", action="store_true", help="run the tests that take minutes each, too"
+    )
+    parser.addoption("--cpu", action="store_true", help="show the CPU seconds of each test file")
+
+
+def pytest_configure(config):
+    if config.getoption("--cpu"):
+        config.pluginmanager.register(CpuSeconds())
+    for lecture in exercise.NOTEBOOKS:
+        config.addinivalue_line("markers", f"lecture{lecture}: tests of lecture {lecture}")
+
+
+@pytest.hookimpl(wrapper=True)  # before xdist reads the groups, and -m the markers
+def pytest_collection_modifyitems(config, items):
+    """Mark lectures and nightly tests; keep files in one process; put the longest first."""
+    nightly = pytest.mark.skip(reason="takes minutes; `make nightly` runs it (pytest --nightly)")
+    for item in items:
+        for lecture in lectures_of(item):
+            item.add_marker(f"lecture{lecture}")
+        if item.get_closest_marker("nightly") and not config.getoption("--nightly"):
+            item.add_marker(nightly)
+        if item.path.name not in INDEPENDENT and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+    items.sort(key=lambda item: -SECONDS.get(item.path.name, 0))
+    return (yield)
+
+
+def lectures_of(item: pytest.Item) -> set[int]:
+    """The lectures that a test is about, beside those that it is marked with.
+
+    They are its parameter `lecture` and the lectures of the exercises that its parameters name.
+    """
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    lectures = {parameters.get("lecture")}
+    brackets = item.name.partition("[")[2]
+    known = exercise.exercises()
+    for word in re.findall(r"\w+", brackets):
+        if word in known:
+            lectures.add(known[word].lecture)
+    return {lecture for lecture in lectures if lecture in exercise.NOTEBOOKS}
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +106,32 @@ def all_answers(request, capsys):
     exercise.forget_answers()
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory) -> Path:
+    """One folder for all test processes of a run; who writes there takes a FileLock."""
+    base = tmp_path_factory.getbasetemp()
+    in_a_worker = "PYTEST_XDIST_WORKER" in os.environ
+    folder = (base.parent if in_a_worker else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 @pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory):
-    """Nothing is read from or written to the user's cache. Both test processes may share one that is named."""
-    if "TINYBERT_L_TEST_CACHE" in os.environ:
-        os.environ["TINYBERT_L_CACHE"] = os.environ["TINYBERT_L_TEST_CACHE"]
-    else:
-        os.environ["TINYBERT_L_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+def own_cache(shared_folder):
+    """A cache for this run, which its processes share; TINYBERT_L_TEST_CACHE names one to keep."""
+    named = os.environ.get("TINYBERT_L_TEST_CACHE")
+    os.environ["TINYBERT_L_CACHE"] = named or str(shared_folder / "cache")
+
+
+@pytest.fixture(scope="session")
+def student_wheel(checkout, shared_folder) -> Path:
+    """The student's wheel, built once for all test processes."""
+    folder = shared_folder / "student-wheel"
+    with FileLock(f"{folder}.lock"):
+        if not folder.exists():
+            build(checkout, folder, "wheel")
+    (wheel,) = folder.glob("*.whl")
+    return wheel
 
 
 def bert_config(**changes) -> BertConfig:
@@ -66,7 +147,7 @@ def bert_config(**changes) -> BertConfig:
 
 
 def small_bert(seed: int = 0, **changes) -> BertForSequenceClassification:
-    """A random classifier whose weights are far enough from zero to tell its parts from each other."""
+    """A random classifier with weights far enough from zero to tell its parts from each other."""
     torch.manual_seed(seed)
     model = BertForSequenceClassification(bert_config(**changes))
     with torch.no_grad():
@@ -111,8 +192,8 @@ def texts() -> Encoded:
 def browser():
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as p:
-        one = p.chromium.launch(
+        chromium = p.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
-        yield one
-        one.close()
+        yield chromium
+        chromium.close()

@@ -1,17 +1,21 @@
-"""Models that several test files make."""
+"""Helpers of several test files: a small model, notebooks in kernels, distributions, Chromium."""
 
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import torch
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError
+from nbformat import NotebookNode
 
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.tasks.generation import ElasticBertForCausalLM
 
 
 def small_causal_model() -> ElasticBertForCausalLM:
-    """A random language model of 4 layers over 50 tokens, with weights far enough from zero to matter."""
+    """A random language model of 4 layers over 50 tokens; its weights are not close to zero."""
     torch.manual_seed(0)
     sizes = {"vocab_size": 50, "hidden_size": 24, "num_hidden_layers": 4, "num_attention_heads": 4}
     model = ElasticBertForCausalLM(
@@ -23,21 +27,54 @@ def small_causal_model() -> ElasticBertForCausalLM:
     return model.eval()
 
 
-def execute(notebook, folder, timeout: int = 240) -> None:
-    """Run a notebook in place, in a kernel of its own.
+def execute(notebook: NotebookNode, folder: Path, timeout: int = 240) -> None:
+    """Run a notebook in place in a kernel of its own, as JupyterLab does.
 
-    Once in some thousands of cells, ipykernel 7 loses a message between its threads: the kernel is idle, and the client
-    waits for ever. So a cell that takes too long is given a second chance, in a new kernel; an endless loop has none.
+    `warm.run_notebook` does without a kernel and is far quicker. Once in some thousands of cells,
+    ipykernel 7 loses a message between its threads: the kernel is idle, and the client waits for
+    ever. So a cell that takes too long is tried once more, in a new kernel.
     """
     for last in (False, True):
+        client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", allow_errors=True)
         try:
-            NotebookClient(
-                notebook, timeout=timeout, kernel_name="python3", allow_errors=True
-            ).execute(cwd=str(folder))
+            client.execute(cwd=str(folder))
             return
         except CellTimeoutError:
             if last:
                 raise
+
+
+def shown_kinds(notebook: NotebookNode) -> list[list[str]]:
+    """List what each code cell shows: MIME types, stdout, messages of errors.
+
+    Values are left out, for they differ from run to run, and so are progress bars on stderr and
+    what stands beside a widget (in a kernel the widget holds it, elsewhere the cell).
+    """
+    return [_kinds(cell) for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def _kinds(cell: NotebookNode) -> list[str]:
+    kinds = [str(cell.execution_count)]
+    for output in cell.outputs:
+        if output.output_type == "error":
+            kinds.append(f"{output.ename}: {output.evalue}")
+        elif output.output_type == "stream":
+            kinds += ["stdout"] if output.name == "stdout" else []
+        elif "application/vnd.jupyter.widget-view+json" in output.data:
+            return [*kinds, "widget"]
+        else:
+            kinds += sorted(output.data)
+    return kinds
+
+
+def build(folder: Path, into: Path, kind: str) -> Path:
+    """Build the project in `folder` with hatchling; `kind` is "wheel" or "sdist"."""
+    into.mkdir(parents=True, exist_ok=True)
+    before = set(into.iterdir())
+    code = f"import sys; from hatchling.build import build_{kind} as build; build(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(into)], cwd=folder, check=True)
+    (distribution,) = set(into.iterdir()) - before
+    return distribution
 
 
 CHROMIUM = next(

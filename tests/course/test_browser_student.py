@@ -1,4 +1,4 @@
-"""A student and a lecturer in a real browser: from the handout to the zip file; Run All with figures."""
+"""A student goes from the handout to the zip file, a lecturer runs all: in a real browser."""
 
 import json
 import shutil
@@ -64,6 +64,7 @@ def lab(folder, tmp_path_factory):
         yield address
 
 
+@pytest.mark.lecture3
 def test_a_student_from_the_course_home_to_the_file_to_hand_in(folder, lab, browser, tmp_path):
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     said = []
@@ -103,6 +104,7 @@ def validate(page):
     return dialog
 
 
+@pytest.mark.lecture1
 def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path):
     """The first lecture as `begin(lecture=1, demo=True)`, at the size for tests."""
     name = NOTEBOOKS[1]
@@ -121,7 +123,8 @@ def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path):
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")
         page.wait_for_function(
-            "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].at(-1).innerText.match(/[0-9]/)",
+            "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
+            ".at(-1).innerText.match(/[0-9]/)",
             timeout=240_000,
         )
         assert last.inner_text()

@@ -1,38 +1,62 @@
 """Every lecture with its own answers and those of earlier lectures only, at reduced size."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import nbformat
 import pytest
-from tests_support import execute
+import warm
+from nbformat import NotebookNode
+from tests_support import execute, shown_kinds
 
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released
 
-OUTLINE = {  # lecture: figures, tables
-    1: ([1], [1]), 2: ([2], [2]), 3: ([3, 4, 5], [3, 4, 5]), 4: ([6, 7], [6, 7]), 5: ([8], [8]), 6: ([9], [9]),
-    7: ([10, 11], [10, 11]), 8: ([12], [12]), 9: ([13], [13]), 10: ([], []), 11: ([], []),
-}  # fmt: skip
+# numbers of the figures that each lecture shows; beside each there is a table of the same number
+FIGURES = {1: [1], 2: [2], 3: [3, 4, 5], 4: [6, 7], 5: [8], 6: [9], 7: [10, 11], 8: [12], 9: [13]}
+MIME_TYPE = {"figure": "image/png", "table": "text/html"}
+
+
+@pytest.fixture
+def run_solved(checkout, monkeypatch, tmp_path) -> Callable[..., NotebookNode]:
+    """Runs a lecture's notebook, with its answers, by the given runner."""
+    monkeypatch.setenv("TINYBERT_L_REDUCED", "1")
+
+    def run(lecture: int, runner: Callable[[NotebookNode, Path], None]) -> NotebookNode:
+        name = NOTEBOOKS[lecture]
+        monkeypatch.setenv(
+            "TINYBERT_L_SOLUTIONS", str(copy_released(lecture, tmp_path, checkout / "solutions"))
+        )
+        notebook = nbformat.read(checkout / "notebooks" / name / f"{name}.ipynb", as_version=4)
+        runner(notebook, tmp_path)
+        return notebook
+
+    return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lecture", list(NOTEBOOKS))
-def test_a_solved_lecture_runs_and_shows_every_figure_and_table(
-    lecture, checkout, monkeypatch, tmp_path
-):
-    name = NOTEBOOKS[lecture]
-    monkeypatch.setenv("TINYBERT_L_REDUCED", "1")
-    monkeypatch.setenv("TINYBERT_L_SOLUTIONS", str(copy_released(lecture, tmp_path)))
-    notebook = nbformat.read(checkout / "notebooks" / name / f"{name}.ipynb", as_version=4)
-    execute(notebook, tmp_path)
+def test_a_solved_lecture_runs_and_shows_every_figure_and_table(lecture, run_solved):
     shown = {}
-    for cell in notebook.cells:
-        errors = [o for o in cell.get("outputs", []) if o.output_type == "error"]
+    for cell in run_solved(lecture, warm.run_notebook).cells:
+        outputs = cell.get("outputs", [])
+        errors = [o for o in outputs if o.output_type == "error"]
         assert not errors, f"{cell.source[:60]}: {errors[0].ename}: {errors[0].evalue}"
         for tag in cell.metadata.get("tags", []):
             if tag.startswith(("figure-", "table-")):
-                shown[tag] = {kind for o in cell.outputs for kind in o.get("data", {})}
-    for tag, kinds in shown.items():
-        assert ("image/png" if tag.startswith("figure") else "text/html") in kinds, tag
-    figures, tables = OUTLINE[lecture]
-    assert sorted(shown) == sorted(
-        [*(f"figure-{k}" for k in figures), *(f"table-{k}" for k in tables)]
-    )
+                shown[tag] = {mime for o in outputs for mime in o.get("data", {})}
+    for tag, mime_types in shown.items():
+        assert MIME_TYPE[tag.partition("-")[0]] in mime_types, tag
+    expected = []
+    for number in FIGURES.get(lecture, []):
+        expected += [f"figure-{number}", f"table-{number}"]
+    assert sorted(shown) == sorted(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.lecture11
+def test_a_kernel_shows_what_the_forked_process_shows(run_solved):
+    """The lectures are run without kernels here; this one says that it makes no difference."""
+    forked = shown_kinds(run_solved(11, warm.run_notebook))
+    assert forked == shown_kinds(run_solved(11, execute))
+    assert {"stdout", "text/html"} <= {kind for cell in forked for kind in cell}

@@ -1,5 +1,6 @@
-"""Both distributions as they would be published: built, installed beside nothing else, used from an empty folder."""
+"""Both distributions as they would be published: built, installed alone, used from anywhere."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,34 +11,35 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests_support import build
 
 from tinybert_l import __version__
 
 pytestmark = pytest.mark.slow
-BUILD = "import sys; from hatchling.build import build_{0} as b; b(sys.argv[1])"
-
-
-def build(folder: Path, into: Path, kind: str) -> Path:
-    into.mkdir(parents=True, exist_ok=True)
-    before = set(into.iterdir())
-    subprocess.run([sys.executable, "-c", BUILD.format(kind), str(into)], cwd=folder, check=True)
-    (made,) = set(into.iterdir()) - before
-    return made
+# Runs commands, given as JSON, one after the other. The library must come from the given folder.
+COMMANDS = """
+import json, sys
+import tinybert_l.cli as cli
+site, commands = sys.argv[1:]
+assert cli.__file__.startswith(site), cli.__file__
+for words in json.loads(commands):
+    cli.main(words, prog_name="tinybert-l", standalone_mode=False)
+"""
 
 
 @pytest.fixture(scope="module")
-def installed(checkout, tmp_path_factory) -> Path:
-    """The site-packages of a new environment with both wheels, the instructor's built from its own sdist.
+def installed(checkout, student_wheel, tmp_path_factory) -> Path:
+    """Site-packages of a new environment with both wheels; the instructor's comes from its sdist.
 
-    Their dependencies come from the environment that runs the tests; the checkout is out of its sight.
+    Their dependencies come from the environment that runs the tests. The checkout is not on its
+    path.
     """
     folder = tmp_path_factory.mktemp("distributions")
-    wheels = [build(checkout, folder / "dist", "wheel")]
     sdist = build(checkout / "instructor", folder / "dist", "sdist")
     with tarfile.open(sdist) as archive:
         archive.extractall(folder / "sdist", filter="data")
     (source,) = (folder / "sdist").iterdir()
-    wheels.append(build(source, folder / "dist", "wheel"))
+    wheels = [student_wheel, build(source, folder / "dist", "wheel")]
     assert all(__version__ in wheel.name for wheel in wheels)
     venv.create(folder / "environment")
     (site,) = (folder / "environment").glob("[Ll]ib/**/site-packages")
@@ -45,33 +47,33 @@ def installed(checkout, tmp_path_factory) -> Path:
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(site)
     (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    direct = build(checkout / "instructor", folder / "direct", "wheel")
-    with zipfile.ZipFile(direct) as one, zipfile.ZipFile(wheels[1]) as other:
-        assert sorted(one.namelist()) == sorted(other.namelist())
+    from_checkout = build(checkout / "instructor", folder / "direct", "wheel")
+    with zipfile.ZipFile(from_checkout) as direct, zipfile.ZipFile(wheels[1]) as from_sdist:
+        assert sorted(direct.namelist()) == sorted(from_sdist.namelist())
     return site
 
 
-def run(site: Path, folder: Path, *words: str) -> str:
+def run(site: Path, folder: Path, *commands: list[str]) -> str:
+    """Run commands of the installed program, in one process; returns what they print."""
     scripts = str(Path(sys.executable).parent)  # nbgrader starts alembic by name
     environment = {
         **os.environ,
         "COLUMNS": "200",
         "PATH": os.pathsep.join((scripts, os.environ["PATH"])),
+        "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),
     }
-    environment["JUPYTER_PATH"] = str(Path(sys.prefix) / "share" / "jupyter")
-    code = "import tinybert_l.cli as c, sys; assert c.__file__.startswith(sys.argv.pop(1)), c.__file__; c.main()"
-    python = next(p for p in site.parents if (p / "pyvenv.cfg").is_file()) / "bin" / "python"
-    command = [str(python), "-c", code, str(site), *words]
+    home = next(parent for parent in site.parents if (parent / "pyvenv.cfg").is_file())
+    words = [str(home / "bin" / "python"), "-c", COMMANDS, str(site), json.dumps(commands)]
     done = subprocess.run(
-        command,
+        words,
         cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
-    assert done.returncode == 0, (words, done.stdout[-1500:], done.stderr[-1500:])
+    assert done.returncode == 0, (commands, done.stdout[-1500:], done.stderr[-1500:])
     return done.stdout
 
 
@@ -93,38 +95,34 @@ def test_the_wheels_have_no_file_in_common_and_both_know_their_dependencies(inst
 
 
 def test_an_instructor_without_a_checkout_makes_a_course_and_grades(installed, tmp_path):
-    run(installed, tmp_path, "course", "init", "demo-course")
-    folder = tmp_path / "demo-course"
-    run(installed, folder, "release", "3")
-    run(installed, folder, "sample-class", "--student", "perfect", "--student", "wrong_idea")
-    said = run(
-        installed, folder, "grade", "3", "--unsafe"
-    )  # this environment's torch lies outside it
-    assert "20/20" in said and "18/20" in said
-    assert "Proved: 2" in run(installed, folder, "audit", "3")
+    run(installed, tmp_path, ["course", "init", "demo-course"])
+    printed = run(
+        installed,
+        tmp_path / "demo-course",
+        ["release", "3"],
+        ["sample-class", "--student", "perfect", "--student", "wrong_idea"],
+        ["grade", "3", "--unsafe"],  # the environment's torch lies outside it
+        ["audit", "3"],
+    )
+    assert "20/20" in printed and "18/20" in printed
+    assert "Proved: 2" in printed
 
 
-def test_a_student_without_the_instructors_part_is_told_what_is_missing(checkout, tmp_path):
-    wheel = build(checkout, tmp_path / "dist", "wheel")
-    with zipfile.ZipFile(wheel) as archive:
+def test_a_student_without_the_instructors_part_is_told_what_is_missing(student_wheel, tmp_path):
+    with zipfile.ZipFile(student_wheel) as archive:
         archive.extractall(tmp_path / "site")
     (tmp_path / "site" / "sitecustomize.py").write_text("")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
-    command = [sys.executable, "-c", "from tinybert_l.cli import main; main()", "release", "3"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert (
-        done.returncode == 1
-        and "tinybert-l-instructor" in done.stderr
-        and "Traceback" not in done.stderr
-    )
-    command = [
-        sys.executable,
-        "-c",
-        "from tinybert_l.course.records import RESULTS; print(RESULTS, RESULTS.is_dir())",
-    ]
-    shown = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
-    assert shown.stdout.split() == [str(tmp_path / "site" / "tinybert_l" / "results"), "True"]
+
+    def python(code: str, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", code, *words]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+
+    done = python("from tinybert_l.cli import main; main()", "release", "3")
+    assert done.returncode == 1 and "tinybert-l-instructor" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = python("from tinybert_l.course.records import RESULTS; print(RESULTS, RESULTS.is_dir())")
+    results = tmp_path / "site" / "tinybert_l" / "course" / "results"
+    assert done.stdout.split() == [str(results), "True"], done.stderr

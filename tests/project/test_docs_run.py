@@ -1,4 +1,4 @@
-"""Every command in the documents is run, taken from their text: in a course's, a student's, or an empty folder."""
+"""Every command in the documents is run: in a course's, a student's, or an empty folder."""
 
 import json
 import os
@@ -10,14 +10,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_docs import documents, spans
+import warm
+from test_docs import commands_in, documents
 
 from tinybert_l.course.home import hand_in
 from tinybert_l.grading.outside.sandbox import problem
 
 pytestmark = pytest.mark.slow
 QUICK = ["--quick"]
-# command: (folder it is run in, what is added so that it ends within a test), in an order that makes sense
+# {command: (folder it runs in, arguments added so that it ends soon)}; later ones need earlier ones
 RUN: dict[str, tuple[str, list[str]]] = {
     "tinybert-l doctor": ("empty", []),
     "tinybert-l exercises": ("empty", []),
@@ -57,10 +58,10 @@ RUN: dict[str, tuple[str, list[str]]] = {
     "python tools/make_results.py": ("checkout", []),
 }
 ELSEWHERE = {
-    r"make [a-z]+( RECORD=--record)?": "see the test of make below",
+    r"make [a-z]+( RECORD=--record)?": "test_docs.py: make knows every target",
     r"tinybert-l demo": "test_cli.py, with --quick",
     r"tinybert-l lab": "test_browser_student.py: it serves until it is stopped",
-    r"tinybert-l answers": "writes into the checkout; --check is run here, and test_grading.py runs it on a copy",
+    r"tinybert-l answers": "writes into the checkout; --check is run here, a copy in test_grading.py",
     r"tinybert-l course init /srv/.*": "the same with a folder of one's own: test_journey.py",
     r"tinybert-l grade 3 --scheduler .*": "test_grading_pipeline.py, with a cluster that is there",
     r"tinybert-l (run-job|grade 3 --only-prepare).*": "test_grading_pipeline.py",
@@ -72,26 +73,24 @@ ELSEWHERE = {
 }
 
 
-def commands(checkout) -> set[str]:
-    found = set()
+def commands(checkout: Path) -> set[str]:
+    """All command lines of the documents, but for the page that is made from the program itself."""
+    lines = set()
     for path in documents(checkout):
-        if path.name != "commands.md":  # made from the program itself
-            for span in spans(path.read_text(encoding="utf-8")):
-                pattern = r"(?:^|[|;'(] ?|&& )((?:tinybert-l|make|nbgrader|python|pip|pytest|jupyter|conda|apt) [^|;'>&)]*)"
-                found |= {one.strip() for one in re.findall(pattern, span)}
-    return found
+        if path.name != "commands.md":
+            lines.update(commands_in(path))
+    return lines
 
 
 def test_no_command_is_left_out(checkout):
-    whole = {" ".join(c.split()) for c in RUN}
-    left = []
+    run = {" ".join(command.split()) for command in RUN}
+    left_out = []
     for command in commands(checkout):
-        named_only = any(
-            c.startswith(command) for c in whole
-        )  # `tinybert-l grade`: the name of a command
-        if not named_only and not any(re.fullmatch(p, command) for p in ELSEWHERE):
-            left.append(command)
-    assert not left, left
+        # `tinybert-l grade` alone is the name of a command
+        is_run = any(line.startswith(command) for line in run)
+        if not is_run and not any(re.fullmatch(pattern, command) for pattern in ELSEWHERE):
+            left_out.append(command)
+    assert not left_out, left_out
 
 
 @pytest.fixture(scope="module")
@@ -111,23 +110,25 @@ def test_it_runs(command, folders, checkout):
     """In the order of RUN: later ones stand on earlier ones."""
     folder, added = RUN[command]
     prepare(command, folders, checkout)
-    words = [*command.split(), *added]
-    programs = {
-        "tinybert-l": ["-m", "tinybert_l.cli"],
-        "nbgrader": ["-m", "nbgrader"],
-        "python": [],
-    }
+    scripts = str(Path(sys.executable).parent)  # nbgrader starts alembic by name
     environment = {
         **os.environ,
         "TINYBERT_L_REDUCED": "1",
         "COLUMNS": "200",
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": os.pathsep.join((scripts, os.environ["PATH"])),
     }
-    done = subprocess.run(
-        [sys.executable, *programs[words[0]], *words[1:]], cwd=folders[folder], env=environment, capture_output=True,
-        text=True, timeout=400, check=False,
-    )  # fmt: skip
+    done = warm.run_tool([*command.split(), *added], folders[folder], environment, timeout=400)
     assert done.returncode == 0, done.stdout[-1500:] + done.stderr[-1500:]
+
+
+@pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
+def test_the_program_of_the_environment_runs_as_the_documents_say(folders):
+    """The commands above run in forks; this one is a new process, started by its name."""
+    program = Path(sys.executable).with_name("tinybert-l")
+    done = subprocess.run(
+        [program, "exercises"], cwd=folders["empty"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and "layer_map" in done.stdout, done.stderr
 
 
 def prepare(command: str, folders: dict[str, Path], checkout: Path) -> None:
@@ -161,12 +162,3 @@ def prepare(command: str, folders: dict[str, Path], checkout: Path) -> None:
         )
     if command.startswith("nbgrader"):
         shutil.rmtree(folders["course"] / "submitted" / "Ann_Li-7", ignore_errors=True)
-
-
-def test_make_knows_every_target_of_the_documents(checkout):
-    for command in commands(checkout):
-        if command.startswith("make "):
-            done = subprocess.run(
-                ["make", "-n", *command.split()[1:]], cwd=checkout, capture_output=True, check=False
-            )
-            assert done.returncode == 0, (command, done.stderr)
