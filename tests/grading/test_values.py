@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig
 
@@ -111,6 +111,7 @@ def same_bits(mine: torch.Tensor, theirs: torch.Tensor) -> bool:
     return torch.equal(*bits)
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_value_arrives_as_what_it_was(value):
     assert same(value, crossed(value))

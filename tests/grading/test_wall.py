@@ -21,8 +21,8 @@ LECTURE = 3
 SETUP = "import torch\nimport tinybert_l\nfrom tinybert_l import *\ntinybert_l.begin(lecture=3)"
 GRADING = sandbox.INSIDE.parent
 
-# Prints, as one line of JSON, each file under a folder called grading, and each file whose size is
-# that of a secret, with its hash.
+# Prints, as one line of JSON, the hash of each file under a folder called grading and of each file
+# that has the hash of a secret. SIZES saves hashing all others.
 LOOK_AROUND = """
 import hashlib, json, os
 
@@ -33,8 +33,11 @@ for folder, folders, files in os.walk(ROOT):
     for name in files:
         path = os.path.join(folder, name)
         try:
-            if "/grading/" in path or os.path.getsize(path) in SIZES:
-                seen[path] = hashlib.sha256(open(path, "rb").read()).hexdigest()
+            is_grading = "/grading/" in path
+            if is_grading or os.path.getsize(path) in SIZES:
+                digest = hashlib.sha256(open(path, "rb").read()).hexdigest()
+                if is_grading or digest in SECRETS:
+                    seen[path] = digest
         except OSError:
             pass
 print(json.dumps(seen))
@@ -111,7 +114,8 @@ def secret_files(checkout: Path) -> dict[str, str]:
 def look_around(secrets: dict[str, str], root: str = "/") -> dict[str, str]:
     """Return the hash of each file under a root that may be one of the grading, or a secret."""
     sizes = {Path(path).stat().st_size for path in secrets.values()}
-    cell = LOOK_AROUND.replace("SIZES", repr(sizes)).replace("ROOT", repr(root))
+    cell = LOOK_AROUND.replace("SIZES", repr(sizes)).replace("SECRETS", repr(set(secrets)))
+    cell = cell.replace("ROOT", repr(root))
     return json.loads(printed(cell).strip())
 
 
