@@ -28,7 +28,7 @@ def errors(checkout, answer: ZooAnswer) -> list[str]:
     notebook = checkout / "notebooks" / entry.notebook / f"{entry.notebook}.ipynb"
     setup, tests = read_tests(notebook, answer.exercise)
     plan = Plan(entry.lecture, (setup,), (answer.cell(),), (*tests["visible"], *tests["hidden"]))
-    outcome = execute(plan, forker.door(entry.lecture, unsafe=False))
+    outcome = execute(plan, forker.socket_path(entry.lecture, unsafe=False))
     assert len(outcome.tests) >= 2
     return [f"{error['ename']}: {error['evalue']}" for error in outcome.tests if error]
 
