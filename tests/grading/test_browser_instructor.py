@@ -9,11 +9,12 @@ from tests_support import CHROMIUM
 
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import setup
-from tinybert_l.grading.course import Course, feedback, prove
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.run import feedback, prove
 from tinybert_l.grading.sample_class import LECTURE, hand_in
 
 NAME = NOTEBOOKS[LECTURE]

@@ -11,9 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tinybert_l.grading.course import Course, Grading, grade
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import LeakError, leak_scan, release
+from tinybert_l.grading.run import Grading, grade
 from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
 
 NAME = "03-architecture"

@@ -12,18 +12,7 @@ import pytest
 
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import UnreadableSubmission, read_submission, sanitise
-from tinybert_l.grading.course import (
-    CellGrade,
-    Course,
-    CourseBusy,
-    NotProved,
-    Options,
-    export,
-    feedback,
-    grade,
-    prepare_jobs,
-    prove,
-)
+from tinybert_l.grading.course import Course, CourseBusy
 from tinybert_l.grading.intake import read_archive, submitted_at, take_in
 from tinybert_l.grading.job import run_job
 from tinybert_l.grading.outside.sandbox import problem
@@ -32,6 +21,16 @@ from tinybert_l.grading.release import release
 from tinybert_l.grading.results import lms, report
 from tinybert_l.grading.results.audit import Audit, changes
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.run import (
+    CellGrade,
+    NotProved,
+    Options,
+    export,
+    feedback,
+    grade,
+    prepare_jobs,
+    prove,
+)
 from tinybert_l.grading.sample_class import LECTURE, hand_in
 
 NAME = NOTEBOOKS[LECTURE]
@@ -404,7 +403,7 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
 def test_a_failure_of_the_grader_blocks_the_export_and_is_mended_by_the_next_run(
     course, monkeypatch
 ):
-    import tinybert_l.grading.course as module
+    import tinybert_l.grading.run as module
 
     def fail(tasks, *rest):
         yield from ((i, "the grader failed: no space") for i in range(len(tasks)))

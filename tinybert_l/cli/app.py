@@ -609,7 +609,7 @@ def grade(
     has not changed is not graded again, so a run that was stopped goes on where it was.
     """
     _instructor()
-    from tinybert_l.grading import course as grading
+    from tinybert_l.grading import run as grading
 
     course = _course(output, unsafe)
     if not course.students(lecture):
@@ -653,8 +653,8 @@ def audit(lecture: int, show_changes: bool, output: Path | None) -> None:
     _instructor()
     from tinybert_l.course.tables import console, rows_table
     from tinybert_l.exercises.registry import NOTEBOOKS
-    from tinybert_l.grading.course import prove
     from tinybert_l.grading.results.audit import Audit, changes
+    from tinybert_l.grading.run import prove
 
     course = _course(output)
     course.assignment(lecture)
@@ -718,7 +718,7 @@ def grades(
     """Export the grades of a LECTURE for an LMS; refuses what the audit does not prove."""
     _instructor()
     from tinybert_l.cache import write_atomically
-    from tinybert_l.grading.course import export
+    from tinybert_l.grading.run import export
 
     course = _course(output)
     course.assignment(lecture)
@@ -736,7 +736,7 @@ def grades(
 def feedback(lecture: int, output: Path | None) -> None:
     """Write the feedback of a LECTURE anew, with the points and comments that people gave in Formgrader."""
     _instructor()
-    from tinybert_l.grading.course import feedback as run
+    from tinybert_l.grading.run import feedback as run
 
     course = _course(output)
     course.assignment(lecture)
@@ -920,7 +920,7 @@ def _evaluate(
 
 def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Path]:
     from tinybert_l.exercises.registry import NOTEBOOKS
-    from tinybert_l.grading import course as grading
+    from tinybert_l.grading import run as grading
     from tinybert_l.grading.outside.sandbox import problem
     from tinybert_l.grading.release import release as make
     from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
