@@ -518,12 +518,12 @@ def sample_class(students: tuple[str, ...], output: Path | None) -> None:
     """Let a sample class of seven hand in lecture 3."""
     _instructor()
     from tinybert_l.exercises.registry import NOTEBOOKS
-    from tinybert_l.grading.sample_class import LECTURE, STORIES, hand_in
+    from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, hand_in
 
-    unknown = set(students) - set(STORIES)
+    unknown = set(students) - set(SAMPLE_STUDENTS)
     if unknown:
         raise click.ClickException(
-            f"--student {', '.join(sorted(unknown))}; allowed: {', '.join(STORIES)}."
+            f"--student {', '.join(sorted(unknown))}; allowed: {', '.join(SAMPLE_STUDENTS)}."
         )
     course = _course(output)
     released = course.folder / "release" / NOTEBOOKS[LECTURE]
@@ -923,7 +923,7 @@ def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Pa
     from tinybert_l.grading import run as grading
     from tinybert_l.grading.outside.sandbox import problem
     from tinybert_l.grading.release import release as make
-    from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
+    from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, expected_points, hand_in
 
     reason = problem()
     if reason:
@@ -933,7 +933,7 @@ def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Pa
     course = _course(output, unsafe=reason is not None)
     stamp = course.folder / "graded.json"
     fingerprint = _fingerprint([course.sources, course.solutions, Path(tinybert_l.__file__).parent])
-    students = ["perfect", "blank"] if quick else list(STORIES)
+    students = ["perfect", "blank"] if quick else list(SAMPLE_STUDENTS)
     unchanged = _read(stamp) == fingerprint and course.students(LECTURE) == sorted(students)
     if unchanged:
         console.print("Nothing has changed since the class was graded; its grades are shown again.")
