@@ -43,14 +43,27 @@ def cache_root() -> Path:
 
 def recipe_hash(recipe: dict[str, Any]) -> str:
     """Twelve hexadecimal digits that change with any value of the recipe."""
-    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+    return short_digest(json.dumps(recipe, sort_keys=True), 12)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that a reader sees the old one or the new one, never a part."""
+def short_digest(data: str | bytes, digits: int) -> str:
+    """Return the first hexadecimal digits of the SHA-256 of bytes, or of a text in UTF-8."""
+    if isinstance(data, str):
+        data = data.encode()
+    return hashlib.sha256(data).hexdigest()[:digits]
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never a part.
+
+    Missing parent folders are made. A text is written in UTF-8.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
+    if isinstance(content, bytes):
+        partial.write_bytes(content)
+    else:
+        partial.write_text(content, encoding="utf-8")
     os.replace(partial, path)
 
 
