@@ -169,7 +169,7 @@ def test_honest_work_is_not_punished(course, name):
         c.source for c in cells if c.metadata.get("nbgrader", {}).get("grade_id") == "setup"
     )
     plan = execute.Plan(LECTURE, (setup,), (*reversed(answers), HONEST_WORK[name]), tests)
-    outcome = execute.execute(plan, forker.door(LECTURE, unsafe=False))
+    outcome = execute.execute(plan, forker.socket_path(LECTURE, unsafe=False))
     assert outcome.tests == [None] * 10
     assert not [c["error"] for c in outcome.cells if c["error"]]
 

@@ -112,7 +112,7 @@ def test_the_coordinator_is_killed(course):
     everybody_is_graded_exactly_once(course)
 
 
-@pytest.mark.parametrize("victim", ["forkserver", "runner.py"])
+@pytest.mark.parametrize("victim", ["forkserver", "grading.inside.server"])
 def test_a_worker_or_a_forking_process_is_killed(course, victim):
     with running(course) as process:
         until(lambda: sum(graded(course).values()) >= 2)
@@ -195,7 +195,7 @@ def test_a_cluster_gives_the_same_bytes_and_survives_the_death_of_a_worker(
             until(lambda: sum(graded(course).values()) >= 2)
             nanny = psutil.Process(pids[0])
             for process in nanny.children(recursive=True) or [nanny]:
-                if "runner.py" not in " ".join(_words(process)):
+                if "grading.inside.server" not in " ".join(_words(process)):
                     process.kill()
 
         thread = threading.Thread(target=kill)

@@ -1,7 +1,8 @@
-"""One submission: a job directory in, a result directory out. The same on this machine, on a cluster, anywhere.
+"""Grade one submission: a job directory in, a result directory out, on this machine or elsewhere.
 
-A job directory holds `job.json`, `assignment.json` and the submission's bytes; a result directory `result.json` (the
-verdicts), `graded.ipynb`, `feedback.html` and `timing.json`. A result directory is whole or absent.
+A job directory holds `job.json`, `assignment.json` and `submission.ipynb`, the submission's bytes.
+A result directory holds `result.json` (the verdicts), `graded.ipynb`, `feedback.html` and
+`timing.json`. A result directory is whole or absent.
 """
 
 import hashlib
@@ -29,31 +30,54 @@ from tinybert_l.grading.assignment import (
     read_submission,
     sanitise,
 )
-from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS, Outcome, Plan, execute
-from tinybert_l.grading.outside.forker import door
+from tinybert_l.grading.outside.execute import (
+    CELL_SECONDS,
+    TEST_SECONDS,
+    CellReply,
+    Outcome,
+    Plan,
+    execute,
+)
+from tinybert_l.grading.outside.forker import socket_path
 from tinybert_l.grading.results.feedback import render
 
 FORMAT = 1
 TRIES = 2
+# In files these three fields keep the names that they have had since format 1.
+KEYS_IN_FILES = {
+    "assignment_name": "name",
+    "assignment_sha256": "assignment",
+    "library_sha256": "program",
+}
+# Limits on what a notebook keeps of an error, which its author may have made as long as he likes.
+ERROR_NAME_LIMIT = 100  # characters
+ERROR_TEXT_LIMIT = 4000  # characters
+TRACEBACK_LINE_LIMIT = 2000  # characters
+TRACEBACK_LIMIT = 30  # lines
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is to be done.
+    """One submission that is to be graded.
 
     Args:
         student: whose submission it is, as the intake says.
-        submission: sha256 of its bytes.
-        assignment: `Assignment.fingerprint`.
-        exercise: judge only this one's tests; all when empty.
-        program: `program_hash()` of whoever asked.
+        assignment_name: the notebook's name.
+        submission: SHA-256 of the submission's bytes.
+        assignment_sha256: `Assignment.fingerprint`.
+        library_sha256: `program_hash()` of whoever wrote the job.
+        exercise: judge the tests of this exercise alone; all tests when empty.
+        unsafe: grade without isolation.
+        cell_seconds: how long one cell of the submission may take.
+        test_seconds: how long one test may take.
+        format: of the files.
     """
 
     student: str
-    name: str
+    assignment_name: str
     submission: str
-    assignment: str
-    program: str
+    assignment_sha256: str
+    library_sha256: str
     exercise: str = ""
     unsafe: bool = False
     cell_seconds: int = CELL_SECONDS
@@ -62,13 +86,37 @@ class Job:
 
     @property
     def key(self) -> str:
-        """Changes with everything that the result depends on."""
-        return hashlib.sha256(json.dumps(vars(self), sort_keys=True).encode()).hexdigest()[:20]
+        """A hash of 20 digits that changes with everything that the result depends on."""
+        text = json.dumps(self.to_tree(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    def to_tree(self) -> dict[str, Any]:
+        """Return the fields as a file has them."""
+        tree = {}
+        for name, value in vars(self).items():
+            tree[KEYS_IN_FILES.get(name, name)] = value
+        return tree
+
+    @classmethod
+    def from_tree(cls, tree: dict[str, Any]) -> "Job":
+        """Return the job of a file's fields; the inverse of `to_tree`."""
+        fields = dict(tree)
+        for name, key in KEYS_IN_FILES.items():
+            fields[name] = fields.pop(key)
+        return cls(**fields)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What one graded cell earned: points, or None where a person has to decide."""
+    """What one graded cell earned.
+
+    Args:
+        cell: its `grade_id`.
+        points: None where a person has to decide.
+        max_points: what it can earn.
+        reason: why points are missing, in one line.
+        answered: whether the student changed the cell; always true of a test.
+    """
 
     cell: str
     points: float | None
@@ -79,7 +127,15 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Result:
-    """What came out of a job. `error`: why it could not be graded; then there are no verdicts."""
+    """What came out of a job.
+
+    Args:
+        job: the job.
+        verdicts: of all graded cells, in the assignment's order.
+        repairs: what had to be put right in the submission.
+        files: SHA-256 of the other files of the result directory, by name.
+        error: why the submission could not be graded; then there are no verdicts.
+    """
 
     job: Job
     verdicts: list[Verdict] = field(default_factory=list)
@@ -88,19 +144,23 @@ class Result:
     error: str = ""
 
     def to_json(self) -> str:
-        tree = {**vars(self), "job": vars(self.job), "verdicts": [vars(v) for v in self.verdicts]}
+        """Return the text of `result.json`."""
+        verdicts = list(map(vars, self.verdicts))
+        tree = {**vars(self), "job": self.job.to_tree(), "verdicts": verdicts}
         return json.dumps(tree, indent=1, sort_keys=True, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, text: str) -> "Result":
+        """Return the result of a `result.json`; the inverse of `to_json`."""
         tree = json.loads(text)
-        tree |= {"job": Job(**tree["job"]), "verdicts": [Verdict(**v) for v in tree["verdicts"]]}
+        tree["job"] = Job.from_tree(tree["job"])
+        tree["verdicts"] = [Verdict(**verdict) for verdict in tree["verdicts"]]
         return cls(**tree)
 
 
 @cache
 def program_hash() -> str:
-    """Of the library and the grading, so that a result says what made it."""
+    """SHA-256 (20 digits) of all library sources; stored with each result."""
     folder = Path(__file__).resolve().parents[1]
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
@@ -109,12 +169,13 @@ def program_hash() -> str:
 
 
 def write_job(folder: Path, job: Job, assignment: Path, submission: Path) -> Path:
-    """Make a job directory, whole or not at all; returns it.
+    """Make a job directory, whole or not at all, and return it.
 
     Args:
         folder: where job directories lie.
+        job: what `job.json` says.
         assignment: a file with `Assignment.to_json()`.
-        submission: the original. Both are linked where the file system can, else copied.
+        submission: the original. Both files are linked where the file system can, else copied.
     """
     target = folder / job.key
     if target.is_dir():
@@ -123,12 +184,9 @@ def write_job(folder: Path, job: Job, assignment: Path, submission: Path) -> Pat
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     try:
-        for source, name in ((submission, "submission.ipynb"), (assignment, "assignment.json")):
-            try:
-                os.link(source, work / name)
-            except OSError:
-                shutil.copy(source, work / name)
-        write_atomically(work / "job.json", json.dumps(vars(job), indent=1))
+        _link_or_copy(submission, work / "submission.ipynb")
+        _link_or_copy(assignment, work / "assignment.json")
+        write_atomically(work / "job.json", json.dumps(job.to_tree(), indent=1))
         os.replace(work, target)
     except OSError:
         shutil.rmtree(work, ignore_errors=True)
@@ -137,22 +195,28 @@ def write_job(folder: Path, job: Job, assignment: Path, submission: Path) -> Pat
 
 
 def read_result(folder: Path) -> Result | None:
-    """A finished result, or None."""
+    """Return the result in a directory; None when the job is not finished."""
     try:
         return Result.from_json((folder / "result.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
 
 
-def run_job(job_folder: str, result_folder: str, way: str | None = None) -> str:
-    """Do a job; the result directory appears when it is whole. Returns why the grader failed, or nothing.
+def run_job(job_folder: str, result_folder: str, socket_path: str | None = None) -> str:
+    """Grade a submission; the result directory appears when it is whole.
 
-    A failure of the grader itself (not of the submission) is tried again once, and leaves no result.
+    A failure of the grader itself (not of the submission) is tried again once, and leaves no
+    result.
 
     Args:
-        way: the door of a forking process; this process's own when None.
+        job_folder: a job directory.
+        result_folder: the result directory.
+        socket_path: where a forking process listens; None: start one in this process.
+    Returns:
+        Why the grader failed, or an empty text.
     """
-    source, target = Path(job_folder), Path(result_folder)
+    source = Path(job_folder)
+    target = Path(result_folder)
     failure = ""
     for _ in range(TRIES):
         if (target / "result.json").is_file():
@@ -161,61 +225,65 @@ def run_job(job_folder: str, result_folder: str, way: str | None = None) -> str:
         shutil.rmtree(work, ignore_errors=True)
         try:
             work.mkdir(parents=True)
-            _do(source, work, way)
+            _grade(source, work, socket_path)
             os.replace(work, target)
             return ""
         except Exception as error:
             failure = f"the grader failed 评分程序出错: {type(error).__name__}: {str(error)[:300]}"
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return "" if (target / "result.json").is_file() else failure
+    if (target / "result.json").is_file():  # of another worker, meanwhile
+        return ""
+    return failure
 
 
-def _do(source: Path, work: Path, way: str | None) -> None:
-    clock = _Clock()
-    job = Job(**json.loads((source / "job.json").read_text(encoding="utf-8")))
+def _grade(source: Path, work: Path, path: str | None) -> None:
+    """Grade the submission of a job directory; write all files of a result directory."""
+    stopwatch = _Stopwatch()
+    job = Job.from_tree(json.loads((source / "job.json").read_text(encoding="utf-8")))
     assignment = _assignment((source / "assignment.json").read_text(encoding="utf-8"))
-    if job.program != program_hash():
+    if job.library_sha256 != program_hash():
         raise RuntimeError("this worker has another version of the library than the one that asked")
+    submission = (source / "submission.ipynb").read_bytes()
     try:
-        nb, repairs = read_submission(
-            (source / "submission.ipynb").read_bytes(), f"{job.name}.ipynb"
-        )
+        nb, repairs = read_submission(submission, f"{job.assignment_name}.ipynb")
     except UnreadableSubmission as error:
         write_atomically(work / "result.json", Result(job, error=str(error)).to_json())
         return
     repairs += sanitise(nb, assignment)
     plan, cells, tests = make_plan(nb, assignment, job.exercise)
-    clock("read")
-    outcome = execute(
-        plan, way or door(assignment.lecture, job.unsafe), job.cell_seconds, job.test_seconds
-    )
-    clock("execute and judge")
+    stopwatch.note("read")
+    path = path or socket_path(assignment.lecture, job.unsafe)
+    outcome = execute(plan, path, job.cell_seconds, job.test_seconds)
+    stopwatch.note("execute and judge")
     fill_in(outcome, cells, tests)
     verdicts = verdicts_of(nb, assignment, job.exercise)
     defuse(nb, assignment)
     notebook = nbformat.writes(nb)
     write_atomically(work / "graded.ipynb", notebook)
-    clock("write")
-    feedback = render(nb, job.name, {v.cell: v.points or 0.0 for v in verdicts})
+    stopwatch.note("write")
+    points = {verdict.cell: verdict.points or 0.0 for verdict in verdicts}
+    feedback = render(nb, job.assignment_name, points)
     write_atomically(work / "feedback.html", feedback)
-    clock("feedback")
-    files = {"graded.ipynb": _sha(notebook), "feedback.html": _sha(feedback)}
+    stopwatch.note("feedback")
+    files = {"graded.ipynb": _sha256(notebook), "feedback.html": _sha256(feedback)}
     write_atomically(work / "result.json", Result(job, verdicts, repairs, files).to_json())
-    write_atomically(
-        work / "timing.json",
-        json.dumps(clock.seconds | {"worker": f"{socket.gethostname()}:{os.getpid()}"}),
-    )
+    worker = f"{socket.gethostname()}:{os.getpid()}"
+    write_atomically(work / "timing.json", json.dumps({**stopwatch.seconds, "worker": worker}))
 
 
-class _Clock:
+class _Stopwatch:
+    """Notes how long each stage took, in seconds."""
+
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
         self.last = time.perf_counter()
 
-    def __call__(self, stage: str) -> None:
+    def note(self, stage: str) -> None:
+        """Note the time since the stage before ended."""
         now = time.perf_counter()
-        self.seconds[stage], self.last = now - self.last, now
+        self.seconds[stage] = now - self.last
+        self.last = now
 
 
 @cache
@@ -223,99 +291,135 @@ def _assignment(text: str) -> Assignment:
     return Assignment.from_json(text)
 
 
-def _sha(text: str) -> str:
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy(source, target)
 
 
 def make_plan(
     nb: NotebookNode, assignment: Assignment, exercise: str = ""
 ) -> tuple[Plan, list[NotebookNode], list[NotebookNode]]:
-    """What to run of a sanitised submission, and the cells and tests that stand for it.
+    """Decide which cells of a sanitised submission to run.
 
     Args:
-        exercise: only this one's tests; all when empty.
+        nb: the submission.
+        assignment: of the submission.
+        exercise: run the tests of this exercise alone; all tests when empty.
+    Returns:
+        The plan, and the notebook's cells that stand for the plan's cells and for its tests.
     """
-    setup = [c for c in assignment.cells if c.locked and c.cell_type == "code" and not c.grade]
-    known = {c.name: c for c in assignment.cells}
-    ids = [c.metadata.get("nbgrader", {}).get("grade_id") for c in nb.cells]
-    tests, cells = [], []
-    for name, cell in zip(ids, nb.cells, strict=True):
+    setup = []
+    known = {}
+    for cell in assignment.cells:
+        known[cell.name] = cell
+        if cell.locked and cell.cell_type == "code" and not cell.grade:
+            setup.append(cell)
+    tests = []
+    cells = []
+    for cell in nb.cells:
+        name = _grade_id(cell)
         if is_test(cell):
             if not exercise or exercise_of(name) == exercise:
                 tests.append(cell)
-        elif (
-            cell.cell_type == "code"
-            and cell.source not in assignment.demos
-            and known.get(name) not in setup
-        ):
+            continue
+        runs = cell.cell_type == "code" and cell.source not in assignment.demos
+        if runs and known.get(name) not in setup:
             cells.append(cell)
     plan = Plan(
         assignment.lecture,
-        tuple(c.source for c in setup),
-        tuple(c.source for c in cells),
-        tuple(known[c.metadata.nbgrader.grade_id].source for c in tests),
+        tuple(cell.source for cell in setup),
+        tuple(cell.source for cell in cells),
+        tuple(known[_grade_id(cell)].source for cell in tests),
     )
     return plan, cells, tests
 
 
 def fill_in(outcome: Outcome, cells: list[NotebookNode], tests: list[NotebookNode]) -> None:
-    """Write an outcome into the notebook's cells."""
+    """Write an outcome into the notebook's cells.
+
+    Args:
+        outcome: of the plan.
+        cells: those of the plan (see `make_plan`).
+        tests: likewise.
+    """
     for cell, reply in zip(cells, outcome.cells, strict=True):
-        _write(cell, reply)
+        _write_outputs(cell, reply)
     for cell, error in zip(tests, outcome.tests, strict=True):
-        _write(cell, {"output": "", "error": error})
+        _write_outputs(cell, {"output": "", "error": error})
 
 
-def _write(cell: NotebookNode, reply: dict[str, Any]) -> None:
-    cell.execution_count, cell.outputs = 1, []
+def _write_outputs(cell: NotebookNode, reply: CellReply) -> None:
+    cell.execution_count = 1
+    cell.outputs = []
     if reply["output"]:
         cell.outputs.append(NotebookNode(output_type="stream", name="stdout", text=reply["output"]))
-    if reply["error"] is not None:
-        error = reply["error"]
-        ename, evalue = str(error.get("ename"))[:100], str(error.get("evalue"))[:4000]
-        lines = [str(line)[:2000] for line in error.get("traceback") or []][:30] or [
-            f"{ename}: {evalue}"
-        ]
-        cell.outputs.append(
-            NotebookNode(output_type="error", ename=ename, evalue=evalue, traceback=lines)
-        )
+    error = reply["error"]
+    if error is None:
+        return
+    name = str(error.get("ename"))[:ERROR_NAME_LIMIT]
+    text = str(error.get("evalue"))[:ERROR_TEXT_LIMIT]
+    lines = []
+    for line in error.get("traceback") or []:
+        lines.append(str(line)[:TRACEBACK_LINE_LIMIT])
+    lines = lines[:TRACEBACK_LIMIT] or [f"{name}: {text}"]
+    cell.outputs.append(NotebookNode(output_type="error", ename=name, evalue=text, traceback=lines))
 
 
 def verdicts_of(nb: NotebookNode, assignment: Assignment, exercise: str = "") -> list[Verdict]:
-    """What each graded cell earned, in the assignment's order. A test that was not run earns nothing.
+    """Return what each graded cell earned, in the assignment's order.
+
+    A test that was not run earns nothing.
 
     Args:
-        exercise: only this one's test cells.
+        nb: the submission, with the outcome filled in.
+        assignment: of the submission.
+        exercise: return the verdicts on this exercise's tests alone; all when empty.
     """
     from nbgrader.utils import compute_checksum
 
-    found = {c.metadata.nbgrader.grade_id: c for c in nb.cells if "nbgrader" in c.metadata}
-    errors = {name: first_error(cell) for name, cell in found.items()}
+    cells = {}
+    errors = {}
+    for cell in nb.cells:
+        if "nbgrader" in cell.metadata:
+            name = cell.metadata.nbgrader.grade_id
+            cells[name] = cell
+            errors[name] = first_error(cell)
     verdicts = []
     for known in assignment.cells:
-        cell = found.get(known.name)
+        cell = cells.get(known.name)
         if exercise and not (known.is_test and exercise_of(known.name) == exercise):
             continue
         if known.is_test:
             assert cell is not None
-            reached = cell.execution_count is not None
-            reason = "" if reached else NOT_REACHED
+            reason = "" if cell.execution_count is not None else NOT_REACHED
             if errors[known.name]:  # where the answer's own cell failed, that is the reason
                 reason = errors.get(exercise_of(known.name)) or errors[known.name]
-            verdicts.append(
-                Verdict(known.name, 0.0 if reason else known.points, known.points, reason)
-            )
+            points = 0.0 if reason else known.points
+            verdicts.append(Verdict(known.name, points, known.points, reason))
         elif known.grade or known.task or known.solution:
             answered = cell is not None and compute_checksum(cell) != known.checksum
-            points = None if (answered or known.task) else 0.0
-            verdicts.append(Verdict(known.name, points, known.points, "", answered))
+            if answered or known.task:  # a person decides
+                verdicts.append(Verdict(known.name, None, known.points, "", answered))
+            else:
+                verdicts.append(Verdict(known.name, 0.0, known.points, "", answered))
     return verdicts
 
 
 def first_error(cell: NotebookNode) -> str:
-    """The first line of a cell's error, or nothing."""
+    """Return the first line of a cell's error; an empty text when it has none."""
     for output in cell.get("outputs", []):
         if output.output_type == "error":
             lines = [line for line in output.evalue.splitlines() if line.strip()]
             return f"{output.ename}: {lines[0]}" if lines else output.ename
     return ""
+
+
+def _grade_id(cell: NotebookNode) -> str:
+    """Return a cell's name in the gradebook; an empty text when it has none."""
+    return cell.metadata.get("nbgrader", {}).get("grade_id") or ""

@@ -1,7 +1,8 @@
-"""The same steps inside nbgrader, for `nbgrader autograde`, Formgrader's button and `nbgrader generate_feedback`.
+"""Run the course's steps of grading inside nbgrader.
 
-`nbgrader_config.py` puts `Sanitise` first among the sanitising preprocessors, `TrustedExecute` in the place of
-nbgrader's `Execute`, `WriteAudit` last, and `HideTests` among those of feedback.
+They serve `nbgrader autograde`, Formgrader's button and `nbgrader generate_feedback`. The settings
+(see `settings`) put `Sanitise` first among the sanitising preprocessors, `TrustedExecute` in the
+place of nbgrader's `Execute`, `WriteAudit` last, and `HideTests` among those of feedback.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ from traitlets import Bool, Dict, Integer
 from tinybert_l.grading import job
 from tinybert_l.grading.assignment import Assignment, defuse, sanitise
 from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS, execute
-from tinybert_l.grading.outside.forker import door
+from tinybert_l.grading.outside.forker import socket_path
 from tinybert_l.grading.policy import LatePolicy
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.feedback import hide_tests
@@ -29,7 +30,7 @@ def _assignment(preprocessor: NbGraderPreprocessor, place: dict[str, str]) -> As
 
 
 class Sanitise(NbGraderPreprocessor):
-    """What nbgrader says of a cell comes from the gradebook, by id; locked text likewise."""
+    """Put back what the gradebook says of each cell, by id, and the locked text."""
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         for repair in sanitise(nb, _assignment(self, resources["nbgrader"])):
@@ -38,18 +39,21 @@ class Sanitise(NbGraderPreprocessor):
 
 
 class TrustedExecute(NbGraderPreprocessor):
-    """Runs a submission's cells in the sandbox and its tests in the judge; writes the outcome into the notebook."""
+    """Run a submission's cells in the sandbox and its tests in the judge; keep the outcome."""
 
     unsafe = Bool(False, help="Grade without isolation.").tag(config=True)
-    test_timeout = Integer(TEST_SECONDS, help="Seconds a test cell may take.").tag(config=True)
-    timeout = Integer(CELL_SECONDS, help="Seconds any other cell may take.").tag(config=True)
+    test_timeout = Integer(TEST_SECONDS, help="Stop a test cell after so many seconds.").tag(
+        config=True
+    )
+    timeout = Integer(CELL_SECONDS, help="Stop any other cell after so many seconds.").tag(
+        config=True
+    )
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         assignment = _assignment(self, resources["nbgrader"])
         plan, cells, tests = job.make_plan(nb, assignment)
-        outcome = execute(
-            plan, door(assignment.lecture, self.unsafe), self.timeout, self.test_timeout
-        )
+        path = socket_path(assignment.lecture, self.unsafe)
+        outcome = execute(plan, path, self.timeout, self.test_timeout)
         job.fill_in(outcome, cells, tests)
         defuse(nb, assignment)
         for cell in tests:
@@ -59,25 +63,28 @@ class TrustedExecute(NbGraderPreprocessor):
 
 
 class WriteAudit(NbGraderPreprocessor):
-    """Puts the verdicts that nbgrader has just saved on record."""
+    """Put the verdicts that nbgrader has just saved on record."""
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         place = resources["nbgrader"]
+        student = place["student"]
         course = CourseDirectory(config=self.config)
-        path = Path(
-            course.format_path(course.submitted_directory, place["student"], place["assignment"])
-        )
-        submission = path / f"{place['notebook']}.ipynb"
+        folder = course.format_path(course.submitted_directory, student, place["assignment"])
+        submission = Path(folder) / f"{place['notebook']}.ipynb"
         assignment = _assignment(self, place)
-        Audit(Path(place["db_url"].removeprefix("sqlite:///")).parent).graded_by_nbgrader(
-            place["student"], assignment.name, submission.read_bytes(), assignment.fingerprint,
+        database = Path(place["db_url"].removeprefix("sqlite:///"))
+        Audit(database.parent).graded_by_nbgrader(
+            student,
+            assignment.name,
+            submission.read_bytes(),
+            assignment.fingerprint,
             job.verdicts_of(nb, assignment),
-        )  # fmt: skip
+        )
         return nb, resources
 
 
 class HideTests(NbGraderPreprocessor):
-    """Feedback without the text of hidden tests."""
+    """Take the text of hidden tests out of feedback."""
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: Any, index: int
@@ -87,9 +94,9 @@ class HideTests(NbGraderPreprocessor):
 
 
 class LatePenalty(BasePlugin):
-    """The course's late policy (see `policy`), for nbgrader's AssignLatePenalties."""
+    """Apply the course's late policy (see `policy`), for nbgrader's AssignLatePenalties."""
 
-    policy = Dict(help="percent_per_day, grace_minutes, maximum_percent").tag(config=True)
+    policy = Dict(help="Set percent_per_day, grace_minutes and maximum_percent.").tag(config=True)
 
     def late_submission_penalty(
         self, student_id: str, score: float, total_seconds_late: float

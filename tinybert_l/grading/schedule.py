@@ -1,4 +1,4 @@
-"""Who does the jobs: a pool of processes on this machine, or a Dask cluster."""
+"""Hand jobs to workers: a pool of processes on this machine, or a Dask cluster."""
 
 import ctypes
 import multiprocessing
@@ -11,21 +11,29 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 
+from tinybert_l.errors import CourseError
 from tinybert_l.grading.job import run_job
-from tinybert_l.grading.outside.forker import door
+from tinybert_l.grading.outside.forker import socket_path
 
 MEMORY_A_WORKER = 10**9  # bytes, with the submission's process and its judge
-BREAKS = 3  # of the pool, without any job done in between
+BREAKS_LIMIT = 3  # how often the pool may break without any job done in between
+QUEUED_A_WORKER = 3  # jobs
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 Task = tuple[str, str]  # job directory, result directory
 
 
+class DaskMissing(CourseError, RuntimeError):
+    """A cluster was asked for where Dask is not installed."""
+
+
 def sensible_workers() -> int:
-    """As many as cores, and as memory allows."""
+    """Return as many workers as there are cores, or fewer where memory is short."""
     import psutil
 
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
     return max(1, min(cores, psutil.virtual_memory().available // MEMORY_A_WORKER))
 
 
@@ -34,80 +42,99 @@ def run_here(
 ) -> Iterator[tuple[int, str]]:
     """Do tasks on this machine; yields (index, why the grader failed or nothing) as they are done.
 
-    Worker processes share one forking process. A worker that is killed is replaced, its job done again.
+    Worker processes share one forking process. A worker that is killed is replaced, its job done
+    again.
 
+    Args:
+        tasks: jobs of one lecture.
+        lecture: its number.
+        unsafe: grade without isolation.
+        workers: number of worker processes; None: `sensible_workers()`.
     Raises:
         SandboxMissing: submissions cannot be isolated here.
     """
-    way = door(lecture, unsafe)
+    path = socket_path(lecture, unsafe)
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(["tinybert_l.grading.schedule"])
-    left, breaks = dict(enumerate(tasks)), 0
-    while left:
-        count = min(workers or sensible_workers(), len(left))
+    open_tasks = dict(enumerate(tasks))
+    breaks = 0
+    while open_tasks:
+        count = min(workers or sensible_workers(), len(open_tasks))
         with ProcessPoolExecutor(count, context, initializer=_end_with_parent) as pool:
             try:
-                for index, failure in _done(pool, left, way, count):
-                    del left[index]
+                for index, failure in _results(pool, open_tasks, path, count):
+                    del open_tasks[index]
                     breaks = 0
                     yield index, failure
             except BrokenProcessPool:
                 breaks += 1
-                if breaks == BREAKS:
-                    yield from (
-                        (index, "the grader's worker processes die 评分进程反复终止")
-                        for index in left
-                    )
-                    return
-
-
-def _done(
-    pool: ProcessPoolExecutor, tasks: dict[int, Task], way: str, count: int
-) -> Iterator[tuple[int, str]]:
-    """Keeps a few jobs ahead of each worker, so that a class of thousands is not queued at once."""
-    open_: dict[Future[str], int] = {}
-    coming = iter(list(tasks.items()))
-    while True:
-        for index, (job, result) in coming:
-            open_[pool.submit(run_job, job, result, way)] = index
-            if len(open_) >= 3 * count:
-                break
-        if not open_:
+        if breaks == BREAKS_LIMIT:
+            for index in open_tasks:
+                yield index, "the grader's worker processes die 评分进程反复终止"
             return
-        finished, _ = wait(open_, return_when=FIRST_COMPLETED)
+
+
+def _results(
+    pool: ProcessPoolExecutor, tasks: dict[int, Task], path: str, count: int
+) -> Iterator[tuple[int, str]]:
+    """Yield results of a pool as they come, a few jobs ahead of each worker.
+
+    A class of thousands is thus not queued at once.
+
+    Args:
+        path: of the socket where the forking process listens.
+        count: number of workers.
+    """
+    running: dict[Future[str], int] = {}
+    waiting = iter(list(tasks.items()))
+    while True:
+        for index, (job, result) in waiting:
+            running[pool.submit(run_job, job, result, path)] = index
+            if len(running) >= QUEUED_A_WORKER * count:
+                break
+        if not running:
+            return
+        finished, _ = wait(running, return_when=FIRST_COMPLETED)
         for future in finished:
-            yield open_.pop(future), future.result()
+            yield running.pop(future), future.result()
 
 
 def _end_with_parent() -> None:
-    """A worker whose coordinator was killed ends, whatever it is doing."""
+    """End this worker, whatever it is doing, when its coordinator is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(
-            1, signal.SIGKILL, 0, 0, 0
-        )  # with the fork server, which ends with the coordinator
+        # with the fork server, which ends with the coordinator
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(
-            target=lambda: (wait_for([parent.sentinel]), os._exit(1)), daemon=True
-        ).start()
+        threading.Thread(target=_wait_and_exit, args=(parent.sentinel,), daemon=True).start()
+
+
+def _wait_and_exit(sentinel: int) -> None:
+    wait_for([sentinel])
+    os._exit(1)
 
 
 def run_on_cluster(tasks: list[Task], address: str) -> Iterator[tuple[int, str]]:
-    """Do tasks on a Dask cluster whose workers see the same folders; as `run_here`.
+    """Do tasks on a Dask cluster whose workers see the same folders; yields as `run_here` does.
 
     Start its workers with one thread each: `dask worker tcp://… --nworkers 8 --nthreads 1`.
+
+    Args:
+        address: of the scheduler.
+    Raises:
+        DaskMissing: Dask is not installed.
     """
     try:
         from distributed import Client, KilledWorker, as_completed
     except ModuleNotFoundError:
-        raise RuntimeError("--scheduler needs Dask: pip install 'tinybert-l[cluster]'.") from None
+        raise DaskMissing("--scheduler needs Dask: pip install 'tinybert-l[cluster]'.") from None
 
     with Client(address, timeout=30) as client:
-        futures = {
-            client.submit(run_job, *task, pure=False, retries=2): i for i, task in enumerate(tasks)
-        }
+        futures = {}
+        for index, task in enumerate(tasks):
+            futures[client.submit(run_job, *task, pure=False, retries=2)] = index
         for future in as_completed(futures):
             try:
                 yield futures[future], future.result()

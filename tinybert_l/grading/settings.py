@@ -1,4 +1,4 @@
-"""How nbgrader is set up for this course: the trusted steps in the places of its own."""
+"""Set nbgrader up for this course: the trusted steps take the places of its own."""
 
 from pathlib import Path
 
@@ -8,13 +8,14 @@ STUB = 'raise NotImplementedError("your answer goes here 请在此作答")'
 
 
 def nbgrader_settings(folder: Path, sources: Path, course_id: str = "tinybert-l") -> Config:
-    """The configuration of a course.
+    """Return nbgrader's configuration for a course.
 
     Args:
         folder: release/, submitted/, autograded/, feedback/, exchange/ and gradebook.db lie here.
         sources: the notebooks with answers and hidden tests; only read.
     """
-    folder, c = folder.resolve(), Config()
+    folder = folder.resolve()
+    c = Config()
     c.CourseDirectory.course_id = course_id
     c.CourseDirectory.root = str(folder)
     c.CourseDirectory.source_directory = str(sources.resolve())
@@ -26,7 +27,8 @@ def nbgrader_settings(folder: Path, sources: Path, course_id: str = "tinybert-l"
     c.IncludeHeaderFooter.header = ""
     c.ClearSolutions.code_stub = {"python": STUB}
     c.OverwriteCells.add_missing_cells = True
-    # What a submission says of its cells is put right first; its code runs in a sandbox, its tests elsewhere.
+    # First, what a submission says of its cells is put right; then its code runs in a sandbox, and
+    # its tests in another process.
     c.Autograde.sanitize_preprocessors = [
         "tinybert_l.grading.plugins.Sanitise",
         "nbgrader.preprocessors.ClearOutput",

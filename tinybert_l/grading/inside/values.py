@@ -1,27 +1,55 @@
-"""What crosses between student and judge: plain data with their types, never pickles.
+"""Turn values into plain data and back, for the way between student's and judge's process.
 
-Decoding makes only the kinds of values listed here; whatever else a student returns arrives as `Opaque`, which
-equals nothing and says what it was. Imported inside the sandbox, as a file beside `runner` and `wire`.
+Values cross with their types, and never as pickles. `CODECS` lists the types that cross: a type is
+added there and nowhere else. Any other value that a student returns arrives as `Opaque`, which
+equals nothing and says which type it was.
 """
 
 import json
 import math
+from collections.abc import Callable
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import BertConfig
-from wire import LIMIT, WireError
 
+from tinybert_l.grading.inside.wire import MESSAGE_LIMIT, WireError
 from tinybert_l.submodels import SubModel
 
-DEPTH = 32
-_DTYPES = {str(getattr(torch, n)): getattr(torch, n) for n in (
-    "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool")}  # fmt: skip
+Tree = Any  # what `json` can write
+DEPTH_LIMIT = 32  # of lists in lists
+INT_DIGITS_LIMIT = 4000
+TENSOR_LIMIT = MESSAGE_LIMIT // 2  # bytes
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
+DTYPES = {
+    str(dtype): dtype
+    for dtype in (
+        torch.float64,
+        torch.float32,
+        torch.float16,
+        torch.bfloat16,
+        torch.int64,
+        torch.int32,
+        torch.int16,
+        torch.int8,
+        torch.uint8,
+        torch.bool,
+    )
+}
+
+
+class NotPlain(Exception):
+    """A value cannot cross; the message describes it."""
 
 
 class Opaque:
-    """A value that is not plain data: its type's name, for the message a student reads."""
+    """Stands for a value that is not plain data.
+
+    Args:
+        kind: name of its type, for the message that a student reads.
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -33,7 +61,8 @@ class Opaque:
         if name.startswith("__"):
             raise AttributeError(name)
         raise TypeError(
-            f"The answer is a {self.kind}; return a number, string, list, dict or tensor. 请返回普通数据。"
+            f"The answer is a {self.kind}; return a number, string, list, dict or tensor. "
+            "请返回普通数据。"
         )
 
     def __eq__(self, other: object) -> bool:
@@ -43,137 +72,277 @@ class Opaque:
 
 
 class Encoder:
-    """Turns a value into a JSON tree and buffers; remembers the tensors, in order."""
+    """Turns values into JSON trees and buffers.
+
+    Attributes:
+        buffers: raw bytes that the trees refer to by index.
+        tensors: every tensor met, in the order in which `Decoder.tensors` has them.
+    """
 
     def __init__(self) -> None:
         self.buffers: list[bytes] = []
         self.tensors: list[torch.Tensor] = []
+        self.depth = 0
 
-    def encode(self, value: Any, depth: int = 0) -> Any:
-        kind = type(value)
-        if depth > DEPTH:
-            return {"t": "opaque", "v": "deeply nested value"}
-        if value is None or kind in (bool, str):
-            return value
-        if isinstance(value, (bool, np.bool_)):
-            return bool(value)
-        if isinstance(value, (int, np.integer)):
-            return {"t": "int", "v": int.__repr__(int(value))}
-        if isinstance(value, (float, np.floating)):
-            return {
-                "t": "float",
-                "v": float.hex(float(value))
-                if math.isfinite(value)
-                else float.__repr__(float(value)),
-            }
-        if isinstance(value, str):
-            return str.__str__(value)
-        if isinstance(value, torch.Tensor):
-            return self._tensor(value)
-        if isinstance(value, torch.Generator):
-            return {"t": "generator", "v": self._buffer(value.get_state().numpy().tobytes())}
-        if kind in (list, tuple, torch.Size):
-            return {
-                "t": "list" if kind is list else "tuple",
-                "v": [self.encode(v, depth + 1) for v in value],
-            }
-        if kind is range:
-            return {"t": "range", "v": [value.start, value.stop, value.step]}
-        if kind is dict:
-            return {
-                "t": "dict",
-                "v": [
-                    [self.encode(k, depth + 1), self.encode(v, depth + 1)] for k, v in value.items()
-                ],
-            }
-        if kind is np.ndarray and value.dtype.kind in "fiub":
-            return {"t": "array", "v": self._tensor(torch.from_numpy(value.copy()))}
-        if kind is SubModel:
-            return {"t": "SubModel", "v": [self.encode(value.depth), self.encode(value.width)]}
-        if isinstance(value, BertConfig):
-            return {"t": "BertConfig", "v": json.loads(json.dumps(value.to_dict(), default=str))}
-        return {"t": "opaque", "v": str(kind.__name__)[:80]}
+    def encode(self, value: Any) -> Tree:
+        """Return the tree of a value."""
+        if self.depth > DEPTH_LIMIT:
+            return {"tag": "opaque", "value": "deeply nested value"}
+        self.depth += 1
+        try:
+            for codec in CODECS:
+                if codec.accepts(value):
+                    return {"tag": codec.tag, "value": codec.encode(self, value)}
+            raise NotPlain(str(type(value).__name__)[:80])
+        except NotPlain as error:
+            return {"tag": "opaque", "value": str(error)}
+        finally:
+            self.depth -= 1
 
-    def _tensor(self, value: torch.Tensor) -> Any:
-        plain = value.detach().as_subclass(torch.Tensor).to_dense().cpu().contiguous()
-        if str(plain.dtype) not in _DTYPES or plain.numel() * plain.element_size() > LIMIT // 2:
-            return {"t": "opaque", "v": f"tensor of {plain.dtype} with {plain.numel()} numbers"}
-        self.tensors.append(value)
-        raw = plain.reshape(-1).view(torch.uint8).numpy().tobytes() if plain.numel() else b""
-        return {
-            "t": "tensor",
-            "d": str(plain.dtype),
-            "s": list(plain.shape),
-            "g": bool(value.requires_grad),
-            "i": len(self.tensors) - 1,
-            "v": self._buffer(raw),
-        }
-
-    def _buffer(self, raw: bytes) -> int:
+    def add_buffer(self, raw: bytes) -> int:
+        """Keep bytes for the message; return their index."""
         self.buffers.append(raw)
         return len(self.buffers) - 1
 
 
 class Decoder:
-    """The inverse, for trees from a process that may lie; keeps the tensors, in order."""
+    """Rebuilds values from the trees and buffers of a process that may lie.
+
+    Attributes:
+        tensors: every tensor made, in the order in which `Encoder.tensors` has them.
+    """
 
     def __init__(self, buffers: list[bytes]) -> None:
         self.buffers = buffers
         self.tensors: list[torch.Tensor] = []
+        self.depth = 0
 
-    def decode(self, tree: Any, depth: int = 0) -> Any:
-        if depth > DEPTH + 2:
+    def decode(self, tree: Tree) -> Any:
+        """Return the value of a tree; raises `WireError` where `Encoder` makes no such tree."""
+        if self.depth > DEPTH_LIMIT + 2:
             raise WireError("A value is nested too deeply.")
-        if tree is None or isinstance(tree, bool | str):
-            return tree
         if not isinstance(tree, dict):
             raise WireError("A value without a type.")
-        kind: Any = tree.get("t")
-        v: Any = tree.get("v")
-        if kind == "int":
-            if len(v) > 4000:
-                raise WireError("A whole number of more than 4000 digits.")
-            return int(v)
-        if kind == "float":
-            return float.fromhex(v) if "x" in v else float(v)
-        if kind in ("list", "tuple"):
-            return {"list": list, "tuple": tuple}[kind](self.decode(item, depth + 1) for item in v)
-        if kind == "dict":
-            return {self._key(k, depth): self.decode(item, depth + 1) for k, item in v}
-        if kind == "range":
-            return range(*(int(part) for part in v))
-        if kind == "tensor":
-            return self._tensor(tree)
-        if kind == "array":
-            return self._tensor(v).numpy()
-        if kind == "generator":
-            generator = torch.Generator()
-            generator.set_state(torch.frombuffer(bytearray(self.buffers[v]), dtype=torch.uint8))
-            return generator
-        if kind == "SubModel":
-            return SubModel(self.decode(v[0]), self.decode(v[1]))
-        if kind == "BertConfig":
-            return BertConfig(**v)
-        if kind == "opaque":
-            return Opaque(str(v)[:120])
-        raise WireError(f"An unknown type {str(kind)[:40]!r}.")
+        tag = tree.get("tag")
+        if tag == "opaque":
+            return Opaque(str(tree.get("value"))[:120])
+        codec = CODEC_OF_TAG.get(str(tag))
+        if codec is None:
+            raise WireError(f"An unknown type {str(tag)[:40]!r}.")
+        self.depth += 1
+        try:
+            return codec.decode(self, tree.get("value"))
+        except WireError:
+            raise
+        except MALFORMED as error:
+            raise WireError(f"A value of type {tag} that is not in the format.") from error
+        finally:
+            self.depth -= 1
 
-    def _key(self, tree: Any, depth: int) -> Any:
-        key = self.decode(tree, depth + 1)
-        return (
-            key
-            if isinstance(key, str | int | float | bool | tuple | SubModel | None)
-            else repr(key)
-        )
 
-    def _tensor(self, tree: Any) -> torch.Tensor:
-        dtype, shape, raw = _DTYPES[tree["d"]], [int(n) for n in tree["s"]], self.buffers[tree["v"]]
-        count = math.prod(shape)
-        if count < 0 or min(shape, default=0) < 0 or len(raw) != count * dtype.itemsize:
-            raise WireError("A tensor whose shape and bytes do not agree.")
-        flat = torch.frombuffer(bytearray(raw), dtype=dtype) if raw else torch.empty(0, dtype=dtype)
-        tensor = flat.reshape(shape)
-        if tree["g"] and dtype.is_floating_point:
-            tensor.requires_grad_()
-        self.tensors.append(tensor)
-        return tensor
+@dataclass(frozen=True)
+class Codec:
+    """How values of one kind cross.
+
+    Args:
+        tag: names the kind in a tree.
+        types: whose values belong to it.
+        encode: turns a value into what stands for it in the tree; may raise `NotPlain`.
+        decode: the inverse.
+        subclasses: whether values of subclasses cross too, as values of the type itself.
+    """
+
+    tag: str
+    types: tuple[type, ...]
+    encode: Callable[[Encoder, Any], Tree]
+    decode: Callable[[Decoder, Any], Any]
+    subclasses: bool = False
+
+    def accepts(self, value: Any) -> bool:
+        if self.subclasses:
+            return isinstance(value, self.types)
+        return type(value) in self.types
+
+
+def _encode_int(encoder: Encoder, value: Any) -> str:
+    return int.__repr__(int(value))
+
+
+def _decode_int(decoder: Decoder, digits: str) -> int:
+    if len(digits) > INT_DIGITS_LIMIT:
+        raise WireError(f"A whole number of more than {INT_DIGITS_LIMIT} digits.")
+    return int(digits)
+
+
+def _encode_float(encoder: Encoder, value: Any) -> str:
+    number = float(value)
+    if math.isfinite(number):
+        return float.hex(number)  # exact
+    return float.__repr__(number)
+
+
+def _decode_float(decoder: Decoder, text: str) -> float:
+    if "x" in text:
+        return float.fromhex(text)
+    return float(text)
+
+
+def _encode_str(encoder: Encoder, value: str) -> str:
+    return str.__str__(value)
+
+
+def _decode_str(decoder: Decoder, text: str) -> str:
+    if not isinstance(text, str):
+        raise WireError("A text that is none.")
+    return text
+
+
+def _encode_items(encoder: Encoder, values: Any) -> list[Tree]:
+    return list(map(encoder.encode, values))
+
+
+def _decode_list(decoder: Decoder, trees: list[Tree]) -> list[Any]:
+    return list(map(decoder.decode, trees))
+
+
+def _decode_tuple(decoder: Decoder, trees: list[Tree]) -> tuple[Any, ...]:
+    return tuple(map(decoder.decode, trees))
+
+
+def _encode_dict(encoder: Encoder, values: dict[Any, Any]) -> list[list[Tree]]:
+    pairs = []
+    for key, value in values.items():
+        pairs.append([encoder.encode(key), encoder.encode(value)])
+    return pairs
+
+
+def _decode_dict(decoder: Decoder, pairs: list[list[Tree]]) -> dict[Any, Any]:
+    values = {}
+    for key_tree, value_tree in pairs:
+        key = decoder.decode(key_tree)
+        if not isinstance(key, str | int | float | bool | tuple | SubModel | None):
+            key = repr(key)
+        values[key] = decoder.decode(value_tree)
+    return values
+
+
+def _encode_range(encoder: Encoder, value: range) -> list[int]:
+    return [value.start, value.stop, value.step]
+
+
+def _decode_range(decoder: Decoder, bounds: list[int]) -> range:
+    return range(*map(int, bounds))
+
+
+def _encode_numbers(encoder: Encoder, tensor: torch.Tensor) -> Tree:
+    """Write a tensor's type, shape and bytes; a tensor that is too large or too exotic is not."""
+    plain = tensor.detach().as_subclass(torch.Tensor).to_dense().cpu().contiguous()
+    known = str(plain.dtype) in DTYPES
+    if not known or plain.numel() * plain.element_size() > TENSOR_LIMIT:
+        raise NotPlain(f"tensor of {plain.dtype} with {plain.numel()} numbers")
+    raw = b""
+    if plain.numel():
+        raw = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
+    return {
+        "dtype": str(plain.dtype),
+        "shape": list(plain.shape),
+        "bytes": encoder.add_buffer(raw),
+    }
+
+
+def _decode_numbers(decoder: Decoder, tree: Tree) -> torch.Tensor:
+    dtype = DTYPES[tree["dtype"]]
+    shape = list(map(int, tree["shape"]))
+    raw = decoder.buffers[tree["bytes"]]
+    if min(shape, default=0) < 0 or len(raw) != math.prod(shape) * dtype.itemsize:
+        raise WireError("A tensor whose shape and bytes do not agree.")
+    if not raw:
+        return torch.empty(shape, dtype=dtype)
+    return torch.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
+
+
+def _encode_tensor(encoder: Encoder, tensor: torch.Tensor) -> Tree:
+    tree = _encode_numbers(encoder, tensor)
+    encoder.tensors.append(tensor)
+    return {**tree, "requires_grad": bool(tensor.requires_grad)}
+
+
+def _decode_tensor(decoder: Decoder, tree: Tree) -> torch.Tensor:
+    tensor = _decode_numbers(decoder, tree)
+    if tree["requires_grad"] and tensor.is_floating_point():
+        tensor.requires_grad_()
+    decoder.tensors.append(tensor)
+    return tensor
+
+
+def _encode_array(encoder: Encoder, array: np.ndarray) -> Tree:
+    if f"torch.{array.dtype.name}" not in DTYPES:
+        raise NotPlain("ndarray")
+    return _encode_numbers(encoder, torch.from_numpy(array.copy()))
+
+
+def _decode_array(decoder: Decoder, tree: Tree) -> np.ndarray:
+    return _decode_numbers(decoder, tree).numpy()
+
+
+def _encode_generator(encoder: Encoder, generator: torch.Generator) -> int:
+    return encoder.add_buffer(generator.get_state().numpy().tobytes())
+
+
+def _decode_generator(decoder: Decoder, index: int) -> torch.Generator:
+    generator = torch.Generator()
+    state = bytearray(decoder.buffers[index])
+    generator.set_state(torch.frombuffer(state, dtype=torch.uint8))
+    return generator
+
+
+def _encode_submodel(encoder: Encoder, value: SubModel) -> list[float]:
+    return list(astuple(value))
+
+
+def _decode_submodel(decoder: Decoder, fields: list[float]) -> SubModel:
+    return SubModel(*fields)  # type: ignore[arg-type]
+
+
+def _encode_bert_config(encoder: Encoder, config: BertConfig) -> Tree:
+    return json.loads(json.dumps(config.to_dict(), default=str))
+
+
+def _decode_bert_config(decoder: Decoder, settings: dict[str, Any]) -> BertConfig:
+    return BertConfig(**settings)
+
+
+def _encode_as_it_is(encoder: Encoder, value: Any) -> Tree:
+    return value
+
+
+def _decode_none(decoder: Decoder, value: Tree) -> None:
+    return None
+
+
+def _encode_bool(encoder: Encoder, value: Any) -> bool:
+    return bool(value)
+
+
+def _decode_bool(decoder: Decoder, value: Tree) -> bool:
+    return bool(value)
+
+
+# The first codec that accepts a value is used: bool stands before int, whose subclass it is.
+CODECS = (
+    Codec("none", (type(None),), _encode_as_it_is, _decode_none),
+    Codec("bool", (bool, np.bool_), _encode_bool, _decode_bool),
+    Codec("int", (int, np.integer), _encode_int, _decode_int, subclasses=True),
+    Codec("float", (float, np.floating), _encode_float, _decode_float, subclasses=True),
+    Codec("str", (str,), _encode_str, _decode_str, subclasses=True),
+    Codec("tensor", (torch.Tensor,), _encode_tensor, _decode_tensor, subclasses=True),
+    Codec("generator", (torch.Generator,), _encode_generator, _decode_generator, subclasses=True),
+    Codec("list", (list,), _encode_items, _decode_list),
+    Codec("tuple", (tuple, torch.Size), _encode_items, _decode_tuple),
+    Codec("range", (range,), _encode_range, _decode_range),
+    Codec("dict", (dict,), _encode_dict, _decode_dict),
+    Codec("array", (np.ndarray,), _encode_array, _decode_array),
+    Codec("SubModel", (SubModel,), _encode_submodel, _decode_submodel),
+    Codec("BertConfig", (BertConfig,), _encode_bert_config, _decode_bert_config, subclasses=True),
+)
+CODEC_OF_TAG = {codec.tag: codec for codec in CODECS}

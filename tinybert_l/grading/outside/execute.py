@@ -1,8 +1,9 @@
-"""Two processes for each submission: one runs its cells in a sandbox, the other judges and never sees its code.
+"""Execute a submission in two processes: one runs its cells, the other judges.
 
-The student's cells run first, all of them; then the locked test cells, as the gradebook has them, run in the judge,
-where each exercise is a proxy that asks the student's process (see `runner` and `values`). A test counts only when
-its own end was reached.
+The student's cells run first, all of them, in a sandbox. Then the locked test cells, as the
+gradebook has them, run in the judge's process, which never runs student code: there each exercise
+is a proxy that asks the student's process (see `inside/judge.py`). A test counts only when its own
+end was reached.
 """
 
 import secrets
@@ -11,63 +12,69 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinybert_l.grading.inside import wire
-from tinybert_l.grading.outside.forker import START_SECONDS, Child, knock
+from tinybert_l.grading.inside.wire import Header, StudentProcessError
+from tinybert_l.grading.outside.forker import START_SECONDS, Child, connect
 
-CELL_SECONDS, TEST_SECONDS = 60, 10
-
-
-class Harm(Exception):
-    """The student's process hung, died or broke the protocol; says so in words for its author."""
-
-    def __init__(self, ename: str, evalue: str) -> None:
-        self.ename, self.evalue = ename, evalue
-        super().__init__(evalue)
+CELL_SECONDS = 60
+TEST_SECONDS = 10
+JUDGE_GRACE_SECONDS = 5  # for the judge to report a test that ended at its time limit
+CellReply = dict[str, Any]  # "output": a text, "error": a CellError or None
+CellError = dict[str, Any]  # "ename", "evalue", "traceback", as in a notebook
 
 
-class Bench:
-    """The two processes of one submission, and what was run in them."""
+class ProcessPair:
+    """The two processes of one submission, and what was run in them.
 
-    def __init__(self, door: str, cell_seconds: int, test_seconds: int) -> None:
-        self.door = door
-        self.cell_seconds, self.test_seconds = cell_seconds, test_seconds
+    Args:
+        socket_path: where a forking process listens (see `forker.socket_path`).
+        cell_seconds: how long one cell of the submission may take.
+        test_seconds: how long one test may take.
+    """
+
+    def __init__(self, socket_path: str, cell_seconds: int, test_seconds: int) -> None:
+        self.socket_path = socket_path
+        self.cell_seconds = cell_seconds
+        self.test_seconds = test_seconds
         self.student: Child | None = None
         self.judge: Child | None = None
-        self.harmless: list[str] = []  # the submission's cells, in order, that end
-        self.locked: list[str] = []
-        self.harmful: dict[str, Harm] = {}  # exercises whose answer hung or died in a call
+        self.setup_cells: list[str] = []
+        self.replayable_cells: list[str] = []  # cells of the submission, in order, that end
+        self.failed_exercises: dict[str, StudentProcessError] = {}
 
-    def open(self, locked: list[str]) -> None:
-        """Run the locked set-up cells on both sides."""
-        self.locked = locked
+    def open(self, setup_cells: list[str]) -> None:
+        """Start both processes and run the locked set-up cells in them."""
+        self.setup_cells = setup_cells
         self._new_judge()
         self._new_student()
 
     def close(self) -> None:
+        """End both processes."""
         for child in (self.student, self.judge):
             if child is not None:
                 child.close()
 
-    def run_cell(self, source: str) -> dict[str, Any]:
-        """A cell of the submission: {"output", "error"}; one that harms is left out of every later replay."""
+    def run_cell(self, source: str) -> CellReply:
+        """Run a cell of the submission.
+
+        A cell that hangs or ends its process is left out whenever cells are run again.
+        """
         try:
-            reply = self._run(source)
-        except Harm as harm:
+            reply = self._run(source, self.cell_seconds)
+        except StudentProcessError as error:
             self._new_student()
-            return {
-                "output": "",
-                "error": {"ename": harm.ename, "evalue": harm.evalue, "traceback": []},
-            }
-        self.harmless.append(source)
+            failure = {"ename": error.error_name, "evalue": error.message, "traceback": []}
+            return {"output": "", "error": failure}
+        self.replayable_cells.append(source)
         return reply
 
-    def run_test(self, source: str) -> dict[str, str] | None:
-        """A locked test cell, in the judge: its error, or None when its end was reached."""
-        deadline = time.monotonic() + self.test_seconds
+    def run_test(self, source: str) -> CellError | None:
+        """Run a locked test cell in the judge; return its error, None when its end was reached."""
         assert self.judge is not None
+        deadline = time.monotonic() + self.test_seconds
         try:
             self.judge.send({"source": source})
             while True:
-                header, buffers = self.judge.receive(deadline + 5)
+                header, buffers = self.judge.receive(deadline + JUDGE_GRACE_SECONDS)
                 if header.get("done"):
                     return header["error"]
                 self._relay(header, buffers, deadline)
@@ -76,74 +83,92 @@ class Bench:
             self._new_judge()
             return {"ename": "TimedOut", "evalue": _too_slow(self.test_seconds)}
 
-    def _relay(self, header: dict[str, Any], buffers: list[bytes], deadline: float) -> None:
+    def _relay(self, header: Header, buffers: list[bytes], deadline: float) -> None:
+        """Pass a question of the judge on to the student's process, and the answer back.
+
+        An exercise whose answer hung or ended its process is not called again.
+        """
         assert self.judge is not None
         name = str(header.get("name"))
         try:
-            if name in self.harmful:  # it will not end at the second try either
-                raise self.harmful[name]
-            reply, data = self._ask_student(header, buffers, deadline, self.test_seconds)
-        except Harm as harm:
-            if name not in self.harmful:
-                self.harmful[name] = harm
+            if name in self.failed_exercises:
+                raise self.failed_exercises[name]
+            reply, reply_buffers = self._ask_student(header, buffers, deadline, self.test_seconds)
+        except StudentProcessError as error:
+            if name not in self.failed_exercises:
+                self.failed_exercises[name] = error
                 self._new_student()
-            self.judge.send({"harm": [harm.ename, harm.evalue]})
-        else:
-            self.judge.send({k: v for k, v in reply.items() if k not in ("harm", "buffers")}, data)
+            self.judge.send({"failure": [error.error_name, error.message]})
+            return
+        for key in ("failure", "buffers"):  # the student's process may not speak for the grader
+            reply.pop(key, None)
+        self.judge.send(reply, reply_buffers)
 
-    def _run(self, source: str, seconds: int | None = None) -> dict[str, Any]:
-        header, seconds = {"op": "run", "source": source}, seconds or self.cell_seconds
-        reply, _ = self._ask_student(header, [], time.monotonic() + seconds, seconds)
+    def _run(self, source: str, seconds: int) -> CellReply:
+        deadline = time.monotonic() + seconds
+        reply, _ = self._ask_student({"op": "run", "source": source}, [], deadline, seconds)
         error = reply.get("error")
         if error is not None and not isinstance(error, dict):
-            raise Harm(
+            raise StudentProcessError(
                 "BrokenProtocol",
                 "This submission answered the grader in a way that no notebook does.",
             )
         return {"output": str(reply.get("output", "")), "error": error}
 
     def _ask_student(
-        self, header: dict[str, Any], buffers: list[bytes], deadline: float, seconds: int
-    ) -> tuple[dict[str, Any], list[bytes]]:
+        self, header: Header, buffers: list[bytes], deadline: float, seconds: int
+    ) -> tuple[Header, list[bytes]]:
+        """Send a request to the student's process and return its reply.
+
+        Args:
+            seconds: the time limit that a message about the deadline names.
+        Raises:
+            StudentProcessError: there was none in time, or it was none.
+        """
         assert self.student is not None
         number = secrets.token_hex(8)
         try:
             self.student.send({**header, "number": number}, buffers)
-            reply, data = self.student.receive(deadline)
+            reply, reply_buffers = self.student.receive(deadline)
             if reply.get("number") != number:
                 raise wire.WireError("This submission wrote into the line to the grader.")
-            return reply, data
+            return reply, reply_buffers
         except TimeoutError:
-            raise Harm("TimedOut", _too_slow(seconds)) from None
+            raise StudentProcessError("TimedOut", _too_slow(seconds)) from None
         except wire.PeerDied:
-            raise Harm(
+            raise StudentProcessError(
                 "KernelDied",
-                "This cell ended the Python process (os._exit, a crash, or too much memory); grading went on "
-                "without it. 该单元格使内核进程终止，评分已跳过它继续进行。",
+                "This cell ended the Python process (os._exit, a crash, or too much memory); "
+                "grading went on without it. 该单元格使内核进程终止，评分已跳过它继续进行。",
             ) from None
         except wire.WireError as error:
-            raise Harm("BrokenProtocol", f"{error} 该提交的答复不符合协议。") from None
+            message = f"{error} 该提交的答复不符合协议。"
+            raise StudentProcessError("BrokenProtocol", message) from None
 
     def _new_student(self) -> None:
-        """A new process in the state that the harmless cells so far leave behind."""
+        """Start a student's process and run again all cells so far that can be run again."""
         while True:
             if self.student is not None:
                 self.student.close()
-            self.student = knock(self.door, judge=False)
-            for source in self.locked:
+            self.student = connect(self.socket_path, judge=False)
+            for source in self.setup_cells:
                 self._run(source, START_SECONDS)
-            for source in self.harmless:
-                try:
-                    self._run(source)
-                except Harm:  # harmless once, but not twice: leave it out from now on
-                    self.harmless.remove(source)
-                    break
-            else:
+            if self._replay():
                 return
 
+    def _replay(self) -> bool:
+        """Run the cells again; a cell that now hangs or ends its process is dropped for good."""
+        for source in self.replayable_cells:
+            try:
+                self._run(source, self.cell_seconds)
+            except StudentProcessError:
+                self.replayable_cells.remove(source)
+                return False
+        return True
+
     def _new_judge(self) -> None:
-        self.judge = knock(self.door, judge=True)
-        for source in self.locked:
+        self.judge = connect(self.socket_path, judge=True)
+        for source in self.setup_cells:
             self.judge.send({"source": source, "setup": True})
             header, _ = self.judge.receive(time.monotonic() + START_SECONDS)
             if header["error"]:
@@ -155,7 +180,8 @@ class Plan:
     """All that is executed for one submission, in order.
 
     Args:
-        locked: sources of set-up cells, run on both sides.
+        lecture: number of the lecture that is graded.
+        locked: sources of set-up cells, run in both processes.
         cells: sources of the submission's cells.
         tests: sources of the locked test cells.
     """
@@ -168,34 +194,45 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out, in the plan's order: replies of cells, and each test's error or None."""
+    """Results in the plan's order.
 
-    cells: list[dict[str, Any]]
-    tests: list[dict[str, str] | None]
+    Args:
+        cells: the reply of each cell.
+        tests: the error of each test, or None.
+    """
+
+    cells: list[CellReply]
+    tests: list[CellError | None]
 
 
 def execute(
-    plan: Plan, door: str, cell_seconds: int = CELL_SECONDS, test_seconds: int = TEST_SECONDS
+    plan: Plan,
+    socket_path: str,
+    cell_seconds: int = CELL_SECONDS,
+    test_seconds: int = TEST_SECONDS,
 ) -> Outcome:
     """Run a plan in a fresh pair of processes.
 
     Args:
-        door: where a forking process listens (see `forker.door`).
-        cell_seconds, test_seconds: how long one cell of the submission, and one test, may take.
+        socket_path: where a forking process listens (see `forker.socket_path`).
+        cell_seconds: how long one cell of the submission may take.
+        test_seconds: how long one test may take.
     Raises:
-        RuntimeError, WireError: the grader itself failed; says nothing of the submission.
+        RuntimeError, WireError: the grader itself failed, which says nothing of the submission.
     """
-    bench = Bench(door, cell_seconds, test_seconds)
+    pair = ProcessPair(socket_path, cell_seconds, test_seconds)
     try:
-        bench.open(list(plan.locked))
-        cells = [bench.run_cell(source) for source in plan.cells]
-        return Outcome(cells, [bench.run_test(source) for source in plan.tests])
+        pair.open(list(plan.locked))
+        cells = list(map(pair.run_cell, plan.cells))
+        tests = list(map(pair.run_test, plan.tests))
+        return Outcome(cells, tests)
     finally:
-        bench.close()
+        pair.close()
 
 
 def _too_slow(seconds: int) -> str:
     return (
-        f"This cell did not finish within {seconds} s (an endless loop?); grading went on without it. "
+        f"This cell did not finish within {seconds} s (an endless loop?); "
+        "grading went on without it. "
         f"该单元格在{seconds}秒内未结束（死循环？），评分已跳过它继续进行。"
     )

@@ -1,4 +1,4 @@
-"""The outer wall: a bubblewrap container in which submissions' processes are forked."""
+"""Build the outer wall: a bubblewrap container in which submissions' processes are forked."""
 
 import os
 import shutil
@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 
 import tinybert_l
+from tinybert_l.errors import CourseError
 
+PROGRAM = "tinybert_l.grading.inside.server"
 # The only folder of the grading that a submission's process can see.
 INSIDE = Path(__file__).resolve().parents[1] / "inside"
 SYSTEM = (
@@ -22,49 +24,62 @@ SYSTEM = (
     "/etc/alternatives",
     "/etc/localtime",
 )
+THREADS = {  # a process that forks must have one thread; numpy and torch read these when imported
+    "OMP_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+ENVIRONMENT = {  # all variables that a submission sees
+    **THREADS,
+    "PATH": "/usr/bin:/bin",
+    "LANG": "C.UTF-8",
+    "HOME": "/scratch",
+    "TMPDIR": "/scratch",
+    "TINYBERT_L_SOLUTIONS": "/solutions",
+    "TINYBERT_L_CACHE": "/scratch/cache",
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "MPLBACKEND": "agg",
+}
+NOBODY = ("--uid", "65534", "--gid", "65534")  # never root
 
 
-class SandboxMissing(RuntimeError):
+class SandboxMissing(CourseError, RuntimeError):
     """Grading was asked for where submissions cannot be isolated."""
 
 
 @cache
 def problem() -> str | None:
-    """Why submissions cannot be isolated here and what to do about it; None when they can."""
+    """Say why submissions cannot be isolated here and what to do about it; None when they can."""
     if sys.platform != "linux":
-        return f"there is no bubblewrap for {sys.platform}; grade on Linux (a container or WSL 2 will do)"
+        return (
+            f"there is no bubblewrap for {sys.platform}; grade on Linux "
+            "(a container or WSL 2 will do)"
+        )
     if shutil.which("bwrap") is None:
-        return "the program bwrap is missing; install it: apt install bubblewrap (or dnf, pacman: bubblewrap)"
-    tried = subprocess.run(
-        [
-            "bwrap",
-            "--unshare-all",
-            *_identity(),
-            "--ro-bind",
-            "/",
-            "/",
-            "--proc",
-            "/proc",
-            "unshare",
-            "-Ur",
-            "true",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if tried.returncode:
-        return f"bwrap cannot make user namespaces here ({tried.stderr.strip()[:200]}); the system forbids them"
+        return (
+            "the program bwrap is missing; install it: apt install bubblewrap "
+            "(or dnf, pacman: bubblewrap)"
+        )
+    # what the container does, and what a submission's process does in it
+    outer = ("bwrap", "--unshare-all", *NOBODY, "--ro-bind", "/", "/", "--proc", "/proc")
+    inner = ("unshare", "-Ur", "true")
+    trial = subprocess.run([*outer, *inner], capture_output=True, text=True, check=False)
+    if trial.returncode:
+        return (
+            f"bwrap cannot make user namespaces here ({trial.stderr.strip()[:200]}); "
+            "the system forbids them"
+        )
     return None
 
 
 def require(unsafe: bool) -> None:
-    """Raises `SandboxMissing` when there is no sandbox and nobody said --unsafe."""
+    """Raise `SandboxMissing` when submissions cannot be isolated and `unsafe` is not set."""
     reason = None if unsafe else problem()
     if reason:
         raise SandboxMissing(
-            f"Grading runs students' code, and it cannot be isolated: {reason}. --unsafe grades without "
-            "isolation: only for submissions that you would run on this machine yourself. "
+            f"Grading runs students' code, and it cannot be isolated: {reason}. --unsafe grades "
+            "without isolation: only for submissions that you would run on this machine yourself. "
             "无法隔离学生代码；--unsafe仅用于你完全信任的提交。"
         )
 
@@ -72,48 +87,74 @@ def require(unsafe: bool) -> None:
 def command(
     lecture: int, descriptors: tuple[int, int], solutions: Path, isolate: bool
 ) -> list[str]:
-    """The command line of a warmed process (see `inside/server.py`).
+    """Return the command line of a forking process (see `inside/server.py`).
 
     Args:
-        descriptors: the socket it listens on, and the one that keeps it alive.
-        solutions: released answers, all that a submission may see of them.
-        isolate: inside bubblewrap, without network, with a read-only view of Python and the library alone.
+        lecture: number of the lecture that is graded.
+        descriptors: the socket where the process listens, and the one that keeps it alive.
+        solutions: folder of the released answers, all that a submission may see of them.
+        isolate: run it inside bubblewrap, without network, with a read-only view of Python and
+            of the library alone.
     """
-    arguments = [str(lecture), "1" if isolate else "0", *map(str, descriptors)]
+    listener, keepalive = descriptors
+    arguments = [str(lecture), str(int(isolate)), str(listener), str(keepalive)]
+    program = [sys.executable, "-I", "-B", "-m", PROGRAM, *arguments]
     if not isolate:
-        return [sys.executable, "-I", "-B", str(INSIDE / "server.py"), *arguments]
-    library = Path(tinybert_l.__file__).resolve().parent
-    binds = [part for place in SYSTEM if os.path.lexists(place) for part in _bind(place)]
-    needed = (str(library), sys.prefix, sys.base_prefix)  # an environment may itself lie under /tmp
-    temporary = (
-        [] if any(p.startswith("/tmp/") for p in needed) else ["--symlink", "/scratch", "/tmp"]
-    )
-    for place in dict.fromkeys(
-        (sys.base_prefix, sys.prefix, str(Path(sys.executable).resolve().parent.parent))
-    ):
+        return program
+    return [*container(solutions), *program]
+
+
+def container(solutions: Path) -> list[str]:
+    """Return the command line of the container, to which that of a program is appended.
+
+    A program in it can write in /scratch and /dev/shm alone. Each submission's process mounts
+    empty file systems of its own there, so that it leaves nothing behind for the next one.
+    """
+    arguments = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", *NOBODY]
+    arguments.append("--clearenv")
+    for name, value in ENVIRONMENT.items():
+        arguments += ["--setenv", name, value]
+    for place in SYSTEM:
+        arguments += _system_bind(place)
+    for place in _python_folders():
         if not place.startswith("/usr"):
-            binds += ["--ro-bind", place, place]
+            arguments += ["--ro-bind", place, place]
+    arguments += library_binds()
+    arguments += ["--ro-bind", str(solutions), "/solutions", "--proc", "/proc"]
+    arguments += ["--dev", "/dev", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
+    if not _needs_tmp():
+        arguments += ["--symlink", "/scratch", "/tmp"]
+    return [*arguments, "--tmpfs", "/scratch", "--remount-ro", "/", "--chdir", "/scratch"]
+
+
+def library_binds() -> list[str]:
+    """Return what shows the library, with `grading/inside` as all that there is of the grading."""
+    library = Path(tinybert_l.__file__).resolve().parent
+    grading = str(library / "grading")
+    inside = str(library / "grading" / "inside")
     return [
-        "bwrap", "--unshare-all", "--die-with-parent", "--new-session", *_identity(), "--clearenv",
-        "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "LANG", "C.UTF-8", "--setenv", "HOME", "/scratch",
-        "--setenv", "TMPDIR", "/scratch",
-        "--setenv", "TINYBERT_L_SOLUTIONS", "/solutions", "--setenv", "TINYBERT_L_CACHE", "/scratch/cache",
-        "--setenv", "HF_HUB_OFFLINE", "1", "--setenv", "TOKENIZERS_PARALLELISM", "false",
-        "--setenv", "MPLBACKEND", "agg",
-        *binds, "--ro-bind", str(library), str(library), "--tmpfs", str(library / "grading"),
-        "--ro-bind", str(INSIDE), "/inside",
-        "--ro-bind", str(solutions), "/solutions", "--proc", "/proc", "--dev", "/dev",
-        *temporary, "--tmpfs", "/scratch", "--remount-ro", "/", "--chdir", "/scratch",
-        sys.executable, "-I", "-B", "/inside/server.py", *arguments,
-    ]  # fmt: skip
+        *("--ro-bind", str(library), str(library)),
+        *("--tmpfs", grading),
+        *("--ro-bind", str(INSIDE), inside),
+        *("--remount-ro", grading),
+    ]
 
 
-def _bind(place: str) -> list[str]:
+def _python_folders() -> list[str]:
+    """Return where Python and its packages lie: the environment's folder and that of its base."""
+    interpreter = Path(sys.executable).resolve().parent.parent
+    return list(dict.fromkeys((sys.base_prefix, sys.prefix, str(interpreter))))
+
+
+def _needs_tmp() -> bool:
+    """Return whether Python or the library lies under /tmp, which then cannot be a link."""
+    needed = (tinybert_l.__file__, sys.prefix, sys.base_prefix)
+    return any(str(Path(place).resolve()).startswith("/tmp/") for place in needed)
+
+
+def _system_bind(place: str) -> list[str]:
+    if not os.path.lexists(place):
+        return []
     if os.path.islink(place):
         return ["--symlink", os.readlink(place), place]
     return ["--ro-bind", place, place]
-
-
-def _identity() -> list[str]:
-    """Never root inside."""
-    return ["--uid", "65534", "--gid", "65534"]

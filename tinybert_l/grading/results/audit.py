@@ -112,8 +112,8 @@ class Audit:
         job = result.job
         made_from = {
             "submission": job.submission,
-            "source": job.assignment,
-            "program": job.program,
+            "source": job.assignment_sha256,
+            "program": job.library_sha256,
             "key": job.key,
         }
         limits = {
@@ -123,7 +123,7 @@ class Audit:
         }
         common = {
             "student": job.student,
-            "assignment": job.name,
+            "assignment": job.assignment_name,
             **made_from,
             "limits": limits,
             **more,

@@ -1,0 +1,276 @@
+"""Run locked set-up and test cells; a proxy for each answer asks the student's process.
+
+No line of a submission runs here. Only plain data crosses (see `values`), with gradients and the
+changes that an answer made to its arguments.
+"""
+
+import builtins
+import io
+import symtable
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
+from functools import singledispatch
+from typing import Any
+
+import torch
+
+from tinybert_l.exercises.registry import MissingAnswer, exercises, find_exercise
+from tinybert_l.grading.inside.namespaces import reseed
+from tinybert_l.grading.inside.side import OUTPUT_LIMIT, Side, error_text
+from tinybert_l.grading.inside.values import Decoder, Encoder
+from tinybert_l.grading.inside.wire import Header, StudentProcessError, receive, send
+
+TEST_FILE = "<test>"  # stands in tracebacks for the name of a file
+
+
+class JudgeSide(Side):
+    """The process in which the tests of one submission run."""
+
+    def prepare(self) -> None:
+        reseed(tempfile.gettempdir())
+        self.namespace: dict[str, Any] = {"__name__": "__main__"}
+
+    def handle(self, header: Header, buffers: list[bytes]) -> None:
+        """Run a cell; reply with what it printed, and its error or None.
+
+        After a set-up cell, proxies take the place of the student's answers.
+        """
+        source = header["source"]
+        is_setup = bool(header.get("setup"))
+        output = io.StringIO()
+        failure = None
+        try:
+            if not is_setup:
+                self._fetch_variables(source)
+            with redirect_stdout(output), redirect_stderr(output):
+                exec(compile(source, TEST_FILE, "exec"), self.namespace)
+        except BaseException as error:
+            name = type(error).__name__
+            if isinstance(error, StudentProcessError):
+                name = error.error_name
+            failure = {"ename": name, "evalue": error_text(error), "traceback": []}
+        if is_setup:
+            self._install_proxies()
+        text = output.getvalue()[:OUTPUT_LIMIT]
+        send(self.connection, {"done": True, "output": text, "error": failure})
+
+    def ask(self, header: Header, buffers: list[bytes] | None = None) -> tuple[Header, list[bytes]]:
+        """Ask the student's process; the question goes through the grader, which limits the time.
+
+        Raises:
+            StudentProcessError: the student's process hung or died.
+        """
+        send(self.connection, header, buffers)
+        reply, reply_buffers = receive(self.connection)
+        if "failure" in reply:
+            raise StudentProcessError(*reply["failure"])
+        return reply, reply_buffers
+
+    def _fetch_variables(self, source: str) -> None:
+        """Copy the submission's variables that a test reads and no earlier cell defined here."""
+        for name in sorted(free_names(source) - self.namespace.keys()):
+            reply, buffers = self.ask({"op": "value", "name": name})
+            if reply.get("found"):
+                self.namespace[name] = Decoder(buffers).decode(reply["result"])
+
+    def _install_proxies(self) -> None:
+        for name, exercise in exercises().items():
+            if exercise.lecture == self.lecture:
+                exercise.student = Proxy(self, name)
+
+
+def free_names(source: str) -> set[str]:
+    """Return the global names that a cell reads and does not define, built-ins aside."""
+    module = symtable.symtable(source, TEST_FILE, "exec")
+    defined = set(dir(builtins))
+    for symbol in module.get_symbols():
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
+            defined.add(symbol.get_name())
+    read = set()
+    tables = [module]
+    while tables:
+        table = tables.pop()
+        tables.extend(table.get_children())
+        for symbol in table.get_symbols():
+            if symbol.is_referenced() and (table is module or symbol.is_global()):
+                read.add(symbol.get_name())
+    return read - defined
+
+
+class Proxy:
+    """Stands for a student's function: same call, values, gradients and changes of arguments.
+
+    Args:
+        side: asks the student's process.
+        name: of the exercise.
+    """
+
+    def __init__(self, side: JudgeSide, name: str) -> None:
+        self.side = side
+        self.name = name
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        encoder = Encoder()
+        header = {
+            "op": "call",
+            "name": self.name,
+            "args": encoder.encode(args),
+            "kwargs": encoder.encode(kwargs),
+        }
+        reply, buffers = self.side.ask(header, encoder.buffers)
+        if reply.get("missing"):
+            raise MissingAnswer(find_exercise(self.name))
+        if "error" in reply:
+            raise rebuilt_error(str(reply["error"]), str(reply["message"]))
+        decoder = Decoder(buffers)
+        result = decoder.decode(reply["result"])
+        outputs = list(decoder.tensors)
+        if "changed" in reply:
+            changed_args, changed_kwargs = reply["changed"]
+            updated(args, decoder.decode(changed_args))
+            updated(kwargs, decoder.decode(changed_kwargs))
+        return self._linked(result, outputs, encoder.tensors, reply["graph"])
+
+    def _linked(
+        self, result: Any, outputs: list[torch.Tensor], arguments: list[torch.Tensor], graph: int
+    ) -> Any:
+        """Return the result with its tensors joined to the arguments' graph, where there is one."""
+        inputs = [tensor for tensor in arguments if tensor.requires_grad]
+        needs_gradient = [output.requires_grad for output in outputs]
+        if not inputs or not any(needs_gradient):
+            return result
+        values = [output.detach() for output in outputs]
+        joined = _Link.apply(self, graph, needs_gradient, len(outputs), *values, *inputs)
+        replacements = dict(zip(map(id, outputs), joined, strict=True))
+        return with_tensors_replaced(result, replacements)
+
+
+class _Link(torch.autograd.Function):
+    """Joins the judge's graph to the student's.
+
+    Backward asks the student's process for a vector-Jacobian product of call number `graph`.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        proxy: Proxy,
+        graph: int,
+        needs_gradient: list[bool],
+        count: int,
+        *tensors: torch.Tensor,
+    ) -> tuple[torch.Tensor, ...]:
+        """Return copies of the first `count` tensors, the outputs; the others are the inputs."""
+        ctx.proxy = proxy
+        ctx.graph = graph
+        ctx.count = count
+        outputs = []
+        constants = []
+        for tensor, needed in zip(tensors[:count], needs_gradient, strict=True):
+            output = tensor.clone()
+            outputs.append(output)
+            if not needed:
+                constants.append(output)
+        ctx.mark_non_differentiable(*constants)
+        return tuple(outputs)
+
+    @staticmethod
+    def backward(ctx: Any, *given: torch.Tensor | None) -> tuple[torch.Tensor | None, ...]:
+        encoder = Encoder()
+        header = {
+            "op": "gradient",
+            "name": ctx.proxy.name,
+            "graph": ctx.graph,
+            "given": encoder.encode(list(given)),
+        }
+        reply, buffers = ctx.proxy.side.ask(header, encoder.buffers)
+        if "error" in reply:
+            raise rebuilt_error(str(reply["error"]), str(reply["message"]))
+        gradients = Decoder(buffers).decode(reply["result"])
+        before_inputs = [None] * (4 + ctx.count)  # the other arguments of `forward`
+        return (*before_inputs, *gradients)
+
+
+def with_tensors_replaced(value: Any, replacements: dict[int, torch.Tensor]) -> Any:
+    """Return a value with other tensors in it.
+
+    Args:
+        replacements: the new tensor by the `id` of the old one.
+    """
+    if isinstance(value, torch.Tensor):
+        return replacements.get(id(value), value)
+    if isinstance(value, list | tuple):
+        return type(value)(with_tensors_replaced(item, replacements) for item in value)
+    if isinstance(value, dict):
+        return {key: with_tensors_replaced(item, replacements) for key, item in value.items()}
+    return value
+
+
+@singledispatch
+def updated(mine: Any, theirs: Any) -> Any:
+    """Return what an argument is after a call; an object that can be changed is changed in place.
+
+    Args:
+        mine: the argument in the judge's process, before the call.
+        theirs: its copy in the student's process, after the call.
+    """
+    return theirs
+
+
+@updated.register
+def _(mine: torch.Tensor, theirs: Any) -> Any:
+    if not isinstance(theirs, torch.Tensor):
+        return theirs
+    if mine.shape == theirs.shape:
+        mine.data.copy_(theirs.data)
+    else:
+        mine.data = theirs.data
+    return mine
+
+
+@updated.register
+def _(mine: torch.Generator, theirs: Any) -> Any:
+    if not isinstance(theirs, torch.Generator):
+        return theirs
+    mine.set_state(theirs.get_state())
+    return mine
+
+
+@updated.register
+def _(mine: list, theirs: Any) -> Any:
+    if not isinstance(theirs, list):
+        return theirs
+    if len(mine) == len(theirs):
+        theirs = list(map(updated, mine, theirs))
+    mine[:] = theirs
+    return mine
+
+
+@updated.register
+def _(mine: tuple, theirs: Any) -> Any:
+    if not isinstance(theirs, tuple) or len(mine) != len(theirs):
+        return theirs
+    return tuple(map(updated, mine, theirs))
+
+
+@updated.register
+def _(mine: dict, theirs: Any) -> Any:
+    if not isinstance(theirs, dict):
+        return theirs
+    items = {}
+    for key, value in theirs.items():
+        items[key] = updated(mine[key], value) if key in mine else value
+    mine.clear()
+    mine.update(items)
+    return mine
+
+
+def rebuilt_error(name: str, message: str) -> Exception:
+    """Return a built-in exception of that name, so that a test can expect it, else RuntimeError."""
+    kind = getattr(builtins, name, None)
+    if isinstance(kind, type) and issubclass(kind, Exception):
+        try:
+            return kind(message)
+        except TypeError:  # one that needs other arguments
+            pass
+    return RuntimeError(f"{name}: {message}")

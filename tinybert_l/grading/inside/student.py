@@ -1,0 +1,183 @@
+"""Run a submission's cells, and call its functions when the judge asks."""
+
+import os
+import sys
+import tempfile
+import traceback
+from contextlib import suppress
+from typing import Any
+
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from tinybert_l.exercises.registry import find_exercise
+from tinybert_l.grading.inside.namespaces import SCRATCH, cut_off, limit_files, reseed
+from tinybert_l.grading.inside.side import OUTPUT_LIMIT, Side, error_text
+from tinybert_l.grading.inside.values import Decoder, Encoder
+from tinybert_l.grading.inside.wire import Header
+
+SCRATCH_MEGABYTES = 64
+MEMORY_MEGABYTES = 2048
+CPU_SECONDS = 600
+TRACEBACK_LINES = 30
+NAME_LIMIT = 100  # characters of an error's type
+Graph = tuple[list[torch.Tensor], list[torch.Tensor]]  # outputs and inputs of a call
+
+
+class StudentSide(Side):
+    """The process of one submission, which the judge's process asks through the grader."""
+
+    def prepare(self) -> None:
+        if self.isolate:
+            cut_off(SCRATCH_MEGABYTES, MEMORY_MEGABYTES, CPU_SECONDS)
+            scratch = SCRATCH
+        else:
+            scratch = tempfile.mkdtemp()
+        limit_files()
+        reseed(scratch)
+        self.shell = make_shell()
+        self.graphs: list[Graph] = []  # of the calls so far
+        self.output_file = _redirect_output(os.path.join(scratch, ".output"))
+
+    def handle(self, header: Header, buffers: list[bytes]) -> None:
+        actions = {
+            "run": self.run_cell,
+            "call": self.call,
+            "gradient": self.gradient,
+            "value": self.value,
+        }
+        actions[header["op"]](header, buffers)
+
+    def run_cell(self, header: Header, _: list[bytes]) -> None:
+        """Run a cell as a notebook does; reply with what it printed, and its error."""
+        os.ftruncate(self.output_file, 0)
+        os.lseek(self.output_file, 0, os.SEEK_SET)
+        self.shell.failure = None
+        error: BaseException | None
+        try:
+            result = self.shell.run_cell(header["source"], store_history=False)
+            error = result.error_before_exec or result.error_in_exec
+        except SystemExit as exit_:  # pragma: no cover
+            error = exit_
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        output = os.pread(self.output_file, OUTPUT_LIMIT + 1, 0).decode("utf-8", "replace")
+        failure = None
+        if error is not None:
+            failure = {
+                "ename": type(error).__name__[:NAME_LIMIT],
+                "evalue": error_text(error),
+                "traceback": self.shell.failure or [],
+            }
+        self.reply({"output": output[:OUTPUT_LIMIT], "error": failure})
+
+    def call(self, header: Header, buffers: list[bytes]) -> None:
+        """Call the student's function; reply with its result, and the arguments if it changed them.
+
+        A call that is not answered yet is "missing". "graph" numbers the call, for `gradient`.
+        """
+        exercise = find_exercise(header["name"])
+        if exercise.student is None:
+            self.reply({"missing": True})
+            return
+        decoder = Decoder(buffers)
+        args = decoder.decode(header["args"])
+        kwargs = decoder.decode(header["kwargs"])
+        inputs = _with_gradient(decoder.tensors)
+        before = contents((args, kwargs))
+        try:
+            result = exercise.student(*args, **kwargs)
+        except BaseException as error:
+            if isinstance(error, NotImplementedError) and exercise.is_unanswered(error):
+                self.reply({"missing": True})
+            else:
+                self._reply_error(error)
+            return
+        encoder = Encoder()
+        reply: Header = {"result": encoder.encode(result), "graph": len(self.graphs)}
+        self.graphs.append((list(encoder.tensors), inputs))
+        if contents((args, kwargs)) != before:
+            reply["changed"] = [encoder.encode(args), encoder.encode(kwargs)]
+        self.reply(reply, encoder.buffers)
+
+    def gradient(self, header: Header, buffers: list[bytes]) -> None:
+        """Reply with the vector-Jacobian product of an earlier call, for each of its inputs."""
+        try:
+            outputs, inputs = self.graphs[header["graph"]]
+            given = Decoder(buffers).decode(header["given"])
+            encoder = Encoder()
+            tree = encoder.encode(_vector_jacobian_product(outputs, inputs, given))
+            self.reply({"result": tree}, encoder.buffers)
+        except BaseException as error:
+            self._reply_error(error)
+
+    def value(self, header: Header, _: list[bytes]) -> None:
+        """Reply with a variable of the submission, where it is plain data."""
+        name = header["name"]
+        encoder = Encoder()
+        tree = encoder.encode(self.shell.user_ns.get(name))
+        self.reply({"found": name in self.shell.user_ns, "result": tree}, encoder.buffers)
+
+    def _reply_error(self, error: BaseException) -> None:
+        lines = traceback.format_exception(error)[-3:]
+        name = type(error).__name__[:NAME_LIMIT]
+        self.reply({"error": name, "message": error_text(error), "lines": lines})
+
+
+def contents(value: Any) -> tuple[Any, list[bytes]]:
+    """Return a value's contents as plain data, which can be compared."""
+    encoder = Encoder()
+    return encoder.encode(value), encoder.buffers
+
+
+def make_shell() -> Any:
+    """Return IPython without history, colours or files; it keeps errors and prints none."""
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.InteractiveShell.colors = "nocolor"
+
+    class Shell(InteractiveShell):
+        failure: list[str] | None = None  # the traceback of the cell's error
+
+        def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
+            lines = list(stb)[-TRACEBACK_LINES:]
+            self.failure = [str(line)[:2000] for line in lines]
+
+        def init_io(self) -> None:
+            pass
+
+    return Shell.instance(config=config)
+
+
+def _redirect_output(path: str) -> int:
+    """Send standard output and error into a file, and close standard input; return the file."""
+    output_file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(output_file, 1)
+    os.dup2(output_file, 2)
+    return output_file
+
+
+def _with_gradient(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [tensor for tensor in tensors if tensor.requires_grad]
+
+
+def _vector_jacobian_product(
+    outputs: list[torch.Tensor], inputs: list[torch.Tensor], given: list[torch.Tensor | None]
+) -> list[torch.Tensor | None]:
+    """Return the gradients of the inputs, from those given of the outputs (None: not needed)."""
+    differentiated = []
+    output_gradients = []
+    for output, gradient in zip(outputs, given, strict=True):
+        if gradient is not None and output.requires_grad:
+            differentiated.append(output)
+            output_gradients.append(gradient)
+    if not differentiated:
+        return [None] * len(inputs)
+    gradients = torch.autograd.grad(
+        differentiated, inputs, output_gradients, allow_unused=True, retain_graph=True
+    )
+    return list(gradients)
