@@ -379,9 +379,9 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
     with pytest.raises(NotProved, match="by hand"):
         export(course, LECTURE, "csv")
     with Book(course.database, NAME) as book:
-        rows = {r["student"]: r for r in book.totals()}
-        assert (rows["perfect"]["raw_score"], rows["perfect"]["late_penalty"]) == (20, 4.0)
-        assert rows["wrong_idea"]["late_penalty"] == rows["blank"]["late_penalty"] == 0
+        rows = {r.student: r for r in book.totals()}
+        assert (rows["perfect"].raw_score, rows["perfect"].late_penalty) == (20, 4.0)
+        assert rows["wrong_idea"].late_penalty == rows["blank"].late_penalty == 0
         with book.engine.begin() as db:
             db.exec_driver_sql(
                 "UPDATE grade SET manual_score = 3, needs_manual_grade = 0 WHERE auto_score IS NULL"
@@ -481,10 +481,9 @@ def test_a_calendar_that_cannot_be_read_says_where(tmp_path, text, message):
 
 
 def total(student, score, lms_id="", name=""):
-    return {
-        "student": student, "last_name": name, "first_name": "", "email": "", "lms_user_id": lms_id, "timestamp": "",
-        "raw_score": score, "late_penalty": 0.0, "max_score": 24.0, "to_grade_by_hand": 0, "score": score,
-    }  # fmt: skip
+    return lms.StudentTotal(
+        student, name, lms_user_id=lms_id, raw_score=score, max_score=24.0, score=score
+    )
 
 
 def test_exports_have_the_columns_that_the_lms_reads():

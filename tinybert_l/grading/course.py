@@ -1,4 +1,4 @@
-"""A course directory: where its files lie, how nbgrader is set up for it, who works on it."""
+"""The folder of a course: where its files lie, how nbgrader is set up for it, who works on it."""
 
 import contextlib
 import json
@@ -8,40 +8,54 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import nbformat
 from filelock import FileLock, Timeout
 from traitlets.config import Config
 
 from tinybert_l.cache import write_atomically
+from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading.assignment import Assignment
-from tinybert_l.grading.policy import NAME as CALENDAR
+from tinybert_l.grading.assignment import Assignment, is_test
+from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.feedback import render
 from tinybert_l.grading.settings import nbgrader_settings
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
-# in the instructor's wheel, notebooks and answers lie beside this module
-MATERIAL = (
-    _CHECKOUT
-    if (_CHECKOUT / "notebooks").is_dir()
-    else Path(__file__).resolve().parent / "material"
-)
-RELEASES = "releases.json"  # which version of the library each lecture was released with
+if TYPE_CHECKING:
+    from nbgrader.apps import NbGraderAPI
+
+    from tinybert_l.grading.results.book import SubmissionGrades
 
 
-class CourseBusy(RuntimeError):
+def _find_material() -> Path:
+    """Find the folder that holds notebooks/ and solutions/.
+
+    In the checkout that is its root; the instructor's wheel has them beside this module.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "notebooks").is_dir():
+        return checkout
+    return Path(__file__).resolve().parent / "material"
+
+
+MATERIAL = _find_material()
+RELEASES = "releases.json"  # {assignment: version of the library that it was released with}
+
+
+class CourseBusy(CourseError, RuntimeError):
     """Another run is grading this course."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """Where sources are read and where releases, submissions, grades and feedback are kept.
+    """The places where a course's sources, releases, submissions, grades and feedback are kept.
 
     Args:
         folder: release/, submitted/, autograded/, feedback/ and gradebook.db lie here.
+        sources: the notebooks with answers and hidden tests.
+        solutions: the reference answers.
         unsafe: grade without isolation, for submissions that are trusted.
     """
 
@@ -52,24 +66,25 @@ class Course:
 
     @classmethod
     def at(cls, folder: Path) -> "Course":
-        """The course of a folder, with the notebooks and answers that it has of its own, else the project's."""
-        sources, solutions = (
-            own if (own := folder / part).is_dir() else MATERIAL / part
-            for part in ("notebooks", "solutions")
+        """Return the course of a folder.
+
+        Notebooks and answers are those in the folder, where it has its own, else the project's.
+        """
+        return cls(
+            folder, _own_or_project(folder, "notebooks"), _own_or_project(folder, "solutions")
         )
-        return cls(folder, sources, solutions)
 
     @classmethod
     def around(cls, start: Path) -> "Course | None":
-        """The course that a folder lies in, told by its course.toml; None: it lies in none."""
+        """Return the course that a folder lies in, told by its course.toml; None without one."""
         start = start.resolve()
-        return next(
-            (cls.at(place) for place in (start, *start.parents) if (place / CALENDAR).is_file()),
-            None,
-        )
+        for place in (start, *start.parents):
+            if (place / CALENDAR).is_file():
+                return cls.at(place)
+        return None
 
     def config(self) -> Config:
-        """How nbgrader is set up for this course."""
+        """Return nbgrader's configuration for this course."""
         calendar = read_calendar(self.folder)
         config = nbgrader_settings(self.folder, self.sources, calendar.course_id)
         config.TrustedExecute.unsafe = self.unsafe
@@ -77,14 +92,26 @@ class Course:
         return config
 
     def released_with(self, lecture: int) -> str | None:
-        """The library's version that a lecture was released with; None: before versions were noted."""
-        return _read_json(self.folder / RELEASES).get(NOTEBOOKS[lecture])
+        """Return the version of the library that a lecture was released with.
+
+        None for a lecture that was released before versions were noted, or never.
+        """
+        return self._releases().get(NOTEBOOKS[lecture])
 
     def note_release(self, lecture: int, version: str) -> None:
-        noted = _read_json(self.folder / RELEASES) | {NOTEBOOKS[lecture]: version}
-        write_atomically(self.folder / RELEASES, json.dumps(noted, indent=1, sort_keys=True) + "\n")
+        """Note the version of the library that a lecture is released with."""
+        releases = self._releases() | {NOTEBOOKS[lecture]: version}
+        text = json.dumps(releases, indent=1, sort_keys=True) + "\n"
+        write_atomically(self.folder / RELEASES, text)
 
-    def api(self) -> Any:
+    def _releases(self) -> dict[str, str]:
+        path = self.folder / RELEASES
+        if not path.is_file():
+            return {}
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def api(self) -> "NbGraderAPI":
+        """Return nbgrader's interface to this course."""
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 
@@ -96,10 +123,12 @@ class Course:
         return NbGraderAPI(CourseDirectory(config=config, log=logger), config=config, log=logger)
 
     def submission(self, student: str, lecture: int) -> Path:
+        """Return the path of a submitted notebook."""
         name = NOTEBOOKS[lecture]
         return self.folder / "submitted" / student / name / f"{name}.ipynb"
 
     def graded(self, student: str, lecture: int) -> Path:
+        """Return the path of a graded notebook."""
         name = NOTEBOOKS[lecture]
         return self.folder / "autograded" / student / name / f"{name}.ipynb"
 
@@ -108,33 +137,45 @@ class Course:
         return self.folder / "gradebook.db"
 
     def assignment(self, lecture: int) -> Assignment:
-        """As it was released.
+        """Read a lecture's assignment as it was released.
 
         Raises:
-            FileNotFoundError: it was not.
+            FileNotFoundError: it was not released.
         """
         name = NOTEBOOKS[lecture]
         if not (self.folder / "release" / name).is_dir():
             raise FileNotFoundError(
                 f"{self.folder} has no release of lecture {lecture}: release it first. 请先发布。"
             )
-        return Assignment.read(
-            f"sqlite:///{self.database.resolve().as_posix()}", self.sources / name, name
-        )
+        address = f"sqlite:///{self.database.resolve().as_posix()}"
+        return Assignment.read(address, self.sources / name, name)
 
     def write_feedback(
-        self, student: str, lecture: int, told: dict[str, Any], page: str | None = None
+        self,
+        student: str,
+        lecture: int,
+        grades: "SubmissionGrades",
+        page: str | None = None,
     ) -> None:
-        """Write a student's feedback; `page` where it has been made already, `told` as `Book.record` gives it."""
+        """Write a student's feedback.
+
+        Args:
+            grades: what the gradebook says of the submission.
+            page: the feedback, where it has been rendered already.
+        """
         name = NOTEBOOKS[lecture]
         if page is None:
-            nb = nbformat.read(self.graded(student, lecture), as_version=4)
-            page = render(nb, name, told["scores"], told["comments"], told["penalty"])
+            notebook = nbformat.read(self.graded(student, lecture), as_version=4)
+            page = render(notebook, name, grades.scores, grades.comments, grades.penalty)
         write_atomically(self.folder / "feedback" / student / name / f"{name}.html", page)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """One run at a time owns the course."""
+        """Hold the course, so that one run at a time grades it.
+
+        Raises:
+            CourseBusy: another run holds it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(str(self.folder / "grading.lock"), timeout=0):
@@ -145,31 +186,38 @@ class Course:
             ) from None
 
     def students(self, lecture: int) -> list[str]:
-        """Who handed in."""
-        return sorted(
-            p.name
-            for p in (self.folder / "submitted").glob("*")
-            if os.path.lexists(self.submission(p.name, lecture))
-        )
+        """Return the names of the students who handed a lecture in."""
+        students = []
+        for folder in (self.folder / "submitted").glob("*"):
+            if os.path.lexists(self.submission(folder.name, lecture)):
+                students.append(folder.name)
+        return sorted(students)
 
     def maximum(self, lecture: int) -> dict[str, float]:
-        """{test cell: points} of the source notebook."""
+        """Return {test cell: points} of a lecture's source notebook."""
         name = NOTEBOOKS[lecture]
-        cells = nbformat.read(self.sources / name / f"{name}.ipynb", as_version=4).cells
-        settings = [cell.metadata.get("nbgrader", {}) for cell in cells]
-        return {
-            s["grade_id"]: float(s["points"])
-            for s in settings
-            if s.get("grade") and not s.get("solution")
-        }
+        notebook = nbformat.read(self.sources / name / f"{name}.ipynb", as_version=4)
+        points = {}
+        for cell in notebook.cells:
+            if is_test(cell):
+                settings = cell.metadata["nbgrader"]
+                points[settings["grade_id"]] = float(settings["points"])
+        return points
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _own_or_project(folder: Path, part: str) -> Path:
+    """Return a course's own folder of notebooks or solutions, or the project's."""
+    in_course = folder / part
+    return in_course if in_course.is_dir() else MATERIAL / part
 
 
 def find_alembic() -> None:
-    """nbgrader starts `alembic` by name, which fails when this environment was not activated."""
+    """Put this environment's scripts on PATH.
+
+    nbgrader starts `alembic` by name to make its database; without an activated environment that
+    name is found nowhere. This process's own PATH is changed, because nbgrader passes it on.
+    """
     scripts = str(Path(sys.executable).parent)
-    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join((scripts, os.environ.get("PATH", "")))
+    path = os.environ.get("PATH", "")
+    if scripts not in path.split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join((scripts, path))
