@@ -26,10 +26,11 @@ from traitlets.config import Config
 from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.course.tables import console, rows_table
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading.course import Course, grade
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside import forker
 from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.run import grade
 from tinybert_l.grading.sample_class import LECTURE, hand_in
 
 NAME, MOST_ROUNDS, TENTHS = NOTEBOOKS[LECTURE], 4, 10

@@ -12,7 +12,7 @@ from tests_support import CHROMIUM
 
 from tinybert_l.course.home import home_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading import course as grading
+from tinybert_l.grading import run as grading
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release

@@ -18,10 +18,11 @@ import pytest
 from tinybert_l.exercises.answers import answer_cells
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import is_test
-from tinybert_l.grading.course import Course, Options, grade, prove
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside import execute, forker
 from tinybert_l.grading.outside.sandbox import PROGRAM, SandboxMissing, problem, require
 from tinybert_l.grading.release import release
+from tinybert_l.grading.run import Options, grade, prove
 
 NAME = NOTEBOOKS[attacks.LECTURE]
 pytestmark = pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")

@@ -9,11 +9,12 @@ from tests_support import CHROMIUM
 
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import setup
-from tinybert_l.grading.course import Course, feedback, prove
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.run import feedback, prove
 from tinybert_l.grading.sample_class import LECTURE, hand_in
 
 NAME = NOTEBOOKS[LECTURE]
@@ -89,10 +90,10 @@ def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(cou
     comments.nth(comments.count() - 1).fill("Clear; say also what the largest costs.")
     page.keyboard.press("Tab")
     deadline = time.monotonic() + PATIENCE / 1000
-    while (row := total(course, "wrong_idea"))["score"] != 21 and time.monotonic() < deadline:
+    while (row := total(course, "wrong_idea")).score != 21 and time.monotonic() < deadline:
         page.wait_for_timeout(500)
     picture(page, "formgrader-by-hand")
-    assert row["score"] == 21 and row["to_grade_by_hand"] == 0
+    assert row.score == 21 and row.to_grade_by_hand == 0
     page.wait_for_timeout(2000)  # the comment is sent after the points
     feedback(course, LECTURE)
     page.goto((course.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html").as_uri())
@@ -103,7 +104,7 @@ def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(cou
 def total(course, student):
     """The student's row of the gradebook."""
     with Book(course.database, NAME) as book:
-        (row,) = [r for r in book.totals() if r["student"] == student]
+        (row,) = [r for r in book.totals() if r.student == student]
     return row
 
 

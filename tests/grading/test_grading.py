@@ -11,10 +11,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tinybert_l.grading.course import Course, Grading, grade
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import LeakError, leak_scan, release
-from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
+from tinybert_l.grading.run import Grading, grade
+from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, expected_points, hand_in
 
 NAME = "03-architecture"
 
@@ -49,7 +50,7 @@ def graded(course, released) -> Grading:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("student", list(STORIES))
+@pytest.mark.parametrize("student", list(SAMPLE_STUDENTS))
 def test_grades_equal_those_written_down_beforehand(course, graded, student):
     got = {g.cell: g.points for g in graded.grades if g.student == student}
     assert got == expected_points(course, student)
@@ -57,7 +58,9 @@ def test_grades_equal_those_written_down_beforehand(course, graded, student):
 
 
 def test_expectations_are_written_down_in_points(course):
-    totals = {student: sum(expected_points(course, student).values()) for student in STORIES}
+    totals = {
+        student: sum(expected_points(course, student).values()) for student in SAMPLE_STUDENTS
+    }
     assert totals == {
         "perfect": 20,
         "blank": 0,
@@ -117,7 +120,7 @@ def test_the_table_of_grades_gives_the_first_cause(graded, student, reason):
 
 @pytest.mark.slow
 def test_feedback_does_not_show_the_code_of_hidden_tests(course, graded):
-    for student in STORIES:
+    for student in SAMPLE_STUDENTS:
         html = (course.folder / "feedback" / student / NAME / f"{NAME}.html").read_text(
             encoding="utf-8"
         )
@@ -127,7 +130,7 @@ def test_feedback_does_not_show_the_code_of_hidden_tests(course, graded):
 @pytest.mark.slow
 def test_the_export_lists_every_graded_student(course, graded):
     export = (course.folder / "gradebook.csv").read_text(encoding="utf-8")
-    assert all(student in export for student in STORIES)
+    assert all(student in export for student in SAMPLE_STUDENTS)
 
 
 def test_the_release_holds_the_notebook_and_earlier_answers_only(released):

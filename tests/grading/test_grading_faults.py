@@ -15,11 +15,12 @@ import psutil
 import pytest
 
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading.course import Course, Options, grade, prove
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside import forker
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.run import Options, grade, prove
 from tinybert_l.grading.sample_class import LECTURE, hand_in
 
 NAME, CLASS = NOTEBOOKS[LECTURE], 12

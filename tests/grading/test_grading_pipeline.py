@@ -12,18 +12,7 @@ import pytest
 
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import UnreadableSubmission, read_submission, sanitise
-from tinybert_l.grading.course import (
-    CellGrade,
-    Course,
-    CourseBusy,
-    NotProved,
-    Options,
-    export,
-    feedback,
-    grade,
-    prepare_jobs,
-    prove,
-)
+from tinybert_l.grading.course import Course, CourseBusy
 from tinybert_l.grading.intake import read_archive, submitted_at, take_in
 from tinybert_l.grading.job import run_job
 from tinybert_l.grading.outside.sandbox import problem
@@ -32,6 +21,16 @@ from tinybert_l.grading.release import release
 from tinybert_l.grading.results import lms, report
 from tinybert_l.grading.results.audit import Audit, changes
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.run import (
+    CellGrade,
+    NotProved,
+    Options,
+    export,
+    feedback,
+    grade,
+    prepare_jobs,
+    prove,
+)
 from tinybert_l.grading.sample_class import LECTURE, hand_in
 
 NAME = NOTEBOOKS[LECTURE]
@@ -382,9 +381,9 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
     with pytest.raises(NotProved, match="by hand"):
         export(course, LECTURE, "csv")
     with Book(course.database, NAME) as book:
-        rows = {r["student"]: r for r in book.totals()}
-        assert (rows["perfect"]["raw_score"], rows["perfect"]["late_penalty"]) == (20, 4.0)
-        assert rows["wrong_idea"]["late_penalty"] == rows["blank"]["late_penalty"] == 0
+        rows = {r.student: r for r in book.totals()}
+        assert (rows["perfect"].raw_score, rows["perfect"].late_penalty) == (20, 4.0)
+        assert rows["wrong_idea"].late_penalty == rows["blank"].late_penalty == 0
         with book.engine.begin() as db:
             db.exec_driver_sql(
                 "UPDATE grade SET manual_score = 3, needs_manual_grade = 0 WHERE auto_score IS NULL"
@@ -406,7 +405,7 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
 def test_a_failure_of_the_grader_blocks_the_export_and_is_mended_by_the_next_run(
     course, monkeypatch
 ):
-    import tinybert_l.grading.course as module
+    import tinybert_l.grading.run as module
 
     def fail(tasks, *rest):
         yield from ((i, "the grader failed: no space") for i in range(len(tasks)))
@@ -484,19 +483,9 @@ def test_a_calendar_that_cannot_be_read_says_where(tmp_path, text, message):
 
 
 def total(student, score, lms_id="", name=""):
-    return {
-        "student": student,
-        "last_name": name,
-        "first_name": "",
-        "email": "",
-        "lms_user_id": lms_id,
-        "timestamp": "",
-        "raw_score": score,
-        "late_penalty": 0.0,
-        "max_score": 24.0,
-        "to_grade_by_hand": 0,
-        "score": score,
-    }
+    return lms.StudentTotal(
+        student, name, lms_user_id=lms_id, raw_score=score, max_score=24.0, score=score
+    )
 
 
 def test_exports_have_the_columns_that_the_lms_reads():

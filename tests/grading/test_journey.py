@@ -15,12 +15,13 @@ from tinybert_l.cli.app import main
 from tinybert_l.course import home as student
 from tinybert_l.course.home import hand_in, home_notebook, notebooks_in, progress
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading import course as grading
+from tinybert_l.grading import run as grading
 from tinybert_l.grading import setup
-from tinybert_l.grading.course import Course, WrongVersion
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.intake import read_archive
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import handout, release
+from tinybert_l.grading.run import WrongVersion
 
 NAME = NOTEBOOKS[3]
 GOOD = """@layer_map.implement

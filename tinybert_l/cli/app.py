@@ -517,12 +517,12 @@ def sample_class(students: tuple[str, ...], output: Path | None) -> None:
     """Let a sample class of seven hand in lecture 3."""
     _instructor()
     from tinybert_l.exercises.registry import NOTEBOOKS
-    from tinybert_l.grading.sample_class import LECTURE, STORIES, hand_in
+    from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, hand_in
 
-    unknown = set(students) - set(STORIES)
+    unknown = set(students) - set(SAMPLE_STUDENTS)
     if unknown:
         raise click.ClickException(
-            f"--student {', '.join(sorted(unknown))}; allowed: {', '.join(STORIES)}."
+            f"--student {', '.join(sorted(unknown))}; allowed: {', '.join(SAMPLE_STUDENTS)}."
         )
     course = _course(output)
     released = course.folder / "release" / NOTEBOOKS[LECTURE]
@@ -608,7 +608,7 @@ def grade(
     has not changed is not graded again, so a run that was stopped goes on where it was.
     """
     _instructor()
-    from tinybert_l.grading import course as grading
+    from tinybert_l.grading import run as grading
 
     course = _course(output, unsafe)
     if not course.students(lecture):
@@ -652,8 +652,8 @@ def audit(lecture: int, show_changes: bool, output: Path | None) -> None:
     _instructor()
     from tinybert_l.course.tables import console, rows_table
     from tinybert_l.exercises.registry import NOTEBOOKS
-    from tinybert_l.grading.course import prove
     from tinybert_l.grading.results.audit import Audit, changes
+    from tinybert_l.grading.run import prove
 
     course = _course(output)
     course.assignment(lecture)
@@ -717,7 +717,7 @@ def grades(
     """Export the grades of a LECTURE for an LMS; refuses what the audit does not prove."""
     _instructor()
     from tinybert_l.cache import write_atomically
-    from tinybert_l.grading.course import export
+    from tinybert_l.grading.run import export
 
     course = _course(output)
     course.assignment(lecture)
@@ -735,7 +735,7 @@ def grades(
 def feedback(lecture: int, output: Path | None) -> None:
     """Write the feedback of a LECTURE anew, with the points and comments that people gave in Formgrader."""
     _instructor()
-    from tinybert_l.grading.course import feedback as run
+    from tinybert_l.grading.run import feedback as run
 
     course = _course(output)
     course.assignment(lecture)
@@ -919,10 +919,10 @@ def _evaluate(
 
 def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Path]:
     from tinybert_l.exercises.registry import NOTEBOOKS
-    from tinybert_l.grading import course as grading
+    from tinybert_l.grading import run as grading
     from tinybert_l.grading.outside.sandbox import problem
     from tinybert_l.grading.release import release as make
-    from tinybert_l.grading.sample_class import LECTURE, STORIES, expected_points, hand_in
+    from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, expected_points, hand_in
 
     reason = problem()
     if reason:
@@ -932,7 +932,7 @@ def _grade_sample_class(output: Path, quick: bool, console: Any) -> dict[str, Pa
     course = _course(output, unsafe=reason is not None)
     stamp = course.folder / "graded.json"
     fingerprint = _fingerprint([course.sources, course.solutions, Path(tinybert_l.__file__).parent])
-    students = ["perfect", "blank"] if quick else list(STORIES)
+    students = ["perfect", "blank"] if quick else list(SAMPLE_STUDENTS)
     unchanged = _read(stamp) == fingerprint and course.students(LECTURE) == sorted(students)
     if unchanged:
         console.print("Nothing has changed since the class was graded; its grades are shown again.")

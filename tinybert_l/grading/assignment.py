@@ -1,6 +1,6 @@
-"""What the instructor's side knows of an assignment, as plain data, and what it makes of a submission.
+"""The assignment as plain data, and the reading, repairing and defusing of submissions by it.
 
-Nothing here runs code or opens the gradebook, apart from `Assignment.read`.
+Nothing here runs code, and only `Assignment.read` opens the gradebook.
 """
 
 import hashlib
@@ -8,21 +8,38 @@ import json
 import re
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 from nbformat import NotebookNode
 
+from tinybert_l.cache import short_digest
+from tinybert_l.course.markers import without_hidden_tests
+from tinybert_l.errors import CourseError
+
+if TYPE_CHECKING:
+    from nbgrader.api import Notebook
+
 SUBMISSION_LIMIT = 20 * 10**6  # bytes
 CELL_LIMIT = 2000
 NOT_REACHED = "This test was not reached, so it gives no points. 该测试未被执行，不计分。"
-_ACTIVE = re.compile(r"<[a-zA-Z/!?]|&#?\w+;|(?:javascript|vbscript|data)\s*:", re.I)
-_ENCODINGS = ("utf-16", "gb18030")  # tried in this order on what is not UTF-8
+_TEXT_DIGITS = 16  # of the sha256 that stands for a text cell
+_ID_DIGITS = 12  # of the sha256 in the id of a cell that was put back
+# HTML tags, character references, and addresses that a browser would run
+_ACTIVE = re.compile(r"<[a-zA-Z/!?]|&#?\w+;|(?:javascript|vbscript|data)\s*:", re.IGNORECASE)
+_CELL_ID = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_ENCODINGS = ("utf-16", "gb18030")  # tried in this order on bytes that are not UTF-8
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell that the gradebook knows. `source` is the instructor's, with hidden tests, without answers."""
+    """A cell that the gradebook knows.
+
+    Args:
+        source: the instructor's text, with hidden tests, without answers.
+        points: 0.0 where a cell is not graded.
+        checksum: nbgrader's, of the released cell.
+    """
 
     name: str
     cell_type: str
@@ -39,13 +56,13 @@ class Cell:
         return self.cell_type == "code" and self.grade and not self.solution
 
     def metadata(self) -> dict[str, Any]:
-        """As nbgrader writes it into notebooks."""
-        keys = ("cell_type", "locked", "grade", "solution", "task", "checksum")
-        settings = {key: getattr(self, key) for key in keys} | {
-            "grade_id": self.name,
-            "schema_version": 3,
-        }
-        return settings | ({"points": self.points} if self.grade or self.task else {})
+        """Return the cell's settings as nbgrader writes them into notebooks."""
+        settings: dict[str, Any] = {"grade_id": self.name, "schema_version": 3}
+        for key in ("cell_type", "locked", "grade", "solution", "task", "checksum"):
+            settings[key] = getattr(self, key)
+        if self.grade or self.task:
+            settings["points"] = self.points
+        return settings
 
 
 @dataclass(frozen=True)
@@ -54,9 +71,10 @@ class Assignment:
 
     Args:
         name: such as "03-architecture".
-        cells: what nbgrader knows, in the source's order.
-        demos: the text of cells that only show or train: they are not run, whatever a submission tags.
-        texts: seals of the source's text cells: HTML in any other text is a student's.
+        cells: the cells that nbgrader knows, in the source's order.
+        demos: sources of cells that only show or train. They are not run, and a submission's own
+            tags make no further cell a demonstration.
+        texts: digests of the source's text cells; HTML in any other text is a student's.
         kernelspec: of the source notebook.
     """
 
@@ -69,41 +87,41 @@ class Assignment:
 
     @classmethod
     def read(cls, db_url: str, source: Path, name: str) -> "Assignment":
-        """From the gradebook, and the source notebook in `source`.
+        """Read an assignment from the gradebook and from its source notebook.
 
+        Args:
+            db_url: SQLAlchemy's address of the gradebook.
+            source: the folder of the source notebook.
         Raises:
-            FileNotFoundError: the assignment was never released, or its source notebook is missing.
+            FileNotFoundError: the assignment was never released, or its source is missing.
         """
         from nbgrader.api import Gradebook, MissingEntry
 
-        notebook = source / f"{name}.ipynb"
-        if not notebook.is_file():
-            raise FileNotFoundError(f"{notebook} is missing.")
-        nb = nbformat.read(notebook, as_version=4)
+        path = source / f"{name}.ipynb"
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing.")
+        notebook = nbformat.read(path, as_version=4)
+        position: dict[str | None, int] = {}
+        demos = set()
+        texts = set()
+        for index, cell in enumerate(notebook.cells):
+            position[grade_id(cell)] = index
+            if _is_demo(cell):
+                demos.add(cell.source)
+            if cell.cell_type == "markdown":
+                texts.add(_text_digest(cell.source))
         with Gradebook(db_url) as book:
             try:
-                known = book.find_notebook(name, name)
+                cells = _cells_of(book.find_notebook(name, name))
             except MissingEntry:
                 raise FileNotFoundError(
                     f"{name} is not in the gradebook: release it first. 请先发布该讲。"
                 ) from None
-            points = {c.name: float(c.max_score) for c in (*known.grade_cells, *known.task_cells)}
-            graded, tasks = {c.name for c in known.grade_cells}, {c.name for c in known.task_cells}
-            solutions = {c.name for c in known.solution_cells}
-            cells = tuple(
-                Cell(
-                    c.name, c.cell_type, c.source, bool(c.locked), c.name in graded, c.name in solutions,
-                    c.name in tasks, points.get(c.name, 0.0), c.checksum,
-                )
-                for c in known.source_cells
-            )  # fmt: skip
-        order = {c.metadata.get("nbgrader", {}).get("grade_id"): i for i, c in enumerate(nb.cells)}
-        cells = tuple(sorted(cells, key=lambda c: order.get(c.name, len(order))))
-        demos = frozenset(c.source for c in nb.cells if _is_demo(c))
-        texts = frozenset(_seal(c.source) for c in nb.cells if c.cell_type == "markdown")
+        cells.sort(key=lambda cell: position.get(cell.name, len(position)))
         match = re.match(r"(\d\d)-", name)
         lecture = int(match.group(1)) if match else 1
-        return cls(name, lecture, cells, demos, texts, dict(nb.metadata.get("kernelspec", {})))
+        kernelspec = dict(notebook.metadata.get("kernelspec", {}))
+        return cls(name, lecture, tuple(cells), frozenset(demos), frozenset(texts), kernelspec)
 
     def to_json(self) -> str:
         plain = {**asdict(self), "demos": sorted(self.demos), "texts": sorted(self.texts)}
@@ -111,26 +129,52 @@ class Assignment:
 
     @classmethod
     def from_json(cls, text: str) -> "Assignment":
-        known = json.loads(text)
-        known |= {"cells": tuple(Cell(**c) for c in known["cells"])}
-        return cls(**known | {name: frozenset(known[name]) for name in ("demos", "texts")})
+        fields = json.loads(text)
+        fields["cells"] = tuple(Cell(**cell) for cell in fields["cells"])
+        fields["demos"] = frozenset(fields["demos"])
+        fields["texts"] = frozenset(fields["texts"])
+        return cls(**fields)
 
     @property
     def fingerprint(self) -> str:
-        """Changes with every test, point and demonstration; not with the prose."""
+        """SHA-256 that changes with every test, point and demonstration, and not with the prose."""
         return hashlib.sha256(replace(self, texts=frozenset()).to_json().encode()).hexdigest()
 
     def tests(self) -> dict[str, float]:
-        """{test cell: points}, in the source's order."""
-        return {c.name: c.points for c in self.cells if c.is_test}
+        """Return {test cell: points}, in the source's order."""
+        return {cell.name: cell.points for cell in self.cells if cell.is_test}
 
 
-class UnreadableSubmission(ValueError):
-    """A file that cannot be graded; says why."""
+def _cells_of(notebook: "Notebook") -> list[Cell]:
+    """Read the cells of a notebook that is in the gradebook."""
+    solutions = {cell.name for cell in notebook.solution_cells}
+    grade_points = {cell.name: float(cell.max_score) for cell in notebook.grade_cells}
+    task_points = {cell.name: float(cell.max_score) for cell in notebook.task_cells}
+    points = grade_points | task_points
+    cells = []
+    for cell in notebook.source_cells:
+        cells.append(
+            Cell(
+                name=cell.name,
+                cell_type=cell.cell_type,
+                source=cell.source,
+                locked=bool(cell.locked),
+                grade=cell.name in grade_points,
+                solution=cell.name in solutions,
+                task=cell.name in task_points,
+                points=points.get(cell.name, 0.0),
+                checksum=cell.checksum,
+            )
+        )
+    return cells
+
+
+class UnreadableSubmission(CourseError, ValueError):
+    """A file that cannot be graded; the message says why."""
 
 
 def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
-    """A submitted notebook, and what had to be repaired to read it.
+    """Read a submitted notebook; returns it with a list of what was repaired to read it.
 
     Raises:
         UnreadableSubmission: too large, not text, not JSON, or no notebook.
@@ -141,29 +185,24 @@ def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise UnreadableSubmission(
-            f"{name} is no JSON 不是有效的JSON: {str(error)[:120]}"
-        ) from None
+        reason = str(error)[:120]
+        raise UnreadableSubmission(f"{name} is no JSON 不是有效的JSON: {reason}") from None
     if not isinstance(tree, dict) or not isinstance(tree.get("nbformat"), int):
         raise UnreadableSubmission(f"{name} is JSON, but no notebook 不是有效的笔记本")
     if not 3 <= tree["nbformat"] <= 4:
         raise UnreadableSubmission(
             f"{name} has notebook format {tree['nbformat']}; allowed: 3 and 4 笔记本格式不支持"
         )
-    if tree["nbformat"] == 3:
-        repairs.append("notebook format 3 was converted 已由格式3转换")
     try:
         if tree["nbformat"] == 3:
-            tree = nbformat.convert(nbformat.reads(text, as_version=3), 4)
-            for cell in tree["cells"]:
-                cell.pop("id", None)  # made at random
-        _fill_in(tree, repairs)
+            repairs.append("notebook format 3 was converted 已由格式3转换")
+            tree = _converted_to_4(text)
+        repairs += _make_ids_unique(tree)
         nb = nbformat.reads(json.dumps(tree), as_version=4)
         nbformat.validate(nb)
-    except Exception as error:  # nbformat raises many kinds for what is no notebook
-        raise UnreadableSubmission(
-            f"{name} is no notebook 不是有效的笔记本: {str(error)[:120]}"
-        ) from None
+    except Exception as error:  # nbformat raises many kinds for a tree that is no notebook
+        reason = str(error)[:120]
+        raise UnreadableSubmission(f"{name} is no notebook 不是有效的笔记本: {reason}") from None
     if len(nb.cells) > CELL_LIMIT:
         raise UnreadableSubmission(
             f"{name} has {len(nb.cells)} cells; allowed: {CELL_LIMIT} 单元格过多"
@@ -172,6 +211,7 @@ def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
 
 
 def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
+    """Decode a file; returns the text with a list of what was repaired."""
     try:
         return raw.decode("utf-8-sig"), []
     except UnicodeDecodeError:
@@ -186,66 +226,89 @@ def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
     raise UnreadableSubmission(f"{name} is not UTF-8 不是UTF-8编码")
 
 
-def _fill_in(tree: dict[str, Any], repairs: list[str]) -> None:
-    """Cell ids are made anew where they are missing or doubled: what counts is nbgrader's own."""
+def _converted_to_4(text: str) -> dict[str, Any]:
+    tree = nbformat.convert(nbformat.reads(text, as_version=3), 4)
+    for cell in tree["cells"]:
+        cell.pop("id", None)  # nbformat makes it at random; equal submissions stay equal
+    return tree
+
+
+def _make_ids_unique(tree: dict[str, Any]) -> list[str]:
+    """Give cells new ids where they are missing, doubled or malformed, in place.
+
+    Grading goes by nbgrader's own names of cells, so these ids decide nothing.
+
+    Returns:
+        A sentence for each id that was replaced.
+    """
+    repairs = []
     seen: set[str] = set()
     for index, cell in enumerate(tree["cells"]):
         cell_id = cell.get("id")
-        if (
-            not isinstance(cell_id, str)
-            or cell_id in seen
-            or not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", cell_id)
-        ):
+        usable = isinstance(cell_id, str) and _CELL_ID.fullmatch(cell_id)
+        if not usable or cell_id in seen:
             cell["id"] = f"cell-{index}"
             if cell_id is not None:
                 repairs.append(f"cell {index}: its id was doubled or unusable 单元格编号重复或无效")
         seen.add(cell["id"])
-    tree["nbformat"], tree["nbformat_minor"] = 4, 5
+    tree["nbformat"] = 4
+    tree["nbformat_minor"] = 5
+    return repairs
+
+
+def grade_id(cell: NotebookNode) -> str | None:
+    """Return nbgrader's name of a cell, or None."""
+    if not isinstance(cell.metadata, dict):
+        return None
+    name = (cell.metadata.get("nbgrader") or {}).get("grade_id")
+    return name if isinstance(name, str) else None
 
 
 def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
-    """Put a submission right, in place; returns what was wrong.
+    """Put a submission right, in place; returns a sentence for each repair.
 
-    What nbgrader says of a cell, and the text of locked cells, comes from the assignment, by id. Copies are ordinary
-    cells; tags and outputs of a submission decide nothing; missing graded cells come back at their place.
+    Cells' settings and the text of locked cells come from the assignment, by nbgrader's name of the
+    cell. Copies of a cell are ordinary cells. A submission's tags and outputs decide nothing.
+    Missing graded cells come back at their place.
     """
-    known = {c.name: c for c in assignment.cells}
+    known = {cell.name: cell for cell in assignment.cells}
     seen: list[str] = []
     repairs = []
     for cell in nb.cells:
-        grade_id = (
-            (cell.metadata.get("nbgrader") or {}).get("grade_id")
-            if isinstance(cell.metadata, dict)
-            else None
-        )
+        name = grade_id(cell)
         cell.metadata = NotebookNode()
-        _clear(cell)
-        if not isinstance(grade_id, str) or grade_id not in known:
+        if cell.cell_type == "code":
+            _clear(cell)
+        if name not in known:
             continue
-        if grade_id in seen:
+        if name in seen:
             repairs.append(
-                f"{grade_id}: a copy counts as an ordinary cell 重复的单元格按普通单元格处理"
+                f"{name}: a copy counts as an ordinary cell 重复的单元格按普通单元格处理"
             )
             continue
-        seen.append(grade_id)
-        repairs += _put_right(cell, known[grade_id])
-    if seen != [c.name for c in assignment.cells if c.name in seen]:
+        seen.append(name)
+        repairs += _put_right(cell, known[name])
+    if seen != [cell.name for cell in assignment.cells if cell.name in seen]:
         repairs.append("cells were reordered 单元格顺序已改变")
-    for c in assignment.cells:
-        if c.name not in seen and (c.grade or c.task or c.locked):
-            repairs.append(f"{c.name}: was missing and came back 缺失的单元格已恢复")
-            nb.cells.insert(_place_for(c.name, nb, assignment), _new_cell(c))
+    for known_cell in assignment.cells:
+        needed = known_cell.grade or known_cell.task or known_cell.locked
+        if needed and known_cell.name not in seen:
+            repairs.append(f"{known_cell.name}: was missing and came back 缺失的单元格已恢复")
+            place = _place_for(known_cell.name, nb, assignment)
+            nb.cells.insert(place, _new_cell(known_cell))
     nb.metadata = NotebookNode(kernelspec=NotebookNode(assignment.kernelspec))
     return repairs
 
 
 def _clear(cell: NotebookNode) -> None:
-    cell.pop("attachments", None) if cell.cell_type == "code" else None
-    if cell.cell_type == "code":
-        cell.outputs, cell.execution_count = [], None
+    """Take from a code cell all that it may hold beside its source."""
+    cell.pop("attachments", None)
+    cell.outputs = []
+    cell.execution_count = None
 
 
 def _put_right(cell: NotebookNode, known: Cell) -> list[str]:
+    """Give a cell the settings, type and locked text that it had; returns what was changed."""
     repairs = []
     cell.metadata["nbgrader"] = NotebookNode(known.metadata())
     if cell.cell_type != known.cell_type:
@@ -254,13 +317,13 @@ def _put_right(cell: NotebookNode, known: Cell) -> list[str]:
         )
         cell.cell_type = known.cell_type
         if known.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-            cell.pop("attachments", None)
+            _clear(cell)
         else:
             cell.pop("outputs", None)
             cell.pop("execution_count", None)
     if known.locked and not known.solution:
-        if cell.source != known.source and cell.source != _without_hidden(known.source):
+        released = without_hidden_tests(known.source)
+        if cell.source not in (known.source, released):
             repairs.append(
                 f"{known.name}: its locked text was changed and came back 锁定的内容已恢复"
             )
@@ -269,70 +332,63 @@ def _put_right(cell: NotebookNode, known: Cell) -> list[str]:
 
 
 def defuse(nb: NotebookNode, assignment: Assignment) -> None:
-    """Show texts of a student's that hold HTML as plain text, in place: HTML would run in the page of whoever grades.
+    """Show a student's texts that hold HTML as plain text, in place.
 
-    For notebooks that are shown, after everything else was done with them.
+    HTML would run in the browser of whoever grades. Call it last, on notebooks that are only shown.
     """
     for cell in nb.cells:
         cell.pop("attachments", None)
-        own = cell.cell_type == "markdown" and _seal(cell.source) not in assignment.texts
-        if cell.cell_type == "raw" or (own and _ACTIVE.search(cell.source)):
+        is_students = cell.cell_type == "markdown"
+        is_students = is_students and _text_digest(cell.source) not in assignment.texts
+        if cell.cell_type == "raw" or (is_students and _ACTIVE.search(cell.source)):
             cell.cell_type = "markdown"
-            fence = "~" * (4 + max((len(run) for run in re.findall("~+", cell.source)), default=0))
+            longest = max(map(len, re.findall("~+", cell.source)), default=0)
+            fence = "~" * (4 + longest)
             note = "(Shown as plain text: it holds HTML. 含有HTML，按纯文本显示。)"
             cell.source = f"{note}\n\n{fence}\n{cell.source}\n{fence}"
 
 
-def _seal(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _without_hidden(source: str) -> str:
-    """As nbgrader's ClearHiddenTests leaves a cell for students."""
-    lines, hidden = [], False
-    for line in source.split("\n"):
-        if "BEGIN HIDDEN TESTS" in line:
-            hidden = True
-        if not hidden:
-            lines.append(line)
-        if "END HIDDEN TESTS" in line:
-            hidden = False
-    return "\n".join(lines)
+def _text_digest(text: str) -> str:
+    return short_digest(text, _TEXT_DIGITS)
 
 
 def _new_cell(known: Cell) -> NotebookNode:
-    make = nbformat.v4.new_code_cell if known.cell_type == "code" else nbformat.v4.new_markdown_cell
+    """Make a cell of a notebook from what the gradebook knows."""
+    cell_id = f"restored-{short_digest(known.name, _ID_DIGITS)}"
     metadata = {"nbgrader": known.metadata()}
-    return make(
-        known.source,
-        metadata=metadata,
-        id=f"restored-{hashlib.sha256(known.name.encode()).hexdigest()[:12]}",
-    )
+    if known.cell_type == "code":
+        return nbformat.v4.new_code_cell(known.source, metadata=metadata, id=cell_id)
+    return nbformat.v4.new_markdown_cell(known.source, metadata=metadata, id=cell_id)
 
 
 def _place_for(name: str, nb: NotebookNode, assignment: Assignment) -> int:
-    """After the cell that stands before it in the source, as far as that is there."""
-    order = [c.name for c in assignment.cells]
-    before = set(order[: order.index(name)])
-    places = [
-        i
-        for i, c in enumerate(nb.cells)
-        if c.metadata.get("nbgrader", {}).get("grade_id") in before
-    ]
-    return places[-1] + 1 if places else 0
+    """Return the index after the last cell that stands before this one in the source."""
+    before: set[str | None] = set()
+    for known in assignment.cells:
+        if known.name == name:
+            break
+        before.add(known.name)
+    place = 0
+    for index, cell in enumerate(nb.cells):
+        if grade_id(cell) in before:
+            place = index + 1
+    return place
 
 
 def is_test(cell: NotebookNode) -> bool:
-    """An auto-graded test cell, by nbgrader's metadata (which come from the source, not from the submission)."""
+    """Tell whether a cell is an auto-graded test.
+
+    Reads nbgrader's settings, which come from the source once a submission is sanitised.
+    """
     settings = cell.metadata.get("nbgrader", {})
     return cell.cell_type == "code" and bool(settings.get("grade")) and not settings.get("solution")
 
 
 def _is_demo(cell: NotebookNode) -> bool:
-    """A cell that only shows or trains. Cells that nbgrader knows are never taken for one."""
+    """Tell whether a cell only shows or trains; cells that nbgrader knows never do."""
     return "demo" in cell.metadata.get("tags", []) and not cell.metadata.get("nbgrader")
 
 
 def exercise_of(cell: str) -> str:
-    """The exercise that a test cell belongs to."""
+    """Return the exercise that a test cell belongs to."""
     return cell.removeprefix("test_").removesuffix("_hidden")

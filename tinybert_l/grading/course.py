@@ -1,93 +1,61 @@
-"""A course directory and what is done in it: release, intake, grading, feedback, export."""
+"""The folder of a course: where its files lie, how nbgrader is set up for it, who works on it."""
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
-import shutil
 import sys
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import nbformat
 from filelock import FileLock, Timeout
-from sqlalchemy.exc import SAWarning
-from tqdm.auto import tqdm
 from traitlets.config import Config
 
-from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
-from tinybert_l.course.fonts import FONT
+from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading.assignment import Assignment, exercise_of, is_test
-from tinybert_l.grading.intake import Arrival, keep_original, read_plain_file, submitted_at
-from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
-from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS
-from tinybert_l.grading.outside.sandbox import require
-from tinybert_l.grading.policy import NAME as CALENDAR
+from tinybert_l.grading.assignment import Assignment, is_test
+from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
-from tinybert_l.grading.results import audit as audit_module
-from tinybert_l.grading.results import lms, report
-from tinybert_l.grading.results.audit import Audit
-from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.feedback import render
-from tinybert_l.grading.schedule import run_here, run_on_cluster
 from tinybert_l.grading.settings import nbgrader_settings
 
-_CHECKOUT = Path(__file__).resolve().parents[2]
-# in the instructor's wheel, notebooks and answers lie beside this module
-MATERIAL = (
-    _CHECKOUT
-    if (_CHECKOUT / "notebooks").is_dir()
-    else Path(__file__).resolve().parent / "material"
-)
-RELEASES = "releases.json"  # which version of the library each lecture was released with
-warnings.filterwarnings("ignore", category=SAWarning)  # nbgrader's own, of no use to its users
+if TYPE_CHECKING:
+    from nbgrader.apps import NbGraderAPI
+
+    from tinybert_l.grading.results.book import SubmissionGrades
 
 
-@dataclass(frozen=True)
-class CellGrade:
-    """One auto-graded cell of one submission."""
+def _find_material() -> Path:
+    """Find the folder that holds notebooks/ and solutions/.
 
-    student: str
-    exercise: str
-    cell: str
-    points: float
-    max_points: float
-    reason: str
-
-
-@dataclass(frozen=True)
-class Grading:
-    """The outcome of a grading run: grades, and the submissions that could not be graded, with reasons."""
-
-    grades: list[CellGrade]
-    errors: dict[str, str]
+    In the checkout that is its root; the instructor's wheel has them beside this module.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "notebooks").is_dir():
+        return checkout
+    return Path(__file__).resolve().parent / "material"
 
 
-class CourseBusy(RuntimeError):
+MATERIAL = _find_material()
+RELEASES = "releases.json"  # {assignment: version of the library that it was released with}
+
+
+class CourseBusy(CourseError, RuntimeError):
     """Another run is grading this course."""
-
-
-class WrongVersion(RuntimeError):
-    """A lecture was released with another version of the library than is to grade it."""
-
-
-class NotProved(RuntimeError):
-    """Grades that are not to be exported; says why."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """Where sources are read and where releases, submissions, grades and feedback are kept.
+    """The places where a course's sources, releases, submissions, grades and feedback are kept.
 
     Args:
         folder: release/, submitted/, autograded/, feedback/ and gradebook.db lie here.
+        sources: the notebooks with answers and hidden tests.
+        solutions: the reference answers.
         unsafe: grade without isolation, for submissions that are trusted.
     """
 
@@ -98,24 +66,25 @@ class Course:
 
     @classmethod
     def at(cls, folder: Path) -> "Course":
-        """The course of a folder, with the notebooks and answers that it has of its own, else the project's."""
-        sources, solutions = (
-            own if (own := folder / part).is_dir() else MATERIAL / part
-            for part in ("notebooks", "solutions")
+        """Return the course of a folder.
+
+        Notebooks and answers are those in the folder, where it has its own, else the project's.
+        """
+        return cls(
+            folder, _own_or_project(folder, "notebooks"), _own_or_project(folder, "solutions")
         )
-        return cls(folder, sources, solutions)
 
     @classmethod
     def around(cls, start: Path) -> "Course | None":
-        """The course that a folder lies in, told by its course.toml; None: it lies in none."""
+        """Return the course that a folder lies in, told by its course.toml; None without one."""
         start = start.resolve()
-        return next(
-            (cls.at(place) for place in (start, *start.parents) if (place / CALENDAR).is_file()),
-            None,
-        )
+        for place in (start, *start.parents):
+            if (place / CALENDAR).is_file():
+                return cls.at(place)
+        return None
 
     def config(self) -> Config:
-        """How nbgrader is set up for this course."""
+        """Return nbgrader's configuration for this course."""
         calendar = read_calendar(self.folder)
         config = nbgrader_settings(self.folder, self.sources, calendar.course_id)
         config.TrustedExecute.unsafe = self.unsafe
@@ -123,14 +92,26 @@ class Course:
         return config
 
     def released_with(self, lecture: int) -> str | None:
-        """The library's version that a lecture was released with; None: before versions were noted."""
-        return _read_json(self.folder / RELEASES).get(NOTEBOOKS[lecture])
+        """Return the version of the library that a lecture was released with.
+
+        None for a lecture that was released before versions were noted, or never.
+        """
+        return self._releases().get(NOTEBOOKS[lecture])
 
     def note_release(self, lecture: int, version: str) -> None:
-        noted = _read_json(self.folder / RELEASES) | {NOTEBOOKS[lecture]: version}
-        write_atomically(self.folder / RELEASES, json.dumps(noted, indent=1, sort_keys=True) + "\n")
+        """Note the version of the library that a lecture is released with."""
+        releases = self._releases() | {NOTEBOOKS[lecture]: version}
+        text = json.dumps(releases, indent=1, sort_keys=True) + "\n"
+        write_atomically(self.folder / RELEASES, text)
 
-    def api(self) -> Any:
+    def _releases(self) -> dict[str, str]:
+        path = self.folder / RELEASES
+        if not path.is_file():
+            return {}
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def api(self) -> "NbGraderAPI":
+        """Return nbgrader's interface to this course."""
         from nbgrader.apps import NbGraderAPI
         from nbgrader.coursedir import CourseDirectory
 
@@ -142,10 +123,12 @@ class Course:
         return NbGraderAPI(CourseDirectory(config=config, log=logger), config=config, log=logger)
 
     def submission(self, student: str, lecture: int) -> Path:
+        """Return the path of a submitted notebook."""
         name = NOTEBOOKS[lecture]
         return self.folder / "submitted" / student / name / f"{name}.ipynb"
 
     def graded(self, student: str, lecture: int) -> Path:
+        """Return the path of a graded notebook."""
         name = NOTEBOOKS[lecture]
         return self.folder / "autograded" / student / name / f"{name}.ipynb"
 
@@ -154,33 +137,45 @@ class Course:
         return self.folder / "gradebook.db"
 
     def assignment(self, lecture: int) -> Assignment:
-        """As it was released.
+        """Read a lecture's assignment as it was released.
 
         Raises:
-            FileNotFoundError: it was not.
+            FileNotFoundError: it was not released.
         """
         name = NOTEBOOKS[lecture]
         if not (self.folder / "release" / name).is_dir():
             raise FileNotFoundError(
                 f"{self.folder} has no release of lecture {lecture}: release it first. 请先发布。"
             )
-        return Assignment.read(
-            f"sqlite:///{self.database.resolve().as_posix()}", self.sources / name, name
-        )
+        address = f"sqlite:///{self.database.resolve().as_posix()}"
+        return Assignment.read(address, self.sources / name, name)
 
     def write_feedback(
-        self, student: str, lecture: int, told: dict[str, Any], page: str | None = None
+        self,
+        student: str,
+        lecture: int,
+        grades: "SubmissionGrades",
+        page: str | None = None,
     ) -> None:
-        """Write a student's feedback; `page` where it has been made already, `told` as `Book.record` gives it."""
+        """Write a student's feedback.
+
+        Args:
+            grades: what the gradebook says of the submission.
+            page: the feedback, where it has been rendered already.
+        """
         name = NOTEBOOKS[lecture]
         if page is None:
-            nb = nbformat.read(self.graded(student, lecture), as_version=4)
-            page = render(nb, name, told["scores"], told["comments"], told["penalty"])
+            notebook = nbformat.read(self.graded(student, lecture), as_version=4)
+            page = render(notebook, name, grades.scores, grades.comments, grades.penalty)
         write_atomically(self.folder / "feedback" / student / name / f"{name}.html", page)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """One run at a time owns the course."""
+        """Hold the course, so that one run at a time grades it.
+
+        Raises:
+            CourseBusy: another run holds it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(str(self.folder / "grading.lock"), timeout=0):
@@ -191,357 +186,38 @@ class Course:
             ) from None
 
     def students(self, lecture: int) -> list[str]:
-        """Who handed in."""
-        return sorted(
-            p.name
-            for p in (self.folder / "submitted").glob("*")
-            if os.path.lexists(self.submission(p.name, lecture))
-        )
+        """Return the names of the students who handed a lecture in."""
+        students = []
+        for folder in (self.folder / "submitted").glob("*"):
+            if os.path.lexists(self.submission(folder.name, lecture)):
+                students.append(folder.name)
+        return sorted(students)
 
     def maximum(self, lecture: int) -> dict[str, float]:
-        """{test cell: points} of the source notebook."""
+        """Return {test cell: points} of a lecture's source notebook."""
         name = NOTEBOOKS[lecture]
-        cells = nbformat.read(self.sources / name / f"{name}.ipynb", as_version=4).cells
-        settings = [cell.metadata.get("nbgrader", {}) for cell in cells]
-        return {
-            s["grade_id"]: float(s["points"])
-            for s in settings
-            if s.get("grade") and not s.get("solution")
-        }
+        notebook = nbformat.read(self.sources / name / f"{name}.ipynb", as_version=4)
+        points = {}
+        for cell in notebook.cells:
+            if is_test(cell):
+                settings = cell.metadata["nbgrader"]
+                points[settings["grade_id"]] = float(settings["points"])
+        return points
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+def _own_or_project(folder: Path, part: str) -> Path:
+    """Return a course's own folder of notebooks or solutions, or the project's."""
+    in_course = folder / part
+    return in_course if in_course.is_dir() else MATERIAL / part
 
 
 def find_alembic() -> None:
-    """nbgrader starts `alembic` by name, which fails when this environment was not activated."""
+    """Put this environment's scripts on PATH.
+
+    nbgrader starts `alembic` by name to make its database; without an activated environment that
+    name is found nowhere. This process's own PATH is changed, because nbgrader passes it on.
+    """
     scripts = str(Path(sys.executable).parent)
-    if scripts not in os.environ.get("PATH", "").split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join((scripts, os.environ.get("PATH", "")))
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to grade.
-
-    Args:
-        workers: submissions at a time on this machine; as many as cores and memory allow when None.
-        scheduler: address of a Dask cluster that does the jobs instead.
-        exercise: judge this one alone, and leave the points of all others as they are.
-        again: also what has been graded already.
-        cell_seconds, test_seconds: how long a cell of a submission, and one test, may take.
-    """
-
-    workers: int | None = None
-    scheduler: str = ""
-    exercise: str = ""
-    again: bool = False
-    cell_seconds: int = CELL_SECONDS
-    test_seconds: int = TEST_SECONDS
-
-
-def grade(
-    course: Course,
-    lecture: int,
-    students: Iterable[str] | None = None,
-    options: Options = Options(),
-) -> Grading:
-    """Autograde, write feedback, tables and the report of the class.
-
-    What has been graded and has not changed is not graded again; a run that was killed goes on where it stopped. A
-    submission that cannot be graded is an error, never a zero.
-
-    Raises:
-        SandboxMissing: submissions cannot be isolated here, and the course is not marked unsafe.
-        WrongVersion: the lecture was released with another version of the library.
-        FileNotFoundError: the lecture was not released.
-        CourseBusy: another run is grading this course.
-    """
-    if not options.scheduler:
-        require(course.unsafe)
-    chosen = None if students is None else list(students)
-    with course.alone():
-        run = _Run(course, lecture, options)
-        with run.book, tqdm(desc="grade 评分", unit="submission") as bar:
-            while jobs := run.open_jobs(course.students(lecture) if chosen is None else chosen):
-                bar.total = (bar.total or 0) + len(jobs)
-                bar.refresh()
-                for _ in run.do(jobs):  # and once more, for what came in meanwhile
-                    bar.update()
-            return summarise(course, lecture, run.book, run.assignment, chosen)
-
-
-class _Run:
-    """One grading run: which jobs are open, doing them, recording what came out."""
-
-    def __init__(self, course: Course, lecture: int, options: Options) -> None:
-        self.course, self.lecture, self.options = course, lecture, options
-        self.name = NOTEBOOKS[lecture]
-        self.calendar = read_calendar(course.folder)
-        self.assignment = course.assignment(lecture)
-        needed = course.released_with(lecture)
-        if needed not in (None, __version__):
-            raise WrongVersion(
-                f"Lecture {lecture} was released with tinybert-l {needed}; installed is {__version__}. Grade with the "
-                f"version that students have (pip install tinybert-l-instructor=={needed}), or release it again. "
-                "评分须用发布时的版本。"
-            )
-        self.book = Book(course.database, self.name)
-        self.audit = Audit(course.folder)
-        self.work = course.folder / "work" / self.name
-        self.tried: set[str] = set()
-        if options.exercise and options.exercise not in {
-            exercise_of(t) for t in self.assignment.tests()
-        }:
-            known = ", ".join(dict.fromkeys(exercise_of(t) for t in self.assignment.tests()))
-            raise ValueError(
-                f"exercise {options.exercise!r} is not in lecture {lecture}; allowed: {known}."
-            )
-
-    def open_jobs(self, students: list[str]) -> list[tuple[Job, Path]]:
-        """What is to be graded now, with the originals."""
-        self.book.set_due(self.calendar.due.get(self.lecture))
-        graded = self.audit.verdicts(self.name)
-        jobs = []
-        for student in students:
-            path = self.course.submission(student, self.lecture)
-            try:
-                raw = read_plain_file(path)
-            except ValueError as error:  # a link, a pipe: refused before it is read
-                self._refuse(student, str(error))
-                continue
-            job = self._job(student, raw, graded.get(student))
-            if job is None or job.key in self.tried:
-                continue
-            self.tried.add(job.key)
-            when = submitted_at(path.parent) or datetime.fromtimestamp(path.stat().st_mtime, UTC)
-            original, _ = keep_original(
-                self.audit, self.name, Arrival(student, raw, when, "submitted")
-            )
-            jobs.append((job, original))
-        return jobs
-
-    def _refuse(self, student: str, reason: str) -> None:
-        if student not in self.tried:
-            self.tried.add(student)
-            self.audit.append(
-                "error", student=student, assignment=self.name, submission="", key="", reason=reason
-            )
-
-    def _job(self, student: str, raw: bytes, last: dict[str, Any] | None) -> Job | None:
-        """None when it has been done: the same submission, judged by the same tests."""
-        o, submission = self.options, hashlib.sha256(raw).hexdigest()
-        graded = last is not None and last["event"] == "graded" and last["submission"] == submission
-        job = Job(
-            student, self.name, submission, self.assignment.fingerprint, program_hash(),
-            o.exercise if graded else "",  # whoever was not graded yet is graded whole
-            self.course.unsafe, o.cell_seconds, o.test_seconds,
-        )  # fmt: skip
-        done = graded and last is not None and last.get("source") == self.assignment.fingerprint
-        return None if done and not o.again else job
-
-    def assignment_file(self) -> Path:
-        """What all jobs of the assignment share."""
-        path = self.work / f"assignment-{self.assignment.fingerprint[:20]}.json"
-        if not path.is_file():
-            write_atomically(path, self.assignment.to_json())
-        return path
-
-    def do(self, jobs: list[tuple[Job, Path]]) -> Iterator[None]:
-        """Do and record them; what an earlier run has finished is only recorded."""
-        source = self.assignment_file()
-        open_ = []
-        for job, original in jobs:
-            if self.options.again:
-                shutil.rmtree(self.work / "results" / job.key, ignore_errors=True)
-            result = self.work / "results" / job.key
-            if (result / "result.json").is_file():
-                self._record(job, result)
-                yield
-            else:
-                open_.append((job, write_job(self.work / "jobs", job, source, original), result))
-        tasks = [(str(folder), str(result)) for _, folder, result in open_]
-        if not tasks:
-            return
-        if self.options.scheduler:
-            finished = run_on_cluster(tasks, self.options.scheduler)
-        else:
-            finished = run_here(tasks, self.lecture, self.course.unsafe, self.options.workers)
-        for index, failure in finished:
-            job, _, place = open_[index]
-            if failure:
-                self.audit.graded(Result(job, error=failure))
-            else:
-                self._record(job, place)
-            yield
-
-    def _record(self, job: Job, folder: Path) -> None:
-        """Gradebook, files, audit, in that order: recording twice does no harm, and the audit comes last."""
-        result = read_result(folder)
-        assert result is not None
-        if result.error:
-            self.audit.graded(result)
-        else:
-            submitted = self.course.submission(job.student, self.lecture).parent
-            told = self.book.record(result, submitted_at(submitted), self.calendar.late)
-            notebook = (folder / "graded.ipynb").read_text(encoding="utf-8")
-            page = None
-            if job.exercise:
-                notebook = self._merged(job, notebook)
-            elif not (told["penalty"] or told["manual"]):
-                page = (folder / "feedback.html").read_text(encoding="utf-8")
-            write_atomically(self.course.graded(job.student, self.lecture), notebook)
-            if (submitted / "timestamp.txt").is_file():
-                shutil.copy(
-                    submitted / "timestamp.txt",
-                    self.course.graded(job.student, self.lecture).parent,
-                )
-            self.course.write_feedback(job.student, self.lecture, told, page)
-            timing = json.loads((folder / "timing.json").read_text(encoding="utf-8"))
-            late = {"seconds_late": told["seconds_late"], "late_penalty": told["penalty"]}
-            self.audit.graded(result, timing=timing, exercise=job.exercise, **late)
-        shutil.rmtree(self.work / "jobs" / job.key, ignore_errors=True)
-        shutil.rmtree(folder, ignore_errors=True)
-
-    def _merged(self, job: Job, notebook: str) -> str:
-        """The notebook as graded before, with the outputs of this exercise's tests."""
-        before = nbformat.read(self.course.graded(job.student, self.lecture), as_version=4)
-        new = {
-            c.metadata.get("nbgrader", {}).get("grade_id"): c
-            for c in nbformat.reads(notebook, as_version=4).cells
-        }
-        for cell in before.cells:
-            name = cell.metadata.get("nbgrader", {}).get("grade_id")
-            if name in new and is_test(cell) and exercise_of(name) == job.exercise:
-                cell.outputs, cell.source = new[name].outputs, new[name].source
-        return nbformat.writes(before)
-
-
-def summarise(
-    course: Course,
-    lecture: int,
-    book: Book,
-    assignment: Assignment,
-    students: Iterable[str] | None = None,
-) -> Grading:
-    """Grades on record; writes grades.csv (a row for each student and cell), gradebook.csv and the report."""
-    points: dict[str, dict[str, CellGrade]] = {}
-    errors: dict[str, str] = {}
-    for entry in Audit(course.folder).entries():
-        if entry.get("assignment") != assignment.name:
-            continue
-        student = entry.get("student", "")
-        if entry["event"] == "error":
-            errors[student] = entry["reason"]
-        elif entry["event"] == "graded":
-            errors.pop(student, None)
-            for v in entry["verdicts"]:
-                grade_ = CellGrade(
-                    student,
-                    exercise_of(v["cell"]),
-                    v["cell"],
-                    v["points"] or 0.0,
-                    v["max"],
-                    v["reason"],
-                )
-                points.setdefault(student, {})[v["cell"]] = grade_
-    tests = assignment.tests()
-    grades = [
-        points[s][t] for s in sorted(points) if s not in errors for t in tests if t in points[s]
-    ]
-    rows: list[dict[str, Any]] = [vars(g) for g in grades]
-    rows += [
-        {"student": s, "reason": f"NOT GRADED: {reason}"} for s, reason in sorted(errors.items())
-    ]
-    write_atomically(course.folder / "grades.csv", lms.to_csv(rows))
-    write_atomically(
-        course.folder / "gradebook.csv", lms.table(book.totals(), assignment.name, "csv")
-    )
-    write_atomically(
-        course.folder / f"report-{assignment.name}.html",
-        report.page(assignment.name, grades, errors, FONT.name),
-    )
-    if not (course.folder / FONT.name).is_file():
-        shutil.copy(FONT, course.folder / FONT.name)
-    if students is not None:
-        wanted = list(students)
-        grades = [g for s in wanted for g in grades if g.student == s]
-        errors = {s: errors[s] for s in wanted if s in errors}
-    return Grading(grades, errors)
-
-
-def prove(course: Course, lecture: int) -> list[str]:
-    """What keeps a lecture's grades from being believed (see `audit.prove`)."""
-    name = NOTEBOOKS[lecture]
-    waiting = {}
-    for student in course.students(lecture):
-        try:
-            waiting[student] = hashlib.sha256(
-                read_plain_file(course.submission(student, lecture))
-            ).hexdigest()
-        except ValueError:
-            waiting[student] = ""
-    with Book(course.database, name) as book:
-        return audit_module.prove(Audit(course.folder), name, book.automatic(), waiting)
-
-
-def prepare_jobs(course: Course, lecture: int, options: Options = Options()) -> list[Path]:
-    """Write the job directories of all open submissions and do none: for Slurm, Kubernetes, or by hand.
-
-    `grade` takes what `run_job` has left in the result directories beside them.
-    """
-    with course.alone():
-        run = _Run(course, lecture, options)
-        with run.book:
-            source = run.assignment_file()
-            return [
-                write_job(run.work / "jobs", job, source, original)
-                for job, original in run.open_jobs(course.students(lecture))
-            ]
-
-
-def export(
-    course: Course,
-    lecture: int,
-    kind: str,
-    title: str = "",
-    without: Iterable[str] = (),
-    provisional: bool = False,
-) -> str:
-    """Grades as CSV for an LMS.
-
-    Args:
-        kind: one of `lms.FORMATS`.
-        without: students who are left out on purpose, graded or not.
-        provisional: although answers are still to be graded by hand.
-    Raises:
-        NotProved: a submission is not graded, or the gradebook is not what was recorded; says which.
-    """
-    name, left_out = NOTEBOOKS[lecture], set(without)
-    problems = [p for p in prove(course, lecture) if p.partition(":")[0] not in left_out]
-    with Book(course.database, name) as book:
-        rows = [row for row in book.totals() if row["student"] not in left_out]
-    by_hand = [row["student"] for row in rows if row["to_grade_by_hand"]]
-    if by_hand and not provisional:
-        problems.append(
-            f"to be graded by hand: {len(by_hand)} students ({', '.join(by_hand[:5])} …); "
-            "Formgrader shows their answers; --provisional exports all the same 仍有手动评分题待评"
-        )
-    if problems:
-        raise NotProved("Nothing was exported 未导出:\n" + "\n".join(problems))
-    Audit(course.folder).append(
-        "exported", assignment=name, format=kind, students=len(rows), without=sorted(left_out)
-    )
-    return lms.table(rows, title or name, kind)
-
-
-def feedback(course: Course, lecture: int) -> int:
-    """Write everybody's feedback anew, with the scores and comments that people gave; returns how many."""
-    calendar, count = read_calendar(course.folder), 0
-    with course.alone(), Book(course.database, NOTEBOOKS[lecture]) as book:
-        for student in tqdm(course.students(lecture), desc="feedback 反馈", unit="page"):
-            if course.graded(student, lecture).is_file():
-                course.write_feedback(student, lecture, book.settle(student, calendar.late))
-                count += 1
-    return count
+    path = os.environ.get("PATH", "")
+    if scripts not in path.split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join((scripts, path))

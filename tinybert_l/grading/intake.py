@@ -1,47 +1,50 @@
-"""What students hand in, from folders and an LMS's zip files: refused or taken in, never lost.
+"""Take in submissions from folders and learning platforms' zip files: refused or kept, never lost.
 
-Read are: Moodle's zip ("Jane Doe_123_assignsubmission_file_/x.ipynb"), Canvas's ("doejane_LATE_12_345_x.ipynb"),
-plain ones ("jane/x.ipynb" or "jane.ipynb"), each also with a student's own zip in the notebook's place, the inbound
-folder of nbgrader's exchange, and folders of the same shapes. Who a submission belongs to is told by what the LMS or
-the instructor named, never by what the student did.
+Accepted are Moodle's zip ("Jane Doe_123_assignsubmission_file_/x.ipynb"), Canvas's
+("doejane_LATE_12_345_x.ipynb"), plain ones ("jane/x.ipynb" or "jane.ipynb"), each also with a
+student's own zip in the notebook's place, the inbound folder of nbgrader's exchange, and folders of
+the same shapes. The owner of a submission is told by the name that the platform or the instructor
+gave, never by a name that the student chose.
 """
 
-import contextlib
-import hashlib
-import io
-import os
 import re
-import stat
 import unicodedata
-import zipfile
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from tinybert_l.cache import write_atomically
+from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.archives import CANVAS_NAME, IncomingFile, incoming_files
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.results.book import Book
 
-MEMBERS, RATIO = 50_000, 500  # of an archive: how many, and how far one may be compressed
-MEMBERS_INSIDE = 20  # of a student's own zip
-_MOODLE = re.compile(
+PATH_LIMIT = 300  # characters of a path that the audit keeps
+KEPT_DIGITS = 16  # of the sha256 in the name of a kept original
+_MOODLE_NAME = re.compile(
     r"(?P<name>[^/]+?)_(?P<lms>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)"
 )
-_CANVAS = re.compile(r"(?P<name>[^_/]+)_(?:LATE_)?(?P<lms>\d+)_(?P<submission>\d+)_(?P<rest>[^/]+)")
-_EXCHANGE = re.compile(
+_EXCHANGE_NAME = re.compile(
     r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)"
 )
-_PLAIN = re.compile(r"(?P<name>[^/]+?)(?:/(?P<rest>.+)|\.ipynb)")
-_STUDENT = re.compile(r"[\w.@-]{1,64}")
+_PLAIN_NAME = re.compile(r"(?P<name>[^/]+?)(?:/(?P<rest>.+)|\.ipynb)")
+_STUDENT = re.compile(r"(?!\.)[\w.@-]{1,64}")
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """One student's notebook as it came."""
+    """One student's notebook as it came.
+
+    Args:
+        origin: the file's path in the archive or folder.
+        notes: what the student should know, such as a corrected file name.
+        known: facts that the platform gave, by column of the gradebook: lms_user_id, last_name.
+    """
 
     student: str
     raw: bytes
@@ -53,340 +56,317 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file that was not taken in, and why."""
+    """A file that was not taken in, and the reason."""
 
     origin: str
     reason: str
 
 
 @dataclass(frozen=True)
-class _File:
-    """A file of an archive or a folder, not read yet."""
+class IntakeResult:
+    """The outcome for one student, or for one refused file.
 
-    path: str
-    when: datetime
-    read: Any
-    problem: str = ""
+    Args:
+        who: the student; the path of a refused file.
+        outcome: what happened, or why the file was refused.
+    """
+
+    who: str
+    outcome: str
+    refused: bool = False
+
+
+@dataclass(frozen=True)
+class _Owner:
+    """What a path says: whose file it is, under which name, for which assignment (if it says)."""
+
+    student: str
+    file_name: str
+    assignment: str | None = None
+    known: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A notebook that may be a student's submission."""
+
+    file: IncomingFile
+    owner: _Owner
+
+    @property
+    def file_name(self) -> str:
+        return self.owner.file_name
+
+
+@dataclass
+class _Upload:
+    """All files of one student: notebooks, and the names of the others."""
+
+    notebooks: list[_Candidate] = field(default_factory=list)
+    other_names: list[str] = field(default_factory=list)
+
+
+def collect_archive(course: Course, lecture: int, path: Path) -> list[IntakeResult]:
+    """Take in a lecture's submissions from a zip file or a folder.
+
+    Names and ids that the learning platform gave are written into the gradebook.
+
+    Returns:
+        A result for each student, then one for each refused file.
+    Raises:
+        FileNotFoundError: the lecture was not released.
+        InvalidInput: `path` is neither a zip file nor a folder, or has too many files.
+    """
+    name = NOTEBOOKS[lecture]
+    course.assignment(lecture)  # raises when it was not released
+    arrivals, refusals = read_archive(path, name)
+    outcomes = take_in(course, name, arrivals, refusals)
+    with Book(course.database, name) as book:
+        for arrival in arrivals:
+            if arrival.known and arrival.student in outcomes:
+                book.introduce(arrival.student, **arrival.known)
+    results = [IntakeResult(student, outcome) for student, outcome in outcomes.items()]
+    for refusal in refusals:
+        results.append(IntakeResult(refusal.origin, refusal.reason, refused=True))
+    return results
 
 
 def read_archive(path: Path, name: str) -> tuple[list[Arrival], list[Refusal]]:
-    """The submissions of an assignment in a zip file or a folder.
+    """Read an assignment's submissions from a zip file or a folder.
 
     Raises:
-        ValueError: it is neither, or has too many files.
+        InvalidInput: `path` is neither, or has too many files.
     """
-    if path.is_dir():
-        return _sort(list(_opened(_folder_files(path), name)), name)
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        raise ValueError(f"{path}: a zip file or a folder is needed. 需要zip文件或文件夹。")
-    with zipfile.ZipFile(path) as archive:
-        members = [m for m in archive.infolist() if not m.is_dir()]
-        if len(members) > MEMBERS:
-            raise ValueError(f"{path} has {len(members)} files; allowed: {MEMBERS}. 文件过多。")
-        return _sort(list(_opened((_zip_file(archive, m) for m in members), name)), name)
-
-
-def _opened(files: Iterable[_File], name: str) -> Iterator[_File]:
-    """The files, and instead of a student's zip what is in it, under the name that the LMS or the folder gave."""
-    for file in files:
-        if file.problem or not file.path.lower().endswith(".zip"):
-            yield file
-            continue
-        raw = file.read()
-        try:
-            with zipfile.ZipFile(io.BytesIO(raw[: SUBMISSION_LIMIT + 1])) as archive:
-                members = [m for m in archive.infolist() if not m.is_dir()][:MEMBERS_INSIDE]
-                inside = [_held(_zip_file(archive, m)) for m in members]
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            ValueError,
-            RuntimeError,
-            NotImplementedError,
-            zlib.error,
-        ) as error:
-            yield replace(file, problem=f"a zip file that cannot be read 压缩包无法读取: {error}")
-            continue
-        folder, _, last = file.path.rpartition("/")
-        stem = last[: -len(".zip")]
-        for member in inside:
-            place = PurePosixPath(member.path).name
-            if folder:
-                path = f"{folder}/{place}"
-            elif canvas := _CANVAS.fullmatch(last):
-                path = last[: canvas.start("rest")] + place
+    with incoming_files(path, name) as files:
+        uploads, refusals = _by_student(_without_common_folder(files), name)
+        arrivals = []
+        students_by_folded_name: dict[str, str] = {}
+        for student, upload in sorted(uploads.items()):
+            if not upload.notebooks:
+                continue
+            namesake = students_by_folded_name.setdefault(_folded(student), student)
+            if namesake == student:
+                outcome = _arrival(student, upload, name)
             else:
-                path = f"{stem.removesuffix(f'-{name}')}/{place}"
-            yield replace(member, path=path, when=file.when)
-
-
-def _held(member: _File) -> _File:
-    """A member whose bytes are read now, while its archive is open; never more than a submission may have."""
-    if member.problem or member.path.lower().endswith(".zip"):
-        return member
-    raw = member.read()
-    return replace(member, read=lambda: raw)
-
-
-def _zip_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> _File:
-    path = member.filename
-    if not member.flag_bits & 0x800:  # not marked as UTF-8, which many archivers forget
-        with contextlib.suppress(UnicodeError):
-            path = path.encode("cp437").decode("utf-8")
-    problem = _unsafe_path(path if path != member.filename else member.orig_filename)
-    if stat.S_ISLNK(member.external_attr >> 16):
-        problem = "a symbolic link 符号链接"
-    elif member.flag_bits & 1:
-        problem = "encrypted 已加密"
-    elif member.file_size > max(member.compress_size, 1) * RATIO:
-        problem = "compressed beyond reason (an archive bomb?) 压缩比异常"
-    when = (
-        datetime(*member.date_time).astimezone(UTC)
-        if member.date_time[0] > 1980
-        else datetime.now(UTC)
-    )
-
-    def read() -> bytes:
-        with archive.open(member) as file:
-            return file.read(SUBMISSION_LIMIT + 1)  # what the header says of the size may be a lie
-
-    return _File(path, when, read, problem)
-
-
-def _folder_files(root: Path) -> Iterator[_File]:
-    for folder, folders, files in os.walk(root, followlinks=False):
-        links = [d for d in folders if os.path.islink(os.path.join(folder, d))]
-        for file in sorted([*files, *links]):
-            place = Path(folder, file)
-            status = place.lstat()
-            problem = ""
-            if stat.S_ISLNK(status.st_mode):
-                problem = "a symbolic link 符号链接"
-            elif not stat.S_ISREG(status.st_mode):
-                problem = "no ordinary file 不是普通文件"
-            elif status.st_nlink > 1:
-                problem = "a hard link 硬链接"
-            path = place.relative_to(root).as_posix()
-            when = datetime.fromtimestamp(status.st_mtime, UTC)
-            yield _File(
-                path,
-                when,
-                lambda place=place: read_plain_file(place),
-                problem or _unsafe_path(path),
-            )
-
-
-def read_plain_file(path: Path) -> bytes:
-    """The bytes of an ordinary file, at most one more than allowed.
-
-    Raises:
-        ValueError: a link or no ordinary file.
-    """
-    try:
-        descriptor = os.open(
-            path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-        )
-    except OSError as error:
-        raise ValueError(
-            f"{path.name} is no ordinary file 不是普通文件: {error.strerror}"
-        ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-            raise ValueError(f"{path.name} is no ordinary file 不是普通文件")
-        return file.read(SUBMISSION_LIMIT + 1)
-
-
-def _unsafe_path(path: str) -> str:
-    if (
-        path.startswith("/")
-        or "\\" in path
-        or "\0" in path
-        or re.match(r"[A-Za-z]:", path)
-        or ".." in path.split("/")
-    ):
-        return "a path that leaves its folder 路径越界"
-    return ""
-
-
-def _sort(files: list[_File], name: str) -> tuple[list[Arrival], list[Refusal]]:
-    """Whose each file is; the notebook of each student."""
-    refusals: list[Refusal] = []
-    notebooks: dict[str, list[tuple[_File, str, dict[str, str]]]] = {}
-    extra: dict[str, list[str]] = {}
-    for file in _without_common_folder(files):
-        if file.problem:
-            refusals.append(Refusal(file.path, file.problem))
-            continue
-        student, rest, known = _owner(file.path)
-        if student is None:
-            refusals.append(Refusal(file.path, "it is not clear whose it is 无法判断属于谁"))
-        elif known.pop("assignment", name) != name:
-            continue  # of another lecture
-        elif rest.endswith(".ipynb") and "/" not in rest and not rest.startswith("."):
-            notebooks.setdefault(student, []).append((file, rest, known))
-        else:
-            extra.setdefault(student, []).append(rest)
-    arrivals: list[Arrival] = []
-    taken: dict[str, str] = {}
-    for student in sorted(notebooks):
-        same = taken.setdefault(_folded(student), student)
-        if same != student:
-            refusals.append(
-                Refusal(notebooks[student][0][0].path, f"claims to be {same} 冒充其他学生")
-            )
-            continue
-        chosen = _choose(notebooks[student], name)
-        if isinstance(chosen, str):
-            refusals.append(Refusal(notebooks[student][0][0].path, chosen))
-            continue
-        file, rest, known = chosen
-        raw = file.read()
-        if len(raw) > SUBMISSION_LIMIT:
-            refusals.append(
-                Refusal(file.path, f"more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
-            )
-            continue
-        notes = [
-            f"not taken in: {other} 未接收"
-            for other in extra.get(student, [])
-            if other != "timestamp.txt"
-        ]
-        if _bare(rest) != name:
-            notes.append(f"was called {rest} 文件名已改正")
-        arrivals.append(Arrival(student, raw, file.when, file.path, notes, known))
-    missing = set(extra) - set(notebooks)
-    refusals += [
-        Refusal(s, f"no notebook among {', '.join(extra[s])[:200]} 没有笔记本")
-        for s in sorted(missing)
-    ]
+                outcome = _impostor(upload.notebooks[0].file.path, namesake)
+            if isinstance(outcome, Refusal):
+                refusals.append(outcome)
+            else:
+                arrivals.append(outcome)
+    for student, upload in sorted(uploads.items()):
+        if not upload.notebooks:
+            names = ", ".join(upload.other_names)[:200]
+            refusals.append(Refusal(student, f"no notebook among {names} 没有笔记本"))
     return arrivals, refusals
 
 
-def _without_common_folder(files: list[_File]) -> list[_File]:
-    """An archive is often one folder that holds everything; a Mac adds files of its own."""
-    files = [
-        f
-        for f in files
-        if not f.path.startswith("__MACOSX/") and not f.path.endswith((".DS_Store", "/Thumbs.db"))
-    ]
-    tops = {f.path.split("/")[0] for f in files}
-    deep = all(f.path.count("/") >= 2 for f in files) and len(tops) == 1
-    submitted = any(
-        f.path.split("/")[1] in NOTEBOOKS.values() for f in files if f.path.count("/") > 1
-    )
-    if not deep or submitted or _MOODLE.match(next(iter(tops))) or "+" in next(iter(tops)):
-        return files
-    return [_File(f.path.partition("/")[2], f.when, f.read, f.problem) for f in files]
-
-
-def _owner(path: str) -> tuple[str | None, str, dict[str, str]]:
-    """Student, what the student named, and what the LMS says of them."""
-    for pattern in (_MOODLE, _CANVAS, _EXCHANGE, _PLAIN):
-        match = pattern.fullmatch(path)
-        if not match:
+def _by_student(
+    files: Iterable[IncomingFile], name: str
+) -> tuple[dict[str, _Upload], list[Refusal]]:
+    """Group files by owner; files of other assignments are left out."""
+    uploads: dict[str, _Upload] = {}
+    refusals = []
+    for file in files:
+        if file.problem:
+            refusals.append(Refusal(file.path, file.problem))
             continue
-        parts = match.groupdict()
-        student, rest = (
-            unicodedata.normalize("NFKC", parts["name"]).strip(),
-            parts.get("rest") or PurePosixPath(path).name,
-        )
-        known = {key: parts[key] for key in ("assignment",) if parts.get(key)}
-        if parts.get("lms"):
-            known |= {"lms_user_id": parts["lms"], "last_name": student}
-            student = re.sub(r"[^\w.@-]+", "_", student) + "-" + parts["lms"]
-        if (
-            pattern is _PLAIN and "/" in rest
-        ):  # student/assignment/notebook, as in nbgrader's `submitted`
-            known["assignment"], _, rest = rest.partition("/")
-        return (
-            (student if _STUDENT.fullmatch(student) and not student.startswith(".") else None),
-            rest,
-            known,
-        )
-    return None, path, {}
+        owner = _owner(file.path)
+        if owner is None:
+            refusals.append(Refusal(file.path, "it is not clear whose it is 无法判断属于谁"))
+            continue
+        if owner.assignment not in (None, name):
+            continue
+        upload = uploads.setdefault(owner.student, _Upload())
+        if _may_be_submission(owner.file_name):
+            upload.notebooks.append(_Candidate(file, owner))
+        else:
+            upload.other_names.append(owner.file_name)
+    return uploads, refusals
 
 
-def _choose(candidates: list[Any], name: str) -> Any:
-    """The notebook that counts among one student's, or why there is none."""
-    named = [c for c in candidates if _bare(c[1]) == name] or candidates
-    if len(named) == 1:
-        return named[0]
-    if len({_bare(c[1]) for c in named}) == 1 and len({c[1] for c in named}) == len(named):
-        return max(
-            named, key=lambda c: (len(c[1]), c[1])
-        )  # Canvas: x.ipynb, x-1.ipynb, x-2.ipynb; the last counts
-    return f"{len(named)} notebooks, and none is {name}.ipynb 笔记本不唯一"
+def _may_be_submission(file_name: str) -> bool:
+    hidden_or_deeper = file_name.startswith(".") or "/" in file_name
+    return file_name.endswith(".ipynb") and not hidden_or_deeper
 
 
-def _bare(file: str) -> str:
-    """Without the ending, and without the number that Canvas and browsers add to a second upload."""
-    return re.sub(r"(?:-\d+| ?\(\d+\))$", "", file.removesuffix(".ipynb"))
+def _arrival(student: str, upload: _Upload, name: str) -> Arrival | Refusal:
+    """Read the notebook that counts among a student's files."""
+    candidates = _named_for(name, upload.notebooks) or upload.notebooks
+    candidate = _last_version(candidates)
+    if candidate is None:
+        reason = f"{len(candidates)} notebooks, and none is {name}.ipynb 笔记本不唯一"
+        return Refusal(upload.notebooks[0].file.path, reason)
+    file = candidate.file
+    try:
+        raw = file.read()
+    except InvalidInput as error:
+        return Refusal(file.path, str(error))
+    if len(raw) > SUBMISSION_LIMIT:
+        megabytes = SUBMISSION_LIMIT // 10**6
+        return Refusal(file.path, f"more than {megabytes} MB 文件过大")
+    notes = []
+    for other in upload.other_names:
+        if other != "timestamp.txt":
+            notes.append(f"not taken in: {other} 未接收")
+    if _stem(candidate.file_name) != name:
+        notes.append(f"was called {candidate.file_name} 文件名已改正")
+    return Arrival(student, raw, file.modified, file.path, notes, candidate.owner.known)
+
+
+def _without_common_folder(files: list[IncomingFile]) -> list[IncomingFile]:
+    """Drop a Mac's own files, and the folder that holds everything where there is one.
+
+    A single top folder is kept where it names a student: as Moodle or nbgrader's exchange write it,
+    or with an assignment's folder below, as in nbgrader's `submitted`.
+    """
+    files = [file for file in files if not _is_desktop_file(file.path)]
+    top_folders = {file.path.split("/")[0] for file in files}
+    if len(top_folders) != 1:
+        return files
+    top = top_folders.pop()
+    if _MOODLE_NAME.match(top) or "+" in top:
+        return files
+    for file in files:
+        parts = file.path.split("/")
+        if len(parts) < 3 or parts[1] in NOTEBOOKS.values():
+            return files
+    return [replace(file, path=file.path.partition("/")[2]) for file in files]
+
+
+def _is_desktop_file(path: str) -> bool:
+    """Recognise the files that macOS and Windows add to folders."""
+    return path.startswith("__MACOSX/") or path.endswith((".DS_Store", "/Thumbs.db"))
+
+
+def _owner(path: str) -> _Owner | None:
+    """Read the owner from a path; None when it does not say whose the file is."""
+    for pattern in (_MOODLE_NAME, CANVAS_NAME, _EXCHANGE_NAME, _PLAIN_NAME):
+        match = pattern.fullmatch(path)
+        if match:
+            break
+    else:
+        return None
+    parts = match.groupdict()
+    student = unicodedata.normalize("NFKC", parts["name"]).strip()
+    file_name = parts.get("rest") or PurePosixPath(path).name
+    assignment = parts.get("assignment")
+    known = {}
+    lms_id = parts.get("lms")
+    if lms_id:
+        known = {"lms_user_id": lms_id, "last_name": student}
+        student = re.sub(r"[^\w.@-]+", "_", student) + "-" + lms_id
+    if pattern is _PLAIN_NAME and "/" in file_name:  # student/assignment/x.ipynb, as in `submitted`
+        assignment, _, file_name = file_name.partition("/")
+    if not _STUDENT.fullmatch(student):
+        return None
+    return _Owner(student, file_name, assignment, known)
+
+
+def _named_for(name: str, candidates: list[_Candidate]) -> list[_Candidate]:
+    return [candidate for candidate in candidates if _stem(candidate.file_name) == name]
+
+
+def _last_version(candidates: list[_Candidate]) -> _Candidate | None:
+    """Choose the last upload of one notebook; None when there are several notebooks.
+
+    Canvas numbers later uploads: x.ipynb, x-1.ipynb, x-2.ipynb.
+    """
+    if len(candidates) == 1:
+        return candidates[0]
+    file_names = [candidate.file_name for candidate in candidates]
+    if len(set(map(_stem, file_names))) > 1 or len(set(file_names)) < len(file_names):
+        return None
+    return max(candidates, key=lambda candidate: (len(candidate.file_name), candidate.file_name))
+
+
+def _stem(file_name: str) -> str:
+    """Drop the ending, and the number that Canvas and browsers add to a second upload."""
+    return re.sub(r"(?:-\d+| ?\(\d+\))$", "", file_name.removesuffix(".ipynb"))
 
 
 def _folded(student: str) -> str:
+    """Fold what file systems may hold equal: capital and small letters, forms of one character."""
     return unicodedata.normalize("NFKC", student).casefold()
 
 
+def _impostor(origin: str, student: str) -> Refusal:
+    return Refusal(origin, f"claims to be {student} 冒充其他学生")
+
+
 def take_in(
-    course: Any, name: str, arrivals: list[Arrival], refusals: list[Refusal]
+    course: Course, name: str, arrivals: list[Arrival], refusals: list[Refusal]
 ) -> dict[str, str]:
-    """Put arrivals among the submissions; returns {student: what happened}. Nothing that came earlier is deleted."""
-    audit, done = Audit(course.folder), {}
-    present = {_folded(p.name): p.name for p in (course.folder / "submitted").glob("*")}
-    for one in arrivals:
-        other = present.get(_folded(one.student), one.student)
-        if other != one.student:
-            refusals.append(Refusal(one.origin, f"claims to be {other} 冒充其他学生"))
+    """Put arrivals among the submissions; nothing that came earlier is deleted.
+
+    Args:
+        refusals: written to the audit; extended by arrivals that claim another student's name.
+    Returns:
+        {student: what happened}.
+    """
+    audit = Audit(course.folder)
+    present = {_folded(path.name): path.name for path in (course.folder / "submitted").glob("*")}
+    outcomes = {}
+    for arrival in arrivals:
+        namesake = present.get(_folded(arrival.student), arrival.student)
+        if namesake != arrival.student:
+            refusals.append(_impostor(arrival.origin, namesake))
             continue
-        folder = course.folder / "submitted" / one.student / name
-        _, new = keep_original(audit, name, one)
-        current = submitted_at(folder)
-        if not new and (folder / f"{name}.ipynb").is_file():
-            done[one.student] = "known already 已有相同提交"
-        elif current is not None and current > one.when:
-            done[one.student] = "kept; a later one counts 已存档，以较晚的提交为准"
-        else:
-            _write_bytes(folder / f"{name}.ipynb", one.raw)
-            write_atomically(
-                folder / "timestamp.txt", one.when.strftime("%Y-%m-%d %H:%M:%S.%f UTC")
-            )
-            done[one.student] = "; ".join(["taken in 已接收", *one.notes])
+        outcomes[arrival.student] = _submit(audit, name, arrival)
     for refusal in refusals:
-        audit.append("refused", assignment=name, origin=refusal.origin[:300], reason=refusal.reason)
-    return done
+        origin = refusal.origin[:PATH_LIMIT]
+        audit.append("refused", assignment=name, origin=origin, reason=refusal.reason)
+    return outcomes
 
 
-def keep_original(audit: Audit, name: str, one: Arrival) -> tuple[Path, bool]:
-    """Keep the bytes for good, under `received/`; returns where, and whether they were new."""
-    seal = hashlib.sha256(one.raw).hexdigest()
-    folder = audit.folder / "received" / name / one.student
-    for kept in folder.glob(f"*-{seal[:16]}.ipynb"):
+def _submit(audit: Audit, name: str, arrival: Arrival) -> str:
+    """Keep an arrival, and make it the student's submission unless a later one is there."""
+    folder = audit.folder / "submitted" / arrival.student / name
+    notebook = folder / f"{name}.ipynb"
+    _, is_new = keep_original(audit, name, arrival)
+    if not is_new and notebook.is_file():
+        return "known already 已有相同提交"
+    current = submitted_at(folder)
+    if current is not None and current > arrival.when:
+        return "kept; a later one counts 已存档，以较晚的提交为准"
+    write_atomically(notebook, arrival.raw)
+    timestamp = arrival.when.strftime("%Y-%m-%d %H:%M:%S.%f UTC")
+    write_atomically(folder / "timestamp.txt", timestamp)
+    return "; ".join(["taken in 已接收", *arrival.notes])
+
+
+def keep_original(audit: Audit, name: str, arrival: Arrival) -> tuple[Path, bool]:
+    """Keep a submission's bytes for good, under `received/`.
+
+    Returns:
+        The path of the kept file, and whether its bytes were new.
+    """
+    digest = sha256(arrival.raw).hexdigest()
+    ending = f"-{digest[:KEPT_DIGITS]}.ipynb"
+    folder = audit.folder / "received" / name / arrival.student
+    for kept in folder.glob(f"*{ending}"):
         return kept, False
-    path = folder / f"{one.when.strftime('%Y%m%dT%H%M%SZ')}-{seal[:16]}.ipynb"
-    _write_bytes(path, one.raw)
+    path = folder / (arrival.when.strftime("%Y%m%dT%H%M%SZ") + ending)
+    write_atomically(path, arrival.raw)
     audit.append(
-        "received", student=one.student, assignment=name, submission=seal, bytes=len(one.raw), origin=one.origin[:300],
-        handed_in=one.when.isoformat(timespec="seconds"), kept=path.relative_to(audit.folder).as_posix(),
-        notes=one.notes,
-    )  # fmt: skip
+        "received",
+        student=arrival.student,
+        assignment=name,
+        submission=digest,
+        bytes=len(arrival.raw),
+        origin=arrival.origin[:PATH_LIMIT],
+        handed_in=arrival.when.isoformat(timespec="seconds"),
+        kept=path.relative_to(audit.folder).as_posix(),
+        notes=arrival.notes,
+    )
     return path, True
 
 
 def submitted_at(folder: Path) -> datetime | None:
-    """When a submission was handed in, by nbgrader's timestamp.txt; None when nobody says."""
-    try:
-        from nbgrader.utils import parse_utc
+    """Read from nbgrader's timestamp.txt when a submission was handed in; None without one."""
+    from nbgrader.utils import parse_utc
 
-        return parse_utc((folder / "timestamp.txt").read_text(encoding="utf-8").strip()).replace(
-            tzinfo=UTC
-        )
+    try:
+        text = (folder / "timestamp.txt").read_text(encoding="utf-8")
+        return parse_utc(text.strip()).replace(tzinfo=UTC)
     except (OSError, ValueError):
         return None
-
-
-def _write_bytes(path: Path, raw: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_bytes(raw)
-    os.replace(partial, path)

@@ -1,4 +1,4 @@
-"""A new course in a new folder: configuration, sources, answers, roster, gradebook."""
+"""Set a course up in a new folder: configuration, sources, answers, roster, gradebook."""
 
 import csv
 import re
@@ -6,12 +6,15 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.grading.course import MATERIAL, Course, find_alembic
-from tinybert_l.grading.policy import NAME as CALENDAR
+from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import TEMPLATE
+from tinybert_l.grading.results import lms
 
 COLUMNS = ("id", "first_name", "last_name", "email")
-CONFIGURATION = '''"""nbgrader for this course: Formgrader, nbgrader and its commands read it. Start JupyterLab here."""
+ID_COLUMNS = ("id", "student", "username")  # any of these names a student
+CONFIGURATION = '''"""Configure nbgrader and Formgrader for this course. Start JupyterLab here."""
 
 from pathlib import Path
 
@@ -34,8 +37,14 @@ README = """# {name}
 | feedback anew, with what people gave | `tinybert-l feedback 3` |
 | prove and export | `tinybert-l audit 3`, `tinybert-l grades 3 --format moodle --to grades.csv` |
 
-`notebooks/` holds the lectures with answers and hidden tests, `solutions/` the reference answers: never hand these out.
+`notebooks/` holds the lectures with answers and hidden tests, `solutions/` the reference answers:
+never hand these out.
 """
+Person = dict[str, str]  # {column of COLUMNS: text}
+
+
+class FolderNotEmpty(CourseError, FileExistsError):
+    """A course was to be made in a folder that holds something."""
 
 
 def init(folder: Path, course_id: str | None = None, roster: Path | None = None) -> Course:
@@ -43,37 +52,27 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
 
     Args:
         folder: must be new or empty.
-        course_id: nbgrader's name of the course; the folder's when None.
+        course_id: nbgrader's name of the course; None: made from the folder's name.
         roster: a CSV file (see `read_roster`).
     Raises:
-        FileExistsError: the folder holds something.
-        ValueError: the name or the roster cannot be used.
+        FolderNotEmpty: the folder holds something.
+        InvalidInput: the name or the roster cannot be used.
     """
     folder = folder.resolve()
     if folder.is_dir() and any(folder.iterdir()):
-        raise FileExistsError(
+        raise FolderNotEmpty(
             f"course init: {folder} is not empty; allowed: a new or an empty folder. 文件夹非空。"
         )
     course_id = course_id or re.sub(r"[^\w.-]+", "-", folder.name).strip("-.") or "tinybert-l"
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", course_id, re.ASCII):
-        raise ValueError(
+        raise InvalidInput(
             f"course init: --id {course_id!r}; allowed: letters, digits, '-', '_' and '.'."
         )
     people = read_roster(roster) if roster else []
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         new = Path(temporary) / folder.name
-        ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.pyc")
-        for part in ("notebooks", "solutions"):
-            shutil.copytree(MATERIAL / part, new / part, ignore=ignore)
-        files = {
-            CALENDAR: TEMPLATE.format(course=course_id),
-            "nbgrader_config.py": CONFIGURATION,
-            "README.md": README.format(name=course_id),
-            "roster.csv": _roster_text(people),
-        }
-        for name, text in files.items():
-            (new / name).write_text(text, encoding="utf-8")
+        _fill(new, course_id, people)
         if folder.is_dir():
             folder.rmdir()  # it is empty
         new.rename(folder)
@@ -82,58 +81,78 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
     return course
 
 
-def read_roster(path: Path) -> list[dict[str, str]]:
-    """The people of a CSV file with a column id (or student, username) and, where known, first_name, last_name, email.
+def _fill(folder: Path, course_id: str, people: list[Person]) -> None:
+    """Write sources, answers and configuration of a course into a new folder."""
+    ignore = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints", "*.pyc")
+    for part in ("notebooks", "solutions"):
+        shutil.copytree(MATERIAL / part, folder / part, ignore=ignore)
+    files = {
+        CALENDAR: TEMPLATE.format(course=course_id),
+        "nbgrader_config.py": CONFIGURATION,
+        "README.md": README.format(name=course_id),
+        "roster.csv": lms.to_csv(people, COLUMNS, quote_formulas=False),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def read_roster(path: Path) -> list[Person]:
+    """Read the people of a CSV file.
+
+    The file has a column id (or student, or username) and, where known, first_name, last_name and
+    email. Other columns are ignored.
 
     Raises:
-        ValueError: columns, encoding or an id are not as they should be; says in which line.
+        InvalidInput: columns, encoding or an id cannot be used; the message gives the line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise ValueError(
+        raise InvalidInput(
             f"{path}: not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'. 请另存为UTF-8。"
         ) from None
     rows = csv.DictReader(lines)
-    names = {name.strip().casefold().replace(" ", "_"): name for name in rows.fieldnames or []}
-    key = next((names[n] for n in ("id", "student", "username") if n in names), None)
-    if key is None:
-        found = ", ".join(rows.fieldnames or []) or "none"
-        raise ValueError(f"{path}: columns {found}; needed: id (or student, username). 缺少id列。")
-    people: dict[str, dict[str, str]] = {}
+    header = list(rows.fieldnames or [])
+    column_of = {name.strip().casefold().replace(" ", "_"): name for name in header}
+    id_column = next((column_of[name] for name in ID_COLUMNS if name in column_of), None)
+    if id_column is None:
+        columns = ", ".join(header) or "none"
+        raise InvalidInput(
+            f"{path}: columns {columns}; needed: id (or student, username). 缺少id列。"
+        )
+    people: dict[str, Person] = {}
     for row in rows:
-        person = (row[key] or "").strip()
-        if not re.fullmatch(r"[\w@-][\w.@-]{0,63}", person):
-            raise ValueError(
-                f"{path}, line {rows.line_num}: id {person!r}; allowed: 1 to 64 of letters, digits, . _ @ -"
+        student = (row[id_column] or "").strip()
+        if not re.fullmatch(r"[\w@-][\w.@-]{0,63}", student):
+            raise InvalidInput(
+                f"{path}, line {rows.line_num}: id {student!r}; "
+                "allowed: 1 to 64 of letters, digits, . _ @ -"
             )
-        if person in people:
-            raise ValueError(f"{path}, line {rows.line_num}: {person} stands there twice. 重复。")
-        people[person] = {"id": person} | {
-            c: (row.get(names.get(c, "")) or "").strip() for c in COLUMNS[1:]
-        }
+        if student in people:
+            raise InvalidInput(
+                f"{path}, line {rows.line_num}: {student} stands there twice. 重复。"
+            )
+        person = {"id": student}
+        for column in COLUMNS[1:]:
+            person[column] = (row.get(column_of.get(column, "")) or "").strip()
+        people[student] = person
     return list(people.values())
 
 
-def enrol(course: Course, people: list[dict[str, str]]) -> int:
-    """Write people into the gradebook; who is there already keeps what is not given. Returns how many there are now."""
+def enrol(course: Course, people: list[Person]) -> int:
+    """Write people into the gradebook; returns how many are in it then.
+
+    Students who are in it already keep each column that is not given.
+    """
     from nbgrader.api import Gradebook
 
     find_alembic()
-    with Gradebook(
-        f"sqlite:///{course.database.resolve().as_posix()}",
-        course.config().CourseDirectory.course_id,
-    ) as book:
+    address = f"sqlite:///{course.database.resolve().as_posix()}"
+    with Gradebook(address, course.config().CourseDirectory.course_id) as book:
         for person in people:
-            known = {column: value for column, value in person.items() if column != "id" and value}
+            known = {}
+            for column, text in person.items():
+                if column != "id" and text:
+                    known[column] = text
             book.update_or_create_student(person["id"], **known)
         return len(book.students)
-
-
-def _roster_text(people: list[dict[str, str]]) -> str:
-    lines = [",".join(COLUMNS), *(",".join(_quoted(p[c]) for c in COLUMNS) for p in people)]
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text

@@ -76,7 +76,7 @@ class JudgeSide(Side):
     def _install_proxies(self) -> None:
         for name, exercise in exercises().items():
             if exercise.lecture == self.lecture:
-                exercise.student = Proxy(self, name)
+                exercise.replace_answer(Proxy(self, name))
 
 
 def free_names(source: str) -> set[str]:

@@ -1,12 +1,14 @@
-"""The append-only record of a course: what came in, what was decided and by what, each entry sealed by the one before.
+"""Keep the append-only record of a course: what came in, what was decided, by which program.
 
-`audit.jsonl` holds one JSON object a line; `previous` is the sha256 of the line before, so that a line that is changed,
-moved or taken out shows. It proves the gradebook (see `prove`), it does not replace it.
+`audit.jsonl` holds one JSON object a line. `previous` is the SHA-256 of the line before, so that a
+line that is changed, moved or taken out shows. The record proves the gradebook (see `prove`); it
+does not replace it.
 """
 
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,22 +19,31 @@ from filelock import FileLock
 
 from tinybert_l.grading.job import Result, Verdict, program_hash
 
-NAME = "audit.jsonl"
-START = "0" * 64
-REASON_LIMIT = 600
-Entry = dict[str, Any]
+FILE_NAME = "audit.jsonl"
+NO_LINE = "0" * 64  # stands for the SHA-256 of the line before the first
+REASON_LIMIT = 600  # characters of a verdict's reason
+Entry = dict[str, Any]  # a line of the file; which keys it has depends on its event
+PointsByCell = dict[str, float | None]  # None: a person has to decide
+
+
+@dataclass(frozen=True)
+class _End:
+    """The end of the last whole line: its offset in bytes, its number, its SHA-256."""
+
+    size: int
+    number: int
+    digest: str
 
 
 class Audit:
     """The audit file of a course folder."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.path = folder, folder / NAME
-        self._end: tuple[int, int, str] | None = (
-            None  # size, number and seal of what this process saw last
-        )
+        self.folder = folder
+        self.path = folder / FILE_NAME
+        self._last_seen: _End | None = None  # what this process wrote last
 
-    def append(self, event: str, **what: Any) -> Entry:
+    def append(self, event: str, **facts: Any) -> Entry:
         """Write one entry, whole and on disk before this returns.
 
         Raises:
@@ -40,82 +51,86 @@ class Audit:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{self.path}.lock"):
-            size, number, seal = self._last()
+            end = self._end()
             entry = {
-                "n": number + 1,
+                "n": end.number + 1,
                 "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
                 "event": event,
+                **facts,
+                "previous": end.digest,
             }
-            entry |= {**what, "previous": seal}
             line = json.dumps(entry, sort_keys=True, ensure_ascii=False).encode() + b"\n"
             with open(self.path, "r+b" if self.path.exists() else "wb") as file:
-                file.seek(size)  # over a line that a killed process left unfinished
+                file.seek(end.size)  # over a line that a killed process left unfinished
                 file.truncate()
                 try:
                     file.write(line)
                     file.flush()
                     os.fsync(file.fileno())
                 except OSError:
-                    file.truncate(size)
+                    file.truncate(end.size)
                     raise
-            self._end = (size + len(line), number + 1, _sha(line))
+            self._last_seen = _End(end.size + len(line), end.number + 1, _sha256(line))
         return entry
 
-    def _last(self) -> tuple[int, int, str]:
-        """Size, number and seal of the whole lines."""
+    def _end(self) -> _End:
         if not self.path.exists():
-            return 0, 0, START
-        if self._end is not None and self.path.stat().st_size == self._end[0]:
-            return self._end
+            return _End(0, 0, NO_LINE)
+        if self._last_seen is not None and self.path.stat().st_size == self._last_seen.size:
+            return self._last_seen
         raw = self.path.read_bytes()
         size = raw.rfind(b"\n") + 1
         if size == 0:
-            return 0, 0, START
+            return _End(0, 0, NO_LINE)
         line = raw[raw.rfind(b"\n", 0, size - 1) + 1 : size]
-        return size, int(json.loads(line)["n"]), _sha(line)
+        return _End(size, int(json.loads(line)["n"]), _sha256(line))
 
     def entries(self) -> Iterator[Entry]:
-        """All whole entries, oldest first."""
+        """Yield all whole entries, oldest first."""
         if self.path.exists():
             with open(self.path, "rb") as file:
                 for line in file:
                     if line.endswith(b"\n"):
                         yield json.loads(line)
 
+    def gradings(self, name: str) -> Iterator[Entry]:
+        """Yield the entries that graded a submission of an assignment, oldest first."""
+        for entry in self.entries():
+            if entry["event"] == "graded" and entry["assignment"] == name:
+                yield entry
+
     def broken(self) -> list[str]:
-        """Where the chain of seals does not hold."""
-        problems, seal = [], START
-        if self.path.exists():
-            for number, line in enumerate(self.path.read_bytes().splitlines(keepends=True), 1):
-                if not line.endswith(b"\n"):
-                    break  # an unfinished last line counts as not written
-                try:
-                    entry = json.loads(line)
-                    sound = entry["previous"] == seal and entry["n"] == number
-                except (ValueError, KeyError, TypeError):
-                    sound = False
-                if not sound:
-                    problems.append(f"{NAME} line {number}: changed, moved or taken out 记录被改动")
-                seal = _sha(line)
+        """List the lines that do not hold the SHA-256 of the line before."""
+        if not self.path.exists():
+            return []
+        problems = []
+        digest = NO_LINE
+        for number, line in enumerate(self.path.read_bytes().splitlines(keepends=True), 1):
+            if not line.endswith(b"\n"):
+                break  # an unfinished last line counts as not written
+            try:
+                entry = json.loads(line)
+                sound = entry["previous"] == digest and entry["n"] == number
+            except (ValueError, KeyError, TypeError):
+                sound = False
+            if not sound:
+                problems.append(
+                    f"{FILE_NAME} line {number}: changed, moved or taken out 记录被改动"
+                )
+            digest = _sha256(line)
         return problems
 
     def verdicts(self, name: str) -> dict[str, Entry]:
-        """{student: the last entry that graded them or says why not}, for an assignment."""
-        return {
-            e["student"]: e
-            for e in self.entries()
-            if e["event"] in ("graded", "error") and e.get("assignment") == name
-        }
+        """Return {student: the last entry that graded them or says why not} of an assignment."""
+        last = {}
+        for entry in self.entries():
+            if entry["event"] in ("graded", "error") and entry.get("assignment") == name:
+                last[entry["student"]] = entry
+        return last
 
-    def graded(self, result: Result, **more: Any) -> Entry:
+    def graded(self, result: Result, **facts: Any) -> Entry:
         """Record a result, or the error that stands in its place."""
         job = result.job
-        made_from = {
-            "submission": job.submission,
-            "source": job.assignment_sha256,
-            "program": job.library_sha256,
-            "key": job.key,
-        }
         limits = {
             "cell_seconds": job.cell_seconds,
             "test_seconds": job.test_seconds,
@@ -124,9 +139,12 @@ class Audit:
         common = {
             "student": job.student,
             "assignment": job.assignment_name,
-            **made_from,
+            "submission": job.submission,
+            "source": job.assignment_sha256,
+            "program": job.library_sha256,
+            "key": job.key,
             "limits": limits,
-            **more,
+            **facts,
         }
         if result.error:
             return self.append("error", **common, reason=result.error[:REASON_LIMIT])
@@ -142,16 +160,33 @@ class Audit:
     def graded_by_nbgrader(
         self, student: str, name: str, submission: bytes, source: str, verdicts: list[Verdict]
     ) -> None:
-        """Record what `nbgrader autograde` or Formgrader's button has saved."""
+        """Record what `nbgrader autograde` or Formgrader's button has saved.
+
+        Args:
+            name: of the assignment.
+            submission: the submitted file.
+            source: `Assignment.fingerprint`.
+        """
         self.append(
-            "graded", student=student, assignment=name, submission=hashlib.sha256(submission).hexdigest(),
-            source=source, program=program_hash(), key="nbgrader", via="nbgrader", verdicts=_plain(verdicts),
-        )  # fmt: skip
+            "graded",
+            student=student,
+            assignment=name,
+            submission=_sha256(submission),
+            source=source,
+            program=program_hash(),
+            key="nbgrader",
+            via="nbgrader",
+            verdicts=_plain(verdicts),
+        )
 
 
 @dataclass(frozen=True)
 class Change:
-    """A cell whose points differ between a student's last two gradings."""
+    """A cell whose points differ between a student's last two gradings.
+
+    Args:
+        why: which inputs differed: "other submission, program", or "same inputs".
+    """
 
     student: str
     cell: str
@@ -161,99 +196,128 @@ class Change:
 
 
 def changes(audit: Audit, name: str) -> list[Change]:
-    """What changed between the last two gradings of each student."""
-    history: dict[str, list[Entry]] = {}
-    for entry in audit.entries():
-        if entry["event"] == "graded" and entry["assignment"] == name:
-            history.setdefault(entry["student"], []).append(entry)
-    found = []
-    for student, entries in sorted(history.items()):
-        if len(entries) < 2:
-            continue
-        old, new = entries[-2], entries[-1]
-        before = {v["cell"]: v["points"] for v in old["verdicts"]}
-        why = ", ".join(
-            part for part in ("submission", "source", "program") if old.get(part) != new.get(part)
-        )
-        found += [
-            Change(
-                student,
-                v["cell"],
-                before[v["cell"]],
-                v["points"],
-                f"other {why}" if why else "same inputs",
-            )
-            for v in new["verdicts"]
-            if v["cell"] in before and before[v["cell"]] != v["points"]
-        ]
-    return found
+    """List what changed between the last two gradings of each student of an assignment."""
+    gradings: dict[str, list[Entry]] = {}
+    for entry in audit.gradings(name):
+        gradings.setdefault(entry["student"], []).append(entry)
+    all_changes: list[Change] = []
+    for _, entries in sorted(gradings.items()):
+        if len(entries) >= 2:
+            all_changes += _changes_between(entries[-2], entries[-1])
+    return all_changes
+
+
+def _changes_between(old: Entry, new: Entry) -> Iterator[Change]:
+    """Yield the cells of one student that have other points in the newer of two gradings."""
+    inputs = [key for key in ("submission", "source", "program") if old.get(key) != new.get(key)]
+    why = "same inputs"
+    if inputs:
+        why = f"other {', '.join(inputs)}"
+    before = {verdict["cell"]: verdict["points"] for verdict in old["verdicts"]}
+    for verdict in new["verdicts"]:
+        cell = verdict["cell"]
+        if cell in before and before[cell] != verdict["points"]:
+            yield Change(new["student"], cell, before[cell], verdict["points"], why)
+
+
+def programs(audit: Audit, name: str) -> Counter[str]:
+    """Count the students whose last grading was done by each program; {program hash: students}."""
+    counts: Counter[str] = Counter()
+    for entry in audit.verdicts(name).values():
+        if entry["event"] == "graded":
+            counts[entry["program"]] += 1
+    return counts
 
 
 def prove(
-    audit: Audit, name: str, scores: dict[str, dict[str, float | None]], waiting: dict[str, str]
+    audit: Audit,
+    name: str,
+    gradebook: dict[str, PointsByCell],
+    submissions: dict[str, str],
 ) -> list[str]:
-    """What keeps an assignment's grades from being believed; an empty list when nothing does.
+    """List what keeps an assignment's grades from being believed; empty when nothing does.
 
     Args:
-        scores: {student: {cell: automatic points}} from the gradebook.
-        waiting: {student: sha256} of what has been handed in.
+        gradebook: {student: {cell: automatic points}}.
+        submissions: {student: SHA-256 of what has been handed in}; empty for an unreadable file.
     """
     problems = audit.broken()
     if problems:
         return problems  # nothing that follows could be believed
-    last, points = audit.verdicts(name), _points(audit, name)
-    for entry in audit.entries():
-        if entry["event"] == "received" and entry["assignment"] == name:
-            kept = audit.folder / entry["kept"]
-            if (
-                not kept.is_file()
-                or hashlib.sha256(kept.read_bytes()).hexdigest() != entry["submission"]
-            ):
-                problems.append(
-                    f"{entry['student']}: the original {entry['kept']} is gone or was changed 原件缺失或被改动"
-                )
-    for student in sorted({*scores, *waiting}):
+    problems = _lost_originals(audit, name)
+    last = audit.verdicts(name)
+    recorded = _points_on_record(audit, name)
+    for student in sorted({*gradebook, *submissions}):
         verdict = last.get(student)
         if verdict is None:
             problems.append(f"{student}: no grading on record 没有评分记录")
         elif verdict["event"] == "error":
             problems.append(f"{student}: not graded 未评分: {verdict['reason']}")
-        elif student in waiting and waiting[student] != verdict["submission"]:
+        elif student in submissions and submissions[student] != verdict["submission"]:
             problems.append(f"{student}: handed in again since it was graded 评分后又重新提交")
-        elif student not in scores:
+        elif student not in gradebook:
             problems.append(f"{student}: graded, but not in the gradebook 成绩册中缺失")
         else:
-            problems += [
-                f"{student}: {cell} has {scores[student].get(cell)} points in the gradebook, {proved} on record 不符"
-                for cell, proved in points[student].items()
-                if scores[student].get(cell) != proved
-            ]
+            problems += _disagreements(student, gradebook[student], recorded[student])
     return problems
 
 
-def _points(audit: Audit, name: str) -> dict[str, dict[str, float | None]]:
-    """{student: {cell: points}} by the last verdict of each cell: regrading one exercise leaves the others alone."""
-    points: dict[str, dict[str, float | None]] = {}
+def _lost_originals(audit: Audit, name: str) -> list[str]:
+    """List submissions whose kept originals are gone or were changed."""
+    problems = []
     for entry in audit.entries():
-        if entry["event"] == "graded" and entry["assignment"] == name:
-            points.setdefault(entry["student"], {}).update(
-                {v["cell"]: v["points"] for v in entry["verdicts"] if v["max"] > 0}
+        if entry["event"] != "received" or entry["assignment"] != name:
+            continue
+        original = audit.folder / entry["kept"]
+        if not original.is_file() or _sha256(original.read_bytes()) != entry["submission"]:
+            problems.append(
+                f"{entry['student']}: the original {entry['kept']} is gone or was changed "
+                "原件缺失或被改动"
             )
+    return problems
+
+
+def _disagreements(student: str, in_gradebook: PointsByCell, on_record: PointsByCell) -> list[str]:
+    """List the cells whose points in the gradebook are not those on record."""
+    problems = []
+    for cell, points in on_record.items():
+        if in_gradebook.get(cell) != points:
+            problems.append(
+                f"{student}: {cell} has {in_gradebook.get(cell)} points in the gradebook, "
+                f"{points} on record 不符"
+            )
+    return problems
+
+
+def _points_on_record(audit: Audit, name: str) -> dict[str, PointsByCell]:
+    """Return {student: {cell: points}} by the last verdict on each cell.
+
+    Regrading one exercise records that exercise's cells alone; the verdicts on all others stand.
+    """
+    points: dict[str, PointsByCell] = {}
+    for entry in audit.gradings(name):
+        by_cell = points.setdefault(entry["student"], {})
+        for verdict in entry["verdicts"]:
+            if verdict["max"] > 0:
+                by_cell[verdict["cell"]] = verdict["points"]
     return points
 
 
 def _plain(verdicts: list[Verdict]) -> list[dict[str, Any]]:
-    return [
-        {
-            "cell": v.cell,
-            "points": v.points,
-            "max": v.max_points,
-            "reason": v.reason[:REASON_LIMIT],
-            "answered": v.answered,
-        }
-        for v in verdicts
-    ]
+    """Return verdicts as the audit writes them."""
+    plain = []
+    for verdict in verdicts:
+        plain.append(
+            {
+                "cell": verdict.cell,
+                "points": verdict.points,
+                "max": verdict.max_points,
+                "reason": verdict.reason[:REASON_LIMIT],
+                "answered": verdict.answered,
+            }
+        )
+    return plain
 
 
-def _sha(line: bytes) -> str:
-    return hashlib.sha256(line).hexdigest()
+def _sha256(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()

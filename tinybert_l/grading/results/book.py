@@ -1,12 +1,14 @@
-"""The one writer of the gradebook: a result is recorded whole, in one transaction, or not at all.
+"""Write and read the gradebook: a result is recorded whole, in one transaction, or not at all.
 
-Writes nbgrader's own tables, so that Formgrader, manual grading and nbgrader's exporters see what they expect.
+Writes nbgrader's own tables, so that Formgrader, manual grading and nbgrader's exporters see what
+they expect.
 """
 
 import errno
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,111 +19,140 @@ from sqlalchemy.exc import OperationalError
 
 from tinybert_l.grading.job import Result, Verdict
 from tinybert_l.grading.policy import LatePolicy
+from tinybert_l.grading.results.lms import StudentTotal
 
-BUSY_SECONDS = 120  # how long another process may hold the database
-STUDENTS, ASSIGNMENTS, NOTEBOOKS = (
-    api.Student.__table__,
-    api.SubmittedAssignment.__table__,
-    api.SubmittedNotebook.__table__,
-)
-GRADES, COMMENTS, CELLS = api.Grade.__table__, api.Comment.__table__, api.BaseCell.__table__
-# nbgrader looks grades up by submission, and has no index for it: without these a class of 3,000 slows down
+BUSY_SECONDS = 120  # how long to wait while another process holds the database
+TRIES = 3  # to record one result in a database that is still held then
+NO_RESPONSE = "No response."  # nbgrader's comment on a cell that was left as released
+STUDENTS = api.Student.__table__
+ASSIGNMENTS = api.Assignment.__table__
+SUBMISSIONS = api.SubmittedAssignment.__table__
+NOTEBOOKS = api.SubmittedNotebook.__table__
+GRADES = api.Grade.__table__
+COMMENTS = api.Comment.__table__
+CELLS = api.BaseCell.__table__
+# nbgrader looks grades up by submission without an index: a class of 3,000 would slow down
 INDEXES = ("grade(notebook_id)", "comment(notebook_id)", "submitted_notebook(assignment_id)")
+
+
+@dataclass(frozen=True)
+class SubmissionGrades:
+    """The state of one submission in the gradebook, as feedback shows it.
+
+    Args:
+        scores: {graded cell: points}; a person's score goes before the automatic one.
+        comments: {cell: comment}.
+        penalty: points that lateness costs.
+        seconds_late: after the due date and the student's extension.
+        has_manual_scores: whether a person gave any points.
+    """
+
+    scores: dict[str, float]
+    comments: dict[str, str]
+    penalty: float
+    seconds_late: float
+    has_manual_scores: bool
 
 
 class Book:
     """An assignment's part of the gradebook. Use as a context manager.
 
     Args:
-        path: gradebook.db.
-        name: the assignment; its notebook has the same name.
+        path: of gradebook.db.
+        name: of the assignment, and of its notebook.
     """
 
     def __init__(self, path: Path, name: str) -> None:
-        self.path, self.name = path, name
+        self.path = path
+        self.name = name
 
     def __enter__(self) -> "Book":
         address = f"sqlite:///{self.path.resolve().as_posix()}"
         with api.Gradebook(address) as book:  # makes or checks the tables
-            assignment = book.find_assignment(self.name)
-            self.assignment_id = assignment.id
+            self.assignment_id = book.find_assignment(self.name).id
             self.notebook_id = book.find_notebook(self.name, self.name).id
         self.engine = sa.create_engine(f"{address}?timeout={BUSY_SECONDS}")
+        cells = sa.select(CELLS.c.id, CELLS.c.name, CELLS.c.type)
         with self.engine.begin() as db:
             for column in INDEXES:
                 table = column.partition("(")[0]
                 db.execute(sa.text(f"CREATE INDEX IF NOT EXISTS tinybert_l_{table} ON {column}"))
-            rows = db.execute(
-                sa.select(CELLS.c.id, CELLS.c.name, CELLS.c.type).where(
-                    CELLS.c.notebook_id == self.notebook_id
-                )
-            )
+            rows = db.execute(cells.where(CELLS.c.notebook_id == self.notebook_id))
             self.cells = {(row.name, row.type): row.id for row in rows}
         return self
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         self.engine.dispose()
 
     def set_due(self, due: datetime | None) -> None:
-        """Write the date that the calendar gives."""
-        table = api.Assignment.__table__
-        when = due.astimezone(UTC).replace(tzinfo=None) if due else None
+        """Write the due date that the calendar gives."""
+        when = _naive_utc(due) if due else None
+        mine = ASSIGNMENTS.c.id == self.assignment_id
         with self.engine.begin() as db:
-            db.execute(
-                sa.update(table).where(table.c.id == self.assignment_id).values(duedate=when)
-            )
+            db.execute(sa.update(ASSIGNMENTS).where(mine).values(duedate=when))
 
     def record(
         self, result: Result, handed_in: datetime | None, policy: LatePolicy
-    ) -> dict[str, Any]:
-        """Record verdicts; returns {"scores", "comments", "penalty", "manual"} as feedback shows them.
+    ) -> SubmissionGrades:
+        """Record a result's verdicts; returns the submission's state with them.
 
-        Scores that a person gave stay, and are marked for review where the automatic ones have changed.
+        Scores that a person gave stay. They are marked for review where the automatic ones have
+        changed.
+
+        Raises:
+            OSError: the disk is full.
+            OperationalError: another process holds the database for minutes.
         """
-        for last in (False, False, True):
+        for _ in range(TRIES - 1):
             try:
-                with self.engine.begin() as db:
-                    submitted = self._submission(db, result.job.student, handed_in)
-                    for verdict in result.verdicts:
-                        self._grade(db, submitted, verdict)
-                    return self._settle(db, submitted, result.job.student, policy)
+                return self._record(result, handed_in, policy)
             except OperationalError as error:
-                if "disk is full" in str(
-                    error
-                ):  # as the system calls it, and everything else that writes
-                    raise OSError(
-                        errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.engine.url.database)
-                    ) from error
-                if last or "locked" not in str(error):
+                if "locked" not in str(error):
                     raise
                 time.sleep(1)
-        raise AssertionError
+        return self._record(result, handed_in, policy)
 
-    def settle(self, student: str, policy: LatePolicy) -> dict[str, Any]:
-        """The same dictionary for a submission that is in the gradebook already."""
+    def _record(
+        self, result: Result, handed_in: datetime | None, policy: LatePolicy
+    ) -> SubmissionGrades:
+        student = result.job.student
+        try:
+            with self.engine.begin() as db:
+                submitted = self._submission(db, student, handed_in)
+                for verdict in result.verdicts:
+                    self._grade(db, submitted, verdict)
+                    self._comment(db, submitted, verdict)
+                return self._settle(db, submitted, student, policy)
+        except OperationalError as error:
+            if "disk is full" not in str(error):
+                raise
+            # as the system and all other writers call it
+            reason = os.strerror(errno.ENOSPC)
+            raise OSError(errno.ENOSPC, reason, str(self.engine.url.database)) from error
+
+    def settle(self, student: str, policy: LatePolicy) -> SubmissionGrades:
+        """Compute a recorded submission's late penalty anew; returns the submission's state."""
         with self.engine.begin() as db:
             return self._settle(db, self._submission(db, student, None), student, policy)
 
-    def _submission(self, db: Any, student: str, handed_in: datetime | None) -> str:
-        """The id of the student's submitted notebook, made where it is missing."""
+    def _submission(self, db: sa.Connection, student: str, handed_in: datetime | None) -> str:
+        """Return the id of the student's submitted notebook, which is made where it is missing."""
         if db.scalar(sa.select(STUDENTS.c.id).where(STUDENTS.c.id == student)) is None:
             db.execute(sa.insert(STUDENTS).values(id=student))
-        mine = (ASSIGNMENTS.c.assignment_id == self.assignment_id) & (
-            ASSIGNMENTS.c.student_id == student
-        )
-        submission = db.scalar(sa.select(ASSIGNMENTS.c.id).where(mine))
+        submission = db.scalar(sa.select(SUBMISSIONS.c.id).where(self._is_of(student)))
         if submission is None:
             submission = api.new_uuid()
-            values = {"id": submission, "assignment_id": self.assignment_id, "student_id": student}
-            db.execute(sa.insert(ASSIGNMENTS).values(values))
+            values = {
+                "id": submission,
+                "assignment_id": self.assignment_id,
+                "student_id": student,
+            }
+            db.execute(sa.insert(SUBMISSIONS).values(values))
         if handed_in is not None:
-            when = handed_in.astimezone(UTC).replace(tzinfo=None)
-            db.execute(
-                sa.update(ASSIGNMENTS).where(ASSIGNMENTS.c.id == submission).values(timestamp=when)
-            )
-        notebook = db.scalar(
-            sa.select(NOTEBOOKS.c.id).where(NOTEBOOKS.c.assignment_id == submission)
-        )
+            update = sa.update(SUBMISSIONS).where(SUBMISSIONS.c.id == submission)
+            db.execute(update.values(timestamp=_naive_utc(handed_in)))
+        select = sa.select(NOTEBOOKS.c.id).where(NOTEBOOKS.c.assignment_id == submission)
+        notebook = db.scalar(select)
         if notebook is None:
             notebook = api.new_uuid()
             values = {
@@ -133,41 +164,47 @@ class Book:
             db.execute(sa.insert(NOTEBOOKS).values(values))
         return notebook
 
-    def _grade(self, db: Any, submitted: str, verdict: Verdict) -> None:
+    def _is_of(self, student: str) -> sa.ColumnElement[bool]:
+        """Return the condition on SUBMISSIONS for the student's submission."""
+        of_assignment = SUBMISSIONS.c.assignment_id == self.assignment_id
+        return of_assignment & (SUBMISSIONS.c.student_id == student)
+
+    def _grade(self, db: sa.Connection, submitted: str, verdict: Verdict) -> None:
+        """Write a verdict's points into the grade of its cell.
+
+        Args:
+            submitted: id of the submitted notebook.
+        """
         for kind in ("GradeCell", "TaskCell"):
             cell = self.cells.get((verdict.cell, kind))
             if cell is None:
                 continue
             mine = (GRADES.c.notebook_id == submitted) & (GRADES.c.cell_id == cell)
-            old = db.execute(
-                sa.select(
-                    GRADES.c.auto_score, GRADES.c.manual_score, GRADES.c.needs_manual_grade
-                ).where(mine)
-            ).first()
-            review = verdict.points is None
+            columns = (GRADES.c.auto_score, GRADES.c.manual_score, GRADES.c.needs_manual_grade)
+            old = db.execute(sa.select(*columns).where(mine)).first()
+            needs_review = verdict.points is None
+            if old is not None and old.manual_score is not None:
+                needs_review = old.needs_manual_grade or old.auto_score != verdict.points
+            values: dict[str, Any] = {
+                "auto_score": verdict.points,
+                "needs_manual_grade": needs_review,
+            }
             if old is None:
-                values = {
-                    "id": api.new_uuid(),
-                    "cell_id": cell,
-                    "notebook_id": submitted,
-                    "auto_score": verdict.points,
-                }
-                db.execute(sa.insert(GRADES).values(values | {"needs_manual_grade": review}))
+                values |= {"id": api.new_uuid(), "cell_id": cell, "notebook_id": submitted}
+                db.execute(sa.insert(GRADES).values(values))
             else:
-                if old.manual_score is not None:
-                    review = old.needs_manual_grade or old.auto_score != verdict.points
-                db.execute(
-                    sa.update(GRADES)
-                    .where(mine)
-                    .values(auto_score=verdict.points, needs_manual_grade=review)
-                )
+                db.execute(sa.update(GRADES).where(mine).values(values))
+
+    def _comment(self, db: sa.Connection, submitted: str, verdict: Verdict) -> None:
+        """Write nbgrader's automatic comment on a cell that was not answered, or remove it."""
+        text = None if verdict.answered else NO_RESPONSE
         for kind in ("SolutionCell", "TaskCell"):
             cell = self.cells.get((verdict.cell, kind))
             if cell is None:
                 continue
-            text = None if verdict.answered else "No response."
             mine = (COMMENTS.c.notebook_id == submitted) & (COMMENTS.c.cell_id == cell)
-            if db.execute(sa.update(COMMENTS).where(mine).values(auto_comment=text)).rowcount == 0:
+            updated = db.execute(sa.update(COMMENTS).where(mine).values(auto_comment=text))
+            if updated.rowcount == 0:
                 values = {
                     "id": api.new_uuid(),
                     "cell_id": cell,
@@ -176,123 +213,148 @@ class Book:
                 }
                 db.execute(sa.insert(COMMENTS).values(values))
 
-    def _settle(self, db: Any, submitted: str, student: str, policy: LatePolicy) -> dict[str, Any]:
-        joined = sa.join(GRADES, CELLS, GRADES.c.cell_id == CELLS.c.id)
-        columns = (CELLS.c.name, GRADES.c.auto_score, GRADES.c.manual_score, GRADES.c.extra_credit)
-        rows = db.execute(
-            sa.select(*columns).select_from(joined).where(GRADES.c.notebook_id == submitted)
-        ).all()
-        scores = {r.name: _score(r) for r in rows}
-        joined = sa.join(COMMENTS, CELLS, COMMENTS.c.cell_id == CELLS.c.id)
-        texts = (CELLS.c.name, COMMENTS.c.auto_comment, COMMENTS.c.manual_comment)
-        said = db.execute(
-            sa.select(*texts).select_from(joined).where(COMMENTS.c.notebook_id == submitted)
-        ).all()
-        comments = {
-            r.name: r.manual_comment or r.auto_comment
-            for r in said
-            if r.manual_comment or r.auto_comment
-        }
-        late = self._seconds_late(db, student)
-        penalty = min(max(policy.penalty(sum(scores.values()), late), 0.0), sum(scores.values()))
-        values = {"late_submission_penalty": penalty if late > 0 else None}
-        db.execute(sa.update(NOTEBOOKS).where(NOTEBOOKS.c.id == submitted).values(values))
-        manual = any(r.manual_score is not None or r.extra_credit is not None for r in rows)
-        return {
-            "scores": scores,
-            "comments": comments,
-            "penalty": penalty,
-            "manual": manual,
-            "seconds_late": late,
-        }
+    def _settle(
+        self, db: sa.Connection, submitted: str, student: str, policy: LatePolicy
+    ) -> SubmissionGrades:
+        """Read a submission's scores and comments; compute and write its late penalty.
 
-    def _seconds_late(self, db: Any, student: str) -> float:
-        due = db.scalar(
-            sa.select(api.Assignment.__table__.c.duedate).where(
-                api.Assignment.__table__.c.id == self.assignment_id
-            )
-        )
-        mine = (ASSIGNMENTS.c.assignment_id == self.assignment_id) & (
-            ASSIGNMENTS.c.student_id == student
-        )
-        row = db.execute(
-            sa.select(ASSIGNMENTS.c.timestamp, ASSIGNMENTS.c.extension).where(mine)
-        ).first()
+        Args:
+            submitted: id of the submitted notebook.
+        """
+        scores = {}
+        has_manual_scores = False
+        for grade in self._grades_of(db, submitted):
+            scores[grade.name] = _score(grade)
+            if grade.manual_score is not None or grade.extra_credit is not None:
+                has_manual_scores = True
+        comments = {}
+        for comment in self._comments_of(db, submitted):
+            text = comment.manual_comment or comment.auto_comment
+            if text:
+                comments[comment.name] = text
+        score = sum(scores.values())
+        seconds_late = self._seconds_late(db, student)
+        penalty = min(max(policy.penalty(score, seconds_late), 0.0), score)
+        stored = penalty if seconds_late > 0 else None
+        update = sa.update(NOTEBOOKS).where(NOTEBOOKS.c.id == submitted)
+        db.execute(update.values(late_submission_penalty=stored))
+        return SubmissionGrades(scores, comments, penalty, seconds_late, has_manual_scores)
+
+    def _grades_of(self, db: sa.Connection, submitted: str) -> list[Any]:
+        """Return a row (name, auto_score, manual_score, extra_credit) for each graded cell."""
+        columns = (CELLS.c.name, GRADES.c.auto_score, GRADES.c.manual_score, GRADES.c.extra_credit)
+        joined = sa.join(GRADES, CELLS, GRADES.c.cell_id == CELLS.c.id)
+        query = sa.select(*columns).select_from(joined).where(GRADES.c.notebook_id == submitted)
+        return list(db.execute(query))
+
+    def _comments_of(self, db: sa.Connection, submitted: str) -> list[Any]:
+        """Return a row (name, auto_comment, manual_comment) for each cell with comments."""
+        columns = (CELLS.c.name, COMMENTS.c.auto_comment, COMMENTS.c.manual_comment)
+        joined = sa.join(COMMENTS, CELLS, COMMENTS.c.cell_id == CELLS.c.id)
+        query = sa.select(*columns).select_from(joined).where(COMMENTS.c.notebook_id == submitted)
+        return list(db.execute(query))
+
+    def _seconds_late(self, db: sa.Connection, student: str) -> float:
+        """Return how long after the due date and the student's extension the submission came."""
+        select_due = sa.select(ASSIGNMENTS.c.duedate).where(ASSIGNMENTS.c.id == self.assignment_id)
+        due = db.scalar(select_due)
+        columns = (SUBMISSIONS.c.timestamp, SUBMISSIONS.c.extension)
+        row = db.execute(sa.select(*columns).where(self._is_of(student))).first()
         if due is None or row is None or row.timestamp is None:
             return 0.0
         extension = row.extension.total_seconds() if row.extension else 0.0
         return max(0.0, (row.timestamp - due).total_seconds() - extension)
 
     def introduce(self, student: str, **known: str) -> None:
-        """Write what an LMS says of a student: first_name, last_name, email, lms_user_id."""
+        """Write what a learning platform says of a student.
+
+        Args:
+            known: by column: first_name, last_name, email, lms_user_id.
+        """
         with self.engine.begin() as db:
-            if (
-                db.execute(
-                    sa.update(STUDENTS).where(STUDENTS.c.id == student).values(**known)
-                ).rowcount
-                == 0
-            ):
+            update = sa.update(STUDENTS).where(STUDENTS.c.id == student)
+            if db.execute(update.values(**known)).rowcount == 0:
                 db.execute(sa.insert(STUDENTS).values(id=student, **known))
 
     def automatic(self) -> dict[str, dict[str, float | None]]:
-        """{student: {cell: automatic points}} of everyone in the gradebook."""
-        found: dict[str, dict[str, float | None]] = {}
+        """Return {student: {cell: automatic points}} of everyone in the gradebook."""
+        points: dict[str, dict[str, float | None]] = {}
         for row in self._rows():
-            found.setdefault(row.student, {})[row.cell] = row.auto_score
-        return found
+            points.setdefault(row.student, {})[row.cell] = row.auto_score
+        return points
 
-    def totals(self) -> list[dict[str, Any]]:
-        """One row a student: identity, raw score, penalty, score, maximum, cells that a person still has to grade."""
-        maximum = self.maximum()
-        totals: dict[str, dict[str, Any]] = {}
+    def totals(self) -> list[StudentTotal]:
+        """Add up the points of each student, in the order of their ids."""
+        max_score = self.max_score()
+        totals: dict[str, StudentTotal] = {}
         for row in self._rows():
-            one = totals.setdefault(row.student, {
-                "student": row.student, "last_name": row.last_name or "", "first_name": row.first_name or "",
-                "email": row.email or "", "lms_user_id": row.lms_user_id or "", "timestamp": row.timestamp or "",
-                "raw_score": 0.0, "late_penalty": row.penalty or 0.0, "max_score": maximum, "to_grade_by_hand": 0,
-            })  # fmt: skip
-            one["raw_score"] += _score(row)
-            one["to_grade_by_hand"] += int(row.needs_manual_grade)
-        for one in totals.values():
-            one["score"] = max(0.0, one["raw_score"] - one["late_penalty"])
+            if row.student not in totals:
+                totals[row.student] = StudentTotal(
+                    row.student,
+                    last_name=row.last_name or "",
+                    first_name=row.first_name or "",
+                    email=row.email or "",
+                    lms_user_id=row.lms_user_id or "",
+                    timestamp=row.timestamp or "",
+                    late_penalty=row.penalty or 0.0,
+                    max_score=max_score,
+                )
+            total = totals[row.student]
+            total.raw_score += _score(row)
+            total.to_grade_by_hand += int(row.needs_manual_grade)
+            total.score = max(0.0, total.raw_score - total.late_penalty)
         return [totals[student] for student in sorted(totals)]
 
-    def maximum(self) -> float:
-        """Points of the whole assignment, manual ones included."""
-        grade, task = api.GradeCell.__table__, api.TaskCell.__table__
+    def max_score(self) -> float:
+        """Add up the points of the whole assignment, those given by hand included."""
+        total = 0.0
         with self.engine.connect() as db:
-            total = 0.0
-            for table in (grade, task):
+            for table in (api.GradeCell.__table__, api.TaskCell.__table__):
                 joined = sa.join(table, CELLS, table.c.id == CELLS.c.id)
                 query = sa.select(sa.func.sum(table.c.max_score)).select_from(joined)
-                total += float(
-                    db.scalar(query.where(CELLS.c.notebook_id == self.notebook_id)) or 0.0
-                )
+                query = query.where(CELLS.c.notebook_id == self.notebook_id)
+                total += float(db.scalar(query) or 0.0)
         return total
 
     def _rows(self) -> Iterator[Any]:
+        """Yield a row for each graded cell of each student, in the order of the students' ids."""
         joined = (
             sa.join(GRADES, CELLS, GRADES.c.cell_id == CELLS.c.id)
             .join(NOTEBOOKS, GRADES.c.notebook_id == NOTEBOOKS.c.id)
-            .join(ASSIGNMENTS, NOTEBOOKS.c.assignment_id == ASSIGNMENTS.c.id)
-            .join(STUDENTS, ASSIGNMENTS.c.student_id == STUDENTS.c.id)
+            .join(SUBMISSIONS, NOTEBOOKS.c.assignment_id == SUBMISSIONS.c.id)
+            .join(STUDENTS, SUBMISSIONS.c.student_id == STUDENTS.c.id)
         )
-        query = (
-            sa.select(
-                STUDENTS.c.id.label("student"), STUDENTS.c.first_name, STUDENTS.c.last_name, STUDENTS.c.email,
-                STUDENTS.c.lms_user_id, ASSIGNMENTS.c.timestamp, CELLS.c.name.label("cell"), GRADES.c.auto_score,
-                GRADES.c.manual_score, GRADES.c.extra_credit, GRADES.c.needs_manual_grade,
-                NOTEBOOKS.c.late_submission_penalty.label("penalty"),
-            )
-            .select_from(joined)
-            .where(ASSIGNMENTS.c.assignment_id == self.assignment_id)
-            .order_by(STUDENTS.c.id)
-        )  # fmt: skip
+        columns = (
+            STUDENTS.c.id.label("student"),
+            STUDENTS.c.first_name,
+            STUDENTS.c.last_name,
+            STUDENTS.c.email,
+            STUDENTS.c.lms_user_id,
+            SUBMISSIONS.c.timestamp,
+            CELLS.c.name.label("cell"),
+            GRADES.c.auto_score,
+            GRADES.c.manual_score,
+            GRADES.c.extra_credit,
+            GRADES.c.needs_manual_grade,
+            NOTEBOOKS.c.late_submission_penalty.label("penalty"),
+        )
+        query = sa.select(*columns).select_from(joined)
+        query = query.where(SUBMISSIONS.c.assignment_id == self.assignment_id)
         with self.engine.connect() as db:
-            yield from db.execute(query)
+            yield from db.execute(query.order_by(STUDENTS.c.id))
 
 
 def _score(row: Any) -> float:
-    """As nbgrader has it: a person's score goes before the automatic one."""
-    base = row.manual_score if row.manual_score is not None else row.auto_score
-    return float(base) + float(row.extra_credit or 0.0) if base is not None else 0.0
+    """Return a cell's points as nbgrader counts them.
+
+    A person's score goes before the automatic one; extra credit is added.
+    """
+    base = row.auto_score if row.manual_score is None else row.manual_score
+    if base is None:
+        return 0.0
+    return float(base) + float(row.extra_credit or 0.0)
+
+
+def _naive_utc(when: datetime) -> datetime:
+    """Return a time as nbgrader stores it: in UTC, without a zone."""
+    return when.astimezone(UTC).replace(tzinfo=None)

@@ -1,4 +1,7 @@
-"""The page that a student gets back: their notebook, each test's message, scores and comments, no hidden tests."""
+"""Render the page that a student gets back.
+
+It shows the notebook, each test's message, scores and comments, and no hidden tests.
+"""
 
 import copy
 import re
@@ -15,57 +18,63 @@ from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from tinybert_l.course.markers import without_hidden_tests
 from tinybert_l.grading.assignment import is_test
 
-MADE_LIMIT = 2000
+RENDERED_LIMIT = 2000  # cells; most are the same in every submission of a lecture
 STYLE = (
     "a, a:link, a:visited { color: #0b3d66 !important; text-decoration: underline }"
     ".panel-heading { background: #e8eef4 !important; color: #1a1a1a !important }"
     "pre, .highlight pre { background: #fff !important }"
     ".prompt, .jp-InputPrompt, .jp-OutputPrompt { color: #444 !important }"
 )
-_made: dict[tuple[str, str], str] = {}
-_one_at_a_time = threading.Lock()
+# Rendered sources, by source and settings; kept from one submission to the next in this process.
+_rendered: dict[tuple[str, str], str] = {}
+_exporter_in_use = threading.Lock()  # nbconvert's exporter keeps state while it renders
 
 
 class _Exporter(HTMLExporter):
-    """Without the second parse of the whole page that adds missing image descriptions: there are no images."""
+    """Render HTML without parsing the page again to add missing image descriptions.
 
-    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **more: Any) -> Any:
+    Submissions hold no images.
+    """
+
+    def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> Any:
         resources = self._init_resources(resources)
         highlight = Highlight2HTML(pygments_lexer="python3", parent=self)
         self.register_filter(
-            "highlight_code", lambda source, **more: self._once(highlight, source, **more)
+            "highlight_code", lambda source, **kw: _render_once(highlight, source, **kw)
         )
         metadata = {"notebook_metadata": self._nb_metadata, "resources": resources}
         self.register_filter("filter_data_type", WidgetsDataTypeFilter(parent=self, **metadata))
-        return TemplateExporter.from_notebook_node(self, nb, resources, **more)
+        return TemplateExporter.from_notebook_node(self, nb, resources, **kw)
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        return self._once(lambda text: HTMLExporter.markdown2html(self, context, text), source)
+        return _render_once(lambda text: HTMLExporter.markdown2html(self, context, text), source)
 
-    def _once(self, make: Callable[..., str], source: str, **more: Any) -> str:
-        """Most cells are the same in every submission: tests, texts, demonstrations."""
-        key = (source, repr(more))
-        if key not in _made:
-            if len(_made) >= MADE_LIMIT:
-                _made.clear()
-            _made[key] = make(source, **more)
-        return _made[key]
+
+def _render_once(render_source: Callable[..., str], source: str, **kw: Any) -> str:
+    """Render a cell's source, or return what was rendered for an equal one before."""
+    key = (source, repr(kw))
+    if key not in _rendered:
+        if len(_rendered) >= RENDERED_LIMIT:
+            _rendered.clear()
+        _rendered[key] = render_source(source, **kw)
+    return _rendered[key]
 
 
 @cache
 def _exporter() -> HTMLExporter:
-    """nbgrader's own feedback template."""
+    """Make an exporter with nbgrader's own feedback template."""
     import nbgrader
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
 
     extension = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader"
+    css = extension / "static" / "node_modules" / "bootstrap" / "dist" / "css"
     config = Config()
     config.HTMLExporter.template_name = "feedback"
     config.HTMLExporter.extra_template_basedirs = [str(extension / "templates")]
-    css = extension / "static" / "node_modules" / "bootstrap" / "dist" / "css"
     config.HTMLExporter.extra_template_paths = [str(css)]
     config.HTMLExporter.preprocessors = [CSSHTMLHeaderPreprocessor]
     return _Exporter(config=config)
@@ -78,46 +87,44 @@ def render(
     comments: dict[str, str] | None = None,
     late_penalty: float = 0.0,
 ) -> str:
-    """HTML of a graded notebook.
+    """Render a graded notebook as HTML.
 
     Args:
-        scores: points of each graded cell.
-        comments: by cell, from the gradebook.
+        name: of the assignment.
+        scores: {graded cell: points}.
+        comments: {cell: comment}, from the gradebook.
         late_penalty: points.
     """
     shown = copy.deepcopy(nb)
-    total = 0.0
+    max_score = 0.0
     for cell in shown.cells:
         settings = cell.metadata.get("nbgrader", {})
         grade_id = settings.get("grade_id")
         hide_tests(cell)
         if settings.get("grade") or settings.get("task"):
             settings["score"] = scores.get(grade_id, 0.0)
-            total += settings["points"]
+            max_score += settings["points"]
         if comments and grade_id in comments:
             settings["comment"] = comments[grade_id]
-    summary: dict[str, Any] = {
+    summary = {
         "notebook": name,
         "score": sum(scores.values()) - late_penalty,
-        "max_score": total,
+        "max_score": max_score,
+        "late_penalty": late_penalty,
     }
-    with _one_at_a_time:
-        page, _ = _exporter().from_notebook_node(
-            shown, resources={"nbgrader": summary | {"late_penalty": late_penalty}}
-        )
+    with _exporter_in_use:
+        page, _ = _exporter().from_notebook_node(shown, resources={"nbgrader": summary})
     return accessible(page)
 
 
 def accessible(page: str) -> str:
-    """What nbgrader's template leaves out: the language, contrast, and code that can be scrolled by keyboard."""
-    page = page.replace("<html>", '<html lang="zh">', 1).replace(
-        "</head>", f"<style>{STYLE}</style></head>", 1
-    )
+    """Add what nbgrader's template lacks: language, contrast, code that scrolls by keyboard."""
+    page = page.replace("<html>", '<html lang="zh">', 1)
+    page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
     return re.sub(r"<pre(?=[ >])", '<pre tabindex="0"', page)
 
 
 def hide_tests(cell: NotebookNode) -> None:
-    """Hidden tests' messages stay, their code goes."""
+    """Take the code of hidden tests out of a test cell, in place; their messages stay."""
     if is_test(cell):
-        pattern = r"\n?[^\n]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[^\n]*"
-        cell.source = re.sub(pattern, "", cell.source, flags=re.S)
+        cell.source = without_hidden_tests(cell.source)

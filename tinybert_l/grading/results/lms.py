@@ -1,73 +1,141 @@
-"""Grades as a table: for a person, for Canvas, for Moodle."""
+"""Write grades as CSV: for a person, for Canvas, for Moodle."""
 
 import csv
 import io
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from tinybert_l.errors import InvalidInput
 
 FORMATS = ("csv", "canvas", "moodle")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes a cell that begins like this
+Row = dict[str, object]  # {column: value}
 
 
-def table(rows: list[dict[str, Any]], title: str, kind: str) -> str:
-    """CSV text of `Book.totals()`.
+@dataclass
+class StudentTotal:
+    """A student's row in the gradebook.
 
     Args:
-        title: the column's or the assignment's name in the LMS.
-        kind: one of `FORMATS`.
+        timestamp: when the submission was handed in; empty when it is not known.
+        raw_score: points, those that people gave included, before the late penalty.
+        max_score: of the whole assignment.
+        to_grade_by_hand: number of cells that a person still has to grade.
+        score: `raw_score` less the late penalty.
     """
-    if kind not in FORMATS:
-        raise ValueError(f"format={kind!r}; allowed: {', '.join(FORMATS)}.")
-    return to_csv({"csv": _plain, "canvas": _canvas, "moodle": _moodle}[kind](rows, title))
+
+    student: str
+    last_name: str = ""
+    first_name: str = ""
+    email: str = ""
+    lms_user_id: str = ""
+    timestamp: datetime | str = ""
+    raw_score: float = 0.0
+    late_penalty: float = 0.0
+    max_score: float = 0.0
+    to_grade_by_hand: int = 0
+    score: float = 0.0
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.first_name} {self.last_name}".strip() or self.student
 
 
-def to_csv(rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV; what a spreadsheet would take for a formula is made text."""
-    out = io.StringIO()
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    writer = csv.DictWriter(out, columns, lineterminator="\n")
+def table(totals: Sequence[StudentTotal], title: str, kind: str) -> str:
+    """Return totals as the text of a CSV file.
+
+    Args:
+        title: the column's or the assignment's name in the learning platform.
+        kind: one of `FORMATS`.
+    Raises:
+        InvalidInput: there is no such format.
+    """
+    formats: dict[str, Callable[[Sequence[StudentTotal], str], list[Row]]]
+    formats = {"csv": _plain, "canvas": _canvas, "moodle": _moodle}
+    if kind not in formats:
+        raise InvalidInput(f"format={kind!r}; allowed: {', '.join(FORMATS)}.")
+    return to_csv(formats[kind](totals, title))
+
+
+def to_csv(
+    rows: Sequence[Mapping[str, object]],
+    columns: Sequence[str] = (),
+    quote_formulas: bool = True,
+) -> str:
+    """Return rows as the text of a CSV file.
+
+    Args:
+        columns: the header; all keys of the rows, in order of their first use, when empty.
+        quote_formulas: put an apostrophe before text that a spreadsheet would compute. Not for
+            files that this program reads again.
+    """
+    if not columns:
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: _defused(value) for key, value in row.items()})
-    return out.getvalue()
+        writer.writerow({column: _cell(value, quote_formulas) for column, value in row.items()})
+    return text.getvalue()
 
 
-def _defused(value: Any) -> Any:
+def _cell(value: object, quote_formulas: bool) -> object:
     if isinstance(value, float):
         return f"{value:g}"
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    if quote_formulas and isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
 
 
-def _plain(rows: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
-    return [{"assignment": title, **row} for row in rows]
+def _plain(totals: Sequence[StudentTotal], title: str) -> list[Row]:
+    return [{"assignment": title, **asdict(total)} for total in totals]
 
 
-def _name(row: dict[str, Any]) -> str:
-    return f"{row['first_name']} {row['last_name']}".strip() or row["student"]
+def _canvas(totals: Sequence[StudentTotal], title: str) -> list[Row]:
+    """Return rows as Canvas's gradebook imports them.
 
-
-def _canvas(rows: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
-    """As Canvas's gradebook imports it; students are found by ID, which its zip of submissions gave."""
-    nobody = {"Student": "    Points Possible", "ID": "", "SIS Login ID": "", "Section": ""}
-    listed = [
-        {"Student": _name(r), "ID": r["lms_user_id"], "SIS Login ID": "", "Section": "",
-         title: r["score"]}
-        for r in rows
-    ]  # fmt: skip
-    for one, r in zip(listed, rows, strict=True):
-        if not r["lms_user_id"]:
-            one["SIS Login ID"] = r["student"]
-    return [nobody | {title: rows[0]["max_score"]}, *listed] if rows else []
-
-
-def _moodle(rows: list[dict[str, Any]], title: str) -> list[dict[str, Any]]:
-    """As Moodle's grading worksheet imports it."""
-    return [
+    Canvas finds students by the ID that its own zip of submissions gave, else by their login. The
+    first row holds the points possible.
+    """
+    if not totals:
+        return []
+    rows: list[Row] = [
         {
-            "Identifier": f"Participant {r['lms_user_id']}" if r["lms_user_id"] else r["student"],
-            "Full name": _name(r),
-            "Email address": r["email"],
-            "Grade": r["score"],
-            "Maximum Grade": r["max_score"],
+            "Student": "    Points Possible",
+            "ID": "",
+            "SIS Login ID": "",
+            "Section": "",
+            title: totals[0].max_score,
         }
-        for r in rows
     ]
+    for total in totals:
+        rows.append(
+            {
+                "Student": total.full_name,
+                "ID": total.lms_user_id,
+                "SIS Login ID": "" if total.lms_user_id else total.student,
+                "Section": "",
+                title: total.score,
+            }
+        )
+    return rows
+
+
+def _moodle(totals: Sequence[StudentTotal], title: str) -> list[Row]:
+    """Return rows as Moodle's grading worksheet imports them."""
+    rows: list[Row] = []
+    for total in totals:
+        identifier = total.student
+        if total.lms_user_id:
+            identifier = f"Participant {total.lms_user_id}"
+        rows.append(
+            {
+                "Identifier": identifier,
+                "Full name": total.full_name,
+                "Email address": total.email,
+                "Grade": total.score,
+                "Maximum Grade": total.max_score,
+            }
+        )
+    return rows

@@ -1,15 +1,24 @@
-"""The report of a class on one page: who earned what, where points were lost, which items look wrong."""
+"""Render the report of a class: who earned what, where points were lost, which items look wrong."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import numpy as np
-from jinja2 import Environment
+from jinja2 import Environment, FileSystemLoader
+from numpy.typing import NDArray
 
-ENOUGH = 10  # students, before anything is said of an item
-GOOD_SHARE, GOOD_PASS = 0.7, 0.6
+from tinybert_l.grading.results.grades import CellGrade
+
+TEMPLATE = Path(__file__).with_name("report.html.j2")
+STUDENTS_NEEDED = 10  # before any item is doubted
+GOOD_SHARE = 0.7  # of all other points, that the good third must have earned
+GOOD_PASS = 0.6  # of an item's points; if the good third earned less, its test is doubted
+FREQUENT_FAILURES = 12  # rows in the table of failed checks
+# an answer that is missing is reported as "has no answer yet: it is an exercise of lecture 3 …"
+MISSING_ANSWER_DETAIL = ": it is an exercise of"
 
 
 @dataclass(frozen=True)
@@ -18,8 +27,10 @@ class Item:
 
     Args:
         passed: share of its points that the class earned.
-        good_passed: the same, of the third of the class that did best on all other items.
-        discrimination: correlation of this item with the rest of the score; None where one of them does not vary.
+        good_passed: share of its points earned by the third of the class that did best on all
+            other exercises.
+        discrimination: correlation of this item with the rest of the score; None where one of them
+            does not vary.
         doubt: why the item's test may be wrong; empty when nothing speaks for it.
     """
 
@@ -31,141 +42,189 @@ class Item:
     doubt: str
 
 
-def items(grades: list[Any]) -> list[Item]:
-    """Item analysis of a class.
+@dataclass(frozen=True)
+class ExerciseSummary:
+    """What the class earned on one exercise.
 
     Args:
-        grades: `CellGrade`s.
+        worth: points.
+        mean: share of the points that the class earned.
+        counts: {"full", "part" or "none": number of students who earned so much}.
     """
-    cells = list(dict.fromkeys(g.cell for g in grades))
-    students = sorted({g.student for g in grades})
-    share = np.zeros((len(students), len(cells)))
-    worth = {g.cell: g.max_points for g in grades}
-    home = {g.cell: g.exercise for g in grades}
-    row, column = {s: i for i, s in enumerate(students)}, {c: i for i, c in enumerate(cells)}
-    for g in grades:
-        share[row[g.student], column[g.cell]] = g.points / g.max_points if g.max_points else 0.0
-    points = np.array([worth[c] for c in cells])
-    found = []
-    for c, own in zip(cells, share.T, strict=True):
-        others = [i for i, other in enumerate(cells) if home[other] != home[c]] or [
-            i for i, o in enumerate(cells) if o != c
-        ]
-        rest = share[:, others] @ points[others] / points[others].sum() if others else own
-        good = rest >= np.quantile(rest, 2 / 3)
-        varies = own.std() > 0 and rest.std() > 0
-        discrimination = float(np.corrcoef(own, rest)[0, 1]) if varies else None
-        passed_by_good = float(own[good].mean())
-        doubt = ""
-        if len(students) >= ENOUGH:
-            if rest[good].mean() >= GOOD_SHARE and passed_by_good < GOOD_PASS:
-                doubt = "good students fail it: is the test right? 好学生也未通过：测试是否有误？"
-            elif discrimination is not None and discrimination < 0 and own.mean() < 1:
-                doubt = "weaker students pass it more often 得分与能力相反"
-        found.append(Item(c, home[c], float(own.mean()), passed_by_good, discrimination, doubt))
-    return found
+
+    exercise: str
+    worth: float
+    mean: float
+    counts: dict[str, int]
 
 
-def page(name: str, grades: list[Any], errors: dict[str, str], font: str = "") -> str:
-    """HTML of a class's report.
+@dataclass(frozen=True)
+class ClassTable:
+    """The points of a class by student and exercise.
 
     Args:
-        grades: `CellGrade`s.
-        errors: {student: why they could not be graded}.
+        worth: {exercise: points}.
+        earned: {(student, exercise): points}.
+        reasons: {(student, exercise): the first reason why points were lost}.
+        failures: {(exercise, reason): how often}.
+    """
+
+    students: list[str]
+    worth: dict[str, float]
+    earned: dict[tuple[str, str], float]
+    reasons: dict[tuple[str, str], str]
+    failures: Counter[tuple[str, str]]
+
+    @property
+    def best(self) -> float:
+        """Points of all exercises together; 1.0 for an empty class."""
+        return sum(self.worth.values()) or 1.0
+
+    def totals(self) -> dict[str, float]:
+        """Return {student: points}."""
+        totals = dict.fromkeys(self.students, 0.0)
+        for (student, _), points in self.earned.items():
+            totals[student] += points
+        return totals
+
+
+def items(grades: Sequence[CellGrade]) -> list[Item]:
+    """Analyse the items of a class: one for each test cell."""
+    cells: dict[str, CellGrade] = {}
+    for grade in grades:
+        cells.setdefault(grade.cell, grade)
+    shares = _shares(grades, list(cells))
+    return [_item(list(cells.values()), shares, index) for index in range(len(cells))]
+
+
+def _shares(grades: Sequence[CellGrade], cells: list[str]) -> NDArray[np.float64]:
+    """Return the share of its points that each student earned on each cell: [student, cell]."""
+    students = students_of(grades)
+    rows = dict(zip(students, range(len(students)), strict=True))
+    columns = dict(zip(cells, range(len(cells)), strict=True))
+    shares = np.zeros((len(students), len(cells)))
+    for grade in grades:
+        if grade.max_points:
+            share = grade.points / grade.max_points
+            shares[rows[grade.student], columns[grade.cell]] = share
+    return shares
+
+
+def _item(cells: list[CellGrade], shares: NDArray[np.float64], index: int) -> Item:
+    """Analyse one cell.
+
+    Args:
+        cells: a grade of each cell, for its name, exercise and worth.
+        shares: [student, cell].
+        index: of the cell.
+    """
+    item_share = shares[:, index]
+    others = _cells_to_compare(cells, index)
+    rest_share = item_share
+    if others:
+        points = np.array([cells[other].max_points for other in others])
+        rest_share = shares[:, others] @ points / points.sum()
+    is_good = rest_share >= np.quantile(rest_share, 2 / 3)
+    good_passed = float(item_share[is_good].mean())
+    discrimination = None
+    if item_share.std() > 0 and rest_share.std() > 0:
+        discrimination = float(np.corrcoef(item_share, rest_share)[0, 1])
+    doubt = ""
+    if len(shares) >= STUDENTS_NEEDED:
+        negative = discrimination is not None and discrimination < 0 and item_share.mean() < 1
+        if rest_share[is_good].mean() >= GOOD_SHARE and good_passed < GOOD_PASS:
+            doubt = "good students fail it: is the test right? 好学生也未通过：测试是否有误？"
+        elif negative:
+            doubt = "weaker students pass it more often 得分与能力相反"
+    cell = cells[index]
+    passed = float(item_share.mean())
+    return Item(cell.cell, cell.exercise, passed, good_passed, discrimination, doubt)
+
+
+def _cells_to_compare(cells: list[CellGrade], index: int) -> list[int]:
+    """Return the indices of all cells of other exercises; of all other cells if there are none."""
+    item = cells[index]
+    of_other_exercises = []
+    other_cells = []
+    for other, cell in enumerate(cells):
+        if cell.exercise != item.exercise:
+            of_other_exercises.append(other)
+        if other != index:
+            other_cells.append(other)
+    return of_other_exercises or other_cells
+
+
+def page(name: str, grades: Sequence[CellGrade], errors: Mapping[str, str], font: str = "") -> str:
+    """Render the report of a class as HTML.
+
+    Args:
+        name: of the assignment.
+        errors: {student: why the submission could not be graded}.
         font: address of a font for Chinese, for machines that have none.
     """
-    students = sorted({g.student for g in grades})
-    exercises = list(dict.fromkeys(g.exercise for g in grades))
-    worth = {
-        e: sum(g.max_points for g in grades if g.exercise == e and g.student == students[0])
-        for e in exercises
-    }
-    earned: dict[tuple[str, str], float] = {(s, e): 0.0 for s in students for e in exercises}
-    reasons: dict[tuple[str, str], str] = {}
-    failed: Counter[tuple[str, str]] = Counter()
-    for g in grades:
-        earned[g.student, g.exercise] += g.points
-        if g.reason:
-            reason = g.reason.partition(": it is an exercise of")[
-                0
-            ]  # "has no answer yet" says enough here
-            reasons.setdefault((g.student, g.exercise), reason)
-            failed[g.exercise, reason] += 1
-    totals = {s: sum(earned[s, e] for e in exercises) for s in students}
-    best = sum(worth.values()) or 1.0
-    bars = []
-    for exercise in exercises:
-        shares = [earned[s, exercise] / worth[exercise] for s in students]
-        none, full = sum(x == 0 for x in shares), sum(x >= 1 for x in shares)
-        counts = {"full": full, "part": len(shares) - full - none, "none": none}
-        bars.append(
-            {"exercise": exercise, "worth": worth[exercise], "mean": mean(shares), "counts": counts}
-        )
-    spread, _ = np.histogram([totals[s] / best for s in students], bins=10, range=(0, 1))
-    template = Environment(autoescape=True).from_string(_PAGE)
-    return template.render(
-        name=name, font=font, students=students, exercises=exercises, worth=worth, earned=earned, reasons=reasons, totals=totals,
-        best=best, bars=bars, spread=[int(n) for n in spread], failed=failed.most_common(12), items=items(grades) if students else [],
-        errors=errors, mean=mean(totals.values()) if students else 0.0,
-    )  # fmt: skip
+    table = class_table(grades)
+    totals = table.totals()
+    shares = np.array(list(totals.values())) / table.best
+    spread, _ = np.histogram(shares, bins=10, range=(0, 1))
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE.name).render(
+        name=name,
+        font=font,
+        table=table,
+        totals=totals,
+        mean=mean(totals.values()) if totals else 0.0,
+        spread=spread.tolist(),
+        exercises=exercise_summaries(table),
+        items=items(grades),
+        failures=table.failures.most_common(FREQUENT_FAILURES),
+        errors=errors,
+    )
 
 
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ name }}: report of the class</title>
-<style>
-@font-face { font-family: "TinyBERTL Sans SC"; src: url("{{ font }}"); unicode-range: U+2E80-9FFF, U+FF00-FFEF }
-body { font: 16px/1.5 "TinyBERTL Sans SC", system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 72rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
-table { border-collapse: collapse; font-size: .92rem } th, td { padding: .25rem .7rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums } thead th { border-bottom: 2px solid #555 }
-.bar { display: flex; height: 1.15rem; width: 22rem; background: #eee } .bar span { display: block; height: 100% }
-.full { background: #0072b2 } .part { background: #e69f00 } .none { background: #555 }
-.key span { display: inline-block; width: .8rem; height: .8rem; margin: 0 .3rem 0 1rem }
-.spread { display: flex; align-items: flex-end; gap: 4px; height: 9rem } .spread div { width: 3.2rem; text-align: center; font-size: .8rem }
-.spread i { display: block; background: #0072b2 } .doubt, .error { color: #a40000; font-weight: 600 }
-.scroll { overflow-x: auto } small { color: #555 }
-</style>
-</head>
-<body>
-<main>
-<h1>{{ name }}: report of the class 班级报告</h1>
-<p>{{ students|length }} graded 已评分{% if errors %}, <span class="error">{{ errors|length }} not graded 未评分</span>{% endif %};
-mean of automatic points 自动评分均值 {{ "%.1f"|format(mean) }} of {{ "%g"|format(best) }}. Manual questions are not in this page 不含手动评分题.</p>
-{% if errors %}
-<h2>Not graded 未评分</h2>
-<table><thead><tr><th scope="col">student 学生</th><th scope="col">why 原因</th></tr></thead><tbody>
-{% for student, reason in errors.items() %}<tr><td>{{ student }}</td><td>{{ reason }}</td></tr>{% endfor %}
-</tbody></table>
-{% endif %}
-{% if students %}
-<h2>Totals 总分分布</h2>
-<div class="spread" role="img" aria-label="Number of students by tenth of the points: {{ spread|join(', ') }}">
-{% for n in spread %}<div>{{ n }}<i style="height:{{ (100 * n / ([spread|max, 1]|max))|round(1) }}px"></i>{{ loop.index0 * 10 }}–{{ loop.index * 10 }} %</div>{% endfor %}
-</div>
-<h2>Exercises 各题</h2>
-<p class="key"><span class="full"></span>full marks 满分<span class="part"></span>part 部分<span class="none"></span>none 零分</p>
-<table><thead><tr><th scope="col">exercise 练习</th><th scope="col" class="n">points 分值</th><th scope="col" class="n">mean 均值</th><th scope="col">students 学生</th></tr></thead><tbody>
-{% for b in bars %}<tr><td>{{ b.exercise }}</td><td class="n">{{ "%g"|format(b.worth) }}</td><td class="n">{{ "%.0f"|format(100 * b.mean) }} %</td>
-<td><div class="bar" role="img" aria-label="full {{ b.counts.full }}, part {{ b.counts.part }}, none {{ b.counts.none }}">{% for kind, n in b.counts.items() %}<span class="{{ kind }}" style="width:{{ (100 * n / students|length)|round(2) }}%" title="{{ kind }}: {{ n }}"></span>{% endfor %}</div></td></tr>{% endfor %}
-</tbody></table>
-<h2>Items 测试项分析</h2>
-<p><small>Passed: share of the item's points. Good third: the same, of those who did best on all other exercises. Discrimination: correlation with the rest of the score.</small></p>
-<table><thead><tr><th scope="col">test cell 测试</th><th scope="col" class="n">passed 通过率</th><th scope="col" class="n">good third 前三分之一</th><th scope="col" class="n">discrimination 区分度</th><th scope="col">doubt 疑问</th></tr></thead><tbody>
-{% for i in items %}<tr><td>{{ i.cell }}</td><td class="n">{{ "%.0f"|format(100 * i.passed) }} %</td><td class="n">{{ "%.0f"|format(100 * i.good_passed) }} %</td><td class="n">{% if i.discrimination is none %}–{% else %}{{ "%.2f"|format(i.discrimination) }}{% endif %}</td><td class="doubt">{{ i.doubt }}</td></tr>{% endfor %}
-</tbody></table>
-<h2>Most frequent failed checks 最常见的未通过检查</h2>
-<table><thead><tr><th scope="col" class="n">times 次数</th><th scope="col">exercise 练习</th><th scope="col">message 信息</th></tr></thead><tbody>
-{% for (exercise, reason), n in failed %}<tr><td class="n">{{ n }}</td><td>{{ exercise }}</td><td>{{ reason }}</td></tr>{% endfor %}
-</tbody></table>
-<h2>Grades 成绩</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Table of grades"><table><thead><tr><th scope="col">student 学生</th>{% for e in exercises %}<th scope="col" class="n">{{ e }}<br><small>/ {{ "%g"|format(worth[e]) }}</small></th>{% endfor %}<th scope="col" class="n">total 合计</th><th scope="col">first reason 首个原因</th></tr></thead><tbody>
-{% for s in students %}<tr><td>{{ s }}</td>{% for e in exercises %}<td class="n"{% if (s, e) in reasons %} title="{{ reasons[(s, e)] }}"{% endif %}>{{ "%g"|format(earned[(s, e)]) }}</td>{% endfor %}<td class="n">{{ "%g"|format(totals[s]) }}</td><td>{% for e in exercises if (s, e) in reasons %}{% if loop.first %}{{ e }}: {{ reasons[(s, e)][:120] }}{% endif %}{% endfor %}</td></tr>
-{% endfor %}</tbody></table></div>
-{% endif %}
-</main>
-</body>
-</html>
-"""
+def students_of(grades: Sequence[CellGrade]) -> list[str]:
+    """Return the names of all students who have grades, sorted."""
+    return sorted({grade.student for grade in grades})
+
+
+def class_table(grades: Sequence[CellGrade]) -> ClassTable:
+    """Add grades up by student and exercise."""
+    students = students_of(grades)
+    table = ClassTable(students, {}, {}, {}, Counter())
+    for grade in grades:
+        table.worth.setdefault(grade.exercise, 0.0)
+        if grade.student == students[0]:
+            table.worth[grade.exercise] += grade.max_points
+    for student in students:
+        for exercise in table.worth:
+            table.earned[student, exercise] = 0.0
+    for grade in grades:
+        table.earned[grade.student, grade.exercise] += grade.points
+        if grade.reason:
+            reason = grade.reason.partition(MISSING_ANSWER_DETAIL)[0]
+            table.reasons.setdefault((grade.student, grade.exercise), reason)
+            table.failures[grade.exercise, reason] += 1
+    return table
+
+
+def exercise_summaries(table: ClassTable) -> list[ExerciseSummary]:
+    """Count for each exercise who earned all points, a part, or none."""
+    summaries = []
+    for exercise, worth in table.worth.items():
+        counts = {"full": 0, "part": 0, "none": 0}
+        shares = []
+        for student in table.students:
+            share = table.earned[student, exercise] / worth
+            shares.append(share)
+            if share >= 1:
+                counts["full"] += 1
+            elif share == 0:
+                counts["none"] += 1
+            else:
+                counts["part"] += 1
+        summaries.append(ExerciseSummary(exercise, worth, mean(shares), counts))
+    return summaries

@@ -1,0 +1,479 @@
+"""Grade a lecture; prove, prepare, export and explain its grades."""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+import nbformat
+from tqdm.auto import tqdm
+
+from tinybert_l import __version__
+from tinybert_l.cache import write_atomically
+from tinybert_l.course.fonts import FONT
+from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.archives import read_plain_file
+from tinybert_l.grading.assignment import Assignment, exercise_of, grade_id, is_test
+from tinybert_l.grading.course import Course
+from tinybert_l.grading.intake import Arrival, keep_original, submitted_at
+from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
+from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS
+from tinybert_l.grading.outside.sandbox import require
+from tinybert_l.grading.policy import read_calendar
+from tinybert_l.grading.results import audit as audit_module
+from tinybert_l.grading.results import lms, report
+from tinybert_l.grading.results.audit import Audit, Entry
+from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.results.grades import CellGrade, Grading, grades_on_record
+from tinybert_l.grading.schedule import run_here, run_on_cluster
+
+__all__ = [
+    "CellGrade",
+    "Grading",
+    "NotProved",
+    "Options",
+    "WrongVersion",
+    "export",
+    "feedback",
+    "grade",
+    "other_programs",
+    "prepare_jobs",
+    "prove",
+    "summarise",
+]
+
+SOURCE_DIGITS = 20  # of the assignment's fingerprint in the name of a work file
+NAMES_SHOWN = 5  # students in a message
+
+
+class WrongVersion(CourseError, RuntimeError):
+    """A lecture was released with another version of the library than is to grade it."""
+
+
+class NotProved(CourseError, RuntimeError):
+    """Grades that are not to be exported; the message says why."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a grading run.
+
+    Args:
+        workers: submissions at a time on this machine; None: as many as cores and memory allow.
+        scheduler: address of a Dask cluster that does the jobs instead.
+        exercise: judge this exercise alone, and leave the points of all others as they are.
+        again: grade unchanged submissions too.
+        cell_seconds: how long one cell of a submission may take.
+        test_seconds: how long one test may take.
+    """
+
+    workers: int | None = None
+    scheduler: str = ""
+    exercise: str = ""
+    again: bool = False
+    cell_seconds: int = CELL_SECONDS
+    test_seconds: int = TEST_SECONDS
+
+
+def grade(
+    course: Course,
+    lecture: int,
+    students: Iterable[str] | None = None,
+    options: Options = Options(),
+) -> Grading:
+    """Autograde a lecture; write feedback, tables and the report of the class.
+
+    Submissions that have been graded and have not changed are not graded again; a run that was
+    killed goes on where it stopped. A submission that cannot be graded is an error, never a zero.
+
+    Args:
+        students: whose submissions to grade and return; all who handed in when None.
+    Raises:
+        SandboxMissing: submissions cannot be isolated here, and the course is not marked unsafe.
+        WrongVersion: the lecture was released with another version of the library.
+        FileNotFoundError: the lecture was not released.
+        CourseBusy: another run is grading this course.
+        InvalidInput: `options.exercise` is not in the lecture.
+    """
+    if not options.scheduler:
+        require(course.unsafe)
+    chosen = None if students is None else list(students)
+    with course.alone():
+        run = _Run(course, lecture, options)
+        with run.book, tqdm(desc="grade 评分", unit="submission") as bar:
+            # looks again after each round, for submissions that came in meanwhile
+            while jobs := run.open_jobs(course.students(lecture) if chosen is None else chosen):
+                bar.total = (bar.total or 0) + len(jobs)
+                bar.refresh()
+                for _ in run.do(jobs):
+                    bar.update()
+            grading = summarise(course, run.book, run.assignment)
+    return grading if chosen is None else grading.of(chosen)
+
+
+@dataclass(frozen=True)
+class _OpenJob:
+    """A submission that is to be graded.
+
+    Args:
+        original: the kept bytes of the submission.
+    """
+
+    job: Job
+    original: Path
+
+
+class _Run:
+    """One grading run: finds open jobs, does them, records what came out."""
+
+    def __init__(self, course: Course, lecture: int, options: Options) -> None:
+        self.course = course
+        self.lecture = lecture
+        self.options = options
+        self.name = NOTEBOOKS[lecture]
+        self.calendar = read_calendar(course.folder)
+        self.assignment = course.assignment(lecture)
+        self.book = Book(course.database, self.name)
+        self.audit = Audit(course.folder)
+        self.work = course.folder / "work" / self.name
+        self.tried_keys: set[str] = set()  # of jobs; a second try would fail the same way
+        self.refused_students: set[str] = set()
+        self._check_version()
+        self._check_exercise()
+
+    def _check_version(self) -> None:
+        released = self.course.released_with(self.lecture)
+        if released not in (None, __version__):
+            raise WrongVersion(
+                f"Lecture {self.lecture} was released with tinybert-l {released}; "
+                f"installed is {__version__}. Nothing was graded, and the grades on record stay. "
+                "Grade with the version that students have "
+                f"(pip install tinybert-l-instructor=={released}), "
+                f"or release the lecture again (tinybert-l release {self.lecture}). "
+                "评分须用发布时的版本。"
+            )
+
+    def _check_exercise(self) -> None:
+        exercises = list(dict.fromkeys(map(exercise_of, self.assignment.tests())))
+        exercise = self.options.exercise
+        if exercise and exercise not in exercises:
+            raise InvalidInput(
+                f"exercise {exercise!r} is not in lecture {self.lecture}; "
+                f"allowed: {', '.join(exercises)}."
+            )
+
+    def open_jobs(self, students: list[str]) -> list[_OpenJob]:
+        """Find what is to be graded now; keep the originals."""
+        self.book.set_due(self.calendar.due.get(self.lecture))
+        last_entries = self.audit.verdicts(self.name)
+        jobs = []
+        for student in students:
+            path = self.course.submission(student, self.lecture)
+            try:
+                raw = read_plain_file(path)
+            except InvalidInput as error:  # a link or a pipe, which is refused before it is read
+                self._refuse(student, str(error))
+                continue
+            job = self._job(student, raw, last_entries.get(student))
+            if job is None or job.key in self.tried_keys:
+                continue
+            self.tried_keys.add(job.key)
+            when = submitted_at(path.parent)
+            if when is None:
+                when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            arrival = Arrival(student, raw, when, origin="submitted")
+            original, _ = keep_original(self.audit, self.name, arrival)
+            jobs.append(_OpenJob(job, original))
+        return jobs
+
+    def _refuse(self, student: str, reason: str) -> None:
+        if student not in self.refused_students:
+            self.refused_students.add(student)
+            facts = {"submission": "", "key": "", "reason": reason}
+            self.audit.append("error", student=student, assignment=self.name, **facts)
+
+    def _job(self, student: str, raw: bytes, last: Entry | None) -> Job | None:
+        """Return the job of a submission, or None when it has been done.
+
+        It has been done when the same submission was judged by the same tests. Which program
+        judged it does not matter: `other_programs` tells, and `Options.again` grades it anew.
+
+        Args:
+            last: the student's last entry in the audit.
+        """
+        submission = sha256(raw).hexdigest()
+        source = self.assignment.fingerprint
+        exercise = ""  # a submission that was not graded yet is graded whole
+        if last is not None and last["event"] == "graded" and last["submission"] == submission:
+            if last.get("source") == source and not self.options.again:
+                return None
+            exercise = self.options.exercise
+        return Job(
+            student,
+            self.name,
+            submission,
+            source,
+            program_hash(),
+            exercise,
+            self.course.unsafe,
+            self.options.cell_seconds,
+            self.options.test_seconds,
+        )
+
+    def assignment_file(self) -> Path:
+        """Write the file that all jobs of the assignment share; returns its path."""
+        digits = self.assignment.fingerprint[:SOURCE_DIGITS]
+        path = self.work / f"assignment-{digits}.json"
+        if not path.is_file():
+            write_atomically(path, self.assignment.to_json())
+        return path
+
+    def write(self, open_job: _OpenJob) -> Path:
+        """Write the directory of a job; returns its path."""
+        return write_job(
+            self.work / "jobs", open_job.job, self.assignment_file(), open_job.original
+        )
+
+    def _result_folder(self, job: Job) -> Path:
+        return self.work / "results" / job.key
+
+    def do(self, open_jobs: list[_OpenJob]) -> Iterator[None]:
+        """Do jobs and record them; yields after each.
+
+        A job that an earlier run has finished is only recorded.
+        """
+        jobs = []
+        tasks = []
+        for open_job in open_jobs:
+            folder = self._result_folder(open_job.job)
+            if self.options.again:
+                shutil.rmtree(folder, ignore_errors=True)
+            result = read_result(folder)
+            if result is not None:
+                self._record(result, folder)
+                yield
+            else:
+                jobs.append(open_job.job)
+                tasks.append((str(self.write(open_job)), str(folder)))
+        for index, failure in self._finished(tasks):
+            job = jobs[index]
+            self._record_finished(job, failure)
+            yield
+
+    def _finished(self, tasks: list[tuple[str, str]]) -> Iterator[tuple[int, str]]:
+        """Do tasks; yields the index of each and why the grader failed, or an empty text."""
+        if not tasks:
+            return iter(())
+        if self.options.scheduler:
+            return run_on_cluster(tasks, self.options.scheduler)
+        return run_here(tasks, self.lecture, self.course.unsafe, self.options.workers)
+
+    def _record_finished(self, job: Job, failure: str) -> None:
+        folder = self._result_folder(job)
+        result = None
+        if not failure:
+            result = read_result(folder)
+            failure = "the result is not there 缺少评分结果"
+        if result is None:
+            self.audit.graded(Result(job, error=failure))
+        else:
+            self._record(result, folder)
+
+    def _record(self, result: Result, folder: Path) -> None:
+        """Write a result into the gradebook, the course's files and the audit, in that order.
+
+        Recording a result twice changes nothing, and the audit comes last: a run that is killed in
+        between records it again.
+
+        Args:
+            folder: the result directory; removed in the end.
+        """
+        job = result.job
+        if result.error:
+            self.audit.graded(result)
+        else:
+            submitted = self.course.submission(job.student, self.lecture).parent
+            grades = self.book.record(result, submitted_at(submitted), self.calendar.late)
+            self._write_notebook(job, folder, submitted)
+            page = None
+            if not (job.exercise or grades.penalty or grades.has_manual_scores):
+                page = (folder / "feedback.html").read_text(encoding="utf-8")
+            self.course.write_feedback(job.student, self.lecture, grades, page)
+            self.audit.graded(
+                result,
+                timing=json.loads((folder / "timing.json").read_text(encoding="utf-8")),
+                exercise=job.exercise,
+                seconds_late=grades.seconds_late,
+                late_penalty=grades.penalty,
+            )
+        shutil.rmtree(self.work / "jobs" / job.key, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _write_notebook(self, job: Job, result_folder: Path, submitted: Path) -> None:
+        """Put the graded notebook, and the time of its submission, where nbgrader looks for them.
+
+        Args:
+            submitted: the folder of the submission.
+        """
+        path = self.course.graded(job.student, self.lecture)
+        notebook = (result_folder / "graded.ipynb").read_text(encoding="utf-8")
+        if job.exercise:
+            notebook = _merged(path, notebook, job.exercise)
+        write_atomically(path, notebook)
+        timestamp = submitted / "timestamp.txt"
+        if timestamp.is_file():
+            shutil.copy(timestamp, path.parent)
+
+
+def _merged(path: Path, new: str, exercise: str) -> str:
+    """Put the outputs of one exercise's tests into a notebook that was graded before.
+
+    Args:
+        path: of the notebook as graded before.
+        new: text of the notebook in which the exercise was judged.
+    """
+    cells = {grade_id(cell): cell for cell in nbformat.reads(new, as_version=4).cells}
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        name = grade_id(cell)
+        if name and name in cells and is_test(cell) and exercise_of(name) == exercise:
+            cell.outputs = cells[name].outputs
+            cell.source = cells[name].source
+    return nbformat.writes(notebook)
+
+
+def summarise(course: Course, book: Book, assignment: Assignment) -> Grading:
+    """Read the grades on record; write the tables and the report of the class.
+
+    Writes grades.csv (a row for each student and cell), gradebook.csv (a row for each student) and
+    the report with its font.
+    """
+    grading = grades_on_record(Audit(course.folder), assignment)
+    rows: list[lms.Row] = [dict(vars(cell)) for cell in grading.grades]
+    for student, reason in sorted(grading.errors.items()):
+        rows.append({"student": student, "reason": f"NOT GRADED: {reason}"})
+    write_atomically(course.folder / "grades.csv", lms.to_csv(rows))
+    gradebook = lms.table(book.totals(), assignment.name, "csv")
+    write_atomically(course.folder / "gradebook.csv", gradebook)
+    page = report.page(assignment.name, grading.grades, grading.errors, FONT.name)
+    write_atomically(course.folder / f"report-{assignment.name}.html", page)
+    if not (course.folder / FONT.name).is_file():
+        shutil.copy(FONT, course.folder / FONT.name)
+    return grading
+
+
+def prove(course: Course, lecture: int) -> list[str]:
+    """List what keeps a lecture's grades from being believed (see `audit.prove`)."""
+    name = NOTEBOOKS[lecture]
+    submissions = {}
+    for student in course.students(lecture):
+        try:
+            raw = read_plain_file(course.submission(student, lecture))
+        except InvalidInput:
+            submissions[student] = ""  # no grading is of this: it is reported
+        else:
+            submissions[student] = sha256(raw).hexdigest()
+    with Book(course.database, name) as book:
+        return audit_module.prove(Audit(course.folder), name, book.automatic(), submissions)
+
+
+def other_programs(course: Course, lecture: int) -> list[str]:
+    """Tell which grades another version of the program gave, and how to go on.
+
+    Such grades are proved like all others; a line for each program, empty when there is none.
+    """
+    current = program_hash()
+    lines = []
+    for program, students in audit_module.programs(
+        Audit(course.folder), NOTEBOOKS[lecture]
+    ).items():
+        if program != current:
+            lines.append(
+                f"{students} submissions were graded by another version of the program, "
+                f"{program} (installed is {current}). Their grades stay as they are; to grade "
+                f"them with this version: tinybert-l grade {lecture} --again. 由其他版本评分。"
+            )
+    return lines
+
+
+def prepare_jobs(course: Course, lecture: int, options: Options = Options()) -> list[Path]:
+    """Write the job directories of all open submissions, to be done elsewhere or by hand.
+
+    `run_job` does one of them; `grade` records what it has left in the result directories beside
+    them.
+
+    Returns:
+        The job directories.
+    """
+    with course.alone():
+        run = _Run(course, lecture, options)
+        with run.book:
+            return list(map(run.write, run.open_jobs(course.students(lecture))))
+
+
+def export(
+    course: Course,
+    lecture: int,
+    kind: str,
+    title: str = "",
+    without: Iterable[str] = (),
+    provisional: bool = False,
+) -> str:
+    """Return a lecture's grades as CSV for a learning platform; the audit notes the export.
+
+    Args:
+        kind: one of `lms.FORMATS`.
+        title: the assignment's name in the platform; the notebook's when empty.
+        without: students who are left out on purpose, graded or not.
+        provisional: export although manual grading is unfinished.
+    Raises:
+        NotProved: a submission is not graded, or the gradebook is not what was recorded.
+    """
+    name = NOTEBOOKS[lecture]
+    left_out = set(without)
+    problems = []
+    for problem in prove(course, lecture):
+        if problem.partition(":")[0] not in left_out:
+            problems.append(problem)
+    with Book(course.database, name) as book:
+        totals = [total for total in book.totals() if total.student not in left_out]
+    if not provisional:
+        problems += _unfinished(totals)
+    if problems:
+        raise NotProved("Nothing was exported 未导出:\n" + "\n".join(problems))
+    Audit(course.folder).append(
+        "exported", assignment=name, format=kind, students=len(totals), without=sorted(left_out)
+    )
+    return lms.table(totals, title or name, kind)
+
+
+def _unfinished(totals: list[lms.StudentTotal]) -> list[str]:
+    """Say whose answers are still to be graded by hand; empty when there are none."""
+    students = [total.student for total in totals if total.to_grade_by_hand]
+    if not students:
+        return []
+    names = ", ".join(students[:NAMES_SHOWN])
+    return [
+        f"to be graded by hand: {len(students)} students ({names} …); "
+        "Formgrader shows their answers; --provisional exports all the same 仍有手动评分题待评"
+    ]
+
+
+def feedback(course: Course, lecture: int) -> int:
+    """Write everybody's feedback anew, with the scores and comments that people gave.
+
+    Returns:
+        The number of pages.
+    """
+    late = read_calendar(course.folder).late
+    pages = 0
+    with course.alone(), Book(course.database, NOTEBOOKS[lecture]) as book:
+        for student in tqdm(course.students(lecture), desc="feedback 反馈", unit="page"):
+            if course.graded(student, lecture).is_file():
+                course.write_feedback(student, lecture, book.settle(student, late))
+                pages += 1
+    return pages
