@@ -128,7 +128,7 @@ class Memory:
             for process in psutil.Process().children(recursive=True):
                 try:
                     words, depth = " ".join(process.cmdline()), len(process.parents())
-                    kind = "runner" if "grading.inside.server" in words and "bwrap" not in words else None
+                    kind = "runner" if "inside.server" in words and "bwrap" not in words else None
                     kind = kind or ("worker" if "forkserver" in words else None)
                     if kind:
                         key = f"{kind} at depth {depth}"

@@ -1,7 +1,7 @@
-"""One place for everything that is trained at first run: whole entries only, never half-written ones.
+"""Keep what is trained at first run, in entries that are whole or absent; write files whole.
 
-An entry is a folder named after what it holds and the hash of its recipe, with `entry.json` beside
-the files: recipe, versions, metrics, date. A changed recipe has another name, so it is made anew.
+An entry is a folder named after its kind and the hash of its recipe. Its `entry.json` holds the
+recipe, versions, metrics and date. A changed recipe has another name, so its entry is built anew.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 ENTRY = "entry.json"
-# of x86 and ARM: what decides the speed of a matrix product, in float32, bfloat16 or int8
+# Instruction sets of x86 and ARM that decide the speed of a matrix product.
 INSTRUCTIONS = (
     "avx2",
     "avx512f",
@@ -36,13 +36,15 @@ INSTRUCTIONS = (
 
 
 def cache_root() -> Path:
-    """TINYBERT_L_CACHE when set, else the user's cache directory."""
-    named = os.environ.get("TINYBERT_L_CACHE")
-    return Path(named).expanduser() if named else user_cache_path("tinybert-l", appauthor=False)
+    """Return the folder of all entries: TINYBERT_L_CACHE, or the user's cache directory."""
+    folder = os.environ.get("TINYBERT_L_CACHE")
+    if folder:
+        return Path(folder).expanduser()
+    return user_cache_path("tinybert-l", appauthor=False)
 
 
 def recipe_hash(recipe: dict[str, Any]) -> str:
-    """Twelve hexadecimal digits that change with any value of the recipe."""
+    """Return twelve hexadecimal digits that change with any value of the recipe."""
     return short_digest(json.dumps(recipe, sort_keys=True), 12)
 
 
@@ -73,15 +75,15 @@ def cached(
     build: Callable[[Path], dict[str, Any]],
     together: bool = False,
 ) -> Path:
-    """The folder of a finished entry; builds it first when there is none.
+    """Return the folder of an entry; builds the entry first when it is absent.
 
     Args:
-        kind: what the entry holds, such as "teacher".
+        kind: of the entry, such as "teacher".
         recipe: plain values that decide the result.
         build: fills the folder it is given and returns metrics. It is given the same folder again
             after an interruption, so that long work can resume from its own checkpoints.
-        together: under `accelerate launch`, whether all processes build it (a training run); else the first one that
-            comes does, and the others wait.
+        together: under `accelerate launch`, whether all processes build the entry, as in a training
+            run; if not, the first process builds it and the others wait.
     """
     folder = cache_root() / f"{kind}-{recipe_hash(recipe)}"
     if read_entry(folder) is not None:
@@ -107,7 +109,7 @@ def cached(
 
 
 def read_entry(folder: Path) -> dict[str, Any] | None:
-    """What `entry.json` says, or None when the entry is not there or not whole."""
+    """Read the `entry.json` of an entry; None when the entry is absent or not whole."""
     try:
         return json.loads((folder / ENTRY).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -115,11 +117,11 @@ def read_entry(folder: Path) -> dict[str, Any] | None:
 
 
 def provenance() -> dict[str, Any]:
-    """What a number needs beside it to be believed: versions, machine, date."""
+    """Return what a measured number needs beside it to be believed: versions, machine, date."""
     packages = ("torch", "transformers", "accelerate", "tokenizers", "numpy")
+    versions = {name: version(name) for name in packages}
     return {
-        "versions": {name: version(name) for name in packages}
-        | {"python": platform.python_version()},
+        "versions": versions | {"python": platform.python_version()},
         "machine": {
             "processor": platform.machine(),
             "instructions": vector_instructions(),
@@ -131,7 +133,9 @@ def provenance() -> dict[str, Any]:
 
 
 def vector_instructions() -> list[str]:
-    """Which of INSTRUCTIONS the processor has; none where the system is not Linux, which lists them in a file."""
+    """Return those of INSTRUCTIONS that the processor has; empty where the system is not Linux."""
     path = Path("/proc/cpuinfo")
-    words = set(path.read_text(encoding="utf-8").split()) if path.is_file() else set()
+    if not path.is_file():
+        return []
+    words = set(path.read_text(encoding="utf-8").split())
     return [name for name in INSTRUCTIONS if name in words]

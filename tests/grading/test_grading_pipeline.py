@@ -1,4 +1,4 @@
-"""Intake, audit, late policy, export, report: what surrounds the execution of a submission."""
+"""Intake, audit, late policy, export and report: all that surrounds the execution."""
 
 import io
 import json
@@ -39,7 +39,7 @@ UNSAFE = problem() is not None
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A released course, copied for each test that changes it."""
+    """Make a released course, which is copied for each test that changes it."""
     course = Course(tmp_path_factory.mktemp("template"), unsafe=UNSAFE)
     release(course, LECTURE)
     hand_in(course, course.folder / "release" / NAME, ["perfect", "wrong_idea", "blank"])
@@ -199,7 +199,8 @@ def test_what_can_be_repaired_is_and_it_is_said(notebook, change, repair):
         (b'{"nbformat": 5, "cells": []}', "format 5"),
         (b'{"nbformat": 4}', "no notebook"),
         (
-            b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [{"cell_type": "bomb"}]}',
+            b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, '
+            b'"cells": [{"cell_type": "bomb"}]}',
             "no notebook",
         ),
         (
@@ -247,7 +248,8 @@ def test_cells_are_put_right_and_it_is_said(course, notebook):
         "[click](java&#115;cript:alert(1))",
         "~~~~~\n~~~~~~~\n<script>alert(1)</script>",
         "<a href='javascript:alert(1)'>marks</a>",
-        "`<` <style>@import 'http://evil'</style> <meta http-equiv=refresh content='0;url=http://evil'>",
+        "`<` <style>@import 'http://evil'</style> "
+        "<meta http-equiv=refresh content='0;url=http://evil'>",
     ],
 )
 def test_what_a_student_writes_as_html_does_nothing_in_the_grader_s_browser(course, notebook, text):
@@ -317,7 +319,8 @@ def test_graded_once_proved_changed_by_hand_not_proved_regraded_explained(course
 
     with Book(course.database, NAME) as book, book.engine.begin() as db:
         db.exec_driver_sql(
-            "UPDATE grade SET auto_score = 4 WHERE auto_score = 0 AND rowid = (SELECT MIN(rowid) FROM grade WHERE auto_score = 0)"
+            "UPDATE grade SET auto_score = 4 WHERE rowid = "
+            "(SELECT MIN(rowid) FROM grade WHERE auto_score = 0)"
         )
     assert any("in the gradebook" in p for p in prove(course, LECTURE))
     with pytest.raises(NotProved, match="on record"):
@@ -325,16 +328,15 @@ def test_graded_once_proved_changed_by_hand_not_proved_regraded_explained(course
     grade(course, LECTURE, options=Options(again=True))
     assert prove(course, LECTURE) == [] and len(events(course, "graded")) == 6
 
-    # the wrong idea's author hands in the right answer, then a test turns out wrong and only that exercise is regraded
+    # the author of the wrong idea hands in the right answer
     hand_in(course, course.folder / "release" / NAME, ["perfect"])
     shutil.copy(course.submission("perfect", LECTURE), course.submission("wrong_idea", LECTURE))
     assert any("handed in again" in p for p in prove(course, LECTURE))
     grade(course, LECTURE)
-    found = changes(Audit(course.folder), NAME)
-    assert [(c.student, c.cell, c.before, c.after) for c in found] == [
-        ("wrong_idea", "test_kept_layers_hidden", 0.0, 2.0)
-    ]
-    assert "submission" in found[0].why and prove(course, LECTURE) == []
+    (change,) = changes(Audit(course.folder), NAME)
+    assert (change.student, change.cell) == ("wrong_idea", "test_kept_layers_hidden")
+    assert (change.before, change.after) == (0.0, 2.0)
+    assert "submission" in change.why and prove(course, LECTURE) == []
 
 
 @pytest.mark.slow
@@ -503,11 +505,12 @@ def test_exports_have_the_columns_that_the_lms_reads():
 
 
 def class_of(count, passes):
-    return [
-        CellGrade(f"s{i:02d}", exercise, f"test_{exercise}", 2.0 if passes(exercise, i) else 0.0, 2.0, "" if passes(exercise, i) else "Error: <b>no</b>")
-        for i in range(count)
-        for exercise in "abcd"
-    ]  # fmt: skip
+    grades = []
+    for i in range(count):
+        for exercise in "abcd":
+            points, reason = (2.0, "") if passes(exercise, i) else (0.0, "Error: <b>no</b>")
+            grades.append(CellGrade(f"s{i:02d}", exercise, f"test_{exercise}", points, 2.0, reason))
+    return grades
 
 
 def test_the_report_points_at_a_test_that_good_students_fail():

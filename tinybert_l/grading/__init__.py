@@ -1,1 +1,4 @@
-"""Releasing and grading a lecture with nbgrader. Part of the instructor's checkout only."""
+"""Release lectures, take submissions in, grade them and prove the grades; the instructor's part.
+
+In the checkout and in the instructor's wheel, never in the students'.
+"""

@@ -49,7 +49,7 @@ KEYS_IN_FILES = {
     "assignment_sha256": "assignment",
     "library_sha256": "program",
 }
-# Limits on what a notebook keeps of an error, which its author may have made as long as he likes.
+# Limits on what a notebook keeps of an error, whose length its author chose.
 ERROR_NAME_LIMIT = 100  # characters
 ERROR_TEXT_LIMIT = 4000  # characters
 TRACEBACK_LINE_LIMIT = 2000  # characters

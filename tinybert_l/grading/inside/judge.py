@@ -70,7 +70,7 @@ class JudgeSide(Side):
         """Copy the submission's variables that a test reads and no earlier cell defined here."""
         for name in sorted(free_names(source) - self.namespace.keys()):
             reply, buffers = self.ask({"op": "value", "name": name})
-            if reply.get("found"):
+            if reply.get("defined"):
                 self.namespace[name] = Decoder(buffers).decode(reply["result"])
 
     def _install_proxies(self) -> None:
@@ -271,6 +271,6 @@ def rebuilt_error(name: str, message: str) -> Exception:
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
             return kind(message)
-        except TypeError:  # one that needs other arguments
+        except TypeError:  # it needs other arguments
             pass
     return RuntimeError(f"{name}: {message}")

@@ -118,7 +118,8 @@ class StudentSide(Side):
         name = header["name"]
         encoder = Encoder()
         tree = encoder.encode(self.shell.user_ns.get(name))
-        self.reply({"found": name in self.shell.user_ns, "result": tree}, encoder.buffers)
+        defined = name in self.shell.user_ns
+        self.reply({"defined": defined, "result": tree}, encoder.buffers)
 
     def _reply_error(self, error: BaseException) -> None:
         lines = traceback.format_exception(error)[-3:]

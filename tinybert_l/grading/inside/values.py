@@ -235,8 +235,15 @@ def _decode_range(decoder: Decoder, bounds: list[int]) -> range:
 
 
 def _encode_numbers(encoder: Encoder, tensor: torch.Tensor) -> Tree:
-    """Write a tensor's type, shape and bytes; a tensor that is too large or too exotic is not."""
-    plain = tensor.detach().as_subclass(torch.Tensor).to_dense().cpu().contiguous()
+    """Write a tensor's type, shape and bytes.
+
+    Raises:
+        NotPlain: it is too large, or of a type that is not in `DTYPES`.
+    """
+    plain = tensor.detach()
+    if plain.layout != torch.strided:
+        plain = plain.to_dense()
+    plain = plain.as_subclass(torch.Tensor).cpu().contiguous()
     known = str(plain.dtype) in DTYPES
     if not known or plain.numel() * plain.element_size() > TENSOR_LIMIT:
         raise NotPlain(f"tensor of {plain.dtype} with {plain.numel()} numbers")

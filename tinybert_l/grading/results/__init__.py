@@ -1,1 +1,1 @@
-"""What becomes of verdicts: gradebook, audit, feedback, report, files for learning platforms."""
+"""Record, prove and show grades: gradebook, audit, feedback, report, files for platforms."""

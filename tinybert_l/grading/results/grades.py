@@ -32,10 +32,13 @@ class Grading:
 
     def of(self, students: list[str]) -> "Grading":
         """Return the part of these students, in their order."""
-        grades = []
+        by_student: dict[str, list[CellGrade]] = {}
+        for grade in self.grades:
+            by_student.setdefault(grade.student, []).append(grade)
+        grades: list[CellGrade] = []
         errors = {}
         for student in students:
-            grades += [grade for grade in self.grades if grade.student == student]
+            grades += by_student.get(student, [])
             if student in self.errors:
                 errors[student] = self.errors[student]
         return Grading(grades, errors)

@@ -82,29 +82,31 @@ class ClassTable:
 
     def totals(self) -> dict[str, float]:
         """Return {student: points}."""
-        totals = {}
-        for student in self.students:
-            totals[student] = sum(self.earned[student, exercise] for exercise in self.worth)
+        totals = dict.fromkeys(self.students, 0.0)
+        for (student, _), points in self.earned.items():
+            totals[student] += points
         return totals
 
 
 def items(grades: Sequence[CellGrade]) -> list[Item]:
     """Analyse the items of a class: one for each test cell."""
-    cells = list({grade.cell: grade for grade in grades}.values())
-    shares = _shares(grades, [cell.cell for cell in cells])
-    return [_item(cells, shares, index) for index in range(len(cells))]
+    cells: dict[str, CellGrade] = {}
+    for grade in grades:
+        cells.setdefault(grade.cell, grade)
+    shares = _shares(grades, list(cells))
+    return [_item(list(cells.values()), shares, index) for index in range(len(cells))]
 
 
 def _shares(grades: Sequence[CellGrade], cells: list[str]) -> NDArray[np.float64]:
     """Return the share of its points that each student earned on each cell: [student, cell]."""
-    students = sorted({grade.student for grade in grades})
-    row = {student: index for index, student in enumerate(students)}
-    column = {cell: index for index, cell in enumerate(cells)}
+    students = students_of(grades)
+    rows = dict(zip(students, range(len(students)), strict=True))
+    columns = dict(zip(cells, range(len(cells)), strict=True))
     shares = np.zeros((len(students), len(cells)))
     for grade in grades:
         if grade.max_points:
             share = grade.points / grade.max_points
-            shares[row[grade.student], column[grade.cell]] = share
+            shares[rows[grade.student], columns[grade.cell]] = share
     return shares
 
 
@@ -162,7 +164,7 @@ def page(name: str, grades: Sequence[CellGrade], errors: Mapping[str, str], font
     """
     table = class_table(grades)
     totals = table.totals()
-    shares = [total / table.best for total in totals.values()]
+    shares = np.array(list(totals.values())) / table.best
     spread, _ = np.histogram(shares, bins=10, range=(0, 1))
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE.parent),
@@ -184,16 +186,22 @@ def page(name: str, grades: Sequence[CellGrade], errors: Mapping[str, str], font
     )
 
 
+def students_of(grades: Sequence[CellGrade]) -> list[str]:
+    """Return the names of all students who have grades, sorted."""
+    return sorted({grade.student for grade in grades})
+
+
 def class_table(grades: Sequence[CellGrade]) -> ClassTable:
     """Add grades up by student and exercise."""
-    students = sorted({grade.student for grade in grades})
+    students = students_of(grades)
     table = ClassTable(students, {}, {}, {}, Counter())
     for grade in grades:
         table.worth.setdefault(grade.exercise, 0.0)
         if grade.student == students[0]:
             table.worth[grade.exercise] += grade.max_points
     for student in students:
-        table.earned.update(dict.fromkeys(((student, e) for e in table.worth), 0.0))
+        for exercise in table.worth:
+            table.earned[student, exercise] = 0.0
     for grade in grades:
         table.earned[grade.student, grade.exercise] += grade.points
         if grade.reason:
@@ -207,9 +215,11 @@ def exercise_summaries(table: ClassTable) -> list[ExerciseSummary]:
     """Count for each exercise who earned all points, a part, or none."""
     summaries = []
     for exercise, worth in table.worth.items():
-        shares = [table.earned[student, exercise] / worth for student in table.students]
         counts = {"full": 0, "part": 0, "none": 0}
-        for share in shares:
+        shares = []
+        for student in table.students:
+            share = table.earned[student, exercise] / worth
+            shares.append(share)
             if share >= 1:
                 counts["full"] += 1
             elif share == 0:

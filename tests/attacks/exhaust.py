@@ -1,0 +1,65 @@
+"""Submissions that use up time, memory, disk or the limits of messages."""
+
+from .answers import answer
+
+ATTACKS = {
+    "endless_cell": """
+while True:
+    pass
+""",
+    "endless_answer": answer(
+        "hidden_loss",
+        """
+while True:
+    pass
+""",
+    ),
+    "ignores_signals": """
+import signal
+
+for s in range(1, 32):
+    try:
+        signal.signal(s, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+while True:
+    pass
+""",
+    "memory": """
+x = [bytearray(2**30) for _ in range(64)]
+for y in x:
+    y[::4096] = b"x" * len(y[::4096])
+""",
+    "big_print": """
+for _ in range(300):
+    print("x" * 2**20)
+""",
+    "big_file": """
+open("f", "wb").truncate(2**40)
+with open("g", "wb") as f:
+    for _ in range(4096):
+        f.write(b"x" * 2**20)
+""",
+    "many_files": """
+files = [open(f"f{i}", "w") for i in range(100000)]
+""",
+    "deep_result": answer(
+        "kept_layers",
+        """
+x = []
+for _ in range(100000):
+    x = [x]
+return x
+""",
+    ),
+    "huge_result": answer("kept_layers", "return list(range(10**7))"),
+    "huge_tensor": answer("attention_loss", "return torch.zeros(1).expand(10**12)"),
+    "huge_number": answer("kept_layers", "return [10**100000]"),
+    "huge_message": answer(
+        "kept_layers",
+        """
+raise ValueError("x" * 10**8)
+""",
+    ),
+    "recursion": answer("kept_layers", "return kept_layers(num_layers, depth)"),
+}
