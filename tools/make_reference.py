@@ -35,20 +35,21 @@ ARROWS = [
 
 
 def commands() -> str:
-    """Every command's help, as Markdown."""
+    """Write every command's help as Markdown."""
     parts = ["# Commands\n", "Written from the program's own help by `tools/make_reference.py`.\n"]
-    for name, command in each("tinybert-l", program):
+    for name, command in walk("tinybert-l", program):
         context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
         context.help_option_names = ["-h", "--help"]
         parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 
 
-def each(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    """Name a command and, if it is a group, all commands in it, in alphabetical order."""
     yield name, command
     if isinstance(command, click.Group):
         for part in sorted(command.commands):
-            yield from each(f"{name} {part}", command.commands[part])
+            yield from walk(f"{name} {part}", command.commands[part])
 
 
 def data_flow() -> Figure:

@@ -1,174 +1,135 @@
-"""The command line, from end to end on a small slice."""
+"""The commands on a small slice; `tests/grading/test_journey.py` walks through a course."""
 
 import json
-import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
+
+from tinybert_l import __version__
+from tinybert_l.cli.app import MODULES, main
+from tinybert_l.cli.lazy import LazyCommands
+
+NEED_INSTRUCTOR = [
+    f"tinybert_l.cli.{name}" for name in ("courses", "demo", "grading", "instructors")
+]
 
 
-def run(*arguments, **environment):
-    command = [sys.executable, "-m", "tinybert_l.cli", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
-    )
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        "",
-        "demo",
-        "teacher",
-        "train",
-        "evaluate",
-        "release",
-        "sample-class",
-        "grade",
-        "check",
-        "answers",
-        "prepare",
-        "exercises",
-        "doctor",
-        "collect",
-        "run-job",
-        "audit",
-        "grades",
-        "feedback",
-        "export",
-        "choose",
-        "questions",
-    ],
-)
-def test_every_command_explains_itself(command):
-    done = run(*filter(None, [command]), "--help")
-    assert done.returncode == 0 and len(done.stdout) > 150
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> str:
+    """A cache that the slow tests of this file share, so that the small models are trained once."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
 
 
 @pytest.mark.slow
-def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
-    done = run(
-        "demo",
-        "--quick",
-        "--output",
-        str(tmp_path),
-        TINYBERT_L_CACHE=str(tmp_path / "cache"),
-        COLUMNS="200",
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    record = json.loads((tmp_path / "quick" / "results.json").read_text(encoding="utf-8"))
-    assert [r["name"] for r in record["results"]] == [
-"teacher", "6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25",
-    ]  # fmt: skip
-    assert (tmp_path / "quick" / "pareto.png").stat().st_size > 10_000
-    assert (tmp_path / "quick" / "course" / "gradebook.csv").is_file()
-    assert (
-        "20/20" in done.stdout
-        and "0/20" in done.stdout
-        and "Where everything was written" in done.stdout
-    )
+def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path, monkeypatch, trained):
+    monkeypatch.setenv("TINYBERT_L_CACHE", trained)
+    done = run("demo", "--quick", "--output", tmp_path)
+    assert done.exit_code == 0, done.output
+    folder = tmp_path / "quick"
+    record = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    names = [result["name"] for result in record["results"]]
+    assert names[:5] == ["teacher", "6x1", "6x0.5", "3x1", "2x1"]
+    assert names[5:] == ["6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
+    assert (folder / "pareto.png").stat().st_size > 10_000
+    assert (folder / "course" / "gradebook.csv").is_file()
+    assert "20/20" in done.stdout and "0/20" in done.stdout
+    assert "Where everything was written" in done.stdout
 
 
 @pytest.mark.slow
-def test_a_sub_model_is_chosen_and_exported_and_works_in_a_pipeline(tmp_path):
-    cache = {"TINYBERT_L_CACHE": str(tmp_path / "cache"), "COLUMNS": "200"}
-    chosen = run("choose", "--quick", "--max-latency-ms", "1000", **cache)
-    assert chosen.returncode == 0 and "chosen: " in chosen.stdout, chosen.stderr
-    too_fast = run(
-        "choose", "--quick", "--max-latency-ms", "0.0001", "--runtime", "onnx-int8", **cache
-    )
-    assert too_fast.returncode == 1 and "onnx-int8" in too_fast.stdout
-    done = run("export", "3x0.5", "--quick", "--to", str(tmp_path / "out"), **cache)
-    assert done.returncode == 0, done.stderr
-    numbers = json.loads((tmp_path / "out" / "numbers.json").read_text(encoding="utf-8"))
-    rows = {r["model"]: r for r in numbers["rows"]}
+def test_a_sub_model_is_chosen_within_a_budget(monkeypatch, trained):
+    monkeypatch.setenv("TINYBERT_L_CACHE", trained)
+    chosen = run("choose", "--quick", "--max-latency-ms", 1000)
+    assert chosen.exit_code == 0 and "chosen: " in chosen.stdout
+    too_fast = run("choose", "--quick", "--max-latency-ms", 0.0001, "--runtime", "onnx-int8")
+    assert too_fast.exit_code == 1 and "onnx-int8" in too_fast.stdout
+    assert "latency_budget_ms=0.0001" in too_fast.stderr
+
+
+@pytest.mark.slow
+def test_a_sub_model_is_exported_and_works_in_a_pipeline(tmp_path, monkeypatch, trained):
+    monkeypatch.setenv("TINYBERT_L_CACHE", trained)
+    folder = tmp_path / "out"
+    assert run("export", "3x0.5", "--quick", "--to", folder).exit_code == 0
+    rows = rows_of(folder)
     assert rows["3×½, ONNX float32"]["largest difference from torch"] < 1e-3
-    assert (
-        rows["3×½, ONNX int8"]["bytes"]
-        < rows["3×½, ONNX float32"]["bytes"]
-        < 2 * rows["3×½, torch"]["bytes"]
-    )
-    code = re.search(
-        r"```python\n(.*?)```", (tmp_path / "out" / "README.md").read_text(encoding="utf-8"), re.S
-    ).group(1)
-    used = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path / "out",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "LABEL_" in used.stdout, used.stderr
-    teacher = rows["teacher, torch"]["bytes"]
-    assert teacher > rows["3×½, torch"]["bytes"]
-    smaller = run(
-        "export",
-        "3x0.5",
-        "--quick",
-        "--vocabulary",
-        "6000",
-        "--to",
-        str(tmp_path / "small"),
-        **cache,
-    )
-    assert smaller.returncode == 0, smaller.stderr
-    pruned = json.loads((tmp_path / "small" / "numbers.json").read_text(encoding="utf-8"))
-    assert pruned["vocabulary"] == 6000 and teacher > 10 * pruned["rows"][-1]["bytes"]
-    wrong = run("export", "5x0.5", "--quick", **cache)
-    assert wrong.returncode == 1 and "allowed: 2x0.25, 3x0.25" in wrong.stderr
+    sizes = {name: row["bytes"] for name, row in rows.items()}
+    assert sizes["3×½, ONNX int8"] < sizes["3×½, ONNX float32"] < 2 * sizes["3×½, torch"]
+    assert sizes["teacher, torch"] > sizes["3×½, torch"]
+    assert "LABEL_" in run_card(folder)
+    small = tmp_path / "small"
+    assert run("export", "3x0.5", "--quick", "--vocabulary", 6000, "--to", small).exit_code == 0
+    assert json.loads((small / "numbers.json").read_text(encoding="utf-8"))["vocabulary"] == 6000
+    assert sizes["teacher, torch"] > 10 * rows_of(small)["3×½, ONNX int8"]["bytes"]
 
 
-@pytest.mark.slow
-def test_an_instructor_s_way_from_a_zip_to_the_lms(tmp_path):
-    """Release, take in what Moodle gives, grade, prove, export: each one command."""
-    import zipfile
+def rows_of(folder: Path) -> dict[str, dict]:
+    numbers = json.loads((folder / "numbers.json").read_text(encoding="utf-8"))
+    return {row["model"]: row for row in numbers["rows"]}
 
-    from tinybert_l.grading.course import Course
-    from tinybert_l.grading.outside.sandbox import problem
-    from tinybert_l.grading.sample_class import LECTURE, hand_in
 
-    output, name = ["--output", str(tmp_path)], "03-architecture"
-    assert run("release", "3", *output).returncode == 0
-    made = Course(tmp_path / "made")
-    hand_in(made, tmp_path / "course" / "release" / name, ["perfect", "wrong_idea"])
-    with zipfile.ZipFile(tmp_path / "moodle.zip", "w") as archive:
-        for number, student in enumerate(("perfect", "wrong_idea"), 11):
-            folder = f"{student.title()} Student_{number}_assignsubmission_file_"
-            archive.write(made.submission(student, LECTURE), f"{folder}/{name}.ipynb")
-        archive.writestr("../escape.ipynb", "{}")
-    taken = run("collect", "3", str(tmp_path / "moodle.zip"), *output, COLUMNS="200")
-    assert taken.returncode == 1 and "taken in" in taken.stdout and "REFUSED" in taken.stdout
-    unsafe = ["--unsafe"] if problem() else []
-    graded = run("grade", "3", *output, *unsafe, COLUMNS="200")
-    assert graded.returncode == 0 and "20/20" in graded.stdout and "18/20" in graded.stdout, (
-        graded.stderr
-    )
-    proved = run("audit", "3", *output)
-    assert proved.returncode == 0 and "Proved: 2" in proved.stdout
-    early = run("grades", "3", "--format", "moodle", *output)
-    assert early.returncode == 1 and "graded by hand" in early.stderr
-    exported = run("grades", "3", "--format", "moodle", "--provisional", *output)
-    assert "Participant 11,Perfect Student,,20,25" in exported.stdout, exported.stdout
-    assert (tmp_path / "course" / f"report-{name}.html").stat().st_size > 5_000
-    again = run("grade", "3", *output, *unsafe, COLUMNS="200")
-    assert again.returncode == 0 and "20/20" in again.stdout
+def run_card(folder: Path) -> str:
+    """What the code in an exported model's README prints, run as its reader runs it."""
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    code = re.search(r"```python\n(.*?)```", card, re.S).group(1)
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_an_unknown_sub_model_is_refused_before_anything_is_trained():
+    wrong = run("export", "5x0.5", "--quick")
+    assert wrong.exit_code == 1 and "allowed: 2x0.25, 3x0.25" in wrong.stderr
 
 
 def test_grading_nothing_and_a_lecture_that_is_not_there_are_said_plainly(tmp_path):
-    nothing = run("grade", "3", "--output", str(tmp_path))
-    assert (
-        nothing.returncode == 1
-        and "No submission" in nothing.stderr
-        and "Traceback" not in nothing.stderr
-    )
-    missing = run("release", "12", "--output", str(tmp_path))
-    assert missing.returncode == 2 and "12 is not in the range 1<=x<=11" in missing.stderr
+    nothing = run("grade", "3", "--output", tmp_path)
+    assert nothing.exit_code == 1 and "No submission" in nothing.stderr
+    missing = run("release", "12", "--output", tmp_path)
+    assert missing.exit_code == 2 and "12 is not in the range 1<=x<=11" in missing.stderr
 
 
-def test_the_exercises_are_listed_without_torch():
-    done = run("exercises", COLUMNS="200")
-    assert done.returncode == 0 and "attention_loss" in done.stdout and "注意力损失" in done.stdout
-    only = run("exercises", "--lecture", "11", COLUMNS="200")
+def test_an_unknown_sample_student_is_refused(tmp_path):
+    unknown = run("sample-class", "--student", "bob", "--output", tmp_path)
+    assert unknown.exit_code == 1 and "--student bob; allowed: perfect, blank" in unknown.stderr
+
+
+def test_the_exercises_are_listed_with_their_titles():
+    listed = run("exercises")
+    assert listed.exit_code == 0
+    assert "attention_loss" in listed.stdout and "注意力损失" in listed.stdout
+    only = run("exercises", "--lecture", 11)
     assert "flops" in only.stdout and "joint_loss" not in only.stdout
+
+
+@pytest.mark.parametrize("start", ["tinybert-l", "python -m tinybert_l.cli"])
+def test_the_program_starts_by_its_name_and_as_a_module(start):
+    """`accelerate launch -m tinybert_l.cli` needs the module."""
+    program, *words = start.split()
+    command = [str(Path(sys.executable).parent / program), *words, "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{start}, version {__version__}\n"
+
+
+@pytest.mark.parametrize("command", ["release", "grade", "course", "demo"])
+def test_a_command_without_the_instructors_part_says_how_to_get_it(monkeypatch, command):
+    for name in list(sys.modules):
+        if name.startswith("tinybert_l.grading") or name in NEED_INSTRUCTOR:
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "tinybert_l.grading", None)  # importing it now fails
+    monkeypatch.setattr(main, "commands", LazyCommands(MODULES))
+    refused = run(command, "3")
+    assert refused.exit_code == 1
+    assert f"pip install tinybert-l-instructor=={__version__}" in refused.stderr

@@ -5,24 +5,24 @@ from collections import namedtuple
 
 import pytest
 
-from tinybert_l.cli import doctor
+from tinybert_l.cli import doctor, machine
 
 
 def test_a_sound_machine_is_found_sound(monkeypatch, checkout):
     monkeypatch.chdir(checkout)
     findings = {f.name: f for f in doctor.examine()}
     assert len(findings) == len(doctor.CHECKS)
-    assert not [f for f in findings.values() if not f.well and f.needed]
+    assert not [f for f in findings.values() if f.is_problem]
 
 
 def test_too_old_a_python(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
-    assert "3.11" in doctor.python_version().advice
+    assert "3.11" in machine.python_version().advice
 
 
 def test_a_missing_package(monkeypatch):
-    monkeypatch.setattr(doctor, "PACKAGES", ("torch", "no-such-package"))
-    assert "missing: no-such-package" in doctor.packages().advice
+    monkeypatch.setattr(machine, "PACKAGES", ("torch", "no-such-package"))
+    assert "missing: no-such-package" in machine.packages().advice
 
 
 def test_a_broken_torch(monkeypatch, tmp_path):
@@ -30,31 +30,31 @@ def test_a_broken_torch(monkeypatch, tmp_path):
         "raise OSError('libtorch_cpu.so: cannot open shared object file')"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    finding = doctor.torch_works()
-    assert "libtorch_cpu" in finding.found and "reinstall" in finding.advice
+    finding = machine.torch_works()
+    assert "libtorch_cpu" in finding.result and "reinstall" in finding.advice
 
 
 def test_too_little_memory_and_disk(monkeypatch):
     import psutil
 
     monkeypatch.setattr(psutil, "virtual_memory", lambda: namedtuple("Memory", "total")(2 * 2**30))
-    assert "4 GB" in doctor.memory().advice
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: namedtuple("Disk", "free")(2**30))
-    assert "TINYBERT_L_CACHE" in doctor.disk().advice
+    assert "4 GB" in machine.memory().advice
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: namedtuple("Disk", "free")(2**30))
+    assert "TINYBERT_L_CACHE" in machine.disk().advice
 
 
 def test_a_cache_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path / "file" / "cache"))
-    assert "TINYBERT_L_CACHE" in doctor.cache_writable().advice
+    assert "TINYBERT_L_CACHE" in machine.cache_writable().advice
 
 
 def test_a_damaged_and_a_stale_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
     (tmp_path / "teacher-0123").mkdir()
-    assert "teacher-0123" in doctor.cache_whole().advice and doctor.cache_whole().needed
+    assert "teacher-0123" in machine.cache_whole().advice and machine.cache_whole().needed
     (tmp_path / "teacher-0123" / "entry.json").write_text('{"versions": {"torch": "1.0"}}')
-    assert "another torch" in doctor.cache_whole().advice and not doctor.cache_whole().needed
+    assert "another torch" in machine.cache_whole().advice and not machine.cache_whole().needed
 
 
 @pytest.mark.parametrize("spec", [None, "/no/such/python"])
@@ -95,4 +95,4 @@ def test_a_wrong_nbgrader_configuration(monkeypatch, tmp_path):
 def test_a_check_that_cannot_be_made_is_a_finding(monkeypatch):
     monkeypatch.setattr(doctor, "CHECKS", (lambda: 1 / 0,))
     (finding,) = doctor.examine()
-    assert "ZeroDivisionError" in finding.found and not finding.well
+    assert "ZeroDivisionError" in finding.result and not finding.is_well

@@ -84,11 +84,24 @@ def test_from_an_empty_folder_to_exported_grades_one_command_each(tmp_path, monk
         assert ("layer_map: passes" in said) == (name != "cai")
     monkeypatch.chdir(tmp_path / "demo-course")
     assert run("collect", "3", "../inbox").count("taken in") == 4  # three, and in the title
+    essay = nbformat.read(tmp_path / "ann" / NAME / f"{NAME}.ipynb", as_version=4)
+    for cell in essay.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "essay":
+            cell.source = "The top map loses a point."
+    with zipfile.ZipFile(tmp_path / "moodle.zip", "w") as archive:
+        folder = "Dora Moodle_11_assignsubmission_file_"
+        archive.writestr(f"{folder}/{NAME}.ipynb", nbformat.writes(essay))
+        archive.writestr("../escape.ipynb", "{}")
+    said = run("collect", "3", "../moodle.zip", ok=False)
+    assert "taken in" in said and "REFUSED" in said
     assert "4/20" in run("grade", "3")
     run("feedback", "3")
-    assert "Proved: 3" in run("audit", "3")
+    assert "Proved: 4" in run("audit", "3")
+    assert "graded by hand" in run("grades", "3", "--format", "moodle", ok=False)
     exported = run("grades", "3", "--format", "moodle", "--provisional")
     assert "ann,Ann Li,,4," in exported and "cai,Cai Xuanyuan,,0," in exported
+    assert "Participant 11,Dora Moodle,,4," in exported
+    assert "4/20" in run("grade", "3")  # nothing has changed: the grades on record are shown again
     page = (tmp_path / "demo-course" / "feedback" / "ann" / NAME / f"{NAME}.html").read_text(
         encoding="utf-8"
     )

@@ -1,0 +1,71 @@
+"""A user's mistake is one line; a fault of the program shows its traceback."""
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from tinybert_l.cli.lazy import LazyGroup
+from tinybert_l.errors import CourseError, InvalidInput
+
+
+def run(error: BaseException):
+    """Run a command that raises, in a group like the program's."""
+
+    @click.group(cls=LazyGroup)
+    def program() -> None:
+        """A program."""
+
+    @program.group()
+    def nested() -> None:
+        """A group inside the program, as `course` is."""
+
+    @nested.command()
+    def fail() -> None:
+        """Raise the error."""
+        raise error
+
+    return CliRunner().invoke(program, ["nested", "fail"])
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (CourseError("the course is busy"), "Error: the course is busy\n"),
+        (InvalidInput("--seed -1; allowed: 0 or more."), "Error: --seed -1; allowed: 0 or more.\n"),
+        (FileNotFoundError(2, "No such file", "a.csv"), "Error: [Errno 2] No such file: 'a.csv'\n"),
+        (PermissionError(13, "Denied", "/x"), "Error: [Errno 13] Denied: '/x'\n"),
+    ],
+)
+def test_a_mistake_of_the_user_is_one_line(error, line):
+    result = run(error)
+    assert (result.exit_code, result.stderr, result.stdout) == (1, line, "")
+
+
+@pytest.mark.parametrize("kind", [CourseError, OSError])
+def test_debugging_shows_the_traceback_of_a_mistake(monkeypatch, kind):
+    monkeypatch.setenv("TINYBERT_L_DEBUG", "1")
+    assert type(run(kind("a mistake")).exception) is kind
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [RuntimeError, ValueError, TypeError, KeyError, NotImplementedError, ZeroDivisionError],
+)
+def test_a_fault_of_the_program_shows_its_traceback(kind):
+    result = run(kind("a fault"))
+    assert type(result.exception) is kind and result.stderr == ""
+
+
+def test_click_s_own_ways_to_end_are_left_alone():
+    assert run(click.exceptions.Exit(3)).exit_code == 3
+    aborted = run(KeyboardInterrupt())
+    assert aborted.exit_code == 1 and "Aborted!" in aborted.stderr
+    usage = run(click.BadParameter("no such lecture"))
+    assert usage.exit_code == 2 and "no such lecture" in usage.stderr
+
+
+def test_an_unknown_command_is_answered_with_those_like_it():
+    from tinybert_l.cli.app import main
+
+    result = CliRunner().invoke(main, ["trian"])
+    assert result.exit_code == 2 and "train" in result.stderr

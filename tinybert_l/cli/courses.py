@@ -1,0 +1,86 @@
+"""The course that an instructor's command works on, and the commands that make one."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Concatenate, ParamSpec
+
+import click
+
+from tinybert_l.cli.options import FILE, NEW_FOLDER
+from tinybert_l.grading.course import Course
+from tinybert_l.grading.setup import enrol, init, read_roster
+
+P = ParamSpec("P")
+
+
+def open_course(output: Path | None, unsafe: bool = False) -> Course:
+    """Return the course that a command works on.
+
+    Args:
+        output: the folder that holds course/; None: the course around the current folder, told by
+            its course.toml, else outputs/course.
+        unsafe: grade without isolation.
+    """
+    course = Course.around(Path.cwd()) if output is None else None
+    if course is None:
+        course = Course(((output or Path("outputs")) / "course").resolve())
+    return replace(course, unsafe=unsafe)
+
+
+def pass_course(command: Callable[Concatenate[Course, P], None]) -> Callable[..., None]:
+    """Add the option --output to a command, which gets its `Course` as the first argument."""
+
+    @click.option(
+        "--output",
+        type=NEW_FOLDER,
+        help="Use the course in this folder's course/. Default: the course around here "
+        "(course.toml), else outputs/course.",
+    )
+    @functools.wraps(command)
+    def with_course(
+        output: Path | None, unsafe: bool = False, *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        command(open_course(output, unsafe), *args, **kwargs)
+
+    return with_course
+
+
+@click.group()
+def course() -> None:
+    """Make a course of your own; enter the people who take part."""
+
+
+@course.command("init")
+@click.argument("folder", type=NEW_FOLDER)
+@click.option(
+    "--id", "course_id", help="Give the course this name in nbgrader. Default: the folder's."
+)
+@click.option(
+    "--roster",
+    type=FILE,
+    help="Enter the people of this CSV file, with a column id and, where known, first_name, "
+    "last_name, email.",
+)
+def course_init(folder: Path, course_id: str | None, roster: Path | None) -> None:
+    """Make a course in a new FOLDER.
+
+    Writes configuration, calendar, notebooks, answers, roster and gradebook. The other commands
+    then work inside it without any option.
+    """
+    made = init(folder, course_id, roster)
+    click.echo(f"made: {made.folder}")
+    click.echo(f"Now: cd {folder} && tinybert-l release 1    (README.md there lists the steps)")
+
+
+@course.command("roster")
+@click.argument("file", required=False, type=FILE)
+@pass_course
+def course_roster(course: Course, file: Path | None) -> None:
+    """Write the people of a CSV FILE into the gradebook.
+
+    FILE is the course's roster.csv when left out.
+    """
+    people = read_roster(file or course.folder / "roster.csv")
+    click.echo(f"{enrol(course, people)} people in the gradebook 名单人数")

@@ -1,0 +1,77 @@
+"""Tables and lines that the instructor's commands print, in both languages."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from tinybert_l.cli.tables import show
+from tinybert_l.grading.intake import IntakeResult
+from tinybert_l.grading.results.audit import Change, Entry
+from tinybert_l.grading.run import CellGrade, Grading
+
+REASON_WIDTH = 70  # characters of a reason in the table of grades
+
+
+def show_intake(lecture: int, results: Sequence[IntakeResult]) -> None:
+    """Print what became of each submission that came in."""
+    rows = []
+    for result in results:
+        prefix = "REFUSED 拒收: " if result.refused else ""
+        rows.append((result.who, f"{prefix}{result.outcome}"))
+    count = sum(not result.refused for result in results)
+    show(f"Lecture {lecture}: {count} taken in 接收", ("who 谁", "what happened 结果"), rows)
+
+
+def show_grades(grading: Grading, lecture: int) -> None:
+    """Print the points of each student for each exercise, and the first reason for lost points."""
+    exercises: list[str] = []
+    by_student: dict[str, list[CellGrade]] = {}
+    for grade in grading.grades:
+        by_student.setdefault(grade.student, []).append(grade)
+        if grade.exercise not in exercises:
+            exercises.append(grade.exercise)
+    rows = []
+    for student, grades in by_student.items():
+        rows.append((student, *_points(grades, exercises), _first_reason(grades)))
+    for student, reason in grading.errors.items():
+        rows.append((student, *["-"] * len(exercises), "ERROR", reason))
+    title = (
+        f"Lecture {lecture}: auto-graded points 自动评分 "
+        "(manual questions still open 手动评分题待评)"
+    )
+    show(title, ("student", *exercises, "total", "first reason"), rows)
+
+
+def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
+    """Write a student's points for each exercise, and the sum beside the maximum."""
+    points = dict.fromkeys(exercises, 0.0)
+    maximum = 0.0
+    for grade in grades:
+        points[grade.exercise] += grade.points
+        maximum += grade.max_points
+    total = f"{sum(points.values()):g}/{maximum:g}"
+    return [*map("{:g}".format, points.values()), total]
+
+
+def _first_reason(grades: Sequence[CellGrade]) -> str:
+    for grade in grades:
+        if grade.reason:
+            return f"{grade.exercise}: {grade.reason}"[:REASON_WIDTH]
+    return ""
+
+
+def show_changes(changes: Sequence[Change], lecture: int) -> None:
+    """Print which points differ between each student's last two gradings."""
+    rows = []
+    for change in changes:
+        points = (str(change.before), str(change.after))
+        rows.append((change.student, change.cell, *points, change.why))
+    headings = ("student 学生", "cell 单元格", "before 此前", "after 现在", "because of 原因")
+    show(f"Lecture {lecture}: {len(rows)} changes 变动", headings, rows)
+
+
+def show_proof(verdicts: Mapping[str, Entry], record: Path) -> None:
+    """Print how many submissions are graded, each by its own entry in the record."""
+    count = sum(entry["event"] == "graded" for entry in verdicts.values())
+    click.echo(f"Proved: {count} submissions graded, each by its own entry in {record}. 审计通过。")

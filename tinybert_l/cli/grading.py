@@ -1,0 +1,183 @@
+"""The commands that grade what was handed in, prove the grades and export them."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from tinybert_l.cache import write_atomically
+from tinybert_l.cli import grade_tables
+from tinybert_l.cli.courses import pass_course
+from tinybert_l.cli.options import FOLDER, NEW_FILE, lecture_argument
+from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading import job as jobs
+from tinybert_l.grading import run
+from tinybert_l.grading.course import Course
+from tinybert_l.grading.results.audit import Audit, changes
+
+
+@click.command()
+@lecture_argument
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Grade so many submissions at a time. Default: what cores and memory allow.",
+)
+@click.option(
+    "--scheduler",
+    default="",
+    help="Let a Dask cluster do the work: tcp://… (its workers see the same folders).",
+)
+@click.option(
+    "--exercise",
+    default="",
+    help="Run only the tests of this exercise; all other points stay as they are.",
+)
+@click.option("--again", is_flag=True, help="Regrade unchanged submissions too.")
+@click.option(
+    "--only-prepare", is_flag=True, help="Write the job directories for 'run-job' and stop."
+)
+@click.option(
+    "--unsafe", is_flag=True, help="Grade without isolation: only for submissions that you trust."
+)
+@pass_course
+def grade(
+    course: Course,
+    lecture: int,
+    workers: int | None,
+    scheduler: str,
+    exercise: str,
+    again: bool,
+    only_prepare: bool,
+) -> None:
+    """Autograde all submissions of a LECTURE.
+
+    Writes feedback, grades.csv, gradebook.csv and a report of the class. Each submission runs in a
+    sandbox (bubblewrap) without network, files or a view of its tests; a second process, which
+    never runs student code, judges it. Where there is no sandbox, grading refuses. What is graded
+    and has not changed is not graded again, so a run that was stopped goes on where it was.
+    """
+    options = run.Options(workers, scheduler, exercise, again)
+    _require_submissions(course, lecture)
+    if only_prepare:
+        for folder in run.prepare_jobs(course, lecture, options):
+            click.echo(folder)
+    else:
+        _grade(course, lecture, options)
+
+
+@click.command("run-job")
+@click.argument("job", type=FOLDER)
+def run_job(job: Path) -> None:
+    """Do one JOB of 'grade --only-prepare', on any machine.
+
+    JOB is a job directory. 'grade' then records what came out.
+    """
+    job = job.resolve()
+    result = job.parents[1] / "results" / job.name
+    failure = jobs.run_job(str(job), str(result))
+    if failure:
+        raise CourseError(failure)
+
+
+@click.command()
+@lecture_argument
+@click.option(
+    "--changes",
+    "with_changes",
+    is_flag=True,
+    help="Show what changed between each student's last two gradings.",
+)
+@pass_course
+def audit(course: Course, lecture: int, with_changes: bool) -> None:
+    """Prove the gradebook of a LECTURE against the record.
+
+    The record is the course's audit.jsonl: what came in and what was decided, append-only.
+    """
+    course.assignment(lecture)  # raises where the lecture was not released
+    record = Audit(course.folder)
+    if with_changes:
+        grade_tables.show_changes(changes(record, NOTEBOOKS[lecture]), lecture)
+    _require_proof(run.prove(course, lecture))
+    verdicts = record.verdicts(NOTEBOOKS[lecture])
+    grade_tables.show_proof(verdicts, record.path)
+
+
+@click.command()
+@lecture_argument
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "canvas", "moodle"]),
+    default="csv",
+    show_default=True,
+    help="Write the columns that this system imports.",
+)
+@click.option(
+    "--title", default="", help="Name the assignment as the LMS does. Default: the notebook's name."
+)
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="STUDENT",
+    help="Leave this student out on purpose; may be repeated.",
+)
+@click.option("--provisional", is_flag=True, help="Export although manual grading is unfinished.")
+@click.option("--to", type=NEW_FILE, help="Write into this file. Default: the terminal.")
+@pass_course
+def grades(
+    course: Course,
+    lecture: int,
+    kind: str,
+    title: str,
+    without: tuple[str, ...],
+    provisional: bool,
+    to: Path | None,
+) -> None:
+    """Export the grades of a LECTURE for an LMS.
+
+    Refuses what the audit does not prove.
+    """
+    course.assignment(lecture)
+    text = run.export(course, lecture, kind, title, without, provisional)
+    if to is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(to, text)
+        click.echo(f"written: {to}")
+
+
+@click.command()
+@lecture_argument
+@pass_course
+def feedback(course: Course, lecture: int) -> None:
+    """Write the feedback of a LECTURE anew, after manual grading.
+
+    Takes in the points and comments that people gave in Formgrader.
+    """
+    course.assignment(lecture)
+    count = run.feedback(course, lecture)
+    click.echo(f"{count} pages below {course.folder / 'feedback'}")
+
+
+def _grade(course: Course, lecture: int, options: run.Options) -> None:
+    grading = run.grade(course, lecture, options=options)
+    grade_tables.show_grades(grading, lecture)
+    if grading.errors:
+        sys.exit(1)
+
+
+def _require_submissions(course: Course, lecture: int) -> None:
+    if not course.students(lecture):
+        raise InvalidInput(
+            f"No submission of lecture {lecture} below {course.folder / 'submitted'}."
+        )
+
+
+def _require_proof(problems: list[str]) -> None:
+    if problems:
+        click.echo("\n".join(problems))
+        raise CourseError(
+            f"{len(problems)} problems: these grades are not proved. 成绩未通过审计。"
+        )

@@ -1,0 +1,107 @@
+"""The commands around a lecture: release it, take in what students hand in, write answers."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from tinybert_l.cli import grade_tables
+from tinybert_l.cli.courses import pass_course
+from tinybert_l.cli.options import FILE, FILE_OR_FOLDER, lecture_argument
+from tinybert_l.course.authoring import write_answers
+from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading import release as releases
+from tinybert_l.grading.course import MATERIAL, Course
+from tinybert_l.grading.intake import collect_archive
+from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, hand_in
+
+
+@click.command()
+@lecture_argument
+@click.option(
+    "--lang", type=click.Choice(["zh", "en"]), help="Keep only this language. Default: both."
+)
+@click.option(
+    "--wheel",
+    type=FILE,
+    help="Add the library's wheel, for students without a package index.",
+)
+@pass_course
+def release(course: Course, lecture: int, lang: str | None, wheel: Path | None) -> None:
+    """Make the student version of a LECTURE; scan it for answers.
+
+    Writes a folder under release/, and the same as a zip file under handouts/. A release that holds
+    an answer or a hidden test is withdrawn. Answers of earlier lectures go with it once their late
+    period has ended (course.toml).
+    """
+    click.echo(f"released: {releases.release(course, lecture, lang, wheel)}")
+    click.echo(f"for students: {releases.handout(course, lecture)}")
+
+
+@click.command("sample-class")
+@click.option(
+    "--student", "students", multiple=True, help="Hand in for this student only; may be repeated."
+)
+@pass_course
+def sample_class(course: Course, students: tuple[str, ...]) -> None:
+    """Let a sample class of seven hand in lecture 3."""
+    _require_sample_students(students)
+    for student in hand_in(course, _released_folder(course, LECTURE), students):
+        click.echo(f"handed in: {course.submission(student, LECTURE)}")
+
+
+@click.command()
+@lecture_argument
+@click.argument("archive", type=FILE_OR_FOLDER)
+@pass_course
+def collect(course: Course, lecture: int, archive: Path) -> None:
+    """Take in the submissions of a LECTURE from an ARCHIVE.
+
+    ARCHIVE is a zip file of Moodle or Canvas, a plain zip file, or a folder. Originals are kept for
+    good under received/. What is refused is listed with its reason; exit status 1 then.
+    """
+    results = collect_archive(course, lecture, archive)
+    grade_tables.show_intake(lecture, results)
+    if any(result.refused for result in results):
+        sys.exit(1)
+
+
+@click.command()
+@click.option(
+    "--check",
+    "only_check",
+    is_flag=True,
+    help="Report differences and write nothing; exit status 1 if there are any.",
+)
+def answers(only_check: bool) -> None:
+    """Write the notebooks' answer cells from solutions/."""
+    changed = _write_all_answers(only_check)
+    click.echo(f"{'differ' if only_check else 'written'}: {', '.join(changed) or 'none'}")
+    if only_check and changed:
+        sys.exit(1)
+
+
+def _write_all_answers(only_check: bool) -> list[str]:
+    """Write the answer cells of all lectures that have a notebook and answers; name the changed."""
+    sources, solutions = MATERIAL / "notebooks", MATERIAL / "solutions"
+    changed = []
+    for lecture, name in NOTEBOOKS.items():
+        has_answers = (solutions / f"lecture_{lecture:02d}.py").is_file()
+        if has_answers and (sources / name).is_dir():
+            changed += write_answers(sources, solutions, lecture, only_check)
+    return changed
+
+
+def _require_sample_students(students: tuple[str, ...]) -> None:
+    unknown = sorted(set(students) - set(SAMPLE_STUDENTS))
+    if unknown:
+        allowed = ", ".join(SAMPLE_STUDENTS)
+        raise InvalidInput(f"--student {', '.join(unknown)}; allowed: {allowed}.")
+
+
+def _released_folder(course: Course, lecture: int) -> Path:
+    folder = course.folder / "release" / NOTEBOOKS[lecture]
+    if not folder.is_dir():
+        raise InvalidInput(f"{folder} is missing: run 'tinybert-l release {lecture}' first.")
+    return folder

@@ -1,0 +1,119 @@
+"""A group of commands that imports each when it is used, and shows users' mistakes as a line."""
+
+import importlib
+import os
+from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import click
+
+from tinybert_l import __version__
+from tinybert_l.errors import CourseError
+
+DEBUG = "TINYBERT_L_DEBUG"  # environment variable: show the traceback of every error
+
+
+@dataclass(frozen=True)
+class CommandModule:
+    """Describes a module of commands without importing it.
+
+    Args:
+        name: name of the module in `tinybert_l.cli`.
+        section: heading of its commands in the list of commands.
+        commands: {command: first sentence of its help}. A command `run-job` is the module's
+            attribute `run_job`.
+    """
+
+    name: str
+    section: str
+    commands: dict[str, str]
+
+
+class InstructorPartMissing(CourseError):
+    """The command needs the instructor's distribution, which is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This command needs the instructor's part (answers, notebook sources, grading): "
+            f"pip install tinybert-l-instructor=={__version__}. 该命令需要教师版。"
+        )
+
+
+class LazyCommands(MutableMapping[str, click.Command]):
+    """Maps names to commands; looking up a command imports its module."""
+
+    def __init__(self, modules: Sequence[CommandModule]) -> None:
+        self._module_of: dict[str, str] = {}
+        self._loaded: dict[str, click.Command] = {}
+        for module in modules:
+            self._module_of.update(dict.fromkeys(module.commands, module.name))
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in self._loaded:
+            module = _import_commands(self._module_of[name])
+            self._loaded[name] = getattr(module, name.replace("-", "_"))
+        return self._loaded[name]
+
+    def __setitem__(self, name: str, command: click.Command) -> None:
+        self._loaded[name] = command
+        self._module_of.setdefault(name, "")
+
+    def __delitem__(self, name: str) -> None:
+        del self._module_of[name]
+        self._loaded.pop(name, None)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._module_of)
+
+    def __len__(self) -> int:
+        return len(self._module_of)
+
+
+class LazyGroup(click.Group):
+    """Lists its commands in sections, imports them when they are used, explains users' mistakes.
+
+    `CourseError` and `OSError` are shown as one line, exit status 1. Any other exception is a fault
+    of the program and shows its traceback.
+    """
+
+    def __init__(
+        self, name: str | None = None, *, modules: Sequence[CommandModule] = (), **settings: Any
+    ) -> None:
+        super().__init__(name, commands=LazyCommands(modules), **settings)
+        self.modules = modules
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name the commands in the order of the list."""
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands, a section for each kind of user, without importing them."""
+        width = max(map(len, self.commands))
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for module in self.modules:
+            rows = sections.setdefault(module.section, [])
+            for name, short_help in module.commands.items():
+                rows.append((name.ljust(width), short_help))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except (CourseError, OSError) as error:
+            if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
+                raise  # click ends quietly when the reader of its output has gone
+            raise click.ClickException(str(error)) from error
+
+
+def _import_commands(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"tinybert_l.cli.{module}")
+    except ModuleNotFoundError as error:
+        if error.name is None or not error.name.startswith("tinybert_l.grading"):
+            raise
+        raise InstructorPartMissing from None

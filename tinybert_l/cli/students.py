@@ -1,0 +1,119 @@
+"""The commands of a student: find the way, judge answers, hand in, examine the machine."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from tinybert_l.cli import tables
+from tinybert_l.cli.doctor import examine
+from tinybert_l.cli.options import FILE, FOLDER, LECTURE, NEW_FOLDER
+from tinybert_l.course.judging import judge
+from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises import registry
+
+
+@click.command()
+@click.option("--lecture", type=LECTURE, help="List only the exercises of this lecture.")
+def exercises(lecture: int | None) -> None:
+    """List the exercises: points, effort, and what each builds on."""
+    tables.show_exercises(registry.exercises(), lecture)
+
+
+@click.command()
+@click.argument("folder", default=".", type=FOLDER)
+def home(folder: Path) -> None:
+    """Show which of your answers in FOLDER pass visible tests.
+
+    Shows lectures, exercises, the minutes that each takes, and the first test that fails.
+    """
+    from tinybert_l.course.home import progress
+
+    states = [state for state in progress(folder) if state.state != "absent"]
+    if not states:
+        raise InvalidInput(
+            f"No notebook of the course in {folder.resolve()}. 此文件夹中没有课程笔记本。"
+        )
+    tables.show_progress(states)
+
+
+@click.command()
+@click.argument("folder", default=".", type=FOLDER)
+@click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
+def lab(folder: Path, no_browser: bool) -> None:
+    """Open JupyterLab on the course home of FOLDER."""
+    from tinybert_l.course.lab import open_lab
+
+    open_lab(folder, browser=not no_browser)
+
+
+@click.command()
+@click.argument("notebook", required=False, type=FILE)
+@click.option("--student", help="Hand in under this id. Default: your login name.")
+@click.option(
+    "--to",
+    type=NEW_FOLDER,
+    default=Path("."),
+    help="Write the zip file into this folder. Default: here.",
+)
+def submit(notebook: Path | None, student: str | None, to: Path) -> None:
+    """Make the zip file to hand in from a NOTEBOOK.
+
+    NOTEBOOK may be left out where a folder holds only one. The zip file holds the notebook without
+    outputs, and nothing else. Nothing is sent anywhere: upload it yourself.
+    """
+    from tinybert_l.course.home import hand_in, login_name
+
+    student = student or login_name()
+    made = hand_in(notebook or _only_notebook(Path(".")), student, to)
+    tables.show_hand_in(made, student)
+
+
+@click.command()
+@click.argument("exercise")
+@click.argument("answer", type=FILE)
+@click.option(
+    "--notebook",
+    type=FILE,
+    help="Take the tests from this notebook. Default: the one that sets the exercise.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=1),
+    default=120,
+    show_default=True,
+    help="Stop all tests after so many seconds.",
+)
+def check(exercise: str, answer: Path, notebook: Path | None, timeout: float) -> None:
+    """Judge one ANSWER, a Python file, by the tests of an EXERCISE.
+
+    Exit status 0 only when every test in reach passes. Hidden tests are in reach in an instructor's
+    checkout.
+    """
+    verdicts = judge(exercise, answer, notebook, timeout)
+    tables.show_verdicts(exercise, verdicts)
+    if not all(verdict.passed for verdict in verdicts):
+        sys.exit(1)
+
+
+@click.command()
+def doctor() -> None:
+    """Examine this machine, and say what to do about each problem.
+
+    Examines versions, memory, disk, cache, kernel, font and sandbox. Exit status 1 when something
+    is missing that everybody needs.
+    """
+    findings = list(examine())
+    tables.show_findings(findings)
+    if any(finding.is_problem for finding in findings):
+        sys.exit(1)
+
+
+def _only_notebook(folder: Path) -> Path:
+    from tinybert_l.course.home import notebooks_in
+
+    notebooks = list(notebooks_in(folder).values())
+    if len(notebooks) != 1:
+        names = ", ".join(map(str, notebooks)) or "none"
+        raise InvalidInput(f"Which NOTEBOOK? In this folder: {names}. 请指明要提交的笔记本。")
+    return notebooks[0]
