@@ -81,8 +81,8 @@ def export(options: ModelOptions, sub_model: str, to: Path | None, vocabulary: i
 
     chosen = options.find_sub_model(sub_model)
     folder = to or Path("outputs") / "export" / sub_model
-    supernet, recipe = options.load_supernet(), options.teacher_recipe
-    numbers = export_all(supernet, chosen, folder, options.seconds, vocabulary, recipe)
+    supernet = options.load_supernet()
+    numbers = export_all(supernet, chosen, folder, options.seconds, vocabulary)
     tables.show_export(numbers["rows"], folder)
 
 
