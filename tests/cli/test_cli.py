@@ -14,7 +14,7 @@ from tinybert_l.cli.app import MODULES, main
 from tinybert_l.cli.lazy import LazyCommands
 
 NEED_INSTRUCTOR = [
-    f"tinybert_l.cli.{name}" for name in ("courses", "demo", "grading", "instructors")
+    f"tinybert_l.cli.{name}" for name in ("courses", "demo", "grades", "instructors")
 ]
 
 

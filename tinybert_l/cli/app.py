@@ -39,7 +39,7 @@ MODULES = (
         },
     ),
     CommandModule(
-        "grading",
+        "grades",
         "Instructor",
         {
             "grade": "Autograde all submissions of a LECTURE.",
