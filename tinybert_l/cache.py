@@ -85,7 +85,7 @@ def cached(
         together: under `accelerate launch`, whether all processes build the entry, as in a training
             run; if not, the first process builds it and the others wait.
     """
-    folder = cache_root() / f"{kind}-{recipe_hash(recipe)}"
+    folder = entry_folder(kind, recipe)
     if read_entry(folder) is not None:
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +106,11 @@ def cached(
                 shutil.rmtree(folder)  # a folder without a readable entry.json is damaged
             os.replace(work, folder)
     return folder
+
+
+def entry_folder(kind: str, recipe: dict[str, Any]) -> Path:
+    """Return where the entry of a recipe lies, or would lie once it is built."""
+    return cache_root() / f"{kind}-{recipe_hash(recipe)}"
 
 
 def read_entry(folder: Path) -> dict[str, Any] | None:

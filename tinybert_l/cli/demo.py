@@ -6,13 +6,14 @@ import click
 
 from tinybert_l.cli import grade_tables, tables
 from tinybert_l.cli.courses import open_course
-from tinybert_l.cli.options import ModelOptions, model_options, output_option
+from tinybert_l.cli.forecast import STEPS, StepTimes
+from tinybert_l.cli.options import ModelOptions, model_options, open_all_answers, output_option
 from tinybert_l.course.tables import console
 from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside.sandbox import problem
-from tinybert_l.grading.sample_class import LECTURE, grade_sample_class
+from tinybert_l.grading.sample_class import LECTURE, grade_sample_class, sample_class_is_graded
 
 QUICK_CLASS = ("perfect", "blank")
 
@@ -26,20 +27,45 @@ def demo(options: ModelOptions, output: Path) -> None:
     Trains the teacher and the student, measures the trade-off of the sub-models, releases lecture
     3, lets a sample class hand it in, and grades it.
     """
+    open_all_answers()
     folder = output / "quick" if options.quick else output
-    written = _train_and_measure(options, folder)
-    console().rule("3 one lecture: release, hand in, grade 发布、提交、评分")
-    written |= _grade_class(open_sample_course(folder), options.quick)
-    tables.show_files(written)
+    tables.show_files(_do_everything(options, folder))
 
 
-def _train_and_measure(options: ModelOptions, folder: Path) -> dict[str, Path]:
+def _do_everything(options: ModelOptions, folder: Path) -> dict[str, Path]:
+    course = open_sample_course(folder)
+    students = QUICK_CLASS if options.quick else None
+    times = StepTimes(folder, "quick" if options.quick else "full")
+    times.show_forecast(_finished_steps(options, course, students))
+    written = _train_and_measure(options, folder, times)
+    console().rule(STEPS["grading"])
+    with times.step("grading"):
+        written |= _grade_class(course, students)
+    return written
+
+
+def _finished_steps(
+    options: ModelOptions, course: Course, students: tuple[str, ...] | None
+) -> set[str]:
+    from tinybert_l.method.joint import supernet_is_cached
+
+    finished = set()
+    if supernet_is_cached(options.student_recipe, options.load_teacher()):
+        finished.add("training")
+    if sample_class_is_graded(course, students):
+        finished.add("grading")
+    return finished
+
+
+def _train_and_measure(options: ModelOptions, folder: Path, times: StepTimes) -> dict[str, Path]:
     from tinybert_l.course.measuring import measure_trade_off
 
-    console().rule("1 teacher and joint training 教师与联合训练")
-    supernet = options.load_supernet()
-    console().rule("2 trade-off 权衡")
-    trade_off = measure_trade_off(supernet, folder, options.seconds)
+    console().rule(STEPS["training"])
+    with times.step("training"):
+        supernet = options.load_supernet()
+    console().rule(STEPS["measuring"])
+    with times.step("measuring"):
+        trade_off = measure_trade_off(supernet, folder, options.seconds)
     tables.show_trade_off(trade_off)
     return {
         "results 结果": trade_off.record,
@@ -63,8 +89,7 @@ def open_sample_course(folder: Path) -> Course:
     return open_course(folder, unsafe=reason is not None)
 
 
-def _grade_class(course: Course, quick: bool) -> dict[str, Path]:
-    students = QUICK_CLASS if quick else None
+def _grade_class(course: Course, students: tuple[str, ...] | None) -> dict[str, Path]:
     report = grade_sample_class(course, students)
     if not report.graded_anew:
         console().print(

@@ -155,6 +155,19 @@ def hand_in(course: Course, released: Path, students: Collection[str] | None = N
     return chosen
 
 
+def sample_class_is_graded(course: Course, students: Collection[str] | None = None) -> bool:
+    """Tell whether these students were graded with today's notebooks, answers and library."""
+    stamp = course.folder / STAMP
+    if not stamp.is_file() or stamp.read_text(encoding="utf-8") != _course_fingerprint(course):
+        return False
+    return course.students(LECTURE) == sorted(students or SAMPLE_STUDENTS)
+
+
+def _course_fingerprint(course: Course) -> str:
+    library = Path(tinybert_l.__file__).parent
+    return _fingerprint(course.sources, course.solutions, library)
+
+
 def grade_sample_class(
     course: Course, students: Collection[str] | None = None
 ) -> SampleClassReport:
@@ -169,16 +182,12 @@ def grade_sample_class(
         students: names in SAMPLE_STUDENTS; all when None.
     """
     chosen = list(students or SAMPLE_STUDENTS)
-    stamp = course.folder / STAMP
-    library = Path(tinybert_l.__file__).parent
-    fingerprint = _fingerprint(course.sources, course.solutions, library)
-    unchanged = stamp.is_file() and stamp.read_text(encoding="utf-8") == fingerprint
-    graded_anew = not unchanged or course.students(LECTURE) != sorted(chosen)
+    graded_anew = not sample_class_is_graded(course, chosen)
     if graded_anew:
         hand_in(course, release(course, LECTURE), chosen)
     grading = grade(course, LECTURE, chosen, Options(again=graded_anew))
     if graded_anew and not grading.errors:
-        write_atomically(stamp, fingerprint)
+        write_atomically(course.folder / STAMP, _course_fingerprint(course))
     expected = {student: expected_points(course, student) for student in chosen}
     return SampleClassReport(grading, expected, list(_differences(grading, expected)), graded_anew)
 

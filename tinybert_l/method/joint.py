@@ -15,6 +15,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from tinybert_l.cache import entry_folder, read_entry
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.method.cached_model import TrainingLog, cached_model
@@ -80,12 +81,22 @@ def load_supernet(
         log = train_jointly(student, source, data, recipe, folder, teacher.tokenizer)
         return student, log
 
-    teacher_key = dict(teacher.key)
-    key = {"joint": asdict(recipe), "data": teacher_key.pop("data"), "teacher": teacher_key}
+    key = supernet_key(recipe, teacher)
     entry = cached_model(
         "supernet", key, ElasticBertForSequenceClassification, train, together=True
     )
     return Supernet(entry.model, teacher, recipe, entry.log, entry.folder, entry.metrics)
+
+
+def supernet_key(recipe: JointRecipe, teacher: Teacher) -> dict[str, Any]:
+    """Return the plain values that name a supernet's cache entry."""
+    teacher_key = dict(teacher.key)
+    return {"joint": asdict(recipe), "data": teacher_key.pop("data"), "teacher": teacher_key}
+
+
+def supernet_is_cached(recipe: JointRecipe, teacher: Teacher) -> bool:
+    """Tell whether `load_supernet` would find the trained student in the cache."""
+    return read_entry(entry_folder("supernet", supernet_key(recipe, teacher))) is not None
 
 
 def sorted_by_importance(
