@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -119,19 +120,20 @@ def look_around(secrets: dict[str, str], root: str = "/") -> dict[str, str]:
     return json.loads(printed(cell).strip())
 
 
-def modules(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.py"))
-
-
-def visible_modules(seen: dict[str, str]) -> list[str]:
-    own = [Path(path) for path in seen if path.startswith(f"{GRADING}/") and path.endswith(".py")]
-    return sorted(str(path.relative_to(GRADING)) for path in own)
+def listing(paths: Iterable[str | Path]) -> list[str]:
+    """Return files of the grading by their path in its folder, without compiled ones."""
+    files = []
+    for path in map(Path, paths):
+        if GRADING in path.parents and path.is_file() and path.suffix != ".pyc":
+            files.append(str(path.relative_to(GRADING)))
+    return sorted(files)
 
 
 def test_the_folder_inside_is_all_that_a_submission_sees_of_the_grading(checkout):
     secrets = secret_files(checkout)
     seen = look_around(secrets)
-    assert visible_modules(seen) == [f"inside/{name}" for name in modules(sandbox.INSIDE)]
+    assert listing(seen) == listing(sandbox.INSIDE.rglob("*"))
+    assert "inside/server.py" in listing(seen)
     found = {path: secrets[digest] for path, digest in seen.items() if digest in secrets}
     assert not found, f"a submission can read {found}"
     assert sum("solutions" in path for path in secrets.values()) >= 8, "few secrets looked for"
@@ -147,7 +149,7 @@ def test_one_more_file_behind_the_wall_would_be_noticed(checkout, monkeypatch, f
     monkeypatch.setattr(sandbox, "library_binds", lambda: wider)
     secrets = secret_files(checkout)
     seen = look_around(secrets, str(GRADING.parent))
-    assert "policy.py" in visible_modules(seen)
+    assert "policy.py" in listing(seen)
     assert str(extra) in [secrets[digest] for digest in seen.values() if digest in secrets]
 
 
