@@ -1,4 +1,4 @@
-"""An instructor in a real browser: Create Assignment, Formgrader's buttons, grading by hand; in the sandbox."""
+"""An instructor in a real browser: Create Assignment, Formgrader, grading by hand; sandboxed."""
 
 import sys
 import time
@@ -80,7 +80,7 @@ def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(cours
 
 
 def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(course, lab, browser):
-    """After autograding (the test before): points and comment in Formgrader, then the feedback anew."""
+    """Give points and a comment in Formgrader to what the test before autograded."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(f"{lab}/formgrader/gradebook/{NAME}/{NAME}")
     page.get_by_text("Submission #1").first.click()
@@ -121,5 +121,7 @@ def test_create_assignment_shows_what_each_cell_is(course, lab, browser):
     assert (
         "Autograded tests" in text and "Autograded answer" in text and "Manually graded" in text
     ), text[:2000]
-    ids = panel.locator("input[type=text]").evaluate_all("found => found.map(one => one.value)")
+    ids = panel.locator("input[type=text]").evaluate_all(
+        "inputs => inputs.map(input => input.value)"
+    )
     assert {"layer_map", "test_layer_map", "test_layer_map_hidden"} <= set(ids)

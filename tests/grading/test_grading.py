@@ -33,7 +33,8 @@ def released(course) -> Path:
 @pytest.fixture(scope="module")
 def graded(course, released) -> Grading:
     students = hand_in(course, released)
-    # two more: a file that is no notebook, and a student who tags tests to be skipped and calls demo=True
+    # two more: a file that is no notebook, and a student who tags tests to be skipped and calls
+    # demo=True
     broken = course.submission("not_json", LECTURE)
     broken.parent.mkdir(parents=True)
     broken.write_text("{")
@@ -163,16 +164,16 @@ def test_the_release_gives_nothing_away_and_the_scan_would_have_noticed(course, 
 
 
 def test_a_leaking_release_is_withdrawn(course, tmp_path, monkeypatch):
-    own = Course(tmp_path / "own", sources=tmp_path / "sources")
-    shutil.copytree(course.sources, own.sources)
-    path = own.sources / NAME / f"{NAME}.ipynb"
+    leaking = Course(tmp_path / "own", sources=tmp_path / "sources")
+    shutil.copytree(course.sources, leaking.sources)
+    path = leaking.sources / NAME / f"{NAME}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     source = (course.solutions / "lecture_03.py").read_text(encoding="utf-8")
     notebook.cells.append(nbformat.v4.new_markdown_cell(f"```python\n{source}\n```"))
     nbformat.write(notebook, path)
     with pytest.raises(LeakError, match=r"lecture_03\.py"):
-        release(own, LECTURE)
-    assert not (own.folder / "release" / NAME).exists()
+        release(leaking, LECTURE)
+    assert not (leaking.folder / "release" / NAME).exists()
 
 
 @pytest.mark.slow

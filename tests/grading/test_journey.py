@@ -1,4 +1,7 @@
-"""Student and instructor from an empty folder to exported grades; nothing here needs the checkout's own course."""
+"""Student and instructor from an empty folder to exported grades.
+
+Nothing here needs the checkout's own course.
+"""
 
 import json
 import subprocess
@@ -47,7 +50,7 @@ def answer(path: Path, exercise: str, source: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Course:
+def course(tmp_path_factory) -> Course:
     folder = tmp_path_factory.mktemp("journey")
     (folder / "people.csv").write_text(
         "\ufeffUsername,Last name\nalice,刘\nbob,Wang\n", encoding="utf-8"
@@ -58,8 +61,8 @@ def made(tmp_path_factory) -> Course:
 
 
 @pytest.fixture
-def unpacked(made, tmp_path) -> Path:
-    with zipfile.ZipFile(handout(made, 3)) as archive:
+def unpacked(course, tmp_path) -> Path:
+    with zipfile.ZipFile(handout(course, 3)) as archive:
         archive.extractall(tmp_path)
     return tmp_path / NAME
 
@@ -80,8 +83,8 @@ def test_from_an_empty_folder_to_exported_grades_one_command_each(tmp_path, monk
         monkeypatch.chdir(tmp_path / name / NAME)
         if name != "cai":
             answer(tmp_path / name / NAME / f"{NAME}.ipynb", "layer_map", GOOD)
-        said = run("submit", "--student", name, "--to", str(tmp_path / "inbox"))
-        assert ("layer_map: passes" in said) == (name != "cai")
+        output = run("submit", "--student", name, "--to", str(tmp_path / "inbox"))
+        assert ("layer_map: passes" in output) == (name != "cai")
     monkeypatch.chdir(tmp_path / "demo-course")
     assert run("collect", "3", "../inbox").count("taken in") == 4  # three, and in the title
     essay = nbformat.read(tmp_path / "ann" / NAME / f"{NAME}.ipynb", as_version=4)
@@ -111,11 +114,13 @@ def test_from_an_empty_folder_to_exported_grades_one_command_each(tmp_path, monk
     assert str(tmp_path) not in report and "Wunderlich" not in report
 
 
-def test_a_new_course_is_whole_and_an_occupied_folder_is_left_alone(made, tmp_path):
-    assert made.sources.is_relative_to(made.folder) and made.solutions.is_relative_to(made.folder)
-    assert len(list(made.sources.glob("*/*.ipynb"))) == 11
-    assert Course.around(made.folder / "notebooks").folder == made.folder
-    assert "刘" in (made.folder / "roster.csv").read_text(encoding="utf-8")
+def test_a_new_course_is_whole_and_an_occupied_folder_is_left_alone(course, tmp_path):
+    assert course.sources.is_relative_to(course.folder) and course.solutions.is_relative_to(
+        course.folder
+    )
+    assert len(list(course.sources.glob("*/*.ipynb"))) == 11
+    assert Course.around(course.folder / "notebooks").folder == course.folder
+    assert "刘" in (course.folder / "roster.csv").read_text(encoding="utf-8")
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(FileExistsError, match="not empty"):
         setup.init(tmp_path)
@@ -138,10 +143,11 @@ def test_a_roster_that_cannot_be_read_says_where(tmp_path, text, message):
     assert not (tmp_path / "new").exists()
 
 
-def test_answers_go_out_only_after_their_late_period(made, tmp_path, monkeypatch):
+def test_answers_go_out_only_after_their_late_period(tmp_path):
     course = setup.init(tmp_path / "course")
     due = datetime.now(UTC) - timedelta(days=2)
-    calendar = f"[due]\n1 = {due - timedelta(days=30):%Y-%m-%dT%H:%M:%SZ}\n2 = {due:%Y-%m-%dT%H:%M:%SZ}\n[late]\n"
+    earlier = due - timedelta(days=30)
+    calendar = f"[due]\n1 = {earlier:%Y-%m-%dT%H:%M:%SZ}\n2 = {due:%Y-%m-%dT%H:%M:%SZ}\n[late]\n"
     (course.folder / "course.toml").write_text(calendar + "answers_after_days = 7\n")
     folder = release(course, 3)
     assert [p.name for p in (folder / "solutions").iterdir()] == ["lecture_01.py"]
@@ -153,15 +159,15 @@ def test_answers_go_out_only_after_their_late_period(made, tmp_path, monkeypatch
     ]
 
 
-def test_a_lecture_is_graded_with_the_version_it_was_released_with(made, monkeypatch):
-    assert json.loads((made.folder / "releases.json").read_text())[NAME] == grading.__version__
+def test_a_lecture_is_graded_with_the_version_it_was_released_with(course, monkeypatch):
+    assert json.loads((course.folder / "releases.json").read_text())[NAME] == grading.__version__
     monkeypatch.setattr(grading, "__version__", "9.9.9")
     with pytest.raises(WrongVersion, match=r"released with tinybert-l .*installed is 9\.9\.9"):
-        grading.grade(made, 3, options=grading.Options())
+        grading.grade(course, 3, options=grading.Options())
 
 
-def test_a_handout_unpacks_anywhere_and_holds_what_is_needed(made, unpacked):
-    with zipfile.ZipFile(handout(made, 3)) as archive:
+def test_a_handout_unpacks_anywhere_and_holds_what_is_needed(course, unpacked):
+    with zipfile.ZipFile(handout(course, 3)) as archive:
         names = archive.namelist()
     forbidden = set('<>:"\\|?*')
     for name in names:
@@ -217,8 +223,8 @@ def test_windows_line_ends_and_byte_order_marks_do_no_harm(unpacked, tmp_path):
     path = unpacked / f"{NAME}.ipynb"
     answer(path, "layer_map", GOOD.replace("\n", "\r\n"))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
-    made = hand_in(path, "ann", tmp_path)
-    assert next(s for s in made.states if s.exercise == "layer_map").state == "passes"
+    submission = hand_in(path, "ann", tmp_path)
+    assert next(s for s in submission.states if s.exercise == "layer_map").state == "passes"
 
 
 def test_a_submission_holds_the_notebook_and_nothing_else(unpacked, tmp_path):
@@ -227,8 +233,8 @@ def test_a_submission_holds_the_notebook_and_nothing_else(unpacked, tmp_path):
     cell = next(c for c in notebook.cells if c.cell_type == "code")
     cell.outputs = [nbformat.v4.new_output("stream", text="/home/ann/secret")]
     nbformat.write(notebook, path)
-    made = hand_in(path, "ann", tmp_path)
-    with zipfile.ZipFile(made.path) as archive:
+    submission = hand_in(path, "ann", tmp_path)
+    with zipfile.ZipFile(submission.path) as archive:
         assert archive.namelist() == [f"{NAME}.ipynb"]
         assert b"/home/ann/secret" not in archive.read(f"{NAME}.ipynb")
 
@@ -255,16 +261,16 @@ def test_what_cannot_be_handed_in_is_said(unpacked, tmp_path):
 
 
 def test_a_students_zip_is_opened_wherever_it_comes_from(unpacked, tmp_path):
-    made = hand_in(unpacked / f"{NAME}.ipynb", "ann", tmp_path / "inbox")
+    submission = hand_in(unpacked / f"{NAME}.ipynb", "ann", tmp_path / "inbox")
     arrivals, refusals = read_archive(tmp_path / "inbox", NAME)
     assert [a.student for a in arrivals] == ["ann"] and not refusals
     for inner, owner in (
-        (f"Ann Li_77_assignsubmission_file_/{made.path.name}", "Ann_Li-77"),
-        (f"liann_77_123_{made.path.name}", "liann-77"),
-        (f"ann/{made.path.name}", "ann"),
+        (f"Ann Li_77_assignsubmission_file_/{submission.path.name}", "Ann_Li-77"),
+        (f"liann_77_123_{submission.path.name}", "liann-77"),
+        (f"ann/{submission.path.name}", "ann"),
     ):
         with zipfile.ZipFile(tmp_path / "lms.zip", "w") as archive:
-            archive.write(made.path, inner)
+            archive.write(submission.path, inner)
         arrivals, refusals = read_archive(tmp_path / "lms.zip", NAME)
         assert [a.student for a in arrivals] == [owner] and not refusals, (inner, refusals)
 
@@ -283,7 +289,7 @@ def test_a_hostile_zip_inside_is_refused(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
 def test_nothing_needs_or_uses_a_network(unpacked, tmp_path):
-    """The student's commands in a network namespace of their own, which holds not even a loopback device."""
+    """The student's commands in a network namespace of their own, without a loopback device."""
     answer(unpacked / f"{NAME}.ipynb", "layer_map", GOOD)
     code = (
         "import socket, sys\n"

@@ -1,4 +1,7 @@
-"""The documented hub: an instructor reaches the course's Formgrader, a student does not. Needs a hub on the PATH."""
+"""The documented hub: an instructor reaches the course's Formgrader, a student does not.
+
+Needs JupyterHub and its proxy on the PATH.
+"""
 
 import getpass
 import os
@@ -43,11 +46,11 @@ c.JupyterHub.cookie_secret_file = {secret!r}
 
 def free_ports(count: int) -> list[int]:
     sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    for opened in sockets:
+        opened.bind(("127.0.0.1", 0))
+    ports = [opened.getsockname()[1] for opened in sockets]
+    for opened in sockets:
+        opened.close()
     return ports
 
 
@@ -58,9 +61,13 @@ def hub(checkout, tmp_path_factory):
     release(course, 3)
     port, hub_port, proxy_port, service = free_ports(4)
     settings = TRIAL.format(
-        config=str(checkout / "docs" / "how-to" / "jupyterhub_config.py"), port=port, hub_port=hub_port,
-        proxy_port=proxy_port, pid_file=str(work / "proxy.pid"), secret=str(work / "secret"),
-    )  # fmt: skip
+        config=str(checkout / "docs" / "how-to" / "jupyterhub_config.py"),
+        port=port,
+        hub_port=hub_port,
+        proxy_port=proxy_port,
+        pid_file=str(work / "proxy.pid"),
+        secret=str(work / "secret"),
+    )
     (work / "trial.py").write_text(settings)
     environment = {
         **os.environ,
@@ -73,9 +80,9 @@ def hub(checkout, tmp_path_factory):
         "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),
         "JUPYTER_RUNTIME_DIR": str(work / "runtime"),
     }
-    with (work / "log").open("w") as said:
+    with (work / "log").open("w") as log:
         command = [str(HUB), "-f", str(work / "trial.py")]
-        process = subprocess.Popen(command, cwd=work, env=environment, stdout=said, stderr=said)
+        process = subprocess.Popen(command, cwd=work, env=environment, stdout=log, stderr=log)
         try:
             for address in (
                 f"http://127.0.0.1:{port}/hub/health",

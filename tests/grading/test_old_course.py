@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tinybert_l import __version__
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.intake import IntakeResult, collect_archive
 from tinybert_l.grading.job import Job, Result, program_hash
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
@@ -77,6 +79,22 @@ def test_it_says_which_program_graded_it_and_how_to_go_on(course):
     (line,) = other_programs(course, LECTURE)
     assert line.startswith("2 submissions") and OLD["program"] in line and program_hash() in line
     assert f"tinybert-l grade {LECTURE} --again" in line
+
+
+def test_submissions_come_in_from_a_platforms_zip_with_names_and_refusals(course, tmp_path):
+    notebook = course.submission("ann", LECTURE).read_bytes()
+    with zipfile.ZipFile(tmp_path / "moodle.zip", "w") as archive:
+        archive.writestr(f"Dan Li_77_assignsubmission_file_/{NAME}.ipynb", notebook)
+        archive.writestr("../eve.ipynb", notebook)
+    results = collect_archive(course, LECTURE, tmp_path / "moodle.zip")
+    assert results == [
+        IntakeResult("Dan_Li-77", "taken in 已接收"),
+        IntakeResult("../eve.ipynb", "a path that leaves its folder 路径越界", refused=True),
+    ]
+    with sqlite3.connect(course.database) as gradebook:
+        rows = gradebook.execute("SELECT id, last_name FROM student WHERE lms_user_id = '77'")
+        assert rows.fetchall() == [("Dan_Li-77", "Dan Li")]
+    assert prove(course, LECTURE) == ["Dan_Li-77: no grading on record 没有评分记录"]
 
 
 def test_another_version_refuses_to_grade_it_and_says_how_to_go_on(course):
