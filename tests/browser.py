@@ -18,11 +18,13 @@ PATIENCE = 90_000  # milliseconds: two test processes share two cores
 
 @contextlib.contextmanager
 def server(command: list[str], folder: Path, work: Path, **environment: str) -> Iterator[str]:
-    """A Jupyter server with settings of its own; yields its address.
+    """Start a Jupyter server with settings of its own and yield its address.
 
     Args:
-        command: starts it; the port and an empty token are added.
-        folder: where it is started. work: takes its settings and what it says.
+        command: the server's command line; its port and an empty token come from a settings file.
+        folder: the server's working directory.
+        work: a folder for its settings and its log.
+        environment: variables beside those of this process.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -48,8 +50,10 @@ def server(command: list[str], folder: Path, work: Path, **environment: str) -> 
         **environment,
     }
     log = work / "server.log"
-    with log.open("w") as said:
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=said, stderr=said)
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=output, stderr=output
+        )
         address = f"http://127.0.0.1:{port}"
         try:
             for _ in range(480):
@@ -65,16 +69,17 @@ def server(command: list[str], folder: Path, work: Path, **environment: str) -> 
 
 
 def picture(page: Any, name: str) -> None:
+    """Save a screenshot of the page under outputs/screenshots."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=PICTURES / f"{name}.png")
 
 
 def cell(page: Any, text: str) -> Any:
     """The code cell whose source has this text."""
-    found = page.locator(".jp-CodeCell", has=page.locator(".cm-content", has_text=text)).first
-    found.wait_for(timeout=PATIENCE)
-    found.scroll_into_view_if_needed()
-    return found
+    code_cells = page.locator(".jp-CodeCell", has=page.locator(".cm-content", has_text=text))
+    code_cells.first.wait_for(timeout=PATIENCE)
+    code_cells.first.scroll_into_view_if_needed()
+    return code_cells.first
 
 
 def type_into(page: Any, target: Any, source: str) -> None:
@@ -85,12 +90,13 @@ def type_into(page: Any, target: Any, source: str) -> None:
 
 
 def violations(page: Any) -> list[str]:
-    """What axe-core finds serious or critical on a page."""
+    """Describe what axe-core calls serious or critical on a page."""
     from axe_playwright_python.sync_playwright import Axe
 
-    found = Axe().run(page).response["violations"]
-    return [
-        f"{v['impact']} {v['id']} x{len(v['nodes'])}: {v['nodes'][0]['html'][:160]}"
-        for v in found
-        if v["impact"] in ("serious", "critical")
-    ]
+    described = []
+    for violation in Axe().run(page).response["violations"]:
+        nodes = violation["nodes"]
+        if violation["impact"] in ("serious", "critical"):
+            first = nodes[0]["html"][:160]
+            described.append(f"{violation['impact']} {violation['id']} x{len(nodes)}: {first}")
+    return described

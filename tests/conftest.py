@@ -23,7 +23,8 @@ from tinybert_l.method.model import ElasticBertForSequenceClassification
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 # CPU seconds of the longest files, and of each test of a file in INDEPENDENT. They start first, so
-# that both test processes end together. A file that is not listed counts as short.
+# that both test processes end together. A file that is not listed counts as short; one of 40
+# seconds or more is left out of `make check` as a whole.
 SECONDS = {
     "test_docs_run.py": 180,
     "test_cli.py": 120,
@@ -67,6 +68,8 @@ def pytest_collection_modifyitems(config, items):
     """Mark lectures and nightly tests; keep files in one process; put the longest first."""
     nightly = pytest.mark.skip(reason="takes minutes; `make nightly` runs it (pytest --nightly)")
     for item in items:
+        if SECONDS.get(item.path.name, 0) >= 40:
+            item.add_marker("slow")
         for lecture in lectures_of(item):
             item.add_marker(f"lecture{lecture}")
         if item.get_closest_marker("nightly") and not config.getoption("--nightly"):

@@ -14,6 +14,8 @@ from tinybert_l.exercises.released import copy_released
 
 # numbers of the figures that each lecture shows; beside each there is a table of the same number
 FIGURES = {1: [1], 2: [2], 3: [3, 4, 5], 4: [6, 7], 5: [8], 6: [9], 7: [10, 11], 8: [12], 9: [13]}
+# kernels are slow to start: all but the shortest lecture are compared nightly
+KERNEL = [11, *(pytest.param(lecture, marks=pytest.mark.nightly) for lecture in range(1, 10))]
 MIME_TYPE = {"figure": "image/png", "table": "text/html"}
 
 
@@ -54,9 +56,9 @@ def test_a_solved_lecture_runs_and_shows_every_figure_and_table(lecture, run_sol
 
 
 @pytest.mark.slow
-@pytest.mark.lecture11
-def test_a_kernel_shows_what_the_forked_process_shows(run_solved):
-    """The lectures are run without kernels here; this one says that it makes no difference."""
-    forked = shown_kinds(run_solved(11, warm.run_notebook))
-    assert forked == shown_kinds(run_solved(11, execute))
+@pytest.mark.parametrize("lecture", KERNEL)
+def test_a_kernel_shows_what_the_forked_process_shows(lecture, run_solved):
+    """The lectures are run without kernels here; this test says that it makes no difference."""
+    forked = shown_kinds(run_solved(lecture, warm.run_notebook))
+    assert forked == shown_kinds(run_solved(lecture, execute))
     assert {"stdout", "text/html"} <= {kind for cell in forked for kind in cell}

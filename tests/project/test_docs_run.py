@@ -61,7 +61,7 @@ ELSEWHERE = {
     r"make [a-z]+( RECORD=--record)?": "test_docs.py: make knows every target",
     r"tinybert-l demo": "test_cli.py, with --quick",
     r"tinybert-l lab": "test_browser_student.py: it serves until it is stopped",
-    r"tinybert-l answers": "writes into the checkout; --check is run here, a copy in test_grading.py",
+    r"tinybert-l answers": "writes into the checkout; here with --check",
     r"tinybert-l course init /srv/.*": "the same with a folder of one's own: test_journey.py",
     r"tinybert-l grade 3 --scheduler .*": "test_grading_pipeline.py, with a cluster that is there",
     r"tinybert-l (run-job|grade 3 --only-prepare).*": "test_grading_pipeline.py",
@@ -69,7 +69,7 @@ ELSEWHERE = {
     r"pytest tests/.*|pytest": "this",
     r"accelerate launch .*": "test_processes.py, with a script of its own",
     r"python (tools/make_scale|benchmarks/[a-z_]+).py.*": "minutes, or hours",
-    r"pip install.*|apt install.*|conda .*|chmod .*|jupyter lab|jupyterhub .*": "machines and servers",
+    r"(pip|apt) install.*|conda .*|chmod .*|jupyter lab|jupyterhub .*": "machines and servers",
 }
 
 
