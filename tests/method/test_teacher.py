@@ -7,7 +7,7 @@ import torch
 from conftest import CHECKOUT
 
 from tinybert_l.cache import recipe_hash
-from tinybert_l.course.experiments import first
+from tinybert_l.course.experiments import first_texts
 from tinybert_l.method.teacher import (
     SHIPPED,
     TeacherRecipe,
@@ -68,5 +68,5 @@ def test_another_recipe_is_trained_and_its_adapter_is_kept(tmp_path, monkeypatch
     scratch = load_teacher(
         TeacherRecipe(quick=True, epochs=1, rank=2, precision="float32"), from_scratch=True
     )
-    assert scratch.folder != other.folder and len(first(scratch.data["test"], 3)) == 3
+    assert scratch.folder != other.folder and len(first_texts(scratch.data["test"], 3)) == 3
     assert recipe_hash({"a": 1}) != recipe_hash({"a": 2})
