@@ -524,10 +524,11 @@ def readme_cells(row: HeadlineRow, speeds: tuple[float | None, float | None]) ->
     interval = row.kept_percent
     if interval is None:
         return "none is fast enough | | | | "
-    models = ", ".join(model.label for model in row.models)
+    sub_models = ", ".join(dict.fromkeys(model.sub_model.label for model in row.models))
+    runtimes = ", ".join(dict.fromkeys(model.runtime for model in row.models))
     kept_cell = f"{interval.estimate:.1f} % ({interval.low:.1f}-{interval.high:.1f})"
     gains = " | ".join(f"{gain or 0.0:.1f}×" for gain in (*speeds, row.times_smaller))
-    return f"{models} | {kept_cell} | {gains}"
+    return f"{sub_models} {runtimes} | {kept_cell} | {gains}"
 
 
 def readme(text: str) -> str:

@@ -64,6 +64,9 @@ VERDICT_COLUMNS = {
     "test": Caption("test", "检验"),
     "number": Caption("number", "数字"),
     "verdict": Caption("verdict", "判断"),
+    "lecture": Caption("lecture", "讲"),
+    "source": Caption("from", "来自"),
+    "run": Caption("run", "运行"),
 }
 SPREAD = "± (sd over seeds)"  # follows the title of a mean
 

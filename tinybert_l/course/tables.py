@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinybert_l.course import captions
-from tinybert_l.course.records import Record, Verdict
+from tinybert_l.course.records import LectureVerdicts, Record, Verdict
 from tinybert_l.course.rows import AblationRow, Interval, OverSeeds, Quartiles, Row
 from tinybert_l.submodels import SubModel
 
@@ -88,6 +88,18 @@ def verdicts_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """Verdicts in columns with titles for people."""
     titles = {name: str(captions.VERDICT_COLUMNS[name]) for name in Verdict._fields}
     return pd.DataFrame(list(verdicts), columns=list(Verdict._fields)).rename(columns=titles)
+
+
+def all_verdicts_frame(lectures: Sequence[LectureVerdicts]) -> pd.DataFrame:
+    """The verdicts of several lectures, with the lecture, the source and the run of each."""
+    frames = []
+    for lecture in lectures:
+        frame = verdicts_frame(lecture.verdicts)
+        frame.insert(0, str(captions.VERDICT_COLUMNS["lecture"]), lecture.lecture)
+        frame[str(captions.VERDICT_COLUMNS["source"])] = lecture.source
+        frame[str(captions.VERDICT_COLUMNS["run"])] = lecture.run
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
 def verdicts_table(lecture: int, verdicts: Sequence[Verdict], run: str) -> Any:
