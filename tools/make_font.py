@@ -1,8 +1,8 @@
 """Rebuild tinybert_l/course/fonts: `pip install -e '.[font]' && python tools/make_font.py`.
 
-Figures need a small Chinese font, since student machines may have none. Takes Noto Sans SC (SIL Open
-Font License 1.1) from the package justmytype-intl-cjk, fixes its weight at regular, and keeps ASCII,
-the punctuation that the course uses and the 3,755 characters of GB 2312's first level.
+Figures need a small Chinese font, since student machines may have none. Takes Noto Sans SC (SIL
+Open Font License 1.1) from the package justmytype-intl-cjk, fixes its weight at regular, and keeps
+ASCII, the punctuation that the course uses and the 3,755 characters of GB 2312's first level.
 """
 
 from importlib.metadata import files

@@ -1,7 +1,8 @@
 """Write the results page and the README's table of numbers: `python tools/make_results.py`.
 
 docs/explanation/results.md says for every record under results/ what was hoped for and what came,
-then shows the record as a table. Answers and figures are computed from typed rows; captions only name things.
+then shows the record as a table. Answers and figures are computed from typed rows; captions only
+name things.
 """
 
 import json

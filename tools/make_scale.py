@@ -158,7 +158,8 @@ bfloat16) would take {{ states_tb }} TB: at this size the teacher runs live.
 
 `accelerate launch -m tinybert_l.cli train` starts several processes; each takes its part of every
 batch, and the losses are those of one process with the whole batch
-(`tests/method/test_processes.py`, two processes with gloo). A checkpoint goes on with any number of them.
+(`tests/method/test_processes.py`, two processes with gloo). A checkpoint goes on with any number of
+them.
 
 ## One step on a GPU
 
