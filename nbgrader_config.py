@@ -1,4 +1,4 @@
-"""nbgrader on this checkout: notebooks/ is the source, everything made lies under outputs/course."""
+"""nbgrader on this checkout: notebooks/ is the source; the rest lies in outputs/course."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: contestants take turns in every round; a table of ratios with spread, JSON and a plot.
+"""The parts that benchmarks share: timing in turns, and a table, a JSON file and a plot of ratios.
 
 `--record` after a benchmark's command also keeps the JSON under results/benchmarks/.
 """
@@ -6,103 +6,134 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 from tinybert_l import figures
-from tinybert_l.cache import provenance, write_atomically
-from tinybert_l.course.records import RESULTS
-from tinybert_l.course.tables import console, rows_table
+from tinybert_l.cache import write_atomically
+from tinybert_l.course import captions
+from tinybert_l.course.records import RESULTS, record_to_json
+from tinybert_l.course.rows import Quartiles, Row, TimedRow
+from tinybert_l.course.tables import console, row_cells, rows_table
 
 OUTPUT = Path("outputs/benchmarks")
-Row = dict[str, Any]
+Key = TypeVar("Key", bound=Hashable)
 
 
-def contest(contestants: dict[str, Callable[[], Any]], rounds: int, repeats: int = 1) -> list[Row]:
-    """Time every contestant in every round, so that a slow minute of the machine meets all; the first round warms up.
+@dataclass(frozen=True)
+class Timing:
+    """A contestant's milliseconds, and how much faster it is than the first contestant."""
 
-    Returns:
-        Rows with name, ms (median), low and high (quartiles), and times faster than the first contestant.
+    duration_ms: Quartiles
+    times_faster: float
+
+
+def contest(
+    contestants: Mapping[Key, Callable[[], Any]], rounds: int, repeats: int = 1
+) -> dict[Key, Timing]:
+    """Time every contestant in every round, so that a slow minute of the machine meets them all.
+
+    Args:
+        contestants: a call for each; the first is the one that the others are compared with.
+        rounds: timed rounds; a round before them warms up.
+        repeats: calls of a contestant in a round.
     """
-    times: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_ in range(rounds + 1):
-        for name, action in contestants.items():
-            begun = time.perf_counter()
+    times: dict[Key, list[float]] = {key: [] for key in contestants}
+    for round_number in range(rounds + 1):
+        for key, call in contestants.items():
+            begin = time.perf_counter()
             for _ in range(repeats):
-                action()
-            if round_:
-                times[name].append(1000 * (time.perf_counter() - begun) / repeats)
+                call()
+            if round_number > 0:
+                times[key].append(1000 * (time.perf_counter() - begin) / repeats)
     first = median(next(iter(times.values())))
-    rows = []
-    for name, values in times.items():
+    timings = {}
+    for key, values in times.items():
         low, middle, high = quantiles(values, n=4)
-        rows.append(
-            {"name": name, "ms": middle, "low": low, "high": high, "faster": first / middle}
-        )
-    return rows
+        timings[key] = Timing(Quartiles(middle, low, high), first / middle)
+    return timings
 
 
-def report(
-    name: str, title: str, rows: Sequence[Row], extra: Sequence[str] = (), **record: Any
-) -> None:
+def report(name: str, kind: str, rows: Sequence[TimedRow], **details: Any) -> None:
     """Print the table; write outputs/benchmarks/NAME.json and NAME.png.
 
     Args:
-        extra: columns to show beside ms and times faster.
+        name: of the files.
+        kind: of the record (see `tinybert_l.course.records.RECORD_KINDS`).
+        rows: a row for each contestant.
+        details: settings and further measurements, which the record keeps.
     """
-    shown = [
-        (
-            row["name"],
-            f"{row['ms']:.2f} ({row['low']:.2f}-{row['high']:.2f})",
-            f"{row['faster']:.2f}",
-            *_cells(row, extra),
-        )
-        for row in rows
-    ]
-    console().print(
-        rows_table(title, ("", "ms, median (quartiles)", "times faster 倍", *extra), shown)
-    )
-    keep(name, {"title": title, "rows": rows, **record})
+    title = captions.benchmark_title(kind, details)
+    print_rows(title, rows)
+    keep(name, kind, rows, **details)
     figure, axes = figures.new_figure(10, 0.6 * len(rows) + 1.6)
     places = range(len(rows))[::-1]
-    axes.barh(places, [row["faster"] for row in rows], color=figures.LARGEST)
-    axes.set_yticks(places, [row["name"] for row in rows])
+    axes.barh(places, [row.times_faster for row in rows], color=figures.LARGEST)
+    axes.set_yticks(places, list(map(captions.label, rows)))
     axes.axvline(1, color="black", linewidth=1)
     axes.set(xlabel="times faster than the first 比第一行快的倍数", title=title)
     figure.savefig(OUTPUT / f"{name}.png", dpi=100)
     print(f"written: {OUTPUT / name}.png")
 
 
-def keep(name: str, record: Row) -> None:
-    """Write outputs/benchmarks/NAME.json: what was measured, the command, versions, machine; see `--record`."""
+def print_rows(title: str, rows: Sequence[Row]) -> None:
+    """Print rows with the same columns as on the results page."""
+    name = str(captions.NAME)
+    all_cells = [{name: captions.label(row), **row_cells(row)} for row in rows]
+    columns = list(dict.fromkeys(column for cells in all_cells for column in cells))
+    lines = []
+    for cells in all_cells:
+        lines.append([_cell(cells.get(column)) for column in columns])
+    console().print(rows_table(title, columns, lines))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3g}"
+    return "" if value is None else str(value)
+
+
+def keep(name: str, kind: str, rows: Sequence[Row], **details: Any) -> None:
+    """Write outputs/benchmarks/NAME.json; with `--record`, also results/benchmarks/NAME.json."""
     command = f"python benchmarks/{Path(sys.argv[0]).name}"
-    text = (
-        json.dumps({"command": command, **record, **provenance()}, indent=1, ensure_ascii=False)
-        + "\n"
-    )
-    for folder in (OUTPUT, RESULTS / "benchmarks")[: 2 if "--record" in sys.argv else 1]:
+    record = record_to_json(kind, command, list(rows), details=details)
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    folders = [OUTPUT]
+    if "--record" in sys.argv:
+        folders.append(RESULTS / "benchmarks")
+    for folder in folders:
         write_atomically(folder / f"{name}.json", text)
         print(f"written: {folder / name}.json")
 
 
-def _cells(row: Row, columns: Sequence[str]) -> list[str]:
-    return [
-        f"{row[c]:.3g}" if isinstance(row.get(c), int | float) else str(row.get(c, ""))
-        for c in columns
-    ]
+def matrix_product_rate(
+    precision: str,
+    shape: tuple[int, int, int] = (1024, 384, 1536),
+    device: str = "cpu",
+    seconds: float = 0.5,
+) -> float:
+    """Measure the operations a second of matrix products, two per multiply-add; the best counts.
 
-
-def gemm_rate(precision: str, seconds: float = 0.5) -> float:
-    """Operations a second of this machine's matrix products, at this model's sizes."""
-    left = torch.randn(1024, 384, dtype=getattr(torch, precision))
-    right = torch.randn(384, 1536, dtype=left.dtype)
-    best, end = float("inf"), time.perf_counter() + seconds
+    Args:
+        precision: the name of a torch type, such as "bfloat16".
+        shape: (rows, inner size, columns); the default is that of this course's model.
+        device: "cpu" or "cuda".
+        seconds: how long products are repeated.
+    """
+    rows, inner, columns = shape
+    left = torch.randn(rows, inner, device=device, dtype=getattr(torch, precision))
+    right = torch.randn(inner, columns, device=device, dtype=left.dtype)
+    best = float("inf")
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end:
-        begun = time.perf_counter()
+        begin = time.perf_counter()
         left @ right
-        best = min(best, time.perf_counter() - begun)
-    return 2 * 1024 * 384 * 1536 / best
+        if device == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - begin)
+    return 2 * rows * inner * columns / best

@@ -1,55 +1,97 @@
-"""Writing with and without a KV cache and drafts: `python benchmarks/generation.py` (two minutes once trained).
+"""Compare writing with and without a KV cache and drafts: `python benchmarks/generation.py`.
 
-A language model that has read a quarter of what the lectures' one has, trained first where the cache has none.
+Takes two minutes once trained. The language model has read a quarter of what the lectures' model
+has read; it is trained first where the cache has none.
 """
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 from contest import contest, report
 
 from tinybert_l import begin
+from tinybert_l.course.rows import Decoding as DecodingName
+from tinybert_l.course.rows import TimedRow, WritingSpeedRow
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.decoding import Decoding, draft_and_verify, stream
 from tinybert_l.tasks.generation import load_writer
 
-STEPS, TOKENS, ROUNDS = 60, 120, 3
-LARGEST, SMALL = SubModel(6), SubModel(2, 0.25)
+STEPS = 60
+TOKENS = 120
+ROUNDS = 3
+DRAFT_TOKENS = 3
+LARGEST = SubModel(6)
+SMALL = SubModel(2, 0.25)
+DECODINGS: dict[DecodingName, Decoding] = {
+    "greedy": Decoding(0),
+    "top_p": Decoding(0.9, top_p=0.9),
+}
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A way to write a text."""
+
+    sub_model: SubModel
+    decoding: DecodingName
+    drafted: bool = False
+    kv_cache: bool = True
+
+
+def all_contestants() -> list[Contestant]:
+    """No KV cache first; then for each decoding the largest, the small, and drafts by the small."""
+    contestants = [Contestant(LARGEST, "greedy", kv_cache=False)]
+    for decoding in DECODINGS:
+        contestants.append(Contestant(LARGEST, decoding))
+        contestants.append(Contestant(SMALL, decoding))
+        contestants.append(Contestant(LARGEST, decoding, drafted=True))
+    return contestants
 
 
 def main() -> None:
     writer = load_writer(STEPS)
-    model, prompt = writer.model, writer.encode("The movie was")
-    ways = {"greedy 贪心": Decoding(0), "top-p 0.9": Decoding(0.9, top_p=0.9)}
+    prompt = writer.encode("The movie was")
+    shares_kept: dict[Contestant, float] = {}
 
-    def written(s: SubModel, decoding: Decoding, **options: Any) -> list[int]:
-        return list(stream(model, prompt, TOKENS, decoding, s, **options))
+    def writing(contestant: Contestant) -> Callable[[], Any]:
+        decoding = DECODINGS[contestant.decoding]
 
-    contestants: dict[str, Callable[[], Any]] = {
-        "6×1, greedy 贪心, no KV cache 无缓存": partial(
-            written, LARGEST, Decoding(0), use_cache=False
+        def write() -> None:
+            text = stream(
+                writer.model,
+                prompt,
+                TOKENS,
+                decoding,
+                contestant.sub_model,
+                use_cache=contestant.kv_cache,
+            )
+            list(text)
+
+        def write_with_drafts() -> None:
+            _, shares_kept[contestant] = draft_and_verify(
+                writer.model, prompt, TOKENS, SMALL, DRAFT_TOKENS, decoding
+            )
+
+        return write_with_drafts if contestant.drafted else write
+
+    timings = contest({key: writing(key) for key in all_contestants()}, ROUNDS)
+    rows: list[TimedRow] = []
+    for contestant, timing in timings.items():
+        kept = shares_kept.get(contestant)
+        rows.append(
+            WritingSpeedRow(
+                duration_ms=timing.duration_ms,
+                times_faster=timing.times_faster,
+                sub_model=contestant.sub_model,
+                decoding=contestant.decoding,
+                drafted=contestant.drafted,
+                kv_cache=contestant.kv_cache,
+                tokens_per_second=1000 * TOKENS / timing.duration_ms.median,
+                drafts_kept_percent=None if kept is None else 100 * kept,
+            )
         )
-    }
-    stayed = {}
-    for name, decoding in ways.items():
-        for s in (LARGEST, SMALL):
-            contestants[f"{s.label}, {name}"] = partial(written, s, decoding)
-
-        def drafted(name: str = name, decoding: Decoding = decoding) -> None:
-            stayed[f"6×1, {name}, drafted 起草"] = draft_and_verify(
-                model, prompt, TOKENS, SMALL, 3, decoding
-            )[1]
-
-        contestants[f"6×1, {name}, drafted 起草"] = drafted
-    rows = contest(contestants, ROUNDS)
-    for row in rows:
-        row["tokens a second 每秒词元"] = 1000 * TOKENS / row["ms"]
-        row["drafts that stayed 保留的草稿 (%)"] = (
-            100 * stayed[row["name"]] if row["name"] in stayed else ""
-        )
-    extra = ("tokens a second 每秒词元", "drafts that stayed 保留的草稿 (%)")
-    report("generation", f"Writing {TOKENS} tokens 生成", rows, extra)
+    report("generation", "generation_speed", rows, tokens=TOKENS)
 
 
 if __name__ == "__main__":

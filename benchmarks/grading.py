@@ -1,10 +1,13 @@
-"""Stock nbgrader against the trusted grading, one core against two, and whether a large class costs more a notebook.
+"""Compare stock nbgrader with the trusted grading.
 
-`python benchmarks/grading.py [NOTEBOOKS] [CLASS]` (default 40 and 3000; `make bench` takes 2 and no class, 0) prints
-tables and writes outputs/benchmark-grading.json. All grade the same perfect submission of lecture 3; warm-up counts.
+`python benchmarks/grading.py [NOTEBOOKS] [CLASS]` measures one core against all, and whether a
+large class costs more a notebook. NOTEBOOKS is 40 and CLASS 3000 by default; `make bench` takes 2
+and no class, 0. Prints tables and writes outputs/benchmark-grading.json. All grade the same perfect
+submission of lecture 3; warm-up counts.
 
-- stock: nbgrader's autograde alone, one kernel, no sandbox, in one process that has already imported everything.
-- trusted: intake, sandbox, two processes, gradebook, audit, feedback, tables and report; one core (taskset), then all.
+- stock: nbgrader's autograde alone, one kernel, no sandbox, in a process that has imported all.
+- trusted: intake, sandbox, two processes, gradebook, audit, feedback, tables and report; on one
+  core (taskset), then on all.
 """
 
 import json
@@ -33,7 +36,9 @@ from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.run import grade
 from tinybert_l.grading.sample_class import LECTURE, hand_in
 
-NAME, MOST_ROUNDS, TENTHS = NOTEBOOKS[LECTURE], 4, 10
+ASSIGNMENT = NOTEBOOKS[LECTURE]
+MOST_ROUNDS = 4
+TENTHS = 10
 
 
 class StockCourse(Course):
@@ -49,76 +54,86 @@ class StockCourse(Course):
 
 
 def prepared(kind: type[Course]) -> Course:
+    """A course with a released lecture, and a perfect submission aside to be copied."""
     course = kind(Path(tempfile.mkdtemp()))
     hand_in(course, release(course, LECTURE), ["perfect"])
     shutil.move(course.folder / "submitted" / "perfect", course.folder / "perfect")
     return course
 
 
-def arrive(course: Course, first: int, count: int) -> list[str]:
-    students = [f"s{i:04d}" for i in range(first, first + count)]
+def submit(course: Course, first: int, count: int) -> list[str]:
+    """Hand in the perfect submission for so many students; returns their names."""
+    students = [f"s{number:04d}" for number in range(first, first + count)]
     for student in students:
         shutil.copytree(course.folder / "perfect", course.folder / "submitted" / student)
     return students
 
 
 def stock_seconds(course: Course, students: list[str]) -> float:
+    """Grade by nbgrader alone, and return the seconds."""
     begin = time.perf_counter()
     for student in students:
-        result = course.api().autograde(NAME, student, force=True, create=True)
+        result = course.api().autograde(ASSIGNMENT, student, force=True, create=True)
         if not result["success"]:
             sys.exit(f"stock nbgrader: {result['log']}")
     return time.perf_counter() - begin
 
 
-def our_seconds(course: Course, cores: set[int]) -> float:
-    """A whole run from nothing: the forking processes are started anew."""
+def trusted_seconds(course: Course, cores: set[int]) -> float:
+    """Grade by the trusted grading, and return the seconds; forking processes start anew."""
     forker.close_all()
-    everything = os.sched_getaffinity(0)
+    all_cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:
         begin = time.perf_counter()
         result = grade(course, LECTURE)
         seconds = time.perf_counter() - begin
     finally:
-        os.sched_setaffinity(0, everything)
+        os.sched_setaffinity(0, all_cores)
         forker.close_all()
     if result.errors:
         sys.exit(f"trusted: {result.errors}")
     return seconds
 
 
-def stages(course: Course) -> dict[str, float]:
-    """Mean seconds of each stage of a job, the first of each worker left out."""
-    timings: dict[str, list[dict[str, float]]] = {}
+def mean_stage_seconds(course: Course) -> dict[str, float]:
+    """Mean seconds of each stage of a job; the first job of each worker is left out."""
+    by_worker: dict[str, list[dict[str, float]]] = {}
     for entry in Audit(course.folder).entries():
         if entry["event"] == "graded":
-            timings.setdefault(entry["timing"].pop("worker"), []).append(entry["timing"])
-    later = [t for one in timings.values() for t in one[1:]]
-    return {stage: mean(t[stage] for t in later) for stage in later[0]}
+            worker = entry["timing"].pop("worker")
+            by_worker.setdefault(worker, []).append(entry["timing"])
+    timings: list[dict[str, float]] = []
+    for worker_timings in by_worker.values():
+        timings += worker_timings[1:]
+    return {stage: mean(timing[stage] for timing in timings) for stage in timings[0]}
 
 
-def spin(_: int) -> int:
-    return sum(i * i % 7 for i in range(5_000_000))
+def busy_loop(_: int) -> int:
+    """Work that needs a core and nothing else."""
+    return sum(number * number % 7 for number in range(5_000_000))
 
 
 def machine_scaling(count: int) -> float:
-    """How many times faster this machine does two independent loops at a time: two cores may share a unit."""
+    """How many times faster this machine does `count` independent loops at a time than one.
+
+    Two cores may share a unit, so that this is less than their number.
+    """
     seconds = []
     for processes in (1, count):
         with multiprocessing.Pool(processes) as pool:
-            pool.map(spin, range(count), chunksize=1)
+            pool.map(busy_loop, range(count), chunksize=1)
             begin = time.perf_counter()
-            pool.map(spin, range(2 * count), chunksize=1)
+            pool.map(busy_loop, range(2 * count), chunksize=1)
             seconds.append(time.perf_counter() - begin)
     return seconds[0] / seconds[1]
 
 
-class Memory:
-    """The most private memory of one worker, and of one submission's processes, while it watches."""
+class MemoryWatch:
+    """Watches the most private memory of a worker, and of a submission's processes."""
 
     def __init__(self) -> None:
-        self.most: dict[str, float] = {}
+        self.megabytes: dict[str, float] = {}
         self.done = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
         self.thread.start()
@@ -127,102 +142,129 @@ class Memory:
         while not self.done.wait(0.3):
             for process in psutil.Process().children(recursive=True):
                 try:
-                    words, depth = " ".join(process.cmdline()), len(process.parents())
-                    kind = "runner" if "inside.server" in words and "bwrap" not in words else None
-                    kind = kind or ("worker" if "forkserver" in words else None)
-                    if kind:
-                        key = f"{kind} at depth {depth}"
-                        self.most[key] = max(
-                            self.most.get(key, 0), process.memory_full_info().uss / 2**20
-                        )
-                except psutil.Error:
+                    self.note(process)
+                except psutil.Error:  # the process has ended
                     continue
 
+    def note(self, process: psutil.Process) -> None:
+        """Keep a process's private memory where it is the most of its kind."""
+        command = " ".join(process.cmdline())
+        if "inside.server" in command and "bwrap" not in command:
+            kind = "runner"
+        elif "forkserver" in command:
+            kind = "worker"
+        else:
+            return
+        name = f"{kind} at depth {len(process.parents())}"
+        megabytes = process.memory_full_info().uss / 2**20
+        self.megabytes[name] = max(self.megabytes.get(name, 0), megabytes)
+
     def stop(self) -> dict[str, float]:
+        """Stop watching; return whole megabytes by kind and depth of process."""
         self.done.set()
         self.thread.join()
-        return {k: round(v) for k, v in sorted(self.most.items())}
+        return {name: round(value) for name, value in sorted(self.megabytes.items())}
+
+
+def seconds_by_grader(
+    count: int, rounds: int, cores: dict[str, set[int]]
+) -> tuple[dict[str, list[float]], dict[str, Course]]:
+    """Time the graders in turns; the trusted grading starts from nothing in each round.
+
+    Args:
+        count: notebooks that the trusted grading grades in each round.
+        rounds: nbgrader grades an equal share of the notebooks in each.
+        cores: the cores of the trusted grading, by the name of the grader.
+    Returns:
+        Seconds a notebook of each grader in each round, and the courses of the last round.
+    """
+    courses: dict[str, Course] = {}
+    seconds: dict[str, list[float]] = {"stock nbgrader": [], **{name: [] for name in cores}}
+    stock = prepared(StockCourse)
+    share = count // rounds
+    for number in range(rounds):
+        students = submit(stock, number * share, share)
+        seconds["stock nbgrader"].append(stock_seconds(stock, students) / share)
+        for name, used in cores.items():
+            courses[name] = prepared(Course)
+            submit(courses[name], 0, count)
+            seconds[name].append(trusted_seconds(courses[name], used) / count)
+    return seconds, courses
 
 
 def speed_of_graders(count: int) -> dict[str, Any]:
-    """Alternating; ours starts from nothing each time, and grades the whole count."""
-    cores, rounds = sorted(os.sched_getaffinity(0)), min(MOST_ROUNDS, count)
-    ours = {"trusted, one core": set(cores[:1]), f"trusted, {len(cores)} cores": set(cores)}
-    seconds: dict[str, list[float]] = {"stock nbgrader": [], **{name: [] for name in ours}}
-    stock, each = prepared(StockCourse), count // rounds
-    for turn in range(rounds):
-        seconds["stock nbgrader"].append(
-            stock_seconds(stock, arrive(stock, turn * each, each)) / each
-        )
-        courses = {name: prepared(Course) for name in ours}
-        for name, course in courses.items():
-            arrive(course, 0, count)
-            seconds[name].append(our_seconds(course, ours[name]) / count)
-    base, (one, several) = mean(seconds["stock nbgrader"]), (mean(seconds[name]) for name in ours)
-    rows = [
-        (n, f"{mean(s):.2f} ± {stdev(s):.2f}", f"{base / mean(s):.1f}") for n, s in seconds.items()
-    ]
+    """Compare the graders, and print the comparison."""
+    all_cores = sorted(os.sched_getaffinity(0))
+    one_core_name = "trusted, one core"
+    all_cores_name = f"trusted, {len(all_cores)} cores"
+    cores = {one_core_name: set(all_cores[:1]), all_cores_name: set(all_cores)}
+    rounds = min(MOST_ROUNDS, count)
+    seconds, courses = seconds_by_grader(count, rounds, cores)
+    stock = mean(seconds["stock nbgrader"])
+    rows = []
+    for name, values in seconds.items():
+        spread = f"{mean(values):.2f} ± {stdev(values):.2f}"
+        rows.append((name, spread, f"{stock / mean(values):.1f}"))
     headings = ("grader", f"seconds a notebook (mean ± sd of {rounds} rounds)", "times faster")
+    title = f"{count} submissions of lecture {LECTURE}, warm-up counted"
+    console().print(rows_table(title, headings, rows))
+    scaling = mean(seconds[one_core_name]) / mean(seconds[all_cores_name])
+    possible = machine_scaling(len(all_cores))
     console().print(
-        rows_table(f"{count} submissions of lecture {LECTURE}, warm-up counted", headings, rows)
-    )
-    possible = machine_scaling(len(cores))
-    console().print(
-        f"{len(cores)} cores are {one / several:.2f} times one core; "
+        f"{len(all_cores)} cores are {scaling:.2f} times one core; "
         f"independent loops gain {possible:.2f} on this machine."
     )
-    parts = stages(courses["trusted, one core"])  # one worker: more have few jobs after their first
-    milliseconds = [(k, f"{1000 * v:.0f}") for k, v in parts.items()]
+    # on one core there is one worker; several workers have few jobs after their first
+    stages = mean_stage_seconds(courses[one_core_name])
+    milliseconds = [(stage, f"{1000 * value:.0f}") for stage, value in stages.items()]
     console().print(rows_table("Stages of a job, one core", ("stage", "ms"), milliseconds))
     return {
         "seconds": seconds,
-        "speedup": base / one,
-        "scaling": one / several,
+        "speedup": stock / mean(seconds[one_core_name]),
+        "scaling": scaling,
         "machine_scaling": possible,
-        "stages": parts,
+        "stages": stages,
     }
 
 
 def growing_class(size: int) -> dict[str, Any]:
-    """A class handed in and graded a tenth at a time: does a notebook cost more where there are more?"""
-    course, memory = prepared(Course), Memory()
-    tenth, large = size // TENTHS, []
-    for turn in range(TENTHS):
-        arrive(course, turn * tenth, tenth)
+    """Grade a class a tenth at a time: does a notebook cost more where there are more?"""
+    course = prepared(Course)
+    watch = MemoryWatch()
+    tenth = size // TENTHS
+    seconds, rows = [], []
+    for number in range(TENTHS):
+        submit(course, number * tenth, tenth)
         begin = time.perf_counter()
         grade(course, LECTURE)
-        large.append((time.perf_counter() - begin) / tenth)
-    slope = float(np.polyfit(range(1, TENTHS), large[1:], 1)[0] * (TENTHS - 1) / mean(large[1:]))
-    rows = [(f"{(i + 1) * tenth}", f"{1000 * s:.0f}") for i, s in enumerate(large)]
+        seconds.append((time.perf_counter() - begin) / tenth)
+        rows.append((f"{(number + 1) * tenth}", f"{1000 * seconds[-1]:.0f}"))
+    slope = np.polyfit(range(1, TENTHS), seconds[1:], 1)[0]
+    growth = float(slope * (TENTHS - 1) / mean(seconds[1:]))
     console().print(rows_table("A class that grows", ("students so far", "ms a notebook"), rows))
     console().print(
-        f"From the second tenth to the last a notebook's cost changes by {100 * slope:+.0f} %."
+        f"From the second tenth to the last a notebook's cost changes by {100 * growth:+.0f} %."
     )
-    used = memory.stop()
-    console().print(
-        rows_table(
-            "Private memory", ("process", "MB at most"), [(k, str(v)) for k, v in used.items()]
-        )
-    )
-    return {"class_seconds": large, "class_growth": slope, "memory_mb": used}
+    memory = watch.stop()
+    lines = [(name, str(megabytes)) for name, megabytes in memory.items()]
+    console().print(rows_table("Private memory", ("process", "MB at most"), lines))
+    return {"class_seconds": seconds, "class_growth": growth, "memory_mb": memory}
 
 
 def main() -> None:
-    count, size = (int(a) for a in (*sys.argv[1:3], *("40", "3000")[len(sys.argv) - 1 :]))
+    arguments = [*sys.argv[1:3], *("40", "3000")[len(sys.argv) - 1 :]]
+    count, size = map(int, arguments)
     if count < 2 or (size and size < TENTHS):
         sys.exit(
             f"NOTEBOOKS={count}, CLASS={size}; allowed: at least 2, and 0 or at least {TENTHS}."
         )
     record: dict[str, Any] = {"command": f"python benchmarks/grading.py {count} {size}"}
-    record |= {
-        "notebooks": count,
-        "class": size,
-        **speed_of_graders(count),
-        **(growing_class(size) if size else {}),
-    }
-    write_atomically(
-        Path("outputs/benchmark-grading.json"), json.dumps(record | provenance(), indent=1)
-    )
+    record |= {"notebooks": count, "class": size}
+    record |= speed_of_graders(count)
+    if size:
+        record |= growing_class(size)
+    path = Path("outputs/benchmark-grading.json")
+    write_atomically(path, json.dumps(record | provenance(), indent=1))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
-"""The joint step against what others do, in one run: `python benchmarks/peers.py` (four minutes).
+"""Compare the joint step with other libraries and methods: `python benchmarks/peers.py`.
 
-All train the same nine sub-models on the same batches of sentences by the teacher's soft labels, in the faster
-precision of this machine (TextBrewer, which has no bfloat16, in float32). One turn gives each sub-model one batch: ours
-in one step, the others in nine, masks in one. The last row but one takes all that is ours but the sharing: what is left
-between it and ours is what sharing brings. Needs the extra `bench` (TextBrewer).
+Takes four minutes and needs the extra `bench` (TextBrewer). All contestants train the same nine
+sub-models on the same batches of sentences by the teacher's soft labels, in the faster precision of
+this machine (TextBrewer, which has no bfloat16, in float32). A turn gives each sub-model one batch:
+ours in one step, with masks in one step, the others in nine. The last row but one takes all that is
+ours but the sharing: the difference between it and ours is what sharing brings.
 """
 
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,7 +18,8 @@ from torch import nn
 from transformers import Trainer, TrainingArguments
 
 from tinybert_l import begin
-from tinybert_l.course.experiments import first
+from tinybert_l.course.experiments import first_texts
+from tinybert_l.course.rows import PeerRow, TimedRow
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.exercises.lecture_03 import kept_layers
@@ -28,52 +31,72 @@ from tinybert_l.method.teacher import accuracy_of, load_teacher, predict_logits
 from tinybert_l.method.training import autocast, measured_precision, parameter_groups
 from tinybert_l.submodels import SubModel, share_of, sub_model_grid
 
-BATCH, ROUNDS, TURNS = 32, 4, 1
+BATCH = 32
+ROUNDS = 4
+TURNS = 1  # a round
 SUB_MODELS = sub_model_grid((6, 3, 2), (1, 0.5, 0.25))[::-1]
+SMALLEST = SUB_MODELS[-1]
 Batch = dict[str, torch.Tensor]
 
 
 class Setting:
-    """What all contestants share: teacher, batches, optimiser."""
+    """The teacher, batches and optimiser that all contestants share."""
 
     def __init__(self) -> None:
         loaded = load_teacher()
         self.teacher = sorted_by_importance(loaded)
-        self.data = first(loaded.data["train"], BATCH * (ROUNDS + 1) * TURNS)
-        self.held_out = first(loaded.data["validation"], 300)
+        self.data = first_texts(loaded.data["train"], BATCH * (ROUNDS + 1) * TURNS)
+        self.held_out = first_texts(loaded.data["validation"], 300)
         generator = torch.Generator().manual_seed(0)
-        self.rows = bucketed_batches([len(ids) for ids in self.data.token_ids], BATCH, generator)
+        lengths = [len(ids) for ids in self.data.token_ids]
+        self.rows = bucketed_batches(lengths, BATCH, generator)
         self.logits = predict_logits(self.teacher, self.data)
         self.precision = measured_precision()
 
     def batches(self) -> Iterator[tuple[list[int], Batch]]:
+        """The rows and the inputs of one batch after the other, without end."""
         while True:
             for rows in self.rows:
                 batch = collate(self.data, rows)
                 yield rows, {name: batch[name] for name in ("input_ids", "attention_mask")}
 
     def autocast(self) -> Any:
+        """A context that computes in this machine's faster precision."""
         return autocast(self.teacher.device, self.precision)
 
-    def optimizer(self, *models: nn.Module) -> torch.optim.AdamW:
-        groups = [group for model in models for group in parameter_groups(model, 0.01)]
-        return torch.optim.AdamW(groups, lr=1e-4, fused=True)
+    def optimizer(self, model: nn.Module) -> torch.optim.AdamW:
+        """The optimiser of every contestant but the Trainer, which has its own."""
+        return torch.optim.AdamW(parameter_groups(model, 0.01), lr=1e-4, fused=True)
+
+    def joint_loss(self, all_logits: list[torch.Tensor], rows: list[int]) -> torch.Tensor:
+        """The soft-label losses of all sub-models together, with kept outputs of the teacher."""
+        target = self.logits[rows]
+        return joint_loss([soft_cross_entropy(logits, target) for logits in all_logits])
 
 
-Contestant = tuple[Callable[[], Any], Callable[[], float]]  # a turn; the smallest's accuracy
+@dataclass(frozen=True)
+class Contestant:
+    """A turn of nine sub-models, and the accuracy (0..1) of the smallest after the last one."""
+
+    turn: Callable[[], Any]
+    accuracy: Callable[[], float]
 
 
 def in_training(
     student: ElasticBertForSequenceClassification,
 ) -> ElasticBertForSequenceClassification:
-    """As `train_jointly` sets it: no dropout on the states of what imitates."""
+    """Set a student up as `train_jointly` does: without dropout on its states."""
     set_dropout_on_states(student, 0.0)
     return student.train()
 
 
-def ours(setting: Setting) -> Contestant:
-    """One step for all: outputs of the teacher kept, embeddings computed once, last layer for [CLS], one update."""
-    student, batches = in_training(elastic_copy(setting.teacher)), setting.batches()
+def ours_joint(setting: Setting) -> Contestant:
+    """Take one step for all sub-models.
+
+    Outputs of the teacher are kept, embeddings are computed once, the last layer for [CLS] alone.
+    """
+    student = in_training(elastic_copy(setting.teacher))
+    batches = setting.batches()
     optimizer = setting.optimizer(student)
 
     def turn() -> None:
@@ -81,20 +104,19 @@ def ours(setting: Setting) -> Contestant:
         with setting.autocast():
             embedded = student.bert.embeddings(inputs["input_ids"])
             shared: dict[str, Any] = {**inputs, "embedded": embedded, "only_first": True}
-            outputs = [student(**shared, sub_model=s).logits.float() for s in SUB_MODELS]
-        joint_loss(
-            [soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]
-        ).backward()
+            logits = [student(**shared, sub_model=s).logits.float() for s in SUB_MODELS]
+        setting.joint_loss(logits, rows).backward()
         optimizer.step()
         optimizer.zero_grad()
 
-    return turn, lambda: accuracy_of(student, setting.held_out, sub_model=SUB_MODELS[-1])
+    return Contestant(turn, lambda: accuracy_of(student, setting.held_out, sub_model=SMALLEST))
 
 
-def separately(setting: Setting) -> Contestant:
-    """Each sub-model by itself; the outputs of the teacher kept, last layer for [CLS], precision, optimiser as ours."""
+def ours_separate(setting: Setting) -> Contestant:
+    """Train each sub-model by itself; precision, optimiser, kept outputs and [CLS] are as ours."""
     students = [in_training(extract(setting.teacher, s)) for s in SUB_MODELS]
-    optimizers, batches = [setting.optimizer(student) for student in students], setting.batches()
+    optimizers = list(map(setting.optimizer, students))
+    batches = setting.batches()
 
     def turn() -> None:
         rows, inputs = next(batches)
@@ -105,41 +127,49 @@ def separately(setting: Setting) -> Contestant:
             optimizer.step()
             optimizer.zero_grad()
 
-    return turn, lambda: accuracy_of(students[-1], setting.held_out)
+    return Contestant(turn, lambda: accuracy_of(students[-1], setting.held_out))
 
 
 def with_masks(setting: Setting) -> Contestant:
-    """DynaBERT's way to try a width: heads and neurons are multiplied by zero; depths are skipped layers."""
-    student, batches = in_training(elastic_copy(setting.teacher)), setting.batches()
-    optimizer, config = setting.optimizer(student), setting.teacher.config
-
-    def masked(inputs: Batch, s: SubModel) -> torch.Tensor:
-        handles = []
-        heads = share_of(config.num_attention_heads, s.width) * (config.attention_head_size or 0)
-        neurons = share_of(config.intermediate_size, s.width)
-        for index in kept_layers(config.num_hidden_layers, s.depth):
-            layer = student.bert.layers[index]
-            for module, kept in ((layer.attention.output, heads), (layer.output, neurons)):
-                handles.append(module.register_forward_pre_hook(_zeroed(kept)))
-        logits = student(**inputs, only_first=True, sub_model=SubModel(s.depth)).logits
-        for handle in handles:
-            handle.remove()
-        return logits
+    """Try a width as DynaBERT does: heads and neurons are multiplied by zero, layers skipped."""
+    student = in_training(elastic_copy(setting.teacher))
+    batches = setting.batches()
+    optimizer = setting.optimizer(student)
 
     def turn() -> None:
         rows, inputs = next(batches)
         with setting.autocast():
-            outputs = [masked(inputs, s).float() for s in SUB_MODELS]
-        joint_loss(
-            [soft_cross_entropy(logits, setting.logits[rows]) for logits in outputs]
-        ).backward()
+            logits = [masked_logits(student, inputs, s).float() for s in SUB_MODELS]
+        setting.joint_loss(logits, rows).backward()
         optimizer.step()
         optimizer.zero_grad()
 
-    return turn, lambda: accuracy_of(student, setting.held_out, sub_model=SUB_MODELS[-1])
+    return Contestant(turn, lambda: accuracy_of(student, setting.held_out, sub_model=SMALLEST))
 
 
-def _zeroed(kept: int) -> Callable[..., Any]:
+def masked_logits(
+    student: ElasticBertForSequenceClassification, inputs: Batch, sub_model: SubModel
+) -> torch.Tensor:
+    """Logits [texts, classes] with all but a width's heads and neurons multiplied by zero."""
+    config = student.config
+    head_size = config.attention_head_size or 0
+    heads = share_of(config.num_attention_heads, sub_model.width) * head_size
+    neurons = share_of(config.intermediate_size, sub_model.width)
+    handles = []
+    for index in kept_layers(config.num_hidden_layers, sub_model.depth):
+        layer = student.bert.layers[index]
+        handles.append(layer.attention.output.register_forward_pre_hook(zero_after(heads)))
+        handles.append(layer.output.register_forward_pre_hook(zero_after(neurons)))
+    depth_alone = SubModel(sub_model.depth)
+    logits = student(**inputs, only_first=True, sub_model=depth_alone).logits
+    for handle in handles:
+        handle.remove()
+    return logits
+
+
+def zero_after(kept: int) -> Callable[..., Any]:
+    """A hook that multiplies all but the first so many features by zero."""
+
     def zero(
         _: nn.Module, inputs: tuple[torch.Tensor, torch.Tensor]
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -150,8 +180,8 @@ def _zeroed(kept: int) -> Callable[..., Any]:
     return zero
 
 
-class _ForTextBrewer(nn.Module):
-    """TextBrewer hands a batch's entries over by name, and wants a tuple or dictionary back."""
+class ForTextBrewer(nn.Module):
+    """A model as TextBrewer calls it: a batch's entries by name, and a dictionary returned."""
 
     def __init__(self, model: ElasticBertForSequenceClassification) -> None:
         super().__init__()
@@ -164,25 +194,24 @@ class _ForTextBrewer(nn.Module):
 
 
 def textbrewer(setting: Setting) -> Contestant:
-    """TextBrewer's GeneralDistiller: one student, the live teacher, its own training step."""
+    """Use TextBrewer's GeneralDistiller: one student, the live teacher, its own training step."""
     from textbrewer import DistillationConfig, GeneralDistiller, TrainingConfig
 
-    folder = tempfile.mkdtemp()
+    training = TrainingConfig(device="cpu", output_dir=tempfile.mkdtemp(), log_dir=None)
+    distillation = DistillationConfig(temperature=1, kd_loss_type="ce")
+    teacher = ForTextBrewer(setting.teacher)
     students = [extract(setting.teacher, s).train() for s in SUB_MODELS]
-    distillers, batches = [], setting.batches()
+    optimizers = list(map(setting.optimizer, students))
+    batches = setting.batches()
 
     def adapt(batch: Any, output: dict[str, torch.Tensor]) -> dict[str, Any]:
         return {"logits": output["logits"]}
 
+    distillers = []
     for student in students:
         distillers.append(
-            GeneralDistiller(
-                TrainingConfig(device="cpu", output_dir=folder, log_dir=None),
-                DistillationConfig(temperature=1, kd_loss_type="ce"),
-                _ForTextBrewer(setting.teacher), _ForTextBrewer(student), adapt, adapt,
-            )
-        )  # fmt: skip
-    optimizers = [setting.optimizer(student) for student in students]
+            GeneralDistiller(training, distillation, teacher, ForTextBrewer(student), adapt, adapt)
+        )
 
     def turn() -> None:
         _, inputs = next(batches)
@@ -192,11 +221,11 @@ def textbrewer(setting: Setting) -> Contestant:
             optimizer.step()
             optimizer.zero_grad()
 
-    return turn, lambda: accuracy_of(students[-1].eval(), setting.held_out)
+    return Contestant(turn, lambda: accuracy_of(students[-1].eval(), setting.held_out))
 
 
 def trainer(setting: Setting) -> Contestant:
-    """transformers' Trainer with a distillation loss: one student, the live teacher, its own training step."""
+    """Use transformers' Trainer with a distillation loss: one student, the live teacher."""
 
     class Distiller(Trainer):
         def compute_loss(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
@@ -206,54 +235,65 @@ def trainer(setting: Setting) -> Contestant:
 
     folder = tempfile.mkdtemp()
     students = [extract(setting.teacher, s).train() for s in SUB_MODELS]
-    trainers, batches = [], setting.batches()
+    batches = setting.batches()
+    distillers = []
     for student in students:
         arguments = TrainingArguments(
-            folder, use_cpu=True, report_to=[], optim="adamw_torch_fused", learning_rate=1e-4,
+            folder,
+            use_cpu=True,
+            report_to=[],
+            optim="adamw_torch_fused",
+            learning_rate=1e-4,
             bf16=setting.precision == "bfloat16",
-        )  # fmt: skip
-        one = Distiller(student, arguments)
-        one.create_optimizer()
-        one.accelerator.prepare_model(
-            student
-        )  # its train() does both; the step alone is timed here
-        one.current_gradient_accumulation_steps = 1
-        trainers.append(one)
+        )
+        distiller = Distiller(student, arguments)
+        # train() does these three things before its first step; the step alone is timed here
+        distiller.create_optimizer()
+        distiller.accelerator.prepare_model(student)
+        distiller.current_gradient_accumulation_steps = 1
+        distillers.append(distiller)
 
     def turn() -> None:
         _, inputs = next(batches)
-        for one, student in zip(trainers, students, strict=True):
-            one.training_step(student, dict(inputs))
-            one.accelerator.clip_grad_norm_(student.parameters(), 1.0)
-            one.optimizer.step()
+        for distiller, student in zip(distillers, students, strict=True):
+            distiller.training_step(student, dict(inputs))
+            distiller.accelerator.clip_grad_norm_(student.parameters(), 1.0)
+            distiller.optimizer.step()
             student.zero_grad()
 
-    return turn, lambda: accuracy_of(students[-1].eval(), setting.held_out)
+    return Contestant(turn, lambda: accuracy_of(students[-1].eval(), setting.held_out))
 
 
 def main() -> None:
     setting = Setting()
-    made = {
-        "transformers Trainer": trainer(setting),
-        "TextBrewer 0.2.1": textbrewer(setting),
-        "masks instead of slices 掩码": with_masks(setting),
-        "ours, but each alone 各自单独": separately(setting),
-        "ours, jointly 联合": ours(setting),
+    contestants = {
+        "trainer": trainer(setting),
+        "textbrewer": textbrewer(setting),
+        "masks": with_masks(setting),
+        "ours_separate": ours_separate(setting),
+        "ours_joint": ours_joint(setting),
     }
-    rows = contest({name: turn for name, (turn, _) in made.items()}, ROUNDS, TURNS)
-    for row, (_, accuracy) in zip(rows, made.values(), strict=True):
-        row["sub-models·examples a second 每秒"] = len(SUB_MODELS) * BATCH / (row["ms"] / 1000)
-        row["accuracy of the smallest 最小者准确率 (%)"] = 100 * accuracy()
-    *peers, alone, ours_ = [r["ms"] for r in rows]
-    title = f"A turn of nine sub-models 九个子模型各一批; batch {BATCH}, {setting.precision}"
-    extra = ("sub-models·examples a second 每秒", "accuracy of the smallest 最小者准确率 (%)")
-    report("peers", title, rows, extra, turns=(ROUNDS + 1) * TURNS)
-    print(
-        f"ours against the best of the others 与最好的对手相比: {min(peers) / ours_:.2f} times as many a second"
-    )
-    print(
-        f"ours against ours without sharing 与不共享的自己相比: {alone / ours_:.2f} times as many a second"
-    )
+    timings = contest({name: c.turn for name, c in contestants.items()}, ROUNDS, TURNS)
+    rows: list[TimedRow] = []
+    for name, timing in timings.items():
+        seconds = timing.duration_ms.median / 1000
+        rows.append(
+            PeerRow(
+                duration_ms=timing.duration_ms,
+                times_faster=timing.times_faster,
+                contestant=name,
+                sub_model_examples_per_second=len(SUB_MODELS) * BATCH / seconds,
+                smallest_accuracy_percent=100 * contestants[name].accuracy(),
+            )
+        )
+    turns = (ROUNDS + 1) * TURNS
+    report("peers", "peers", rows, batch=BATCH, precision=setting.precision, turns=turns)
+    milliseconds = {name: timing.duration_ms.median for name, timing in timings.items()}
+    ours = milliseconds["ours_joint"]
+    best_peer = min(milliseconds[name] for name in ("trainer", "textbrewer", "masks"))
+    separate = milliseconds["ours_separate"]
+    print(f"ours against the best of the others 与最好的对手相比: {best_peer / ours:.2f} times")
+    print(f"ours against ours without sharing 与不共享的自己相比: {separate / ours:.2f} times")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Train the default teacher from scratch and write its adapter into the library: `python tools/make_adapter.py`.
+"""Train the default teacher from scratch and ship its adapter: `python tools/make_adapter.py`.
 
-A few minutes on two cores. Writes tinybert_l/method/adapter: the weights in 16 bits, the recipe, the versions, and the
-metrics of the teacher that these weights give.
+Takes a few minutes on two cores. Writes tinybert_l/method/adapter: the weights in 16 bits, the
+recipe, the versions, and the metrics of the teacher that these weights give.
 """
 
 import json
@@ -26,15 +26,16 @@ from tinybert_l.method.teacher import (
 def main() -> None:
     recipe = TeacherRecipe()
     trained = load_teacher(recipe, from_scratch=True)
-    made = trained.folder / "adapter"
-    weights = {
-        name: value.to(torch.float16)
-        for name, value in load_file(made / "adapter_model.safetensors").items()
-    }
+    adapter = trained.folder / "adapter"
+    weights = {}
+    for name, value in load_file(adapter / "adapter_model.safetensors").items():
+        weights[name] = value.to(torch.float16)
     SHIPPED.mkdir(exist_ok=True)
     save_file(weights, SHIPPED / "adapter_model.safetensors")
-    settings = json.loads((made / "adapter_config.json").read_text(encoding="utf-8"))
-    settings["base_model_name_or_path"] = recipe.checkpoint  # not where it lies on this machine
+    settings = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    settings["base_model_name_or_path"] = (
+        recipe.checkpoint
+    )  # its path on this machine would be of no use
     write_atomically(SHIPPED / "adapter_config.json", json.dumps(settings, indent=1) + "\n")
     splits, _ = recipe.splits()
     note = {

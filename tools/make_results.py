@@ -1,257 +1,353 @@
-"""Writes docs/explanation/results.md, and the README's one sentence of numbers, from results/: `python tools/make_results.py`."""
+"""Write the results page and the README's table of numbers: `python tools/make_results.py`.
+
+docs/explanation/results.md says for every record under results/ what was hoped for and what came,
+then shows the record as a table. Answers and figures are computed from typed rows; captions only
+name things.
+"""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tinybert_l.cache import write_atomically
+from tinybert_l.course import captions
 from tinybert_l.course.recipes import RECORDS
-from tinybert_l.course.records import HIGH, LOW, RESULTS, SPREAD, read_record
+from tinybert_l.course.records import Record, benchmark_records, read_record
+from tinybert_l.course.rows import (
+    AblationRow,
+    ChineseRow,
+    DocumentRow,
+    FirstUseRow,
+    GenerationRow,
+    HeadlineRow,
+    Interval,
+    JointCostRow,
+    JointMeanGapRow,
+    OverSeeds,
+    PeerRow,
+    QuestionRow,
+    ReadingSpeedRow,
+    Row,
+    StabilityRow,
+    StepRow,
+    TrainingMethodRow,
+)
+from tinybert_l.course.tables import row_cells
+from tinybert_l.errors import InvalidInput
+from tinybert_l.submodels import SubModel
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PAGE, README = CHECKOUT / "docs" / "explanation" / "results.md", CHECKOUT / "README.md"
+PAGE = CHECKOUT / "docs" / "explanation" / "results.md"
+README = CHECKOUT / "README.md"
 MARKS = ("<!-- from results/headline.json by tools/make_results.py -->", "<!-- end -->")
-SAME_RUNTIME = "in the teacher's runtime: "  # the start of two of the headline's columns
-Rows = dict[str, dict[str, Any]]  # of a record, by name
-Answer = tuple[str, str, str]  # what was hoped for, whether it came, figures
-WHAT = {
-    "headline": "The method in earnest: kept accuracy, speed and size of one joint run's sub-models, against the teacher",
-    "headline_stronger_teacher": "The same with a stronger teacher: every weight fine-tuned, no adapter",
-    "headline_longer": "The stronger teacher's once more, with 6,000 instead of 2,500 steps of soft labels",
+MOST_COLUMNS = 10  # a table with more leaves out the spreads
+R = TypeVar("R", bound=Row)
+
+SUBJECTS = {
+    "headline": "The method in earnest: kept accuracy, speed and size of one joint run's "
+    "sub-models, against the teacher",
+    "headline_stronger_teacher": "The same with a stronger teacher: every weight fine-tuned, "
+    "no adapter",
+    "headline_longer": "The stronger teacher's once more, with 6,000 instead of 2,500 steps of "
+    "soft labels",
     "ablation": "The headline's recipe, shorter, with one of its parts left out at a time",
     "joint_against_separate": "One joint run against each of its nine sub-models trained alone",
-    "joint_against_separate_longer": "The same with 400 steps (joint: 360, two random sub-models in each), the teacher's outputs computed once for all",
+    "joint_against_separate_longer": "The same with 400 steps (joint: 360, two random "
+    "sub-models in each), the teacher's outputs computed once for all",
     "stability": "Ways to introduce the sub-models, with and without self-distillation",
     "training_methods": "Five ways to a small model",
-    "long_documents": "Whole reviews: cut, in windows, with windowed attention, with short texts first, with dropped tokens",
+    "long_documents": "Whole reviews: cut, in windows, with windowed attention, with short texts "
+    "first, with dropped tokens",
     "questions": "Nine kinds of questions on stories of a world that was not seen in training",
     "generation": "What sub-models write: perplexity, variety, coherence, speed",
-    "chinese": "Joint pre-training and joint fine-tuning in Chinese, against joint fine-tuning alone",
+    "chinese": "Joint pre-training and joint fine-tuning in Chinese, against joint fine-tuning "
+    "alone",
 }
 
+INTRODUCTION = """\
+# Results
+
+Written from the records under `results/` by `tools/make_results.py`. \
+Intervals (low, high) are 95 %.
+
+## What was hoped for, and what came
+
+*Undecided*: the interval holds 0 (or the limit that is named), or means lie no further apart than \
+the sum of their standard deviations over seeds. \
+Goals of kept accuracy, speed, size and cost are answered by means over seeds or medians of rounds.
+"""
 
 ALSO_TRIED = """\
-Also tried for whole reviews, in single runs that are not kept here, and no better than averaged windows: ten times the steps on all reviews;
-a [CLS] in every 64 tokens; the [CLS] of each window attending to those of the others, with the mean of their logits, the mean of their states or
-a learned gate; the loss of whole reviews on averaged windows, with and without learned weights of the windows; more layers for models that drop
+Also tried for whole reviews, in single runs that are not kept here, and no better than averaged \
+windows: ten times the steps on all reviews;
+a [CLS] in every 64 tokens; the [CLS] of each window attending to those of the others, with the \
+mean of their logits, the mean of their states or
+a learned gate; the loss of whole reviews on averaged windows, with and without learned weights of \
+the windows; more layers for models that drop
 tokens. For the teacher: a first round on windows of the long reviews, with their labels.
 """
 
+BENCHMARKS_HEADING = """\
+## Benchmarks, one run of each
+
+`make bench RECORD=--record`; quartiles: low, high.
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was hoped for, whether it came (yes, no or undecided), and the figures that say so."""
+
+    hope: str
+    answer: str
+    figures: str
+
 
 def page() -> str:
-    """What the records answer, then every record as a table."""
-    parts = [
-        "# Results\n",
-        "Written from the records under `results/` by `tools/make_results.py`. Intervals (low, high) are 95 %.\n",
-        "## What was hoped for, and what came\n",
-        "*Undecided*: the interval holds 0 (or the limit that is named), or means lie no further apart than the sum of their standard "
-        "deviations over seeds. Goals of kept accuracy, speed, size and cost are answered by means over seeds or medians of rounds.\n",
-        answers_table(),
-        ALSO_TRIED,
-    ]
-    for name, recipe in RECORDS.items():
-        record = read_record(name, recipe)
-        if record is None:
-            parts.append(f"## {WHAT[name]}\n\nNot recorded yet: `make records`.\n")
-            continue
-        stale = "" if record["state"] == "current" else " **Stale: the recipe has changed since.**"
-        seeds = ", ".join(map(str, record["recipe"]["seeds"]))
-        trained = "".join(f", trained on {device}" for device in record.get("trained_on", []))
-        told = f"`{record['command']}`, seeds {seeds}, {record['date'][:10]}, {machine_of(record)}{trained}.{stale}"
-        parts.append(f"## {WHAT[name]}\n\n{told}\n\n{table(record['rows'])}\n")
-    parts.append(
-        "## Benchmarks, one run of each\n\n`make bench RECORD=--record`; quartiles: low, high.\n"
-    )
-    for record in benchmarks().values():
-        told = f"`{record['command']}`, {record['date'][:10]}, {machine_of(record)}."
-        rows = record.get("rows", [{k: v for k, v in record.items() if isinstance(v, float)}])
-        parts.append(f"### {record['title']}\n\n{told}\n\n{table(rows)}\n")
+    """Write the page: what the records answer, then every record as a table."""
+    parts = [INTRODUCTION, answers_table(), ALSO_TRIED]
+    for name in RECORDS:
+        parts.append(record_section(name, read_record(name)))
+    parts.append(BENCHMARKS_HEADING)
+    for record in benchmark_records().values():
+        title = captions.benchmark_title(record.kind, record.details)
+        source = f"`{record.command}`, {record.day}, {machine_of(record)}."
+        parts.append(f"### {title}\n\n{source}\n\n{table(record.rows)}\n")
     return "\n".join(parts)
 
 
-def machine_of(record: dict[str, Any]) -> str:
-    return ", ".join(
-        [f"{record['machine']['cores']} cores", *record["machine"].get("instructions", [])]
-    )
+def record_section(name: str, record: Record | None) -> str:
+    """A long run's section: what it is about, how it was made, its rows."""
+    if record is None or record.recipe is None:
+        return f"## {SUBJECTS[name]}\n\nNot recorded yet: `make records`.\n"
+    seeds = ", ".join(map(str, record.recipe["seeds"]))
+    source = [f"`{record.command}`", f"seeds {seeds}", record.day, machine_of(record)]
+    source += [f"trained on {device}" for device in record.details.get("trained_on", [])]
+    stale = " **Stale: the recipe has changed since.**" if record.stale else ""
+    return f"## {SUBJECTS[name]}\n\n{', '.join(source)}.{stale}\n\n{table(record.rows)}\n"
 
 
-def benchmarks() -> dict[str, dict[str, Any]]:
-    """What `--record` kept of benchmarks, by name."""
-    paths = sorted((RESULTS / "benchmarks").glob("*.json"))
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+def machine_of(record: Record) -> str:
+    """Name the machine by its cores and vector instructions."""
+    machine = record.machine
+    return ", ".join([f"{machine['cores']} cores", *machine.get("instructions", [])])
+
+
+def answers() -> Iterator[tuple[str, Answer]]:
+    """Compute the answers of every record and benchmark, each with the name of its source."""
+    for name in RECORDS:
+        record = read_record(name)
+        if record is not None:
+            for answer in ANSWERS[record.kind](record):
+                yield name, answer
+    for name, record in benchmark_records().items():
+        if record.kind in BENCHMARK_ANSWERS:
+            for answer in BENCHMARK_ANSWERS[record.kind](record):
+                yield f"benchmark {name}", answer
 
 
 def answers_table() -> str:
-    """Hope, answer and figures of every record that is there; an answer is computed, never written."""
+    """Show all answers in Markdown."""
     lines = ["| hope | answer | figures | record |", "|---|---|---|---|"]
-    for name, recipe in RECORDS.items():
-        record = read_record(name, recipe)
-        if record is not None:
-            rows = {row["name 名称"]: row for row in record["rows"]}
-            lines += [
-                f"| {hope} | {answer} | {figures} | {name} |"
-                for hope, answer, figures in ANSWERS[name](rows)
-            ]
-    for name, record in benchmarks().items():
-        if name in OF_BENCHMARKS:
-            told = OF_BENCHMARKS[name](record)
-            lines += [
-                f"| {hope} | {answer} | {figures} | benchmark {name} |"
-                for hope, answer, figures in told
-            ]
+    for source, answer in answers():
+        lines.append(f"| {answer.hope} | {answer.answer} | {answer.figures} | {source} |")
     return "\n".join(lines) + "\n"
 
 
-def answers_of_headline(rows: Rows) -> Iterator[Answer]:
-    small, same = [row for name, row in rows.items() if name.startswith("chosen")]
-    yield (
+def rows_of(record: Record, row_type: type[R]) -> list[R]:
+    """The record's rows of one type, in their order."""
+    return [row for row in record.rows if isinstance(row, row_type)]
+
+
+def the_row(rows: Iterable[R], **identifiers: Any) -> R:
+    """The one row whose fields have these values."""
+    (row,) = (
+        row
+        for row in rows
+        if all(getattr(row, name) == value for name, value in identifiers.items())
+    )
+    return row
+
+
+def answers_of_headline(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, HeadlineRow)
+    small = the_row(rows, role="chosen_small")
+    same = the_row(rows, role="chosen_same_runtime")
+    fast = least(small.times_faster_batch_1, small.times_faster_batch_32) >= 15
+    fits = fast and kept(small) >= 97 and least(small.times_smaller) >= 10
+    yield Answer(
         "≥ 97 % of the teacher's accuracy at ≥ 15× its speed (batch 1 and 32), ≥ 10× smaller",
-        yes(met(small, 97, 15) and small["smaller"] >= 10),
-        chosen(small),
+        yes(fits),
+        chosen(small, small.times_faster_batch_1, small.times_faster_batch_32),
     )
-    yield (
+    speeds = (same.same_runtime_times_faster_batch_1, same.same_runtime_times_faster_batch_32)
+    yield Answer(
         "≥ 96.8 % at ≥ 8× in the teacher's own runtime and precision",
-        yes(met(same, 96.8, 8, SAME_RUNTIME)),
-        chosen(same, SAME_RUNTIME),
+        yes(kept(same) >= 96.8 and least(*speeds) >= 8),
+        chosen(same, *speeds),
     )
 
 
-def met(row: dict[str, Any], kept: float, faster: float, prefix: str = "") -> bool:
-    speeds = [row.get(f"{prefix}faster, batch {batch}", 0) for batch in (1, 32)]
-    return row.get("kept (%)", 0) >= kept and min(speeds) >= faster
+def kept(row: HeadlineRow) -> float:
+    """Percent of the teacher's accuracy that a choice keeps; 0 where nothing was chosen."""
+    return 0.0 if row.kept_percent is None else row.kept_percent.estimate
 
 
-def answers_of_ablation(rows: Rows) -> Iterator[Answer]:
-    for name, row in rows.items():
-        for size in ("3×½", "2×¼"):
-            if f"{size}: low" in row:
-                gap, low, high = (row[f"{size}: {end}"] for end in ("difference 差", "low", "high"))
-                yield (
-                    f"{size} is worse with {english(name)}",
-                    sign(-high, -low),
-                    interval(gap, low, high),
-                )
+def least(*values: float | None) -> float:
+    """The smallest value; one that is missing counts as 0."""
+    return min(value or 0.0 for value in values)
 
 
-def answers_of_joint(rows: Rows) -> Iterator[Answer]:
-    mean, cost = (
-        rows["mean 平均"],
-        {name: row["ratio"] for name, row in rows.items() if "ratio" in row},
+def chosen(row: HeadlineRow, batch_1: float | None, batch_32: float | None) -> str:
+    """Describe a chosen sub-model by what it keeps, its speed and its size."""
+    interval = row.kept_percent
+    if interval is None or batch_1 is None or batch_32 is None or row.times_smaller is None:
+        return "none is fast enough"
+    models = ", ".join(model.label for model in row.models)
+    return (
+        f"{models} keeps {interval.estimate:.1f} % of the teacher's accuracy "
+        f"({interval.low:.1f}-{interval.high:.1f}) at {batch_1:.1f}× its speed "
+        f"(batch 32: {batch_32:.1f}×) and {row.times_smaller:.1f}× smaller"
     )
-    gap, low, high = mean["difference 差 (points)"], mean["low"], mean["high"]
-    yield (
+
+
+def answers_of_ablation(record: Record) -> Iterator[Answer]:
+    for row in rows_of(record, AblationRow):
+        variant = captions.caption("variant", row.variant).en
+        for name, gap in (row.difference_points or {}).items():
+            yield Answer(
+                f"{SubModel.parse(name).label} is worse with {variant}",
+                sign(-gap.high, -gap.low),
+                points(gap),
+            )
+
+
+def answers_of_joint(record: Record) -> Iterator[Answer]:
+    gap = the_row(rows_of(record, JointMeanGapRow)).difference_points
+    yield Answer(
         "joint within 0.5 points of each trained alone, on average",
-        sign(low + 0.5, high + 0.5),
-        interval(gap, low, high),
+        sign(gap.low + 0.5, gap.high + 0.5),
+        points(gap),
     )
-    for whom, limit in (("the largest alone", 1.6), ("all alone", 0.5)):
-        found = {
-            name.rpartition(": ")[2]: ratio
-            for name, ratio in cost.items()
-            if f"over {whom} " in name
-        }
-        told = ", ".join(f"{english(what)}: {ratio:.2f}" for what, ratio in found.items())
-        yield (
-            f"joint at most {limit} times the cost of training {whom}",
-            yes(max(found.values()) <= limit),
-            told,
+    costs = rows_of(record, JointCostRow)
+    for compared_with, limit in (("largest_alone", 1.6), ("all_alone", 0.5)):
+        flops = the_row(costs, compared_with=compared_with, unit="forward_flops").ratio
+        seconds = the_row(costs, compared_with=compared_with, unit="seconds").ratio
+        others = "the largest alone" if compared_with == "largest_alone" else "all alone"
+        yield Answer(
+            f"joint at most {limit} times the cost of training {others}",
+            yes(max(flops, seconds) <= limit),
+            f"FLOPs of the forward passes: {flops:.2f}, seconds: {seconds:.2f}",
         )
 
 
-def answers_of_stability(rows: Rows) -> Iterator[Answer]:
-    by_way = {english(name): row for name, row in rows.items()}
-    progressive, at_once, plain = (
-        by_way[way]
-        for way in (
-            "progressive, self-distillation",
-            "all at once, self-distillation",
-            "progressive, none",
-        )
-    )
-    mean, norm = "mean of nine 九者平均 (%)", "largest gradient norm 最大梯度范数"
-    yield (
+def answers_of_stability(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, StabilityRow)
+    progressive = the_row(rows, schedule="progressive", self_distillation=True)
+    at_once = the_row(rows, schedule="all_at_once", self_distillation=True)
+    plain = the_row(rows, schedule="progressive", self_distillation=False)
+    yield compared(
         "step by step is better than all at once (mean of nine)",
-        *compared(progressive, at_once, mean),
+        progressive.mean_accuracy_percent,
+        at_once.mean_accuracy_percent,
     )
-    yield (
+    yield compared(
         "step by step has smaller gradients (largest norm)",
-        *compared(progressive, at_once, norm, smaller=True),
+        progressive.largest_gradient_norm,
+        at_once.largest_gradient_norm,
+        smaller=True,
     )
-    yield (
+    yield compared(
         "self-distillation makes sub-models better (mean of nine)",
-        *compared(progressive, plain, mean),
+        progressive.mean_accuracy_percent,
+        plain.mean_accuracy_percent,
     )
 
 
-def answers_of_methods(rows: Rows) -> Iterator[Answer]:
-    joint, alone = (
-        rows[name] for name in ("joint, two stages 联合两阶段", "TinyBERT, two stages 两阶段")
-    )
-    yield (
+def answers_of_methods(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, TrainingMethodRow)
+    yield compared(
         "joint in two stages is better than one small model in two stages",
-        *compared(joint, alone, "accuracy"),
+        the_row(rows, method="joint_two_stages").accuracy_fraction,
+        the_row(rows, method="two_stages_alone").accuracy_fraction,
     )
 
 
-def answers_of_documents(rows: Rows) -> Iterator[Answer]:
-    for base, column in (
-        ("cutting", "against cutting 与截断之差 (points)"),
-        ("averaged windows", "against windows 与窗口之差 (points)"),
-    ):
-        for name, row in rows.items():
-            if column in row and "windowed attention" in name:
-                gap, low, high = row[column], row[column + LOW], row[column + HIGH]
-                yield f"{name}: better than {base}", sign(low, high), interval(gap, low, high)
+def answers_of_documents(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, DocumentRow)
+    windowed = [row for row in rows if row.reading.startswith("windowed_attention")]
+    for row in windowed:
+        yield from better_than("cutting", row, row.against_cutting_points)
+    for row in windowed:
+        yield from better_than("averaged windows", row, row.against_windows_points)
 
 
-def answers_of_questions(rows: Rows) -> Iterator[Answer]:
-    largest, simple = rows["6×1"], rows["mentioned last 最后提到的"]
-    for column in largest:
-        if column.endswith(": EM (%)") and not column.startswith("all"):
-            kind = column.removesuffix(": EM (%)")
-            yield (
-                f"6×1 answers better than “{english('mentioned last 最后提到的')}”: {kind}",
-                *compared(largest, simple, column),
-            )
+def better_than(baseline: str, row: DocumentRow, gap: Interval | None) -> Iterator[Answer]:
+    if gap is not None:
+        hope = f"{captions.label(row)}: better than {baseline}"
+        yield Answer(hope, sign(gap.low, gap.high), points(gap))
 
 
-def answers_of_generation(rows: Rows) -> Iterator[Answer]:
-    perplexity, speed = "perplexity 困惑度", "tokens a second 每秒词元"
-    largest = rows["6×1, greedy 贪心"]
-    yield (
-        "6×1 predicts better than trigrams (perplexity)",
-        *compared(largest, rows["trigram 三元组"], perplexity, smaller=True),
+def answers_of_questions(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, QuestionRow)
+    largest = max((row for row in rows if row.sub_model), key=size_of_reader)
+    baseline = the_row(rows, sub_model=None)
+    name = captions.caption("author", "last_mentioned").en
+    for kind, exact_match in largest.exact_match_percent.items():
+        hope = f"{captions.label(largest)} answers better than “{name}”: {kind}"
+        yield compared(hope, exact_match, baseline.exact_match_percent[kind])
+
+
+def size_of_reader(row: QuestionRow) -> tuple[float, int]:
+    """Sorts question rows by the size of their sub-model."""
+    return (0.0, 0) if row.sub_model is None else row.sub_model.size
+
+
+def answers_of_generation(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, GenerationRow)
+    sub_models = {row.sub_model for row in rows if row.sub_model}
+    largest = max(sub_models, key=lambda sub_model: sub_model.size)
+    name = largest.label
+
+    def row_of(decoding: str, drafted: bool = False, kv_cache: bool = True) -> GenerationRow:
+        return the_row(
+            rows, sub_model=largest, decoding=decoding, drafted=drafted, kv_cache=kv_cache
+        )
+
+    yield compared(
+        f"{name} predicts better than trigrams (perplexity)",
+        row_of("greedy").perplexity,
+        the_row(rows, author="trigram").perplexity,
+        smaller=True,
     )
-    yield (
+    yield compared(
         "a KV cache is faster (tokens a second)",
-        *compared(largest, rows["6×1, greedy 贪心, no KV cache 无缓存"], speed),
+        row_of("greedy").tokens_per_second,
+        row_of("greedy", kv_cache=False).tokens_per_second,
     )
-    for how in ("greedy 贪心", "top-p 0.9"):
-        drafted = rows[f"6×1, {how}, drafted 起草"]
-        yield (
-            f"drafts by a sub-model are faster ({english(how)})",
-            *compared(drafted, rows[f"6×1, {how}"], speed),
+    for decoding in ("greedy", "top_p"):
+        yield compared(
+            f"drafts by a sub-model are faster ({captions.caption('decoding', decoding).en})",
+            row_of(decoding, drafted=True).tokens_per_second,
+            row_of(decoding).tokens_per_second,
         )
 
 
-def answers_of_chinese(rows: Rows) -> Iterator[Answer]:
-    for name, row in rows.items():
-        if "low" in row:
-            gap, low, high = row["gain 增益 (points)"], row["low"], row["high"]
-            yield (
-                f"joint pre-training helps {name.partition(',')[0]}",
-                sign(low, high),
-                interval(gap, low, high),
-            )
+def answers_of_chinese(record: Record) -> Iterator[Answer]:
+    for row in rows_of(record, ChineseRow):
+        if row.gain_points is not None:
+            hope = f"joint pre-training helps {row.sub_model.label}"
+            gain = row.gain_points
+            yield Answer(hope, sign(gain.low, gain.high), points(gain))
 
 
-ANSWERS: dict[str, Callable[[Rows], Iterator[Answer]]] = {
-    **dict.fromkeys(
-        ("headline", "headline_stronger_teacher", "headline_longer"), answers_of_headline
-    ),
+# by kind of record
+ANSWERS: dict[str, Callable[[Record], Iterator[Answer]]] = {
+    "headline": answers_of_headline,
     "ablation": answers_of_ablation,
-    **dict.fromkeys(("joint_against_separate", "joint_against_separate_longer"), answers_of_joint),
+    "joint_against_separate": answers_of_joint,
     "stability": answers_of_stability,
     "training_methods": answers_of_methods,
     "long_documents": answers_of_documents,
@@ -261,147 +357,186 @@ ANSWERS: dict[str, Callable[[Rows], Iterator[Answer]]] = {
 }
 
 
-def answers_of_first_use(record: dict[str, Any]) -> Iterator[Answer]:
-    taken = record["median"]
-    yield (
+def answers_of_first_use(record: Record) -> Iterator[Answer]:
+    (row,) = rows_of(record, FirstUseRow)
+    yield Answer(
         "the first joint step comes within 30 seconds of an empty cache",
-        yes(taken <= 30),
-        f"{taken:.1f} s",
+        yes(row.median_seconds <= 30),
+        f"{row.median_seconds:.1f} s",
     )
 
 
-def answers_of_step(record: dict[str, Any]) -> Iterator[Answer]:
-    faster, memory = record["rows"][-1]["faster"], record["peak_memory_mb"]["joint"]
-    yield (
+def answers_of_step(record: Record) -> Iterator[Answer]:
+    faster = rows_of(record, StepRow)[-1].times_faster
+    memory = record.details["peak_memory_mb"]["joint"]
+    yield Answer(
         "a joint step is at least twice as fast as the plain loop's",
         yes(faster >= 2),
         f"{faster:.2f} times",
     )
-    yield "a joint run takes less than 2.5 GB", yes(memory < 2500), f"{memory / 1000:.2f} GB"
+    yield Answer(
+        "a joint run takes less than 2.5 GB", yes(memory < 2500), f"{memory / 1000:.2f} GB"
+    )
 
 
-def answers_of_peers(record: dict[str, Any]) -> Iterator[Answer]:
-    *others, ours = record["rows"]
-    for other in others:
-        ratio = other["ms"] / ours["ms"]
-        hope = f"1.5 times as many sub-models·examples a second as {english(other['name'])}"
-        yield hope, yes(ratio >= 1.5), f"{ratio:.2f} times"
-
-
-def answers_of_length(record: dict[str, Any]) -> Iterator[Answer]:
-    for row in record["rows"]:
-        if row["name"].startswith("windowed") and row["name"].endswith(" 4096"):
-            ratio = row["against 512"]
-            way = english(row["name"]).removesuffix(" 4096").rstrip(",")
-            yield (
-                f"{way}: a token at 4,096 takes at most 1.3 times that at 512",
-                yes(ratio <= 1.3),
+def answers_of_peers(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, PeerRow)
+    ours = the_row(rows, contestant="ours_joint")
+    for row in rows:
+        if row is not ours:
+            ratio = row.duration_ms.median / ours.duration_ms.median
+            name = captions.caption("contestant", row.contestant).en
+            yield Answer(
+                f"1.5 times as many sub-models·examples a second as {name}",
+                yes(ratio >= 1.5),
                 f"{ratio:.2f} times",
             )
 
 
-OF_BENCHMARKS: dict[str, Callable[[dict[str, Any]], Iterator[Answer]]] = {
+def answers_of_reading(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, ReadingSpeedRow)
+    longest = max(row.length for row in rows)
+    for row in rows:
+        if row.attention == "windowed" and row.length == longest:
+            name = captions.reading_words(row, "en")
+            yield Answer(
+                f"{name}: a token at 4,096 takes at most 1.3 times that at 512",
+                yes(row.times_shortest <= 1.3),
+                f"{row.times_shortest:.2f} times",
+            )
+
+
+# by kind of benchmark
+BENCHMARK_ANSWERS: dict[str, Callable[[Record], Iterator[Answer]]] = {
     "first_use": answers_of_first_use,
     "joint_step": answers_of_step,
     "peers": answers_of_peers,
-    "long_documents": answers_of_length,
+    "reading_speed": answers_of_reading,
 }
 
 
 def yes(condition: bool) -> str:
+    """Answer yes or no."""
     return "yes" if condition else "**no**"
 
 
 def sign(low: float, high: float) -> str:
-    """Whether a difference that should be above 0 is, by its interval."""
-    return "yes" if low > 0 else "**no**" if high < 0 else "undecided"
+    """Answer by its interval whether a difference that should be above 0 is."""
+    if low > 0:
+        return "yes"
+    return "**no**" if high < 0 else "undecided"
 
 
 def compared(
-    one: dict[str, Any], other: dict[str, Any], column: str, smaller: bool = False
-) -> tuple[str, str]:
-    """Whether `one` is above the other (smaller: below) by more than their spreads; and both."""
-    spreads = [row.get(column + SPREAD, 0.0) for row in (one, other)]
-    gap = (one[column] - other[column]) * (-1 if smaller else 1)
-    told = " against ".join(
-        f"{cell(row[column])} ± {spread:.2g}"
-        for row, spread in zip((one, other), spreads, strict=True)
-    )
-    return sign(gap - sum(spreads), gap + sum(spreads)), told
+    hope: str, value: OverSeeds | None, other: OverSeeds | None, smaller: bool = False
+) -> Answer:
+    """Answer whether a value is above another (smaller: below) by more than their spreads."""
+    if value is None or other is None:
+        return Answer(hope, "undecided", "not measured")
+    gap = value.mean - other.mean
+    if smaller:
+        gap = -gap
+    spread = value.sd + other.sd
+    figures = f"{cell(value.mean)} ± {value.sd:.2g} against {cell(other.mean)} ± {other.sd:.2g}"
+    return Answer(hope, sign(gap - spread, gap + spread), figures)
 
 
-def interval(gap: float, low: float, high: float) -> str:
-    return f"{gap:+.2f} points ({low:.2f} to {high:.2f})"
+def points(gap: Interval) -> str:
+    """Write a difference with its interval."""
+    return f"{gap.estimate:+.2f} points ({gap.low:.2f} to {gap.high:.2f})"
 
 
-def english(name: str) -> str:
-    """The English half of a bilingual name."""
-    return " ".join(word for word in name.split() if word.isascii() or set(word) & set("×½¼"))
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown; columns in the order in which they first come, lists and spreads left out where there are many."""
-    columns = [
-        c
-        for c in dict.fromkeys(c for row in rows for c in row)
-        if not any(isinstance(r.get(c), list) for r in rows)
-    ]
-    if len(columns) > 10:
-        columns = [c for c in columns if "±" not in c]
+def table(rows: Sequence[Row]) -> str:
+    """Write rows in Markdown; columns come in the order in which rows have them."""
+    name = str(captions.NAME)
+    named = any(map(captions.label, rows))
+    all_cells = []
+    for row in rows:
+        cells = {name: captions.label(row)} if named else {}
+        all_cells.append(cells | row_cells(row))
+    columns = list(dict.fromkeys(column for cells in all_cells for column in cells))
+    if len(columns) > MOST_COLUMNS:
+        columns = [column for column in columns if not column.endswith(captions.SPREAD)]
     lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    lines += ["| " + " | ".join(cell(row.get(c)) for c in columns) + " |" for row in rows]
+    for cells in all_cells:
+        lines.append("| " + " | ".join(cell(cells.get(column)) for column in columns) + " |")
     return "\n".join(lines)
 
 
 def cell(value: Any) -> str:
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
-    return "" if value is None else str(value)
+    """Write a value with three digits, or with one decimal from 10 on; nothing for None."""
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
-def sentence() -> str:
-    """The README's numbers: what validation chose, means over seeds, of the default teacher and of a stronger one."""
-    metrics = json.loads(
-        (CHECKOUT / "tinybert_l" / "method" / "adapter" / "recipe.json").read_text(encoding="utf-8")
-    )["metrics"]
-    return (
-        f"The default teacher is right on {100 * metrics['test_accuracy']:.1f} % of 1,200 test sentences. "
-        f"{of_record('headline')} A stronger teacher is right on {stronger():.1f} %. "
-        f"{of_record('headline_longer')}"
+README_HEAD = """\
+| teacher | speed against it in | sub-model chosen | kept (95 %) | batch 1 | batch 32 | smaller |
+|---|---|---|---|---|---|---|
+"""
+
+README_NOTES = """\
+
+*teacher*: its accuracy on 1,200 test sentences. *kept*: the share of that accuracy which the chosen
+sub-model keeps. *batch 1*, *batch 32*: times the teacher's speed. Means over {seeds} seeds; each
+seed's choice is by validation accuracy, among those that are fast and small enough.
+From `{default}` and `{stronger}`.
+"""
+
+
+def readme_numbers() -> str:
+    """Write the README's numbers: what validation chose, for two teachers and two runtimes."""
+    default, stronger = read_record("headline"), read_record("headline_longer")
+    if default is None or default.recipe is None or stronger is None:
+        raise InvalidInput("make_results: results/headline.json or headline_longer.json is missing")
+    teacher = the_row(rows_of(stronger, HeadlineRow), role="teacher").accuracy_percent
+    lines = headline_lines(default, f"default, {default_teacher_percent():.1f} %")
+    lines += headline_lines(stronger, f"stronger, {teacher:.1f} %")
+    notes = README_NOTES.format(
+        seeds=len(default.recipe["seeds"]), default=default.command, stronger=stronger.command
     )
+    return README_HEAD + "\n".join(lines) + "\n" + notes
 
 
-def stronger() -> float:
-    """Accuracy of the teacher whose every weight was fine-tuned, in percent."""
-    rows = json.loads((RESULTS / "headline_longer.json").read_text(encoding="utf-8"))["rows"]
-    return next(row["accuracy (%)"] for row in rows if row["name 名称"] == "teacher 教师")
+def default_teacher_percent() -> float:
+    """Test accuracy of the teacher that the library ships."""
+    recipe = CHECKOUT / "tinybert_l" / "method" / "adapter" / "recipe.json"
+    metrics = json.loads(recipe.read_text(encoding="utf-8"))["metrics"]
+    return 100 * metrics["test_accuracy"]
 
 
-def of_record(name: str) -> str:
-    """What a headline chose: among all runtimes, and in the teacher's own runtime and precision."""
-    record = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-    small, same = [row for row in record["rows"] if row["name 名称"].startswith("chosen")]
-    told = f"From one joint run (`{record['command']}`, {len(record['recipe']['seeds'])} seeds): {chosen(small)}"
-    return f"{told}; in the teacher's own runtime and precision, {chosen(same, SAME_RUNTIME)}."
+def headline_lines(record: Record, teacher: str) -> list[str]:
+    """The two lines of a headline: any runtime against torch, and float32 in the same runtime."""
+    rows = rows_of(record, HeadlineRow)
+    small = the_row(rows, role="chosen_small")
+    same = the_row(rows, role="chosen_same_runtime")
+    small_speeds = (small.times_faster_batch_1, small.times_faster_batch_32)
+    same_speeds = (same.same_runtime_times_faster_batch_1, same.same_runtime_times_faster_batch_32)
+    return [
+        f"| {teacher} | torch | {readme_cells(small, small_speeds)} |",
+        f"| {teacher} | same runtime | {readme_cells(same, same_speeds)} |",
+    ]
 
 
-def chosen(row: dict[str, Any], prefix: str = "") -> str:
-    """A chosen sub-model in words; `prefix` of the columns of its speed."""
-    name = row["name 名称"].rpartition(": ")[2]
-    if "kept (%)" not in row:
-        return "none is fast enough"
-    return (
-        f"{name} keeps {row['kept (%)']:.1f} % of the teacher's accuracy ({row['low']:.1f}-{row['high']:.1f}) at "
-        f"{row[f'{prefix}faster, batch 1']:.1f}× its speed (batch 32: {row[f'{prefix}faster, batch 32']:.1f}×) and "
-        f"{row['smaller']:.1f}× smaller"
-    )
+def readme_cells(row: HeadlineRow, speeds: tuple[float | None, float | None]) -> str:
+    """What a choice is, keeps and gains, in five cells."""
+    interval = row.kept_percent
+    if interval is None:
+        return "none is fast enough | | | | "
+    sub_models = ", ".join(dict.fromkeys(model.sub_model.label for model in row.models))
+    runtimes = ", ".join(dict.fromkeys(model.runtime for model in row.models))
+    kept_cell = f"{interval.estimate:.1f} % ({interval.low:.1f}-{interval.high:.1f})"
+    gains = " | ".join(f"{gain or 0.0:.1f}×" for gain in (*speeds, row.times_smaller))
+    return f"{sub_models} {runtimes} | {kept_cell} | {gains}"
 
 
 def readme(text: str) -> str:
-    """The README with today's sentence between the marks."""
+    """Put today's table between the marks of the README."""
     before, _, rest = text.partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    return f"{before}{MARKS[0]}\n{sentence()}\n{MARKS[1]}{after}"
+    return f"{before}{MARKS[0]}\n{readme_numbers()}{MARKS[1]}{after}"
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""The executed course as a static site: `python tools/make_site.py [zh|en ...]`, written to outputs/site.
+"""Write the executed course as a static site: `python tools/make_site.py [zh|en ...]`.
 
-Lectures come from the executed copies of outputs/notebooks (see run_notebooks.py), pages from docs/, the API from the
-docstrings. Built by Sphinx with MyST-NB, without a network, and read without one: formulas are MathML, the search is
-in the pages, the Chinese font is the project's own.
+The site goes to outputs/site. Lectures come from the executed copies of outputs/notebooks (see
+run_notebooks.py), pages from docs/, the API from the docstrings. Sphinx with MyST-NB builds it
+without a network, and it is read without one: formulas are MathML, the search is in the pages, the
+Chinese font is the project's own.
 """
 
 import re
@@ -28,13 +29,26 @@ SECTIONS = {  # Diátaxis: what is learnt, done, looked up, understood
     "reference": ("参考", "Reference"),
     "explanation": ("原理", "Explanation"),
 }
-MODULES = [
-    "exercise", "syllabus", "submodels", "windowed", "optimisation", "cache", "data", "training", "teacher", "model",
-    "vocabulary", "teacher_outputs", "distillation", "joint", "documents", "pretraining", "evaluation", "stories",
-    "questions", "generation", "text_metrics", "export", "tables", "figures", "experiments", "records", "judging",
-    "student", "doctor",
-]  # fmt: skip
-CONFIGURATION = """FONTS = '"TinyBERTL Sans SC", system-ui, "Segoe UI", "Noto Sans", Arial, sans-serif'
+PACKAGES = ("exercises", "method", "tasks", "course")  # whose modules the API describes
+LOOSE_MODULES = ("submodels", "cache", "errors")
+WORDS = {
+    "zh": {
+        "title": "TinyBERT-L：联合学习课程",
+        "lead": "一个共享权重的学生模型，多个联合训练的子模型。"
+        "每一讲都在这里运行过：图和表来自笔记本自己的测量。",
+        "other": "English",
+        "lectures": "讲义",
+    },
+    "en": {
+        "title": "TinyBERT-L: a course on joint learning",
+        "lead": "One weight-sharing student, many sub-models, trained jointly. Every lecture here "
+        "was run: figures and tables come from the notebooks' own measurements.",
+        "other": "中文",
+        "lectures": "Lectures",
+    },
+}
+CONFIGURATION = """\
+FONTS = '"TinyBERTL Sans SC", system-ui, "Segoe UI", "Noto Sans", Arial, sans-serif'
 MONO = '"TinyBERTL Sans SC", ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace'
 VARIABLES = {{"font-stack": FONTS, "font-stack--monospace": MONO}}
 project = "TinyBERT-L"
@@ -68,7 +82,8 @@ def setup(app):
 suppress_warnings = ["myst.header", "mystnb.unknown_mime_type", "myst.xref_missing"]
 """
 STYLE = """@font-face { font-family: "TinyBERTL Sans SC"; src: url("TinyBERTLSansSC-Regular.ttf");
-             unicode-range: U+2E80-9FFF, U+FF00-FFEF }  /* Chinese alone: the rest is the reader's own font */
+             /* Chinese alone: the rest is the reader's own font */
+             unicode-range: U+2E80-9FFF, U+FF00-FFEF }
 div.output img { background: #fff; max-width: 100% }
 div.cell_output table { display: block; overflow-x: auto; font-size: .85em }
 a.language { font-weight: 700 }
@@ -76,7 +91,11 @@ a.language { font-weight: 700 }
 
 
 def build(language: str, lectures: list[int], target: Path) -> None:
-    """One language's site. Raises `CalledProcessError` when Sphinx warns or fails."""
+    """Build the site in one language.
+
+    Raises:
+        CalledProcessError: Sphinx warns or fails.
+    """
     source = target.parent / "source" / language
     shutil.rmtree(source, ignore_errors=True)
     (source / "_static").mkdir(parents=True)
@@ -94,31 +113,20 @@ def build(language: str, lectures: list[int], target: Path) -> None:
     pages = copy_documents(source)
     write_api(source)
     write_atomically(source / "index.md", index(language, lectures, pages))
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-W",
-        "--keep-going",
-        "-b",
-        "html",
-        str(source),
-        str(target),
-    ]
-    subprocess.run(command, check=True, cwd=CHECKOUT)
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    subprocess.run([*sphinx, str(source), str(target)], check=True, cwd=CHECKOUT)
     for path in target.rglob("*.html"):
         write_atomically(path, accessible(path.read_text(encoding="utf-8")))
 
 
 def accessible(page: str) -> str:
-    """What the theme leaves out: the rank of its captions, and code that can be scrolled by keyboard."""
+    """Add what the theme leaves out: the rank of captions, and code scrolled by keyboard."""
     page = re.sub(r'role="heading"(?! aria-level)', 'role="heading" aria-level="2"', page)
     return re.sub(r"<pre>", '<pre tabindex="0">', page)
 
 
 def page_of(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A lecture as a page: formulas as MathML, figures with their alternative text, no widgets."""
+    """Prepare a lecture: formulas as MathML, figures with alternative text, no widgets."""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(_mathml, cell.source)
@@ -133,57 +141,60 @@ def page_of(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 
 
 def _mathml(match: re.Match[str]) -> str:
-    """On one line, which Markdown leaves as it is."""
-    block = match.group(1) is not None
-    return convert(
-        match.group(1) or match.group(2), display="block" if block else "inline"
-    ).replace("\n", " ")
+    """Convert a formula to MathML on one line, which Markdown leaves as it is."""
+    display = "block" if match.group(1) is not None else "inline"
+    return convert(match.group(1) or match.group(2), display=display).replace("\n", " ")
 
 
 def copy_documents(source: Path) -> dict[str, list[str]]:
-    """The pages of docs/ by section; links that leave docs/ become plain text."""
+    """Copy the pages of docs/; links that leave docs/ become plain text.
+
+    Returns:
+        {section: names of its pages}.
+    """
     found: dict[str, list[str]] = {}
     shutil.copytree(CHECKOUT / "docs", source / "docs", ignore=shutil.ignore_patterns("README.md"))
     for section in SECTIONS:
         for path in sorted((source / "docs" / section).glob("*.md")):
             found.setdefault(section, []).append(f"docs/{section}/{path.stem}")
-            text = re.sub(
-                r"\[([^\]]+)\]\((?:\.\./){2}[^)]*\)", r"\1", path.read_text(encoding="utf-8")
-            )
+            text = path.read_text(encoding="utf-8")
+            text = re.sub(r"\[([^\]]+)\]\((?:\.\./){2}[^)]*\)", r"\1", text)
             path.write_text(text, encoding="utf-8")
     return found
 
 
+def api_modules() -> list[str]:
+    """The modules that the API describes, without the name of the package."""
+    names = list(LOOSE_MODULES)
+    for package in PACKAGES:
+        for path in sorted((CHECKOUT / "tinybert_l" / package).glob("*.py")):
+            if not path.stem.startswith("_"):
+                names.append(f"{package}.{path.stem}")
+    return names
+
+
 def write_api(source: Path) -> None:
+    """Write a page for each module; Sphinx fills it with the module's docstrings."""
     (source / "api").mkdir()
-    for name in MODULES:
+    for name in api_modules():
         title = f"tinybert_l.{name}"
         body = f"# {title}\n\n```{{eval-rst}}\n.. automodule:: {title}\n   :members:\n```\n"
         (source / "api" / f"{name}.md").write_text(body, encoding="utf-8")
 
 
 def index(language: str, lectures: list[int], pages: dict[str, list[str]]) -> str:
-    zh = language == "zh"
-    other = "en" if zh else "zh"
-    words = {
-        "title": "TinyBERT-L：联合学习课程" if zh else "TinyBERT-L: a course on joint learning",
-        "lead": (
-            "一个共享权重的学生模型，多个联合训练的子模型。每一讲都在这里运行过：图和表来自笔记本自己的测量。"
-            if zh
-            else "One weight-sharing student, many sub-models, trained jointly. Every lecture here was run: figures "
-            "and tables come from the notebooks' own measurements."
-        ),
-        "other": "English" if zh else "中文",
-        "lectures": "讲义" if zh else "Lectures",
-        "api": "API",
-    }
+    """Write the first page: title, link to the other language, contents."""
+    words = WORDS[language]
+    other = "en" if language == "zh" else "zh"
     parts = [f"# {words['title']}\n\n{words['lead']}\n"]
     parts.append(
         f'<a class="language" href="../{other}/index.html" lang="{other}">{words["other"]}</a>\n'
     )
     trees = {words["lectures"]: [f"lectures/{NOTEBOOKS[n]}" for n in lectures]}
-    trees |= {SECTIONS[s][0 if zh else 1]: names for s, names in pages.items()}
-    trees[words["api"]] = [f"api/{name}" for name in MODULES]
+    for section, names in pages.items():
+        chinese, english = SECTIONS[section]
+        trees[chinese if language == "zh" else english] = names
+    trees["API"] = [f"api/{name}" for name in api_modules()]
     for caption, names in trees.items():
         listed = "\n".join(names)
         parts.append(f"```{{toctree}}\n:caption: {caption}\n:maxdepth: 1\n\n{listed}\n```\n")
@@ -191,19 +202,18 @@ def index(language: str, lectures: list[int], pages: dict[str, list[str]]) -> st
 
 
 FRONT = """<!DOCTYPE html>
-<html lang="zh"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=zh/index.html">
+<html lang="zh"><head><meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url=zh/index.html">
 <title>TinyBERT-L</title></head>
-<body><p><a href="zh/index.html">中文</a> · <a href="en/index.html" lang="en">English</a></p></body></html>
+<body><p><a href="zh/index.html">中文</a> · <a href="en/index.html" lang="en">English</a></p></body>
+</html>
 """
 
 
 def main() -> None:
     lectures = list(NOTEBOOKS)
-    missing = [
-        NOTEBOOKS[n]
-        for n in lectures
-        if not (CHECKOUT / "outputs" / "notebooks" / NOTEBOOKS[n]).is_dir()
-    ]
+    executed = CHECKOUT / "outputs" / "notebooks"
+    missing = [name for name in NOTEBOOKS.values() if not (executed / name).is_dir()]
     if missing:
         sys.exit(
             f"make_site: no executed copy of {', '.join(missing)}: run 'make notebooks' first."

@@ -1,8 +1,9 @@
 """Run the lectures in full: `python tools/run_notebooks.py [--record] [LECTURE ...]`.
 
-Executed copies go to outputs/notebooks; a table gives seconds and errors, and the exit status is 1 if any cell failed.
---record also writes the verdicts to results/verdicts, which lecture 10 shows where a lecture was not run, and what
-every demonstration showed to results/recorded: what a lecturer falls back on where a live run fails.
+Executed copies go to outputs/notebooks; a table gives seconds and errors, and the exit status is 1
+if any cell failed. --record also writes the verdicts to results/verdicts, which lecture 10 shows
+where a lecture was not run, and the outputs of every demonstration to results/recorded, which a
+lecturer can show where a live run fails.
 """
 
 import argparse
@@ -27,10 +28,20 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 BUDGET_SECONDS = 240
+FONT = "../../tinybert_l/course/fonts/TinyBERTLSansSC-Regular.ttf"
+STYLE = " ".join(
+    (
+        f'@font-face {{ font-family: Own; src: url("{FONT}") }}',
+        "body { font: 17px/1.5 sans-serif, Own; max-width: 75rem; margin: 2rem auto }",
+        "img { max-width: 100% }",
+        "pre { font-family: monospace, Own; white-space: pre-wrap }",
+        "td, th { padding: 3px 9px; text-align: left; border-bottom: 1px solid #ccc }",
+    )
+)
 
 
 def run(lecture: int, output: Path) -> tuple[float, list[str]]:
-    """Execute one lecture; returns seconds and the errors of its cells."""
+    """Execute a lecture; return seconds and the errors of its cells."""
     name = NOTEBOOKS[lecture]
     folder = CHECKOUT / "notebooks" / name
     notebook = nbformat.read(folder / f"{name}.ipynb", as_version=4)
@@ -41,50 +52,50 @@ def run(lecture: int, output: Path) -> tuple[float, list[str]]:
     seconds = time.perf_counter() - begin
     (output / name).mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, output / name / f"{name}.ipynb")
-    outputs = (o for cell in notebook.cells for o in cell.get("outputs", []))
-    return seconds, [f"{o.ename}: {o.evalue[:200]}" for o in outputs if o.output_type == "error"]
+    errors = []
+    for cell in notebook.cells:
+        for cell_output in cell.get("outputs", []):
+            if cell_output.output_type == "error":
+                errors.append(f"{cell_output.ename}: {cell_output.evalue[:200]}")
+    return seconds, errors
 
 
 def recorded(lecture: int, notebook: nbformat.NotebookNode) -> str:
-    """A page with what each demonstration of an executed lecture showed, under the headings it stands under."""
-    made = provenance()
-    versions = ", ".join(f"{k} {v}" for k, v in made["versions"].items())
+    """A page with the outputs of each demonstration of an executed lecture, under its headings."""
+    today = provenance()
+    versions = ", ".join(f"{name} {version}" for name, version in today["versions"].items())
+    command = "python tools/run_notebooks.py --record"
     title = f"Lecture {lecture}, recorded 第{lecture}讲现场结果存档"
     parts = [
-        f"<h1>{title}</h1><p><code>python tools/run_notebooks.py --record</code>, {made['date'][:10]}; {versions}</p>"
+        f"<h1>{title}</h1><p><code>{command}</code>, {today['date'][:10]}; {versions}</p>",
     ]
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "markdown":
-            parts += [
-                f"<h2>{html.escape(x.lstrip('# '))}</h2>"
-                for x in cell.source.splitlines()
-                if x.startswith("## ")
-            ]
+            for line in cell.source.splitlines():
+                if line.startswith("## "):
+                    parts.append(f"<h2>{html.escape(line.lstrip('# '))}</h2>")
         if "demo" in tags:
-            parts += [f"<h3>{tag}</h3>" for tag in tags if tag.startswith(("figure-", "table-"))]
-            parts += filter(None, map(shown, cell.get("outputs", [])))
-    style = (
-        '@font-face { font-family: Own; src: url("../../tinybert_l/course/fonts/TinyBERTLSansSC-Regular.ttf") } '
-        "body { font: 17px/1.5 sans-serif, Own; max-width: 75rem; margin: 2rem auto } img { max-width: 100% } "
-        "pre { font-family: monospace, Own; white-space: pre-wrap } "
-        "td, th { padding: 3px 9px; text-align: left; border-bottom: 1px solid #ccc }"
-    )
-    head = f'<head><meta charset="utf-8"><title>{title}</title><style>{style}</style></head>'
+            for tag in tags:
+                if tag.startswith(("figure-", "table-")):
+                    parts.append(f"<h3>{tag}</h3>")
+            parts += filter(None, map(output_html, cell.get("outputs", [])))
+    head = f'<head><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style></head>'
     return (
         f'<!DOCTYPE html><html lang="zh">{head}<body><main>{"".join(parts)}</main></body></html>\n'
     )
 
 
-def shown(output: nbformat.NotebookNode) -> str:
-    """One output as HTML; progress bars and widgets are left out."""
+def output_html(output: nbformat.NotebookNode) -> str:
+    """Convert an output to HTML; progress bars and widgets are left out."""
     data = output.get("data", {})
     if "image/png" in data:
         small = io.BytesIO()
         picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
         picture.quantize(96, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        code = base64.b64encode(small.getvalue()).decode()
         alt = html.escape(output.metadata.get("image/png", {}).get("alt", ""))
-        return f'<p><img alt="{alt}" src="data:image/png;base64,{base64.b64encode(small.getvalue()).decode()}"></p>'
+        return f'<p><img alt="{alt}" src="data:image/png;base64,{code}"></p>'
     if "text/html" in data:
         return str(data["text/html"])
     if output.output_type == "stream" and output.name == "stdout":
@@ -96,10 +107,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("lectures", nargs="*", type=int, default=[*range(1, 10), 11, 10])
-    parser.add_argument("--record", action="store_true")
+    parser.add_argument(
+        "lectures",
+        nargs="*",
+        type=int,
+        default=[*range(1, 10), 11, 10],
+        help="run these lectures only",
+    )
+    parser.add_argument(
+        "--record", action="store_true", help="write verdicts and outputs to results/"
+    )
     arguments = parser.parse_args()
-    rows, failed = [], False
+    rows = []
+    failed = False
     output = CHECKOUT / "outputs" / "notebooks"
     for lecture in arguments.lectures:
         seconds, errors = run(lecture, output)

@@ -1,4 +1,4 @@
-"""A hub for the course: students have servers of their own, the course has one more, with Formgrader.
+"""A hub for the course: a server for each student, and one more, with Formgrader, for the course.
 
 Change what is in capitals. To try it on one machine: `jupyterhub -f jupyterhub_config.py`.
 """
@@ -40,6 +40,10 @@ c.JupyterHub.services = [
     }
 ]  # fmt: skip
 c.JupyterHub.load_roles = [
-    {"name": "formgrader", "groups": ["instructors"], "scopes": ["access:services!service=tinybert-l"]},
+    {
+        "name": "formgrader",
+        "groups": ["instructors"],
+        "scopes": ["access:services!service=tinybert-l"],
+    },
     {"name": "course-server", "services": ["tinybert-l"], "scopes": ["list:users!group=students"]},
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""axe-core finds nothing serious on the pages that people read."""
+"""Test that axe-core finds nothing serious on the pages that people read."""
 
 import subprocess
 import sys
@@ -19,6 +19,17 @@ from tinybert_l.grading.release import release
 from tinybert_l.grading.sample_class import LECTURE, hand_in
 
 NAME = NOTEBOOKS[LECTURE]
+BUILD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tools")
+import make_site, make_slides
+out = Path(sys.argv[1])
+(out / "zh").mkdir()
+make_slides.copy_reveal(out / "reveal")
+(out / "zh" / "deck.html").write_text(make_slides.deck(3, "zh"))
+make_site.build("en", [3], out / "site" / "en")
+"""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -36,16 +47,11 @@ def graded(tmp_path_factory) -> Course:
 
 
 @pytest.fixture(scope="module")
-def made(checkout, tmp_path_factory) -> Path:
-    """One deck and the site of one lecture, from the sources; with figures where the lectures were run here."""
+def pages(checkout, tmp_path_factory) -> Path:
+    """A deck and the site of one lecture; with figures where the lectures were run here."""
     folder = tmp_path_factory.mktemp("pages")
-    code = (
-        "import sys; from pathlib import Path; sys.path.insert(0, 'tools'); import make_site, make_slides\n"
-        "out = Path(sys.argv[1]); (out / 'zh').mkdir()\n"
-        "make_slides.copy_reveal(out / 'reveal'); (out / 'zh' / 'deck.html').write_text(make_slides.deck(3, 'zh'))\n"
-        "make_site.build('en', [3], out / 'site' / 'en')\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, cwd=checkout, timeout=300)
+    command = [sys.executable, "-c", BUILD, str(folder)]
+    subprocess.run(command, check=True, cwd=checkout, timeout=300)
     return folder
 
 
@@ -54,9 +60,9 @@ def look(browser, path: Path, name: str) -> None:
     page.goto(path.as_uri())
     page.wait_for_timeout(500)
     picture(page, name)
-    found = violations(page)
+    problems = violations(page)
     page.close()
-    assert not found, "\n".join(found)
+    assert not problems, "\n".join(problems)
 
 
 def test_the_course_home(graded, browser, tmp_path):
@@ -78,18 +84,18 @@ def test_feedback_and_report(graded, browser):
         "zh/deck.html",
         f"site/en/lectures/{NAME}.html",
         "site/en/index.html",
-        "site/en/api/joint.html",
+        "site/en/api/method.joint.html",
     ],
 )
-def test_slides_and_site(made, browser, page):
-    look(browser, made / page, "axe-" + page.removesuffix(".html").replace("/", "-"))
+def test_slides_and_site(pages, browser, page):
+    look(browser, pages / page, "axe-" + page.removesuffix(".html").replace("/", "-"))
 
 
-def test_the_site_needs_no_network_and_its_search_finds(made, browser):
+def test_the_site_needs_no_network_and_its_search_finds(pages, browser):
     page = browser.new_page()
-    asked = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto((made / "site" / "en" / "search.html").as_uri() + "?q=sandwich")
+    urls = []
+    page.on("request", lambda request: urls.append(request.url))
+    page.goto((pages / "site" / "en" / "search.html").as_uri() + "?q=sandwich")
     page.locator("#search-results li a").first.wait_for(timeout=30_000)
     assert page.locator("#search-results li a").count() >= 1
-    assert not [url for url in asked if not url.startswith(("file:", "data:"))]
+    assert not [url for url in urls if not url.startswith(("file:", "data:"))]

@@ -1,4 +1,4 @@
-"""Figures: drawn from live objects, with a Chinese font that comes with the package."""
+"""Test figures: drawn from live objects, with a Chinese font that comes with the package."""
 
 import warnings
 
@@ -60,8 +60,6 @@ def test_every_axis_has_a_label_and_every_figure_a_title(supernet):
 
 
 def test_figures_are_kept_as_svg_and_pdf_for_ones_own_slides(tmp_path, monkeypatch):
-    from tinybert_l import figures
-
     monkeypatch.setenv("TINYBERT_L_FIGURES", str(tmp_path / "kept"))
     figure, axes = figures.new_figure()
     axes.set_title("Speed and size 速度与大小 (ms)")

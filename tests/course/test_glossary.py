@@ -1,4 +1,4 @@
-"""One term, one translation: docs/glossary.csv holds over all notebooks, the library's words and the documents."""
+"""Test that docs/glossary.csv holds in all notebooks and documents: one term, one translation."""
 
 import csv
 import itertools
@@ -6,6 +6,8 @@ import re
 
 import nbformat
 import pytest
+
+from tinybert_l.exercises.registry import NOTEBOOKS
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +26,8 @@ def pairs(checkout):
 
 
 def prose(source: str) -> str:
-    return re.sub(
-        r"`[^`]*`|\$[^$]*\$|\*[A-Z][^*]{12,}\*", "", source
-    )  # neither code, formulas nor titles of papers
+    """The text without code, formulas and titles of papers."""
+    return re.sub(r"`[^`]*`|\$[^$]*\$|\*[A-Z][^*]{12,}\*", "", source)
 
 
 def test_no_term_is_called_by_another_name(terms, checkout):
@@ -38,12 +39,11 @@ def test_no_term_is_called_by_another_name(terms, checkout):
     assert len(texts) > 100
     wrong = []
     for term in terms:
+        right = f"{term['zh']} / {term['en']}"
         for never in filter(None, (term["never_zh"], term["never_en"])):
-            wrong += [
-                f"{name}: {m.group(0)!r}, say {term['zh']} / {term['en']}"
-                for name, text in texts
-                for m in re.finditer(never, text)
-            ]
+            for name, text in texts:
+                for match in re.finditer(never, text):
+                    wrong.append(f"{name}: {match.group(0)!r}, say {right}")
     assert not wrong, "\n".join(wrong)
 
 
@@ -57,8 +57,6 @@ def test_a_term_in_the_chinese_text_has_its_english_name_in_the_english_text(ter
 
 
 def test_every_text_has_both_languages(checkout):
-    from tinybert_l.exercises.registry import NOTEBOOKS
-
     found = [name for name, _, _ in pairs(checkout)]
     for name in NOTEBOOKS.values():
         assert found.count(name) >= 10

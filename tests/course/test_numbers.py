@@ -1,24 +1,40 @@
-"""Where the numbers of figures and tables come from: computed in their cell, a record, or a cited source."""
+"""Test that every number shown is computed in its cell, comes from a record, or cites a source."""
 
 import ast
+import dataclasses
+import importlib
 import importlib.util
 import json
 import re
+import types
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import nbformat
 import pytest
 
-from tinybert_l.course import records
+from tinybert_l.cache import recipe_hash
+from tinybert_l.course import captions, records, rows
 from tinybert_l.course.recipes import RECORDS
 from tinybert_l.course.records import (
-    HIGH,
-    LOW,
+    RECORD_KINDS,
     RESULTS,
-    SPREAD,
+    all_verdicts,
+    read_benchmark,
     read_record,
+    save_verdicts,
     show_record,
     write_record,
 )
+from tinybert_l.course.rows import (
+    Interval,
+    OverSeeds,
+    Quartiles,
+    TrainingMethodRow,
+    row_from_json,
+    row_to_json,
+)
+from tinybert_l.errors import InvalidInput
+from tinybert_l.submodels import SubModel
 
 TAG = re.compile(r"(?:figure|table)-\d+")
 SOURCE = re.compile(r"[A-Z]\w+.*(?:19|20)\d\d")  # an author and a year
@@ -83,14 +99,12 @@ def test_the_check_would_notice():
     "name", sorted(name for name in RECORDS if (RESULTS / f"{name}.json").is_file())
 )
 def test_a_record_tells_how_to_repeat_it_and_its_recipe_is_the_code_s(name):
-    record = read_record(name, RECORDS[name])
-    assert record is not None and record["state"] == "current"
-    assert (
-        record["command"].startswith("python benchmarks/")
-        and record["versions"]["torch"]
-        and record["date"]
-    )
-    assert len(record["recipe"]["seeds"]) >= 3 and record["rows"]
+    record = read_record(name)
+    assert record is not None and not record.stale
+    assert record.recipe == RECORDS[name]
+    assert record.command.startswith("python benchmarks/")
+    assert record.versions["torch"] and record.date
+    assert len(record.recipe["seeds"]) >= 3 and record.rows
 
 
 def test_every_record_that_a_notebook_shows_is_there(checkout):
@@ -120,7 +134,7 @@ def make_results(checkout):
 
 
 def test_documents_say_what_the_records_say(make_results):
-    """docs/explanation/results.md and the README's numbers are those that tools/make_results.py would write."""
+    """The results page and the README's numbers are those of tools/make_results.py."""
     assert make_results.PAGE.read_text(encoding="utf-8") == make_results.page(), (
         "run tools/make_results.py"
     )
@@ -128,13 +142,74 @@ def test_documents_say_what_the_records_say(make_results):
     assert text == make_results.readme(text), "run tools/make_results.py"
 
 
+def test_the_readme_has_a_line_for_each_teacher_and_runtime(make_results):
+    lines = make_results.readme_numbers().splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len(table) == 2 + 4
+    assert {line.count("|") for line in table} == {8}
+    assert all(len(line) <= 100 for line in lines), [line for line in lines if len(line) > 100]
+
+
 def test_every_record_answers_what_was_hoped_for(make_results):
-    assert make_results.ANSWERS.keys() == RECORDS.keys()
-    assert make_results.OF_BENCHMARKS.keys() <= make_results.benchmarks().keys()
+    answered = {source.removeprefix("benchmark ") for source, _ in make_results.answers()}
+    assert answered >= RECORDS.keys()
+    assert make_results.BENCHMARK_ANSWERS.keys() <= RECORD_KINDS.keys()
+
+
+def answers_and_figures(make_results):
+    return [(source, a.answer, a.figures) for source, a in make_results.answers()]
+
+
+def test_answers_do_not_depend_on_captions(make_results, monkeypatch):
+    """Every caption becomes nonsense; the page is still written, with the same answers."""
+    before = answers_and_figures(make_results)
+    hopes = [answer.hope for _, answer in make_results.answers()]
+    count = iter(range(10_000))
+
+    def nonsense(*_):
+        return captions.Caption(f"qux{next(count)}", f"胡{next(count)}", f"zap{next(count)}")
+
+    values = {}
+    for field, by_value in captions.VALUES.items():
+        values[field] = {value: nonsense() for value in by_value}
+    columns = {}
+    for kind, by_field in captions.COLUMNS.items():
+        columns[kind] = {}
+        for field in by_field:
+            title = dataclasses.replace(nonsense(), en=f"{{key}} qux{next(count)}")
+            ends = (f"{{key}} low{next(count)}", f"{{key}} high{next(count)}")
+            columns[kind][field] = captions.Column(title, *ends)
+    titles = {kind: f"qux{next(count)}" for kind in captions.BENCHMARK_TITLES}
+    monkeypatch.setattr(captions, "VALUES", values)
+    monkeypatch.setattr(captions, "COLUMNS", columns)
+    monkeypatch.setattr(captions, "BENCHMARK_TITLES", titles)
+    monkeypatch.setattr(captions, "NAME", nonsense())
+    monkeypatch.setattr(captions, "SPREAD", "blah")
+    assert answers_and_figures(make_results) == before
+    page = make_results.page()
+    assert "qux" in page and "accuracy (%)" not in page
+    assert [answer.hope for _, answer in make_results.answers()] != hopes
+
+
+def test_another_number_gives_another_answer(make_results, tmp_path, monkeypatch):
+    """Otherwise the test above could not fail."""
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    low = rows.JointMeanGapRow(Interval(-2.0, -3.0, -1.0))
+    high = rows.JointMeanGapRow(Interval(2.0, 1.0, 3.0))
+    costs = []
+    for compared_with in ("largest_alone", "all_alone"):
+        for unit in ("forward_flops", "seconds"):
+            costs.append(rows.JointCostRow(compared_with, unit, 0.4))
+    answers = []
+    for gap in (low, high):
+        write_record("one", "joint_against_separate", "python", {}, [gap, *costs])
+        record = read_record("one")
+        answers.append([a.answer for a in make_results.ANSWERS[record.kind](record)])
+    assert answers == [["**no**", "yes", "yes"], ["yes", "yes", "yes"]]
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "options", "answer"),
+    ("mean", "other", "options", "answer"),
     [
         (3.0, 1.0, {}, "yes"),
         (1.0, 3.0, {}, "**no**"),
@@ -144,25 +219,171 @@ def test_every_record_answers_what_was_hoped_for(make_results):
         (3.0, 1.0, {"smaller": True}, "**no**"),
     ],
 )
-def test_an_answer_is_no_surer_than_its_spreads(make_results, one, other, options, answer):
-    rows = ({"score": score, "score" + SPREAD: 0.4} for score in (one, other))
-    assert make_results.compared(*rows, "score", **options)[0] == answer
+def test_an_answer_is_no_surer_than_its_spreads(make_results, mean, other, options, answer):
+    compared = make_results.compared("", OverSeeds(mean, 0.4), OverSeeds(other, 0.4), **options)
+    assert compared.answer == answer
+
+
+def example(hint):
+    """A value of an annotated type."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return example(next(part for part in arguments if part is not type(None)))
+    if origin is Literal:
+        return arguments[0]
+    if origin is tuple:
+        return (example(arguments[0]),) * 2
+    if origin is dict:
+        return {"3x0.5": example(arguments[1])}
+    if hint is SubModel:
+        return SubModel(3, 0.5, 0.25)
+    if dataclasses.is_dataclass(hint):
+        return example_row(hint)
+    return {str: "text", float: 1.25, int: 512, bool: False}[hint]
+
+
+def example_row(row_type):
+    hints = get_type_hints(row_type)
+    fields = [field.name for field in dataclasses.fields(row_type)]
+    return row_type(**{name: example(hints[name]) for name in fields})
+
+
+def without_optional_fields(row):
+    hints = get_type_hints(type(row))
+    optional = [name for name, hint in hints.items() if type(None) in get_args(hint)]
+    return dataclasses.replace(row, **dict.fromkeys(optional))
+
+
+@pytest.mark.parametrize("kind", RECORD_KINDS)
+def test_a_written_record_is_read_back_as_typed_rows(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    full = [example_row(row_type) for row_type in RECORD_KINDS[kind]]
+    written = [*full, *map(without_optional_fields, full)]
+    write_record("one", kind, "python benchmarks/one.py", {"steps": 3}, written, trained_on=["CPU"])
+    record = read_record("one")
+    assert record.kind == kind and record.rows == tuple(written)
+    assert record.recipe == {"steps": 3} and record.details == {"trained_on": ["CPU"]}
+    text = (tmp_path / "one.json").read_text(encoding="utf-8")
+    assert json.loads(text)["recipe_hash"] == recipe_hash({"steps": 3})
+    keys = re.findall(r'"([^"]+)":', text)
+    assert all(re.fullmatch(r"[a-z0-9_.]+", key) for key in keys), "a caption as a key"
+
+
+def test_every_long_run_s_seed_is_read_back(checkout, tmp_path, monkeypatch):
+    """benchmarks/records.py keeps each seed's rows; a killed run reads them and goes on."""
+    monkeypatch.syspath_prepend(checkout / "benchmarks")
+    module = importlib.import_module("records")
+    joint_runs = importlib.import_module("joint_runs")
+    monkeypatch.setattr(module, "OUTPUT", tmp_path)
+    measured = [joint_runs.JointSeed(SubModel(6), [1, 0], [0, 1], 1.5, 7, 2.5, 9)]
+    calls = []
+
+    def measure(seed, settings):
+        calls.append(seed)
+        return measured
+
+    job = dataclasses.replace(module.JOBS["joint_against_separate"], measure=measure)
+    monkeypatch.setitem(module.JOBS, "joint_against_separate", job)
+    for _ in range(2):
+        assert module.seed_rows("joint_against_separate", 1) == measured
+    assert calls == [1]
+    assert {name: job.settings for name, job in module.JOBS.items()} == {
+        name: recipe for name, recipe in RECORDS.items() if not name.startswith("headline")
+    }
+    assert {job.kind for job in module.JOBS.values()} <= RECORD_KINDS.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"colour": "red"}, "training_method: unknown fields ['colour']"),
+        ({"accuracy 准确率": 1.0}, "unknown fields"),
+        ({"method": None}, "training_method.method: None"),
+        ({"accuracy_fraction": 0.5}, "training_method.accuracy_fraction: 0.5"),
+        ({"accuracy_fraction": {"mean": 0.5}}, "accuracy_fraction: the field sd is missing"),
+        ({"accuracy_fraction": {"mean": "0.5", "sd": 0.0}}, "accuracy_fraction.mean: '0.5'"),
+        ({"kind": "method"}, "row: kind='method'; allowed: ablation"),
+    ],
+)
+def test_a_wrong_field_of_a_row_is_named(change, words):
+    row = TrainingMethodRow("joint", OverSeeds(0.5, 0.1), OverSeeds(0.2, 0.1))
+    values = row_to_json(row)
+    assert row_from_json(values) == row
+    with pytest.raises(InvalidInput, match=re.escape(words)):
+        row_from_json(values | change)
+    del values["method"]
+    with pytest.raises(InvalidInput, match="training_method: the field method is missing"):
+        row_from_json(values)
+
+
+def test_a_record_of_the_old_form_or_with_another_s_rows_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    row = TrainingMethodRow("joint", OverSeeds(0.5, 0.1), OverSeeds(0.2, 0.1))
+    with pytest.raises(InvalidInput, match="record of kind stability: row 'training_method'"):
+        write_record("one", "stability", "python", {}, [row])
+    path = write_record("one", "training_methods", "python", {}, [row])
+    values = json.loads(path.read_text(encoding="utf-8"))
+    for change in ({"schema": 1}, {"kind": "stability"}, {"captions": {}}):
+        path.write_text(json.dumps(values | change), encoding="utf-8")
+        with pytest.raises(InvalidInput):
+            read_record("one")
+
+
+def test_a_changed_recipe_makes_a_record_stale(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "RESULTS", tmp_path)
+    row = TrainingMethodRow("joint", OverSeeds(0.5, 0.1), OverSeeds(0.2, 0.1))
+    recipe = RECORDS["training_methods"]
+    for changed in (recipe, recipe | {"num_steps": 1}):
+        write_record("training_methods", "training_methods", "python", changed, [row])
+        stale = changed is not recipe
+        assert read_record("training_methods").stale == stale
+        assert ("STALE" in show_record("training_methods").caption) == stale
+
+
+def test_captions_name_fields_and_identifiers_that_exist(checkout):
+    for kind, columns in captions.COLUMNS.items():
+        fields = {field.name for field in dataclasses.fields(rows.ROW_TYPES[kind])}
+        assert columns.keys() <= fields, kind
+    assert captions.COLUMNS.keys() == rows.ROW_TYPES.keys()
+    assert set(captions.BENCHMARK_TITLES) <= set(RECORD_KINDS)
+    known = set()
+    for by_value in captions.VALUES.values():
+        known |= by_value.keys()
+    for path in [*RESULTS.glob("*.json"), *(RESULTS / "benchmarks").glob("*.json")]:
+        for row in json.loads(path.read_text(encoding="utf-8")).get("rows", []):
+            identifiers = {"variant", "schedule", "method", "reading", "decoding", "change", "size"}
+            for name in identifiers & row.keys():
+                value = row[name]
+                if name == "schedule":
+                    value = (value, row["self_distillation"])
+                assert value in known, f"{path.name}: no caption for {name}={value}"
 
 
 def test_a_shown_record_has_spreads_and_intervals_beside_their_means(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path)
-    row = {
-        "name": "3×½",
-        "loss": 0.5,
-        "loss" + SPREAD: 0.04,
-        "gap": 1.25,
-        "gap" + LOW: -0.5,
-        "gap" + HIGH: 3.0,
-    }
-    write_record("one", "python benchmarks/one.py", {}, [row, {"name": "2×¼", "loss": 0.5}])
-    table = show_record("one", {}).data
-    assert list(table.columns) == ["name", "loss", "gap"]
-    assert table.iloc[0].tolist() == ["3×½", "0.50 ± 0.04", "+1.2 (-0.5 to +3.0)"]
+    row = TrainingMethodRow("joint", OverSeeds(0.5, 0.04), OverSeeds(0.25, 0.004))
+    write_record("one", "training_methods", "python benchmarks/one.py", {}, [row, row])
+    table = show_record("one").data
+    assert list(table.columns) == ["name 名称", "accuracy", "divergence"]
+    assert table.iloc[0].tolist() == ["joint fine-tuning 联合微调", "0.50 ± 0.04", "0.25 ± 0.00"]
+    gap = rows.JointGapRow(SubModel(3, 0.5), 70.0, 68.75, Interval(1.25, -0.5, 3.0))
+    mean = rows.JointMeanGapRow(Interval(1.0, -1.0, 2.0))
+    write_record("one", "joint_against_separate", "python benchmarks/one.py", {}, [gap, mean])
+    table = show_record("one").data
+    assert table.iloc[0].tolist() == ["3×½", 70.0, 68.75, "+1.2 (-0.5 to +3.0)"]
+
+
+def test_verdicts_are_kept_and_files_of_the_old_form_are_read(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "none")
+    row = ("claim 主张", "test", "3.0", "holds 成立")
+    table = save_verdicts(2, [row], "20 steps")
+    assert list(table.data.columns) == ["claim 主张", "test 检验", "number 数字", "verdict 判断"]
+    old = {"lecture": 1, "rows": [list(row)], "run": "20 steps"}
+    (tmp_path / "verdicts" / "01.json").write_text(json.dumps(old), encoding="utf-8")
+    lectures = all_verdicts()
+    assert [lecture.lecture for lecture in lectures] == [1, 2]
+    assert lectures[0].verdicts == lectures[1].verdicts == (records.Verdict(*row),)
 
 
 def test_a_benchmark_does_not_overwrite_the_record_of_a_long_run(checkout, tmp_path, monkeypatch):
@@ -170,10 +391,24 @@ def test_a_benchmark_does_not_overwrite_the_record_of_a_long_run(checkout, tmp_p
     contest = importlib.import_module("contest")
     monkeypatch.setattr(contest, "OUTPUT", tmp_path / "outputs")
     monkeypatch.setattr(contest, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
     monkeypatch.setattr("sys.argv", ["benchmarks/generation.py", "--record"])
-    contest.keep("generation", {"title": "Writing", "rows": []})
+    row = example_row(rows.WritingSpeedRow)
+    contest.report("generation", "generation_speed", [row], tokens=3)
     (kept,) = (tmp_path / "results").rglob("*.json")
     assert kept.relative_to(tmp_path / "results").as_posix() == "benchmarks/generation.json"
-    assert (
-        json.loads(kept.read_text(encoding="utf-8"))["command"] == "python benchmarks/generation.py"
-    )
+    record = read_benchmark("generation")
+    assert record.command == "python benchmarks/generation.py"
+    assert record.rows == (row,) and record.details == {"tokens": 3}
+
+
+def test_contestants_take_turns_and_are_compared_with_the_first(checkout, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "benchmarks")
+    contest = importlib.import_module("contest")
+    calls = []
+    clock = iter(range(1000))
+    monkeypatch.setattr(contest.time, "perf_counter", lambda: next(clock) / 1000)
+    timings = contest.contest({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, 3)
+    assert calls == ["a", "b"] * 4  # the first round warms up
+    assert timings["a"].times_faster == 1.0
+    assert isinstance(timings["b"].duration_ms, Quartiles)

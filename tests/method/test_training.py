@@ -9,8 +9,8 @@ from test_joint import RECIPE
 
 from tinybert_l.errors import CourseError
 from tinybert_l.method import training
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
-from tinybert_l.method.model import elastic_copy
 from tinybert_l.method.training import TrainingDiverged, is_main_process, split_batch
 
 

@@ -136,7 +136,8 @@ def questions(options: ModelOptions, file: Path, test: Path | None, steps: int) 
     tokens.
     """
     from tinybert_l.course.measuring import score_reader
-    from tinybert_l.tasks.questions import load_reader, read_squad
+    from tinybert_l.tasks.questions import load_reader
+    from tinybert_l.tasks.squad import read_squad
 
     open_all_answers()
     asked = read_squad(test or file)

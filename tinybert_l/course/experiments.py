@@ -6,12 +6,14 @@ TINYBERT_L_REDUCED=1 shrinks them for tests; `describe` says so in the notebook'
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import pandas as pd
 import torch
 from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
@@ -33,14 +35,15 @@ from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import TeacherRecipe, load_teacher, predict_logits
 from tinybert_l.method.teacher_outputs import TeacherOutputs
+from tinybert_l.method.timing import measure_call
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.generation import Writer, load_writer
 from tinybert_l.tasks.questions import Reader, load_reader
 
 
 @dataclass(frozen=True)
-class Bench:
-    """What all short runs of a notebook share."""
+class LectureSetup:
+    """The teacher, data, seeds and recipe that all short runs of a notebook share."""
 
     teacher: ElasticBertForSequenceClassification
     train: Encoded
@@ -50,7 +53,7 @@ class Bench:
     teacher_logits: torch.Tensor  # on the held-out texts, [texts, classes]
 
     def describe(self) -> str:
-        """One line on size and seeds, for captions."""
+        """Describe size and seeds in one line, for captions."""
         size = "REDUCED 缩减, for tests" if reduced() else "live 现场运行"
         return (
             f"{size}: {self.recipe.num_steps} steps of {self.recipe.batch_size} sentences, "
@@ -60,7 +63,7 @@ class Bench:
 
 @dataclass(frozen=True)
 class ShortRun:
-    """What one short run gave."""
+    """The student that a short run trained, its log by step, and the seconds it took."""
 
     model: ElasticBertForSequenceClassification
     log: list[dict[str, Any]]
@@ -68,76 +71,100 @@ class ShortRun:
 
 
 def reduced() -> bool:
-    """Whether notebooks run at the size for tests."""
+    """Say whether notebooks run at the size for tests."""
     return os.environ.get("TINYBERT_L_REDUCED", "") not in ("", "0")
 
 
-def open_bench() -> Bench:
-    """The cached teacher (fine-tuned first, if need be), sorted by importance, and slices of the data."""
-    teacher = load_teacher(TeacherRecipe(quick=True, epochs=1) if reduced() else TeacherRecipe())
+def open_bench() -> LectureSetup:
+    """Load what a notebook's short runs share.
+
+    The teacher comes from the cache, is fine-tuned first if need be, and is sorted by importance.
+    """
+    teacher_recipe = TeacherRecipe()
+    seeds: tuple[int, ...] = (0, 1, 2)
+    texts = 240
+    texts_for_importance = 256
     recipe = JointRecipe(num_steps=20, batch_size=16, checkpoint_every=10_000)
     if reduced():
+        teacher_recipe = TeacherRecipe(quick=True, epochs=1)
+        seeds = (0, 1)
+        texts = 24
+        texts_for_importance = 32
         recipe = replace(recipe, num_steps=4, batch_size=4)
-    held_out = first(teacher.data["validation"], 24 if reduced() else 240)
-    return Bench(
-        sorted_by_importance(teacher, 32 if reduced() else 256),
-        teacher.data["train"],
-        held_out,
-        (0, 1) if reduced() else (0, 1, 2),
-        recipe,
-        predict_logits(teacher.model, held_out),
+    teacher = load_teacher(teacher_recipe)
+    held_out = first_texts(teacher.data["validation"], texts)
+    return LectureSetup(
+        teacher=sorted_by_importance(teacher, texts_for_importance),
+        train=teacher.data["train"],
+        held_out=held_out,
+        seeds=seeds,
+        recipe=recipe,
+        teacher_logits=predict_logits(teacher.model, held_out),
     )
 
 
-def first(data: Encoded, count: int) -> Encoded:
-    """The first texts of a split (its order is that of a hash: as good as random)."""
+def first_texts(data: Encoded, count: int) -> Encoded:
+    """Take the first texts of a split; in the order of a hash, they are as good as random."""
     return Encoded(data.token_ids[:count], data.labels[:count], data.pad_token_id)
 
 
 def short_run(
-    bench: Bench,
+    setup: LectureSetup,
     recipe: JointRecipe,
     start: Any = None,
     on_step: Any = None,
     outputs: TeacherOutputs | None = None,
 ) -> ShortRun:
-    """Train a fresh copy of the teacher (or of `start`) jointly; `outputs` of the teacher spare running it."""
-    student = elastic_copy(start if start is not None else bench.teacher)
+    """Train a fresh copy of a model jointly.
+
+    Args:
+        setup: teacher and training texts.
+        recipe: of the joint run.
+        start: the model to copy; None: the teacher.
+        on_step: called with each step's number and the student.
+        outputs: the teacher's outputs, computed before; None: the teacher runs in every step.
+    """
+    student = elastic_copy(start if start is not None else setup.teacher)
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         step = (lambda s: on_step(s, student)) if on_step else None
         log = train_jointly(
-            student, outputs or bench.teacher, bench.train, recipe, Path(folder), on_step=step
+            student, outputs or setup.teacher, setup.train, recipe, Path(folder), on_step=step
         )
     return ShortRun(student, log, time.perf_counter() - begin)
 
 
 @torch.no_grad()
 def divergence(student: torch.Tensor, target: torch.Tensor) -> float:
-    """Mean KL divergence, in nats, of softened predictions [texts, classes] from the target's."""
+    """Compute the mean KL divergence, in nats, of logits [texts, classes] from the target's."""
     both = (F.log_softmax(student, -1), F.log_softmax(target, -1))
     return float(F.kl_div(*both, log_target=True, reduction="batchmean").clamp(min=0))
 
 
 def fidelity(
-    bench: Bench, model: ElasticBertForSequenceClassification, sub_model: SubModel
+    setup: LectureSetup, model: ElasticBertForSequenceClassification, sub_model: SubModel
 ) -> dict[str, float]:
-    """Accuracy (0..1) of a sub-model on held-out sentences, and its divergence from the teacher."""
-    logits = predict_logits(model, bench.held_out, sub_model=sub_model)
-    accuracy = float((logits.argmax(-1) == torch.tensor(bench.held_out.labels)).float().mean())
-    return {"accuracy": accuracy, "divergence": divergence(logits, bench.teacher_logits)}
+    """Measure accuracy (0..1) on the held-out texts, and divergence from the teacher's logits."""
+    logits = predict_logits(model, setup.held_out, sub_model=sub_model)
+    accuracy = float((logits.argmax(-1) == torch.tensor(setup.held_out.labels)).float().mean())
+    return {"accuracy": accuracy, "divergence": divergence(logits, setup.teacher_logits)}
 
 
 def distances_to_largest(
-    bench: Bench, every: int, texts: int = 64
+    setup: LectureSetup, every: int, texts: int = 64
 ) -> tuple[ShortRun, list[int], dict[str, list[float]]]:
-    """Train with the default schedule; every few steps measure how far each sub-model is from the largest.
+    """Train with the default schedule, and measure how far sub-models are from the largest.
+
+    Args:
+        setup: teacher, data and recipe; the run takes twice the recipe's steps.
+        every: steps between two measurements.
+        texts: how many held-out texts are measured.
 
     Returns:
         The run, the steps of measurement, and {sub-model's label: KL in nats at those steps}.
     """
-    recipe = replace(bench.recipe, num_steps=2 * bench.recipe.num_steps)
-    batch = collate(bench.held_out, range(min(texts, len(bench.held_out))))
+    recipe = replace(setup.recipe, num_steps=2 * setup.recipe.num_steps)
+    batch = collate(setup.held_out, range(min(texts, len(setup.held_out))))
     smaller = recipe.sub_models()[:-1]
     steps: list[int] = []
     distances: dict[str, list[float]] = {s.label: [] for s in smaller}
@@ -153,69 +180,62 @@ def distances_to_largest(
             logits = student(**inputs, sub_model=sub_model).logits.float()
             distances[sub_model.label].append(divergence(logits, largest))
 
-    run = short_run(bench, recipe, on_step=look)
+    run = short_run(setup, recipe, on_step=look)
     return run, steps, distances
 
 
 def all_at_once(stages: Stages) -> tuple[tuple[float, tuple[SubModel, ...]], ...]:
-    """The same sub-models, all open from the first step."""
-    return ((0.0, tuple(dict.fromkeys(s for _, group in stages for s in group))),)
+    """Open all sub-models of the stages at the first step."""
+    sub_models: dict[SubModel, None] = {}
+    for _, group in stages:
+        sub_models |= dict.fromkeys(group)
+    return ((0.0, tuple(sub_models)),)
 
 
-def shuffled_teacher(bench: Bench, seed: int) -> ElasticBertForSequenceClassification:
-    """The teacher with heads and neurons in random order: the same function, other slices."""
+def shuffled_teacher(setup: LectureSetup, seed: int) -> ElasticBertForSequenceClassification:
+    """Put the teacher's heads and neurons in random order: the same function, other slices."""
     generator = torch.Generator().manual_seed(seed)
-    config = bench.teacher.config
-    noise = Importance(
-        [
-            torch.rand(config.num_attention_heads, generator=generator)
-            for _ in bench.teacher.bert.layers
-        ],
-        [
-            torch.rand(config.intermediate_size, generator=generator)
-            for _ in bench.teacher.bert.layers
-        ],
-    )
-    return sort_by_importance(bench.teacher, noise)
+    config = setup.teacher.config
+    layers = range(config.num_hidden_layers)
+    heads = [torch.rand(config.num_attention_heads, generator=generator) for _ in layers]
+    neurons = [torch.rand(config.intermediate_size, generator=generator) for _ in layers]
+    noise = Importance(heads, neurons)
+    return sort_by_importance(setup.teacher, noise)
 
 
 def compare(
-    bench: Bench, variants: dict[str, Any], sub_models: Sequence[SubModel]
+    setup: LectureSetup, variants: dict[str, Any], sub_models: Sequence[SubModel]
 ) -> list[dict[str, Any]]:
-    """Run every variant with every seed; one row for each.
+    """Run every variant with every seed.
 
     Args:
+        setup: teacher, data and seeds.
         variants: {name: seed -> (recipe, model to start from or None)}.
+        sub_models: those that are measured after each run.
     Returns:
-        Rows with variant, seed, largest_gradient_norm, and mean accuracy and divergence of `sub_models`.
+        A row for each run: variant, seed, largest_gradient_norm, seconds, and the means of accuracy
+        and divergence over `sub_models`.
     """
     rows = []
-    for (
-        seed
-    ) in bench.seeds:  # seeds outside, so that a slow minute of the machine meets every variant
+    for seed in setup.seeds:  # the outer loop: a slow minute of the machine meets every variant
         for name, variant in variants.items():
             recipe, start = variant(seed)
-            run = short_run(bench, replace(recipe, seed=seed), start)
-            measured = [fidelity(bench, run.model, s) for s in sub_models]
-            rows.append(
-                {
-                    "variant": name,
-                    "seed": seed,
-                    "accuracy": sum(m["accuracy"] for m in measured) / len(measured),
-                    "divergence": sum(m["divergence"] for m in measured) / len(measured),
-                    "largest_gradient_norm": max(row["gradient_norm"] for row in run.log),
-                    "seconds": run.seconds,
-                }
-            )
+            run = short_run(setup, replace(recipe, seed=seed), start)
+            measured = pd.DataFrame([fidelity(setup, run.model, s) for s in sub_models])
+            row = {"variant": name, "seed": seed}
+            row["accuracy"] = sum(measured["accuracy"]) / len(measured)
+            row["divergence"] = sum(measured["divergence"]) / len(measured)
+            row["largest_gradient_norm"] = max(step["gradient_norm"] for step in run.log)
+            row["seconds"] = run.seconds
+            rows.append(row)
     return rows
 
 
 def storage_and_switching(
     model: ElasticBertForSequenceClassification, sub_models: Sequence[SubModel]
 ) -> dict[str, float]:
-    """Bytes of one supernet against separate models; milliseconds to change the model and answer; FLOPs."""
+    """Compare one supernet with separate models: bytes, milliseconds to change the model, FLOPs."""
     extracted = [extract(model, s) for s in sub_models]
-    size, separate = weight_bytes(model), sum(map(weight_bytes, extracted))
     ids = torch.zeros(1, 8, dtype=torch.long)
     smallest = sub_models[0]
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
@@ -226,11 +246,11 @@ def storage_and_switching(
             extracted[0].load_state_dict(load_file(path))
             extracted[0](ids)
 
-        loading = _median_ms(load_and_answer)
-        switching = _median_ms(lambda: model(ids, sub_model=smallest), before=lambda: model(ids))
+        loading = measure_call(load_and_answer, 0.3).median_ms
+        switching = _switching_ms(lambda: model(ids), lambda: model(ids, sub_model=smallest))
     return {
-        "supernet_bytes": size,
-        "separate_bytes": separate,
+        "supernet_bytes": weight_bytes(model),
+        "separate_bytes": sum(map(weight_bytes, extracted)),
         "loading_ms": loading,
         "switching_ms": switching,
         "largest_flops": count_flops(extracted[-1]),
@@ -238,31 +258,37 @@ def storage_and_switching(
     }
 
 
-def _median_ms(action: Any, repeats: int = 15, before: Any = None) -> float:
+def _switching_ms(before: Callable[[], Any], call: Callable[[], Any], repeats: int = 15) -> float:
+    """Median milliseconds of a call, each time after another one that is not timed."""
     times = []
     for _ in range(repeats):
-        if before is not None:
-            before()
+        before()
         begin = time.perf_counter()
-        action()
+        call()
         times.append(time.perf_counter() - begin)
-    return 1000 * sorted(times)[repeats // 2]
+    return 1000 * median(times)
 
 
 def training_cost(
     recipe: JointRecipe, model: ElasticBertForSequenceClassification
 ) -> tuple[float, float]:
-    """(FLOPs of the joint run, FLOPs of training each sub-model alone for as many steps), a forward pass a text.
+    """Count the FLOPs of a joint run, and of training each sub-model alone for as many steps.
 
-    Counted from the real schedule; backward passes cost twice as much on both sides, the teacher the same.
+    Counted from the real schedule, for the forward pass of one text a step: backward passes cost
+    twice as much on both sides, and the teacher costs both sides the same.
+
+    Returns:
+        (joint, all alone).
     """
     flops = {s: count_flops(extract(model, s)) for s in recipe.sub_models()}
-    joint = sum(flops[s] for step in range(recipe.num_steps) for s in recipe.participants(step))
+    joint = 0
+    for step in range(recipe.num_steps):
+        joint += sum(flops[s] for s in recipe.participants(step))
     return float(joint), float(sum(flops.values()) * recipe.num_steps)
 
 
 def open_supernet() -> Supernet:
-    """The cached supernet of the default recipe; trained first, if need be."""
+    """Load the cached supernet of the default recipe; it is trained first, if need be."""
     if not reduced():
         return load_supernet()
     return load_supernet(
@@ -271,30 +297,34 @@ def open_supernet() -> Supernet:
 
 
 def open_reader() -> Reader:
-    """The cached question-answering supernet; trained first, if need be."""
+    """Load the cached question-answering supernet; it is trained first, if need be."""
     return load_reader(4, 4) if reduced() else load_reader()
 
 
 def open_writer() -> Writer:
-    """The cached language-model supernet; trained first, if need be."""
+    """Load the cached language-model supernet; it is trained first, if need be."""
     return load_writer(3, 4, 400, reviews=40) if reduced() else load_writer()
 
 
 def alone(recipe: JointRecipe, sub_model: SubModel) -> JointRecipe:
-    """The same recipe for one sub-model by itself: the usual, separate training."""
+    """Change a recipe to one sub-model by itself: the usual, separate training."""
     return replace(recipe, stages=((0.0, (sub_model,)),), self_distillation=False)
 
 
 def label_run(
-    bench: Bench, sub_model: SubModel, recipe: JointRecipe, dropout: float = 0.0, start: Any = None
+    setup: LectureSetup,
+    sub_model: SubModel,
+    recipe: JointRecipe,
+    dropout: float = 0.0,
+    start: Any = None,
 ) -> ShortRun:
     """Train one sub-model on the 0/1 labels alone, without a teacher."""
-    student = elastic_copy(start if start is not None else bench.teacher)
+    student = elastic_copy(start if start is not None else setup.teacher)
     set_dropout_on_states(student, dropout)
-    batches = training_batches(bench.train, recipe.batch_size, recipe.num_steps, recipe.seed)
+    batches = training_batches(setup.train, recipe.batch_size, recipe.num_steps, recipe.seed)
 
     def predict(step: int, chosen: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = collate(bench.train, batches[step], student.device)
+        batch = collate(setup.train, batches[step], student.device)
         inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
         return student(**inputs, sub_model=chosen).logits, batch["labels"]
 
@@ -307,29 +337,27 @@ def label_run(
 
 
 def gradient_cosines(
-    bench: Bench,
+    setup: LectureSetup,
     model: ElasticBertForSequenceClassification,
     sub_models: Sequence[SubModel],
     texts: int = 32,
 ) -> torch.Tensor:
-    """Cosine between the gradients of the sub-models' soft-label losses on one batch, [n, n].
+    """Compare the gradients of the sub-models' soft-label losses on one batch by their cosines.
 
-    Over the weights that both of a pair use: where the smaller one's gradient is not zero.
+    A cosine is taken over the weights that both of a pair use: where neither gradient is zero.
+
+    Returns:
+        Cosines [sub-models, sub-models].
     """
-    batch = collate(bench.train, range(min(texts, len(bench.train))))
+    batch = collate(setup.train, range(min(texts, len(setup.train))))
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
     with torch.no_grad():
-        target = bench.teacher(**inputs).logits
+        target = setup.teacher(**inputs).logits
     gradients = []
     for sub_model in sub_models:
         model.zero_grad(set_to_none=False)
         soft_cross_entropy(model(**inputs, sub_model=sub_model).logits, target).backward()
-        layers = (p for name, p in model.named_parameters() if "encoder" in name)
-        gradients.append(
-            torch.cat(
-                [torch.zeros(p.numel()) if p.grad is None else p.grad.flatten() for p in layers]
-            )
-        )
+        gradients.append(_encoder_gradient(model))
     model.zero_grad(set_to_none=True)
     cosines = torch.ones(len(gradients), len(gradients))
     for i, a in enumerate(gradients):
@@ -339,28 +367,42 @@ def gradient_cosines(
     return cosines
 
 
+def _encoder_gradient(model: torch.nn.Module) -> torch.Tensor:
+    """The gradients of all encoder weights in one vector; zeros where a weight has none."""
+    parts = []
+    for name, weight in model.named_parameters():
+        if "encoder" in name:
+            gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            parts.append(gradient.flatten())
+    return torch.cat(parts)
+
+
 @contextmanager
-def answered_by(hole: Any, answer: Any) -> Iterator[None]:
-    """Let the library run on another answer for a while: to see what a mistake does."""
-    with hole.exercise.answered_by(answer):
+def answered_by(stub: Any, answer: Any) -> Iterator[None]:
+    """Let the library run on another answer inside `with`, to see the effect of a mistake."""
+    with stub.exercise.answered_by(answer):
         yield
 
 
-def step_cost(
-    model: torch.nn.Module, input_ids: torch.Tensor, repeats: int = 3
-) -> tuple[float, float]:
-    """(milliseconds of a training step's forward and backward pass, MB of tensors kept for the backward pass)."""
-    kept: dict[int, int] = {}
+def step_cost(model: torch.nn.Module, input_ids: torch.Tensor) -> tuple[float, float]:
+    """Measure a training step's forward and backward pass on token ids [batch, length].
+
+    Returns:
+        (median milliseconds, MB of tensors that are kept for the backward pass).
+    """
+    bytes_by_pointer: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        storage = tensor.untyped_storage()
+        bytes_by_pointer[storage.data_ptr()] = storage.nbytes()
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         loss = model(input_ids).logits.sum()
-    weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
-    megabytes = sum(size for pointer, size in kept.items() if pointer not in weights) / 1e6
+    for weight in model.parameters():
+        bytes_by_pointer.pop(weight.untyped_storage().data_ptr(), None)
+    megabytes = sum(bytes_by_pointer.values()) / 1e6
     loss.backward()
-    milliseconds = _median_ms(lambda: model(input_ids).logits.sum().backward(), repeats)
+    latency = measure_call(lambda: model(input_ids).logits.sum().backward(), 0.2)
     model.zero_grad(set_to_none=True)
-    return milliseconds, megabytes
+    return latency.median_ms, megabytes

@@ -1,4 +1,4 @@
-"""Figures, drawn from live objects: configurations, schedules, logs, results."""
+"""Draw figures from live objects: configurations, schedules, logs, results."""
 
 import io
 import os
@@ -22,14 +22,29 @@ from tinybert_l.method.evaluation import Result
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel, share_of
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart; one for each role
-TEACHER, LARGEST, SUB_MODEL, SMALLEST, IDLE = "#000000", "#0072B2", "#E69F00", "#D55E00", "#DDDDDD"
+# Okabe and Ito's colours, which colour-blind readers can tell apart: a colour for each role
+TEACHER = "#000000"
+LARGEST = "#0072B2"
+SUB_MODEL = "#E69F00"
+SMALLEST = "#D55E00"
+IDLE = "#DDDDDD"
 _WIDTH_COLOURS = {1.0: "#0072B2", 0.5: "#E69F00", 0.25: "#009E73"}
 _WIDTH_MARKERS = {1.0: "o", 0.5: "s", 0.25: "^"}
+_LINE_COLOURS = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#000000",
+    "#8A7500",
+)
+_LINE_MARKERS = "osD^vP*X"
 
 
 def use_course_style() -> None:
-    """Lecture-hall sizes, and the course's own Chinese font behind matplotlib's."""
+    """Set sizes for a lecture hall, and the course's Chinese font behind matplotlib's own."""
     font_manager.fontManager.addfont(str(FONT))
     matplotlib.rcParams.update(
         {
@@ -45,7 +60,7 @@ def use_course_style() -> None:
 
 
 def new_figure(width: float = 11, height: float = 5.5, **kwargs: Any) -> tuple[Figure, Any]:
-    """A figure in the course's style, and its axes; belongs to no window."""
+    """Open a figure in the course's style; returns it and its axes. It belongs to no window."""
     use_course_style()
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(**kwargs)
@@ -62,7 +77,7 @@ def show(figure: Figure, alt: str) -> None:
 
 
 def _keep(figure: Figure) -> None:
-    """For one's own slides: TINYBERT_L_FIGURES=FOLDER keeps every figure that is shown, as SVG and PDF."""
+    """Keep a shown figure as SVG and PDF, for slides, where TINYBERT_L_FIGURES names a folder."""
     folder = os.environ.get("TINYBERT_L_FIGURES")
     if not folder:
         return
@@ -74,45 +89,24 @@ def _keep(figure: Figure) -> None:
 
 
 def pareto(results: Sequence[Result]) -> Figure:
-    """Accuracy against latency of teacher and sub-models, with intervals; the frontier where it can be computed."""
+    """Draw accuracy with its interval against latency, of teacher and sub-models.
+
+    The Pareto frontier is drawn where it can be computed: it is an exercise of lecture 6.
+    """
     figure, axes = new_figure(10, 6)
-    for r in results:
-        teacher = r.name == "teacher"
-        colour = TEACHER if teacher else _WIDTH_COLOURS.get(r.width, SUB_MODEL)
-        marker = "*" if teacher else _WIDTH_MARKERS.get(r.width, "D")
-        error = [[100 * (r.accuracy - r.accuracy_low)], [100 * (r.accuracy_high - r.accuracy)]]
-        axes.errorbar(
-            r.latency_ms_batch_32,
-            100 * r.accuracy,
-            error,
-            color=colour,
-            marker=marker,
-            markersize=13 if teacher else 10,
-            elinewidth=1,
-            alpha=0.95,
-        )
-        place = (r.latency_ms_batch_32, 100 * r.accuracy)
-        axes.annotate(r.label, place, xytext=(9, 7), textcoords="offset points", color="#222222")
-    points = [(r.latency_ms_batch_32, 100 * r.accuracy) for r in results]
-    try:
-        frontier = [points[i] for i in pareto_frontier(points)]
-        axes.step(
-            *zip(*frontier, strict=True),
-            where="post",
-            color="#666666",
-            zorder=0,
-            label="Pareto frontier 帕累托前沿",
-        )
-        axes.legend(loc="lower right", frameon=False)
-    except MissingAnswer:
-        pass  # an exercise of lecture 6: before it, the points stand alone
+    points = []
+    for result in results:
+        points.append((result.latency_ms_batch_32, 100 * result.accuracy))
+        _draw_result(axes, result)
+    _draw_frontier(axes, points)
     axes.set_xscale("log")
-    ticks = [
-        t
-        for t in (1, 2, 5, 10, 20, 50, 100, 200, 500)
-        if points_min(points) / 2 < t < 2 * points_max(points)
-    ]
-    axes.set_xticks(ticks, [str(t) for t in ticks])
+    fastest = min(latency for latency, _ in points)
+    slowest = max(latency for latency, _ in points)
+    ticks = []
+    for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500):
+        if fastest / 2 < tick < 2 * slowest:
+            ticks.append(tick)
+    axes.set_xticks(ticks, list(map(str, ticks)))
     axes.minorticks_off()
     axes.set_xlabel("latency at batch 32, length 32 (ms, log scale) 延迟（毫秒，对数刻度）")
     axes.set_ylabel("accuracy (%) with 95 % interval 准确率")
@@ -120,44 +114,50 @@ def pareto(results: Sequence[Result]) -> Figure:
     return figure
 
 
-def points_min(points: Sequence[tuple[float, float]]) -> float:
-    """Lowest cost."""
-    return min(cost for cost, _ in points)
+def _draw_result(axes: Any, result: Result) -> None:
+    """Draw the point of a model, with its interval and label."""
+    colour = _WIDTH_COLOURS.get(result.width, SUB_MODEL)
+    marker = _WIDTH_MARKERS.get(result.width, "D")
+    size = 10
+    if result.name == "teacher":
+        colour = TEACHER
+        marker = "*"
+        size = 13
+    below = 100 * (result.accuracy - result.accuracy_low)
+    above = 100 * (result.accuracy_high - result.accuracy)
+    place = (result.latency_ms_batch_32, 100 * result.accuracy)
+    axes.errorbar(
+        *place,
+        [[below], [above]],
+        color=colour,
+        marker=marker,
+        markersize=size,
+        elinewidth=1,
+        alpha=0.95,
+    )
+    axes.annotate(result.label, place, xytext=(9, 7), textcoords="offset points", color="#222222")
 
 
-def points_max(points: Sequence[tuple[float, float]]) -> float:
-    """Highest cost."""
-    return max(cost for cost, _ in points)
+def _draw_frontier(axes: Any, points: list[tuple[float, float]]) -> None:
+    try:
+        frontier = [points[index] for index in pareto_frontier(points)]
+    except MissingAnswer:  # before lecture 6 the points stand alone
+        return
+    axes.step(
+        *zip(*frontier, strict=True),
+        where="post",
+        color="#666666",
+        zorder=0,
+        label="Pareto frontier 帕累托前沿",
+    )
+    axes.legend(loc="lower right", frameon=False)
 
 
 def elastic_layer(config: ElasticBertConfig, sub_models: Sequence[SubModel]) -> Figure:
-    """Figure 3: for each sub-model, the kept layers, and in each layer the sliced heads and FFN neurons."""
+    """Draw figure 3: each sub-model's kept layers, and their sliced heads and FFN neurons."""
     figure, all_axes = new_figure(4.2 * len(sub_models), 6.4, ncols=len(sub_models), squeeze=False)
-    total = config.num_hidden_layers
     for axes, sub_model in zip(all_axes[0], sub_models, strict=True):
-        kept = kept_layers(total, sub_model.depth)
-        heads = share_of(config.num_attention_heads, sub_model.width)
-        neurons = share_of(config.intermediate_size, sub_model.width) / config.intermediate_size
-        for layer in range(total):
-            used = layer in kept
-            for head in range(config.num_attention_heads):
-                colour = LARGEST if used and head < heads else IDLE
-                axes.add_patch(Rectangle((head, layer), 0.85, 0.38, color=colour))
-            width = config.num_attention_heads - 0.15
-            axes.add_patch(Rectangle((0, layer + 0.46), width, 0.3, color=IDLE))
-            if used:
-                axes.add_patch(Rectangle((0, layer + 0.46), width * neurons, 0.3, color=SUB_MODEL))
-        axes.set_xlim(-0.3, config.num_attention_heads + 0.2)
-        axes.set_ylim(-0.2, total)
-        axes.set_yticks([i + 0.4 for i in range(total)], [str(i + 1) for i in range(total)])
-        axes.set_xticks(
-            [0.4, config.num_attention_heads - 0.6], ["1", str(config.num_attention_heads)]
-        )
-        axes.set_xlabel("heads 注意力头 (by importance 按重要性)")
-        axes.set_title(
-            f"{sub_model.label}: {sub_model.depth} layers 层,\n{heads} heads 头, FFN {100 * neurons:.0f} %"
-        )
-        axes.tick_params(length=0)
+        _draw_slices(axes, config, sub_model)
     all_axes[0][0].set_ylabel("layer 层")
     figure.suptitle(
         "Sub-models are slices of one set of weights 子模型是同一组权重的切片\n"
@@ -167,22 +167,51 @@ def elastic_layer(config: ElasticBertConfig, sub_models: Sequence[SubModel]) -> 
     return figure
 
 
+def _draw_slices(axes: Any, config: ElasticBertConfig, sub_model: SubModel) -> None:
+    """Draw every layer of the supernet; the part that a sub-model uses is coloured."""
+    total_layers = config.num_hidden_layers
+    total_heads = config.num_attention_heads
+    kept = kept_layers(total_layers, sub_model.depth)
+    heads = share_of(total_heads, sub_model.width)
+    neurons = share_of(config.intermediate_size, sub_model.width) / config.intermediate_size
+    full_width = total_heads - 0.15
+    for layer in range(total_layers):
+        used_heads = heads if layer in kept else 0
+        for head in range(total_heads):
+            colour = LARGEST if head < used_heads else IDLE
+            axes.add_patch(Rectangle((head, layer), 0.85, 0.38, color=colour))
+        axes.add_patch(Rectangle((0, layer + 0.46), full_width, 0.3, color=IDLE))
+        if layer in kept:
+            used_width = full_width * neurons
+            axes.add_patch(Rectangle((0, layer + 0.46), used_width, 0.3, color=SUB_MODEL))
+    axes.set_xlim(-0.3, total_heads + 0.2)
+    axes.set_ylim(-0.2, total_layers)
+    layers = range(total_layers)
+    axes.set_yticks([layer + 0.4 for layer in layers], [str(layer + 1) for layer in layers])
+    axes.set_xticks([0.4, total_heads - 0.6], ["1", str(total_heads)])
+    axes.set_xlabel("heads 注意力头 (by importance 按重要性)")
+    axes.set_title(
+        f"{sub_model.label}: {sub_model.depth} layers 层,\n"
+        f"{heads} heads 头, FFN {100 * neurons:.0f} %"
+    )
+    axes.tick_params(length=0)
+
+
 def joint_mechanism(recipe: JointRecipe) -> Figure:
-    """Figure 4: which sub-models take part in each step of the real schedule, and whose outputs teach whom."""
+    """Draw figure 4: who takes part in each step of the real schedule, and who teaches whom."""
     figure, (left, right) = new_figure(14, 6, ncols=2, width_ratios=[2.2, 1])
-    order = recipe.sub_models()[::-1]
+    sub_models = recipe.sub_models()[::-1]
     steps = np.arange(recipe.num_steps)
-    active = np.zeros((len(order), recipe.num_steps))
+    active = np.zeros((len(sub_models), recipe.num_steps))
     for step in steps:
         for sub_model in recipe.participants(int(step)):
-            active[order.index(sub_model), step] = 1
-    for row in range(len(order)):
-        colour = LARGEST if row == 0 else SMALLEST if row == len(order) - 1 else SUB_MODEL
+            active[sub_models.index(sub_model), step] = 1
+    colours = [LARGEST] + [SUB_MODEL] * (len(sub_models) - 2) + [SMALLEST]
+    for row, colour in zip(range(len(sub_models)), colours, strict=False):
         chosen = steps[active[row] > 0]
-        left.plot(
-            chosen, np.full(len(chosen), row), "|", color=colour, markersize=20, markeredgewidth=1.2
-        )
-    left.set_yticks(range(len(order)), [s.label for s in order])
+        height = np.full(len(chosen), row)
+        left.plot(chosen, height, "|", color=colour, markersize=20, markeredgewidth=1.2)
+    left.set_yticks(range(len(sub_models)), [s.label for s in sub_models])
     left.invert_yaxis()
     for start, _ in recipe.stages[1:]:
         left.axvline(start * recipe.num_steps, color="#666666", linestyle=":", linewidth=1.5)
@@ -194,6 +223,7 @@ def joint_mechanism(recipe: JointRecipe) -> Figure:
 
 
 def _draw_teaching(axes: Any, recipe: JointRecipe) -> None:
+    """Draw teacher, largest and other sub-models, and what is passed from one to another."""
     boxes = {
         "teacher\n教师模型": (0.5, 0.88, TEACHER),
         "largest\n最大子模型": (0.5, 0.5, LARGEST),
@@ -247,28 +277,23 @@ def self_distillation(
     stage_steps: Sequence[float],
     caption: str,
 ) -> Figure:
-    """Figure 5: distance of each sub-model to the largest while the stages open.
+    """Draw figure 5: the distance of each sub-model to the largest while the stages open.
 
     Args:
         steps: training steps at which it was measured.
         divergences: {sub-model's label: mean KL divergence in nats at each of the steps}.
-        stage_steps: when stages open.
+        stage_steps: the steps at which stages open.
+        caption: the run that was measured, for the title.
     """
     figure, axes = new_figure(11, 6)
-    markers = "osD^vP*X"
-    colours = [
-        "#0072B2",
-        "#E69F00",
-        "#009E73",
-        "#CC79A7",
-        "#56B4E9",
-        "#D55E00",
-        "#000000",
-        "#8A7500",
-    ]
-    for i, (label, values) in enumerate(divergences.items()):
+    for index, (label, values) in enumerate(divergences.items()):
         axes.plot(
-            steps, values, marker=markers[i % 8], color=colours[i % 8], label=label, linewidth=2
+            steps,
+            values,
+            marker=_LINE_MARKERS[index % len(_LINE_MARKERS)],
+            color=_LINE_COLOURS[index % len(_LINE_COLOURS)],
+            label=label,
+            linewidth=2,
         )
     for step in stage_steps:
         axes.axvline(step, color="#666666", linestyle=":", linewidth=1.5)

@@ -15,7 +15,8 @@ from tinybert_l.method.evaluation import Result, as_records, evaluate
 from tinybert_l.method.export import speed_and_accuracy
 from tinybert_l.method.joint import Supernet
 from tinybert_l.submodels import SubModel
-from tinybert_l.tasks.questions import Question, Reader
+from tinybert_l.tasks.questions import Reader
+from tinybert_l.tasks.squad import Question
 
 ANSWER_TOKENS = 30  # longest answer to a question of a user's file
 

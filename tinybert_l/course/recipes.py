@@ -1,30 +1,27 @@
-"""TODO"""
+"""The settings of the long runs behind results/, which a record keeps beside its rows.
+
+benchmarks/records.py and benchmarks/headline.py run them. A record whose recipe differs from its
+recipe here is shown as stale.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-# What the records under results/ were made with; benchmarks/records.py and headline.py run it.
 SEEDS = [0, 1, 2]
-
 
 NINE = ["6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
 
-
 LONG_JOINT: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_models": NINE}
-
 
 LONGER_JOINT: dict[str, Any] = {
     **LONG_JOINT,
     "num_steps": 400,
     "learning_rate": 3e-4,
     "attention_weight": 0.0,
-    "joint": {
-        "num_random": 2,
-        "num_steps": 360,
-    },  # one more sub-model a step, and so fewer steps for the same cost
+    # one more sub-model a step, and so fewer steps for the same cost
+    "joint": {"num_random": 2, "num_steps": 360},
 }
-
 
 LONG_STABILITY: dict[str, Any] = {
     "num_steps": 60,
@@ -33,14 +30,12 @@ LONG_STABILITY: dict[str, Any] = {
     "learning_rate": 1e-4,
 }
 
-
 LONG_METHODS: dict[str, Any] = {
     "num_steps": 60,
     "batch_size": 32,
     "seeds": SEEDS,
     "sub_model": "2x0.25",
 }
-
 
 LONG_DOCUMENTS: dict[str, Any] = {
     "documents": 4000,
@@ -55,7 +50,6 @@ LONG_DOCUMENTS: dict[str, Any] = {
     "seeds": SEEDS,
 }
 
-
 LONG_QUESTIONS: dict[str, Any] = {
     "num_steps": 900,
     "batch_size": 18,  # two stories of each kind
@@ -64,7 +58,6 @@ LONG_QUESTIONS: dict[str, Any] = {
     "sub_models": ["6x1", "3x0.5", "2x0.25"],
     "seeds": SEEDS,
 }
-
 
 LONG_GENERATION: dict[str, Any] = {
     "num_steps": 240,
@@ -76,7 +69,6 @@ LONG_GENERATION: dict[str, Any] = {
     "tokens": 80,
     "seeds": SEEDS,
 }
-
 
 LONG_CHINESE: dict[str, Any] = {
     "hidden_size": 192,
@@ -91,7 +83,6 @@ LONG_CHINESE: dict[str, Any] = {
     "seeds": SEEDS,
 }
 
-
 HEADLINE: dict[str, Any] = {
     "depths": [3, 2],
     "widths": [0.5, 0.25],
@@ -105,15 +96,12 @@ HEADLINE: dict[str, Any] = {
     "seeds": [0, 1, 2],
 }
 
-
 HEADLINE_STRONGER: dict[str, Any] = {
     **HEADLINE,
-    "teacher": {"rank": 0, "learning_rate": 1e-4},
-}  # rank 0: no adapter
-
+    "teacher": {"rank": 0, "learning_rate": 1e-4},  # rank 0: no adapter
+}
 
 HEADLINE_LONGER: dict[str, Any] = {**HEADLINE_STRONGER, "soft_label_steps": 6000}
-
 
 ABLATION: dict[str, Any] = {
     **HEADLINE,
@@ -122,7 +110,6 @@ ABLATION: dict[str, Any] = {
     "soft_label_steps": 320,
     "sub_models": ["3x0.5", "2x0.25"],
 }
-
 
 RECORDS: dict[str, dict[str, Any]] = {
     "headline": HEADLINE,

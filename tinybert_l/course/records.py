@@ -1,10 +1,19 @@
-"""What was measured earlier and is shown again: verdicts of lectures, and records of long runs under results/."""
+"""Earlier measurements that are shown again: verdicts of lectures, and records under results/.
+
+A record holds typed rows (see `rows`), the recipe or the settings that they were made with, and the
+command, versions, machine and date. The words of its tables are in `captions`.
+"""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tinybert_l.cache import cache_root, provenance, recipe_hash, write_atomically
+from tinybert_l.course import rows as row_types
+from tinybert_l.course.recipes import RECORDS
+from tinybert_l.course.rows import Row, row_from_json, row_to_json
+from tinybert_l.errors import InvalidInput
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 RESULTS = (
@@ -12,9 +21,81 @@ RESULTS = (
     if (_CHECKOUT / "results").is_dir()
     else Path(__file__).resolve().parent / "results"
 )
-SPREAD = " ± (sd over seeds)"  # of the column beside it, in records over several seeds
-LOW, HIGH = ": low", ": high"  # ends of the 95 % interval of the column beside them
-COLUMNS = ("claim 主张", "test 检验", "number 数字", "verdict 判断")
+SCHEMA = 2  # 1: rows were keyed by captions
+FIELDS = ("schema", "kind", "command", "rows", "details", "versions", "machine", "date")
+RECIPE_FIELDS = ("recipe", "recipe_hash")
+
+# the types of rows that a kind of record may hold
+RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
+    "headline": (row_types.HeadlineRow,),
+    "ablation": (row_types.AblationRow,),
+    "joint_against_separate": (
+        row_types.JointGapRow,
+        row_types.JointMeanGapRow,
+        row_types.JointCostRow,
+    ),
+    "stability": (row_types.StabilityRow,),
+    "training_methods": (row_types.TrainingMethodRow,),
+    "long_documents": (row_types.DocumentRow,),
+    "questions": (row_types.QuestionRow,),
+    "generation": (row_types.GenerationRow,),
+    "chinese": (row_types.ChineseRow,),
+    "deploy": (row_types.DeployRow,),
+    "first_use": (row_types.FirstUseRow,),
+    "generation_speed": (row_types.WritingSpeedRow,),
+    "gpu_step": (row_types.StepRow,),
+    "joint_step": (row_types.StepRow,),
+    "reading_speed": (row_types.ReadingSpeedRow,),
+    "peers": (row_types.PeerRow,),
+    "sub_model_speed": (row_types.SubModelSpeedRow,),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record as it was read: typed rows and their provenance.
+
+    Attributes:
+        name: of the file, without its ending.
+        recipe: the settings of a long run; None for a benchmark.
+        details: further settings and measurements, by name.
+        stale: whether the recipe in the code has changed since.
+    """
+
+    name: str
+    kind: str
+    command: str
+    rows: tuple[Row, ...]
+    recipe: dict[str, Any] | None
+    details: dict[str, Any]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    date: str
+    stale: bool
+
+    @property
+    def day(self) -> str:
+        """The date without the time of day."""
+        return self.date[:10]
+
+
+class Verdict(NamedTuple):
+    """What a lecture found about a claim."""
+
+    claim: str
+    test: str
+    number: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class LectureVerdicts:
+    """The verdicts of a lecture, the run they come from, and where they were read."""
+
+    lecture: int
+    verdicts: tuple[Verdict, ...]
+    run: str
+    source: str
 
 
 def save_verdicts(lecture: int, rows: list[tuple[str, str, str, str]], run: str) -> Any:
@@ -22,100 +103,152 @@ def save_verdicts(lecture: int, rows: list[tuple[str, str, str, str]], run: str)
 
     Args:
         rows: claim, test, number and verdict of each claim.
-        run: what the numbers come from, such as `Bench.describe()`.
+        run: the run that the numbers come from, such as `LectureSetup.describe()`.
     Returns:
         The table, styled.
     """
-    import pandas as pd
+    from tinybert_l.course.tables import verdicts_table
 
-    from tinybert_l.course.tables import styled
-
-    record = {"lecture": lecture, "rows": rows, "run": run, **provenance()}
+    verdicts = [Verdict(*row) for row in rows]
+    record = {
+        "schema": SCHEMA,
+        "lecture": lecture,
+        "rows": [verdict._asdict() for verdict in verdicts],
+        "run": run,
+        **provenance(),
+    }
     write_atomically(
         cache_root() / "verdicts" / f"{lecture:02d}.json",
         json.dumps(record, ensure_ascii=False, indent=1),
     )
-    return styled(
-        pd.DataFrame(rows, columns=list(COLUMNS)),
-        f"Verdicts of lecture {lecture} 第{lecture}讲的判断 · {run}",
-    )
+    return verdicts_table(lecture, verdicts, run)
 
 
-def all_verdicts() -> list[dict[str, Any]]:
-    """The verdicts of every lecture that was run on this machine; else those recorded under results/."""
-    found = {}
-    for folder, source in (
-        (RESULTS / "verdicts", "record 记录"),
-        (cache_root() / "verdicts", "this machine 本机"),
-    ):
-        for path in sorted(folder.glob("*.json")):
-            found[path.stem] = {**json.loads(path.read_text(encoding="utf-8")), "source": source}
-    return [found[name] for name in sorted(found)]
+def all_verdicts() -> list[LectureVerdicts]:
+    """Read the verdicts of every lecture: those of this machine, else those under results/."""
+    by_lecture: dict[str, LectureVerdicts] = {}
+    folders = {"record 记录": RESULTS / "verdicts", "this machine 本机": cache_root() / "verdicts"}
+    for source, folder in folders.items():
+        for path in folder.glob("*.json"):
+            by_lecture[path.stem] = _read_verdicts(path, source)
+    return [by_lecture[name] for name in sorted(by_lecture)]
+
+
+def _read_verdicts(path: Path, source: str) -> LectureVerdicts:
+    """Read a file of verdicts; in schema 1 a verdict was a list of four texts."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    verdicts = []
+    for row in record["rows"]:
+        verdicts.append(Verdict(**row) if isinstance(row, dict) else Verdict(*row))
+    return LectureVerdicts(record["lecture"], tuple(verdicts), record["run"], source)
+
+
+def record_to_json(
+    kind: str,
+    command: str,
+    rows: list[Row],
+    recipe: dict[str, Any] | None = None,
+    details: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Convert a measurement to the plain values of a record, with today's provenance.
+
+    Raises:
+        InvalidInput: an unknown kind, or a row of a type that this kind does not hold.
+    """
+    _check_rows(kind, rows)
+    recipe_fields = {}
+    if recipe is not None:
+        recipe_fields = {"recipe": recipe, "recipe_hash": recipe_hash(recipe)}
+    return {
+        "schema": SCHEMA,
+        "kind": kind,
+        "command": command,
+        **recipe_fields,
+        "rows": list(map(row_to_json, rows)),
+        "details": details or {},
+        **provenance(),
+    }
 
 
 def write_record(
-    name: str, command: str, recipe: dict[str, Any], rows: list[dict[str, Any]], **more: Any
+    name: str,
+    kind: str,
+    command: str,
+    recipe: dict[str, Any],
+    rows: list[Row],
+    **details: Any,
 ) -> Path:
-    """Write results/NAME.json: what a long run measured (NaN is left out), and all that is needed to repeat it.
-
-    Args:
-        more: to be kept beside the rows.
-    """
-    rows = [{column: value for column, value in row.items() if value == value} for row in rows]
-    recipe_of = {"recipe": recipe, "recipe_hash": recipe_hash(recipe)}
-    record = {"command": command, **recipe_of, "rows": rows, **more, **provenance()}
+    """Write results/NAME.json: a long run's rows, and all that is needed to repeat it."""
+    record = record_to_json(kind, command, rows, recipe, details)
     path = RESULTS / f"{name}.json"
     write_atomically(path, json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
     return path
 
 
-def read_record(name: str, recipe: dict[str, Any]) -> dict[str, Any] | None:
-    """A long run's record, with `state` "current" or "stale" (its recipe is not the code's); None: there is none."""
+def read_record(name: str) -> Record | None:
+    """Read results/NAME.json of a long run; None: this installation does not have it.
+
+    Raises:
+        InvalidInput: a field that is missing or unknown, or a row of another type.
+    """
     path = RESULTS / f"{name}.json"
-    if not path.is_file():
-        return None
-    record = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        **record,
-        "state": "current" if record["recipe_hash"] == recipe_hash(recipe) else "stale",
-    }
+    return _read(path) if path.is_file() else None
 
 
-def show_record(name: str, recipe: dict[str, Any]) -> Any:
-    """A record as a table whose caption says what it is and whether it is still current."""
-    import pandas as pd
+def read_benchmark(name: str) -> Record:
+    """Read results/benchmarks/NAME.json, which a benchmark with `--record` has written."""
+    return _read(RESULTS / "benchmarks" / f"{name}.json")
 
-    from tinybert_l.course.tables import styled
 
-    record = read_record(name, recipe)
+def benchmark_records() -> dict[str, Record]:
+    """Read every record under results/benchmarks, by name."""
+    names = sorted(path.stem for path in (RESULTS / "benchmarks").glob("*.json"))
+    return {name: read_benchmark(name) for name in names}
+
+
+def _read(path: Path) -> Record:
+    values = json.loads(path.read_text(encoding="utf-8"))
+    fields = set(values)
+    missing = sorted(set(FIELDS) - fields)
+    unknown = sorted(fields - set(FIELDS) - set(RECIPE_FIELDS))
+    if missing or unknown or values["schema"] != SCHEMA:
+        raise InvalidInput(
+            f"{path}: schema {values.get('schema')!r}, missing fields {missing}, unknown fields "
+            f"{unknown}; allowed: schema {SCHEMA} with {', '.join(FIELDS + RECIPE_FIELDS)}."
+        )
+    rows = tuple(map(row_from_json, values["rows"]))
+    _check_rows(values["kind"], rows)
+    recipe = values.get("recipe")
+    stale = False
+    if path.stem in RECORDS and recipe is not None:
+        stale = values["recipe_hash"] != recipe_hash(RECORDS[path.stem])
+    provenance_fields = {name: values[name] for name in ("versions", "machine", "date")}
+    return Record(
+        name=path.stem,
+        kind=values["kind"],
+        command=values["command"],
+        rows=rows,
+        recipe=recipe,
+        details=values["details"],
+        stale=stale,
+        **provenance_fields,
+    )
+
+
+def _check_rows(kind: str, rows: Any) -> None:
+    if kind not in RECORD_KINDS:
+        raise InvalidInput(f"record: kind={kind!r}; allowed: {', '.join(RECORD_KINDS)}.")
+    for row in rows:
+        if not isinstance(row, RECORD_KINDS[kind]):
+            allowed = ", ".join(row_type.kind for row_type in RECORD_KINDS[kind])
+            raise InvalidInput(f"record of kind {kind}: row {row.kind!r}; allowed: {allowed}.")
+
+
+def show_record(name: str) -> Any:
+    """Show a long run's record as a table; its caption says whether the recipe is still current."""
+    from tinybert_l.course.tables import record_table
+
+    record = read_record(name)
     if record is None:
         return f"results/{name}.json is not part of this installation 此安装不含该记录"
-    words = {
-        "current": "current 与代码一致",
-        "stale": "STALE: the recipe has changed since 已过期：配方已改",
-    }
-    caption = f"Record 记录 results/{name}.json · {record['command']} · {record['date'][:10]} · {words[record['state']]}"
-    rows = [{k: v for k, v in row.items() if not isinstance(v, list)} for row in record["rows"]]
-    frame = pd.DataFrame([_with_spreads(row) for row in rows])
-    if len(frame.columns) > 2 * len(frame):  # wider than a slide: a row for each quantity
-        first = frame.columns[0]
-        frame = frame.set_index(first).T.rename_axis(first).reset_index()
-        frame.columns.name = None
-    return styled(frame, caption, missing="")
-
-
-def _with_spreads(row: dict[str, Any]) -> dict[str, Any]:
-    """A row whose spreads and intervals stand beside their means, in one cell."""
-
-    def cell(column: str, value: Any) -> Any:
-        if column + SPREAD in row:
-            return f"{value:.2f} ± {row[column + SPREAD]:.2f}"
-        if column + LOW in row:
-            return f"{value:+.1f} ({row[column + LOW]:+.1f} to {row[column + HIGH]:+.1f})"
-        return value
-
-    return {
-        column: cell(column, value)
-        for column, value in row.items()
-        if not column.endswith((SPREAD, LOW, HIGH))
-    }
+    return record_table(record)

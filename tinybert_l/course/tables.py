@@ -1,44 +1,119 @@
-"""Results as tables: for the terminal (rich) and for notebooks (pandas)."""
+"""Show results as tables: in the terminal (rich) and in notebooks (pandas)."""
 
+import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from tinybert_l.course import captions
+from tinybert_l.course.records import LectureVerdicts, Record, Verdict
+from tinybert_l.course.rows import AblationRow, Interval, OverSeeds, Quartiles, Row
+from tinybert_l.submodels import SubModel
+
 if TYPE_CHECKING:
     from tinybert_l.method.evaluation import Result  # which needs torch
 
 
-def results_frame(results: "Sequence[Result]") -> pd.DataFrame:
-    """One row a model, in words and units that can be read without the code."""
-    return pd.DataFrame(
-        [
-            {
-                "model 模型": r.label,
-                "accuracy 准确率 (%)": 100 * r.accuracy,
-                "95 % interval 区间 (%)": f"{100 * r.accuracy_low:.1f} to {100 * r.accuracy_high:.1f}",
-                "kept 保留 (%)": 100 * r.kept,
-                "parameters 参数 (M)": r.parameters / 1e6,
-                "without embeddings 不含嵌入 (M)": r.encoder_parameters / 1e6,
-                "FLOPs (M)": r.flops / 1e6,
-                "batch 1 (ms)": r.latency_ms_batch_1,
-                "batch 32 (ms)": r.latency_ms_batch_32,
-                "faster 加速, batch 1": r.speedup_batch_1,
-                "faster 加速, batch 32": r.speedup_batch_32,
-            }
-            for r in results
-        ]
+def row_cells(row: Row) -> dict[str, Any]:
+    """The cells of a row in full, by column title: an interval takes three columns, a mean two."""
+    cells: dict[str, Any] = {}
+    for column, key, value in _shown_fields(row):
+        title = str(column.title).format(key=key)
+        if isinstance(value, Interval | Quartiles):
+            middle, low, high = dataclasses.astuple(value)
+            cells[title] = middle
+            cells[column.low.format(key=key)] = low
+            cells[column.high.format(key=key)] = high
+        elif isinstance(value, OverSeeds):
+            cells[title] = value.mean
+            cells[f"{title} {captions.SPREAD}"] = value.sd
+        else:
+            cells[title] = value
+    return cells
+
+
+def short_row_cells(row: Row) -> dict[str, Any]:
+    """The cells of a row, by column title; spreads and intervals stand beside their means."""
+    cells: dict[str, Any] = {}
+    for column, key, value in _shown_fields(row):
+        title = str(column.title).format(key=key)
+        if isinstance(value, Interval | Quartiles):
+            digits = "+.1f" if column.signed else ".1f"
+            middle, low, high = (format(part, digits) for part in dataclasses.astuple(value))
+            cells[title] = f"{middle} ({low} to {high})"
+        elif isinstance(value, OverSeeds):
+            cells[title] = f"{value.mean:.2f} ± {value.sd:.2f}"
+        else:
+            cells[title] = value
+    return cells
+
+
+def _shown_fields(row: Row) -> Iterator[tuple[captions.Column, str, Any]]:
+    """The column, the key's label (of a dictionary) and the value of all that a row shows."""
+    for name, column in captions.COLUMNS[row.kind].items():
+        value = getattr(row, name)
+        if isinstance(value, dict):
+            for key, part in value.items():
+                yield column, _key_label(row, key), part
+        elif value is not None:
+            yield column, "", value
+
+
+def _key_label(row: Row, key: str) -> str:
+    return SubModel.parse(key).label if isinstance(row, AblationRow) else key
+
+
+def record_table(record: Record) -> Any:
+    """A record for a notebook: a styled table whose caption says what it is and how old."""
+    state = "current 与代码一致"
+    if record.stale:
+        state = "STALE: the recipe has changed since 已过期：配方已改"
+    file = f"results/{record.name}.json"
+    caption = f"Record 记录 {file} · {record.command} · {record.day} · {state}"
+    name = str(captions.NAME)
+    frame = pd.DataFrame(
+        [{name: captions.label(row), **short_row_cells(row)} for row in record.rows]
     )
+    if len(frame.columns) > 2 * len(frame):  # wider than a slide: a row for each quantity
+        frame = frame.set_index(name).T.rename_axis(name).reset_index()
+        frame.columns.name = None
+    return styled(frame, caption, missing="")
+
+
+def verdicts_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """Verdicts in columns with titles for people."""
+    titles = {name: str(captions.VERDICT_COLUMNS[name]) for name in Verdict._fields}
+    return pd.DataFrame(list(verdicts), columns=list(Verdict._fields)).rename(columns=titles)
+
+
+def all_verdicts_frame(lectures: Sequence[LectureVerdicts]) -> pd.DataFrame:
+    """The verdicts of several lectures, with the lecture, the source and the run of each."""
+    frames = []
+    for lecture in lectures:
+        frame = verdicts_frame(lecture.verdicts)
+        frame.insert(0, str(captions.VERDICT_COLUMNS["lecture"]), lecture.lecture)
+        frame[str(captions.VERDICT_COLUMNS["source"])] = lecture.source
+        frame[str(captions.VERDICT_COLUMNS["run"])] = lecture.run
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def verdicts_table(lecture: int, verdicts: Sequence[Verdict], run: str) -> Any:
+    """A lecture's verdicts for its notebook, styled."""
+    title = f"Verdicts of lecture {lecture} 第{lecture}讲的判断 · {run}"
+    return styled(verdicts_frame(verdicts), title)
 
 
 def styled(frame: pd.DataFrame, caption: str, digits: int = 2, missing: str | None = None) -> Any:
-    """A notebook table with a caption that says where its numbers come from.
+    """Style a notebook table; its caption says where its numbers come from.
 
     Args:
-        missing: what stands where there is no number; None: "nan".
+        digits: decimals of every number.
+        missing: the text where there is no number; None: "nan".
     """
     return (
         frame.style.hide(axis="index").set_caption(caption).format(precision=digits, na_rep=missing)
@@ -46,13 +121,13 @@ def styled(frame: pd.DataFrame, caption: str, digits: int = 2, missing: str | No
 
 
 def console() -> Console:
-    """A console that does not squeeze tables into 80 columns when its output goes to a file."""
+    """Open a console; output to a file is not squeezed into 80 columns."""
     usual = Console()
     return usual if usual.is_terminal or "COLUMNS" in os.environ else Console(width=150)
 
 
 def results_table(results: "Sequence[Result]", title: str) -> Table:
-    """For the terminal."""
+    """Teacher and sub-models for the terminal, a model in each row."""
     table = Table(title=title)
     table.add_column("model")
     for heading in (
@@ -84,7 +159,7 @@ def results_table(results: "Sequence[Result]", title: str) -> Table:
 
 
 def rows_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """Any table of words for the terminal."""
+    """A table of words for the terminal."""
     table = Table(title=title)
     for heading in headings:
         table.add_column(heading, overflow="fold")

@@ -1,0 +1,117 @@
+"""The parts that long runs share: a job's description, set-up, and summaries over seeds."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from statistics import mean, stdev
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import torch
+
+from tinybert_l.course.experiments import LectureSetup, first_texts, open_bench
+from tinybert_l.course.rows import Interval, OverSeeds, Row
+from tinybert_l.method.data import Encoded
+from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher import load_teacher, predict_logits
+from tinybert_l.submodels import SubModel
+
+Settings = dict[str, Any]
+SeedRow = TypeVar("SeedRow")
+R = TypeVar("R", bound=Row)
+
+
+@dataclass(frozen=True)
+class Job(Generic[SeedRow]):
+    """A long run.
+
+    Attributes:
+        kind: of the record (see `tinybert_l.course.records.RECORD_KINDS`).
+        settings: the recipe, which the record keeps.
+        seed_row: the dataclass of the rows of one seed.
+        measure: (seed, settings) -> the rows of that seed.
+        summarise: the rows of all seeds -> the rows of the record.
+    """
+
+    kind: str
+    settings: Settings
+    seed_row: type[SeedRow]
+    measure: Callable[[int, Settings], list[SeedRow]]
+    summarise: Callable[[list[list[SeedRow]]], list[Row]]
+
+
+def long_setup(settings: Settings) -> LectureSetup:
+    """The lectures' set-up with more steps, and with all test sentences held out."""
+    setup = open_bench()
+    test = load_teacher().data["test"]
+    recipe = JointRecipe(
+        num_steps=settings["num_steps"], batch_size=settings["batch_size"], checkpoint_every=10_000
+    )
+    held_out = first_texts(test, len(test))
+    logits = predict_logits(setup.teacher, held_out)
+    return replace(setup, recipe=recipe, held_out=held_out, teacher_logits=logits)
+
+
+def correct_predictions(
+    model: ElasticBertForSequenceClassification, data: Encoded, sub_model: SubModel
+) -> list[int]:
+    """1 for each text that the sub-model classifies rightly, else 0."""
+    return correct(predict_logits(model, data, sub_model=sub_model), data.labels)
+
+
+def correct(logits: torch.Tensor, labels: list[int]) -> list[int]:
+    """1 for each text whose largest logit [texts, classes] is that of its label, else 0."""
+    return (logits.argmax(-1) == torch.tensor(labels)).int().tolist()
+
+
+def by_seed(values: Sequence[list[int]]) -> np.ndarray:
+    """Put right and wrong predictions of several seeds into an array [seeds, texts]."""
+    return np.array(values, float)
+
+
+def bootstrap(gaps: np.ndarray, draws: int = 2000) -> Interval:
+    """Mean and 95 % interval, in points, of paired differences [seeds, texts].
+
+    Seeds and texts are drawn anew, with replacement.
+    """
+    random = np.random.default_rng(0)
+    means = []
+    for _ in range(draws):
+        texts = random.integers(0, gaps.shape[1], gaps.shape[1])
+        seeds = random.integers(0, len(gaps), len(gaps))
+        means.append(gaps[seeds][:, texts].mean())
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(100 * float(gaps.mean()), 100 * float(low), 100 * float(high))
+
+
+def summarise_fields(row_type: type[R], seeds: Sequence[Sequence[Any]]) -> list[R]:
+    """Summarise every field over seeds: see `over_seeds`.
+
+    Args:
+        row_type: a row with the fields of the seeds' rows.
+        seeds: the rows of each seed, in the same order.
+    """
+    rows = []
+    for same in zip(*seeds, strict=True):
+        fields = {}
+        for field in dataclasses.fields(row_type):
+            fields[field.name] = over_seeds([getattr(row, field.name) for row in same])
+        rows.append(row_type(**fields))
+    return rows
+
+
+def over_seeds(values: Sequence[Any]) -> Any:
+    """Summarise one field's values over seeds.
+
+    Numbers become mean and standard deviation, curves the mean curve, dictionaries a summary of
+    each key. Identifiers (texts, sub-models, booleans) and None stay what they are.
+    """
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: over_seeds([value[key] for value in values]) for key in first}
+    if isinstance(first, tuple):
+        return tuple(mean(step) for step in zip(*values, strict=True))
+    if isinstance(first, int | float) and not isinstance(first, bool):
+        return OverSeeds(mean(values), stdev(values))
+    return first

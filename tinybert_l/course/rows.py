@@ -1,0 +1,406 @@
+"""Typed rows of the records under results/: one frozen dataclass for each kind of row.
+
+A row holds identifiers and numbers in the units that its field names give; words for people are in
+`captions`. On disk a row is a dictionary of its fields and its `kind`, without the fields that are
+None. `row_from_json` rejects unknown, missing and wrongly typed fields. Needs no torch.
+"""
+
+import dataclasses
+import math
+import types
+from dataclasses import dataclass
+from typing import (
+    Any,
+    ClassVar,
+    Literal,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from tinybert_l.errors import InvalidInput
+from tinybert_l.submodels import SubModel
+
+T = TypeVar("T")
+Runtime = Literal["torch float32", "ONNX float32", "ONNX int8"]
+Decoding = Literal["greedy", "top_p", "top_p_penalty"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its 95 % bootstrap interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Quartiles:
+    """The median of a benchmark's rounds, with the lower and the upper quartile."""
+
+    median: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """The mean over a record's seeds, and the standard deviation."""
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    """A sub-model in the runtime that executes it."""
+
+    sub_model: SubModel
+    runtime: Runtime
+
+    @property
+    def label(self) -> str:
+        """The sub-model's label and the runtime: 3×½ ONNX int8."""
+        return f"{self.sub_model.label} {self.runtime}"
+
+
+@dataclass(frozen=True)
+class Row:
+    """The base of all rows; `kind` names the row's class on disk."""
+
+    kind: ClassVar[str] = ""
+
+
+@dataclass(frozen=True)
+class HeadlineRow(Row):
+    """A model of the headline against the teacher in torch float32; choices may differ by seed."""
+
+    kind: ClassVar[str] = "headline"
+    role: Literal["teacher", "candidate", "chosen_small", "chosen_same_runtime"]
+    models: tuple[DeployedModel, ...] = ()
+    accuracy_percent: float | None = None
+    kept_percent: Interval | None = None
+    times_faster_batch_1: float | None = None
+    times_faster_batch_32: float | None = None
+    times_smaller: float | None = None
+    # faster than the teacher in float32 in the row's own runtime
+    same_runtime_times_faster_batch_1: float | None = None
+    same_runtime_times_faster_batch_32: float | None = None
+
+
+@dataclass(frozen=True)
+class AblationRow(Row):
+    """A variant of the headline's recipe; numbers by the name of the sub-model."""
+
+    kind: ClassVar[str] = "ablation"
+    variant: str
+    accuracy_percent: dict[str, float]
+    difference_points: dict[str, Interval] | None = None  # from the whole recipe
+
+
+@dataclass(frozen=True)
+class JointGapRow(Row):
+    """A sub-model of the joint run against the same sub-model trained alone."""
+
+    kind: ClassVar[str] = "joint_gap"
+    sub_model: SubModel
+    joint_percent: float
+    separate_percent: float
+    difference_points: Interval
+
+
+@dataclass(frozen=True)
+class JointMeanGapRow(Row):
+    """The mean of the differences of all sub-models."""
+
+    kind: ClassVar[str] = "joint_mean_gap"
+    difference_points: Interval
+
+
+@dataclass(frozen=True)
+class JointCostRow(Row):
+    """The cost of a joint run over the cost of separate runs."""
+
+    kind: ClassVar[str] = "joint_cost"
+    compared_with: Literal["largest_alone", "all_alone"]
+    unit: Literal["forward_flops", "seconds"]
+    ratio: float
+
+
+@dataclass(frozen=True)
+class StabilityRow(Row):
+    """A way to introduce the sub-models; the curve holds means of ten steps' gradient norms."""
+
+    kind: ClassVar[str] = "stability"
+    schedule: Literal["progressive", "all_at_once", "random_order"]
+    self_distillation: bool
+    mean_accuracy_percent: OverSeeds
+    smallest_accuracy_percent: OverSeeds
+    largest_accuracy_percent: OverSeeds
+    largest_gradient_norm: OverSeeds
+    gradient_norm_curve: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class TrainingMethodRow(Row):
+    """A way to a small model: accuracy from 0 to 1, divergence from the teacher in nats."""
+
+    kind: ClassVar[str] = "training_method"
+    method: str
+    accuracy_fraction: OverSeeds
+    divergence_nats: OverSeeds
+
+
+@dataclass(frozen=True)
+class DocumentRow(Row):
+    """A sub-model and a way to read whole reviews, against two baselines of the same size."""
+
+    kind: ClassVar[str] = "document"
+    sub_model: SubModel
+    reading: Literal["cut", "windows", "windowed_attention", "windowed_attention_short_first"]
+    accuracy_percent: float
+    gflops_per_review: float
+    against_cutting_points: Interval | None = None
+    against_windows_points: Interval | None = None
+
+
+@dataclass(frozen=True)
+class QuestionRow(Row):
+    """Exact match by kind of question; no sub-model: the baseline that names the last mention."""
+
+    kind: ClassVar[str] = "question"
+    sub_model: SubModel | None
+    exact_match_percent: dict[str, OverSeeds]
+    exact_match_all_percent: OverSeeds
+    f1_all_percent: OverSeeds
+
+
+@dataclass(frozen=True)
+class GenerationRow(Row):
+    """What an author writes; sub-model and decoding are those of the author "sub_model"."""
+
+    kind: ClassVar[str] = "generation"
+    author: Literal["sub_model", "trigram", "human"]
+    sub_model: SubModel | None
+    decoding: Decoding | None
+    drafted: bool
+    kv_cache: bool
+    perplexity: OverSeeds | None
+    distinct_2: OverSeeds
+    repetition: OverSeeds
+    self_bleu: OverSeeds
+    coherence: OverSeeds
+    tokens_per_second: OverSeeds | None = None
+    drafts_kept_percent: OverSeeds | None = None
+
+
+@dataclass(frozen=True)
+class ChineseRow(Row):
+    """A sub-model on Chinese reviews, with joint pre-training or without."""
+
+    kind: ClassVar[str] = "chinese"
+    sub_model: SubModel
+    pretrained: bool
+    accuracy_percent: float
+    masked_tokens_named_percent: float
+    gain_points: Interval | None = None  # over the same sub-model without pre-training
+
+
+@dataclass(frozen=True)
+class TimedRow(Row):
+    """A contestant of a benchmark: its duration, and how much faster it is than the first."""
+
+    duration_ms: Quartiles
+    times_faster: float
+
+
+@dataclass(frozen=True)
+class DeployRow(TimedRow):
+    """An exported sub-model, or the teacher in torch where `model` is None."""
+
+    kind: ClassVar[str] = "deploy"
+    model: DeployedModel | None
+    megabytes: float
+    times_smaller: float
+    accuracy_percent: float
+
+
+@dataclass(frozen=True)
+class StepRow(TimedRow):
+    """A joint training step after so many changes of the plain loop."""
+
+    kind: ClassVar[str] = "step"
+    change: str
+    size: str | None = None
+    loss: float | None = None
+    memory_gb: float | None = None
+    sub_model_examples_per_second: float | None = None
+    gemm_share_percent: float | None = None
+
+
+@dataclass(frozen=True)
+class WritingSpeedRow(TimedRow):
+    """A way to write a text."""
+
+    kind: ClassVar[str] = "writing_speed"
+    sub_model: SubModel
+    decoding: Decoding
+    drafted: bool
+    kv_cache: bool
+    tokens_per_second: float
+    drafts_kept_percent: float | None = None
+
+
+@dataclass(frozen=True)
+class ReadingSpeedRow(TimedRow):
+    """A sub-model and an attention that read documents of one length."""
+
+    kind: ClassVar[str] = "reading_speed"
+    sub_model: SubModel
+    attention: Literal["full", "windowed"]
+    length: int
+    microseconds_per_token: float
+    times_shortest: float  # time a token over that of the shortest documents
+
+
+@dataclass(frozen=True)
+class PeerRow(TimedRow):
+    """A turn of nine sub-models by one library or method."""
+
+    kind: ClassVar[str] = "peer"
+    contestant: str
+    sub_model_examples_per_second: float
+    smallest_accuracy_percent: float
+
+
+@dataclass(frozen=True)
+class SubModelSpeedRow(Row):
+    """A forward pass against full BERT's."""
+
+    kind: ClassVar[str] = "sub_model_speed"
+    contestant: Literal["bert", "masked", "sub_model"]
+    sub_model: SubModel | None
+    times_faster: Quartiles
+    times_fewer_flops: float
+
+
+@dataclass(frozen=True)
+class FirstUseRow(Row):
+    """Seconds from an empty cache to the first joint step, in several runs."""
+
+    kind: ClassVar[str] = "first_use"
+    seconds: tuple[float, ...]
+    median_seconds: float
+    from_scratch_seconds: float | None = None
+
+
+ROW_TYPES: dict[str, type[Row]] = {
+    row_type.kind: row_type
+    for row_type in (
+        HeadlineRow, AblationRow, JointGapRow, JointMeanGapRow, JointCostRow, StabilityRow,
+        TrainingMethodRow, DocumentRow, QuestionRow, GenerationRow, ChineseRow, DeployRow, StepRow,
+        WritingSpeedRow, ReadingSpeedRow, PeerRow, SubModelSpeedRow, FirstUseRow,
+    )
+}  # fmt: skip
+
+
+def row_to_json(row: Row) -> dict[str, Any]:
+    """Convert a row to plain values: its kind, then its fields, without those that are None."""
+    return {"kind": row.kind, **to_json(row)}
+
+
+def row_from_json(values: dict[str, Any]) -> Row:
+    """Convert what `row_to_json` gave back to a row.
+
+    Raises:
+        InvalidInput: an unknown kind, an unknown or missing field, or a value of another type.
+    """
+    if values.get("kind") not in ROW_TYPES:
+        raise InvalidInput(
+            f"row: kind={values.get('kind')!r}; allowed: {', '.join(sorted(ROW_TYPES))}."
+        )
+    row_type = ROW_TYPES[values["kind"]]
+    fields = {name: value for name, value in values.items() if name != "kind"}
+    return from_json(row_type, fields, row_type.kind)
+
+
+def to_json(instance: Any) -> dict[str, Any]:
+    """Convert any dataclass to plain values by field, without the fields that are None."""
+    fields = {}
+    for field in dataclasses.fields(instance):
+        value = getattr(instance, field.name)
+        if value is not None:
+            fields[field.name] = _plain(value)
+    return fields
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SubModel):
+        return value.name
+    if dataclasses.is_dataclass(value):
+        return to_json(value)
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return list(map(_plain, value))
+    return value
+
+
+def from_json(target: type[T], values: Any, place: str) -> T:
+    """Convert plain values by field to a dataclass; `place` begins the messages of errors.
+
+    Raises:
+        InvalidInput: an unknown or missing field, or a value of another type.
+    """
+    if not isinstance(values, dict):
+        raise InvalidInput(f"{place}: {values!r}; allowed: a dictionary of fields.")
+    hints = get_type_hints(target)
+    fields = {field.name: field for field in dataclasses.fields(cast(Any, target))}
+    unknown = sorted(values.keys() - fields.keys())
+    if unknown:
+        raise InvalidInput(f"{place}: unknown fields {unknown}; allowed: {', '.join(fields)}.")
+    arguments = {}
+    for name, field in fields.items():
+        if name in values:
+            arguments[name] = _typed(hints[name], values[name], f"{place}.{name}")
+        elif _may_be_none(hints[name]):
+            arguments[name] = None
+        elif field.default is dataclasses.MISSING:
+            raise InvalidInput(f"{place}: the field {name} is missing.")
+    return target(**arguments)
+
+
+def _may_be_none(hint: Any) -> bool:
+    return type(None) in get_args(hint)
+
+
+def _typed(hint: Any, value: Any, place: str) -> Any:
+    """Convert a plain value to the type that a field's annotation names."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        (hint,) = set(arguments) - {type(None)}
+        return _typed(hint, value, place)
+    if origin is Literal and value in arguments:
+        return value
+    if origin in (tuple, list) and isinstance(value, list):
+        return origin(_typed(arguments[0], part, place) for part in value)
+    if origin is dict and isinstance(value, dict):
+        return {name: _typed(arguments[1], part, place) for name, part in value.items()}
+    if hint is SubModel and isinstance(value, str):
+        return SubModel.parse(value)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint) and hint is not SubModel:
+        return from_json(hint, value, place)
+    if hint is float and _is_number(value):
+        return value
+    if hint in (str, bool, int) and type(value) is hint:
+        return value
+    raise InvalidInput(f"{place}: {value!r}; allowed: {getattr(hint, '__name__', hint)}.")
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
