@@ -138,7 +138,8 @@ def _draw_result(axes: Any, result: Result) -> None:
     axes.annotate(result.label, place, xytext=(9, 7), textcoords="offset points", color="#222222")
 
 
-def _draw_frontier(axes: Any, points: Sequence[tuple[float, float]]) -> None:
+def _draw_frontier(axes: Any, points: list[tuple[float, float]]) -> None:
+    """Draw the Pareto frontier where lecture 6's exercise is answered."""
     try:
         frontier = [points[index] for index in pareto_frontier(points)]
     except MissingAnswer:  # before lecture 6 the points stand alone
