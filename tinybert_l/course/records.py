@@ -222,7 +222,6 @@ def _read(path: Path) -> Record:
     stale = False
     if path.stem in RECORDS and recipe is not None:
         stale = values["recipe_hash"] != recipe_hash(RECORDS[path.stem])
-    provenance_fields = {name: values[name] for name in ("versions", "machine", "date")}
     return Record(
         name=path.stem,
         kind=values["kind"],
@@ -230,8 +229,10 @@ def _read(path: Path) -> Record:
         rows=rows,
         recipe=recipe,
         details=values["details"],
+        versions=values["versions"],
+        machine=values["machine"],
+        date=values["date"],
         stale=stale,
-        **provenance_fields,
     )
 
 
