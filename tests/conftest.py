@@ -40,7 +40,7 @@ SECONDS = {
     "test_teacher.py": 50,
     "test_distributions.py": 40,
     "test_joint.py": 30,
-    "test_lectures_solved.py": 20,
+    "test_lectures_solved.py": 25,
     "test_answers_sandboxed.py": 15,
     "test_lectures_released.py": 6,
 }

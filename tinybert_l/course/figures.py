@@ -17,8 +17,8 @@ from tinybert_l.course.fonts import FONT
 from tinybert_l.exercises.lecture_03 import kept_layers
 from tinybert_l.exercises.lecture_06 import pareto_frontier
 from tinybert_l.exercises.registry import MissingAnswer
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.evaluation import Result
-from tinybert_l.method.model import ElasticBertConfig
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel, share_of
 
