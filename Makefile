@@ -6,12 +6,21 @@ else
 BIN := .venv/bin
 endif
 READY := .venv/.ready
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# LOCKED=1: exactly the packages of requirements.lock, by their hashes; else what pyproject.toml allows
+ifdef LOCKED
+INSTALL = $(PIP) install --require-hashes -r requirements.lock && $(PIP) install --no-deps -e .
+else
+INSTALL = $(PIP) install -e '.[dev]'
+endif
+LOCK := --extra dev --generate-hashes --strip-extras --unsafe-package tinybert-l --no-allow-unsafe \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 RECORDS := joint_against_separate joint_against_separate_longer stability training_methods long_documents questions generation ablation chinese
 BENCHMARKS := first_use submodel_speed joint_step peers long_documents deploy generation
-# two test processes; what tests/conftest.py puts into one group stays in one of them, in its order
-IN_TWO := -n 2 --dist loadgroup --no-loadscope-reorder
+# two test processes; tests/conftest.py says which tests stay together
+IN_TWO := -n 2 --no-loadscope-reorder
 .DEFAULT_GOAL := help
-.PHONY: help demo quick check quicktests test lint lab prepare notebooks slides site release records bench nightly answers clean
+.PHONY: help demo quick check quicktests test lint lab prepare notebooks slides site release records bench nightly answers lock clean
 
 help:            ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -19,7 +28,7 @@ help:            ## this list
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; this is " + sys.version.split()[0] + ". Say which: make PYTHON=python3.12 ...")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(INSTALL)
 	@touch $@
 
 demo: $(READY)   ## the main job: teacher, joint training, trade-off, one lecture released and graded
@@ -73,12 +82,16 @@ nightly: demo notebooks slides site bench ## what is too long for the tests
 	$(BIN)/python benchmarks/grading.py 40 3000
 
 bench: $(READY)  ## benchmarks: tables of ratios, also as JSON under outputs/ (RECORD=--record: under results/ too)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	$(PIP) install -e '.[bench]'
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(RECORD) || exit 1; done
 	$(BIN)/python benchmarks/grading.py 2 0
 
 answers: $(READY) ## write the notebooks' answer cells from solutions/
 	$(BIN)/tinybert-l answers
+
+lock: $(READY)   ## write requirements.lock anew: the environment of CI and of the records, with hashes
+	$(PIP) install pip-tools
+	$(BIN)/pip-compile --quiet $(LOCK) --output-file requirements.lock pyproject.toml
 
 clean:           ## remove what was made here (the environment stays)
 	rm -rf outputs dist build

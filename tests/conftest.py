@@ -15,6 +15,7 @@ from cpu_seconds import CpuSeconds
 from filelock import FileLock
 from tests_support import CHROMIUM, build
 from transformers import BertConfig, BertForSequenceClassification
+from xdist.scheduler import LoadScopeScheduling
 
 from tinybert_l.exercises import registry as exercise
 from tinybert_l.method.data import Encoded
@@ -63,9 +64,22 @@ def pytest_configure(config):
         config.addinivalue_line("markers", f"lecture{lecture}: tests of lecture {lecture}")
 
 
-@pytest.hookimpl(wrapper=True)  # before xdist reads the groups, and -m the markers
+class FilesTogether(LoadScopeScheduling):
+    """Sends the tests of a file to one process in their order; those of INDEPENDENT to either."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return nodeid if Path(file).name in INDEPENDENT else file
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """Not --dist loadgroup: xdist 3.8 ignores its groups under pytest 9.2."""
+    return FilesTogether(config, log)
+
+
+@pytest.hookimpl(wrapper=True)  # before -m reads the markers
 def pytest_collection_modifyitems(config, items):
-    """Mark lectures and nightly tests; keep files in one process; put the longest first."""
+    """Mark lectures and nightly tests; put the longest files first."""
     nightly = pytest.mark.skip(reason="takes minutes; `make nightly` runs it (pytest --nightly)")
     for item in items:
         if SECONDS.get(item.path.name, 0) >= 40:
@@ -74,8 +88,6 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(f"lecture{lecture}")
         if item.get_closest_marker("nightly") and not config.getoption("--nightly"):
             item.add_marker(nightly)
-        if item.path.name not in INDEPENDENT and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
     items.sort(key=lambda item: -SECONDS.get(item.path.name, 0))
     return (yield)
 

@@ -54,6 +54,7 @@ RUN: dict[str, tuple[str, list[str]]] = {
     "tinybert-l prepare": ("empty", []),
     "tinybert-l answers --check": ("checkout", []),
     "python tools/make_reference.py": ("checkout", []),
+    "python tools/make_architecture.py": ("checkout", []),
     "python tools/make_exercises.py": ("checkout", []),
     "python tools/make_results.py": ("checkout", []),
 }
@@ -66,7 +67,8 @@ ELSEWHERE = {
     r"tinybert-l grade 3 --scheduler .*": "test_grading_pipeline.py, with a cluster that is there",
     r"tinybert-l (run-job|grade 3 --only-prepare).*": "test_grading_pipeline.py",
     r"tinybert-l grades --without NAME": "a part of a command, with a stand-in",
-    r"pytest tests/.*|pytest": "this",
+    r"pytest( tests/.*| -k .*| -m .*)?|make LOCKED=1 test": "this",
+    r"tinybert-l --help": "test_help.py",
     r"accelerate launch .*": "test_processes.py, with a script of its own",
     r"python (tools/make_scale|benchmarks/[a-z_]+).py.*": "minutes, or hours",
     r"(pip|apt) install.*|conda .*|chmod .*|jupyter lab|jupyterhub .*": "machines and servers",

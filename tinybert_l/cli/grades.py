@@ -100,8 +100,8 @@ def audit(course: Course, lecture: int, with_changes: bool) -> None:
     if with_changes:
         grade_tables.show_changes(changes(record, NOTEBOOKS[lecture]), lecture)
     _require_proof(run.prove(course, lecture))
-    verdicts = record.verdicts(NOTEBOOKS[lecture])
-    grade_tables.show_proof(verdicts, record.path)
+    grade_tables.show_proof(record.verdicts(NOTEBOOKS[lecture]), record.path)
+    grade_tables.show_other_programs(run.other_programs(course, lecture))
 
 
 @click.command()

@@ -135,15 +135,12 @@ def questions(options: ModelOptions, file: Path, test: Path | None, steps: int) 
     FILE is in SQuAD's JSON format, or a folder of `datasets`. An answer may have up to thirty
     tokens.
     """
-    from tinybert_l.course.measuring import score_reader
-    from tinybert_l.tasks.questions import load_reader
-    from tinybert_l.tasks.squad import read_squad
+    from tinybert_l.course.measuring import learn_questions
 
     open_all_answers()
-    asked = read_squad(test or file)
     num_steps, batch_size = (4, 4) if options.quick else (steps, 32)
-    reader = load_reader(num_steps, batch_size, options.seed, squad=file)
-    tables.show_reader_scores(score_reader(reader, asked), len(asked), seen=test is None)
+    scores, count = learn_questions(file, test or file, num_steps, batch_size, options.seed)
+    tables.show_reader_scores(scores, count, seen=test is None)
 
 
 @click.command()

@@ -15,8 +15,8 @@ from tinybert_l.method.evaluation import Result, as_records, evaluate
 from tinybert_l.method.export import speed_and_accuracy
 from tinybert_l.method.joint import Supernet
 from tinybert_l.submodels import SubModel
-from tinybert_l.tasks.questions import Reader
-from tinybert_l.tasks.squad import Question
+from tinybert_l.tasks.questions import Reader, load_reader
+from tinybert_l.tasks.squad import Question, read_squad
 
 ANSWER_TOKENS = 30  # longest answer to a question of a user's file
 
@@ -123,3 +123,18 @@ def score_reader(reader: Reader, questions: list[Question]) -> list[ReaderScore]
         score = reader.score(questions, sub_model, max_answer_length=ANSWER_TOKENS)
         scores.append(ReaderScore(sub_model, score["exact_match"], score["f1"]))
     return scores
+
+
+def learn_questions(
+    learn: Path, test: Path, num_steps: int, batch_size: int, seed: int
+) -> tuple[list[ReaderScore], int]:
+    """Train a reader on one file of questions and score its sub-models on another.
+
+    Args:
+        learn, test: in SQuAD's JSON format, or folders of `datasets`; they may be the same.
+    Returns:
+        The scores, and the number of questions in `test`.
+    """
+    questions = read_squad(test)
+    reader = load_reader(num_steps, batch_size, seed, squad=learn)
+    return score_reader(reader, questions), len(questions)
