@@ -20,6 +20,8 @@ from typing import Any
 from filelock import FileLock
 from platformdirs import user_cache_path
 
+from tinybert_l.errors import InvalidInput
+
 ENTRY = "entry.json"
 # Instruction sets of x86 and ARM that decide the speed of a matrix product.
 INSTRUCTIONS = (
@@ -67,6 +69,23 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     else:
         partial.write_text(content, encoding="utf-8")
     os.replace(partial, path)
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file in UTF-8, with or without a byte-order mark.
+
+    Raises:
+        InvalidInput: the file is damaged; the message names it and the place.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path}: not UTF-8 (byte {error.start}). 文件不是UTF-8编码。") from None
+    except json.JSONDecodeError as error:
+        raise InvalidInput(
+            f"{path}: damaged, not JSON from line {error.lineno} on ({error.msg}). "
+            "文件已损坏，不是JSON。"
+        ) from None
 
 
 def cached(

@@ -14,7 +14,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from tinybert_l.cache import write_atomically
+from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.course.markers import BEGIN_SOLUTION, END_SOLUTION
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS, Exercise, exercises
@@ -91,7 +91,7 @@ def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = 
     name = NOTEBOOKS[lecture]
     path = notebooks / name / f"{name}.ipynb"
     solutions_text = solutions_file(solutions, lecture).read_text(encoding="utf-8")
-    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook = read_json(path)
     changed: dict[str, None] = {}  # a set that keeps its order
     for cell in notebook["cells"]:
         source = "".join(cell["source"])

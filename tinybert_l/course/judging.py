@@ -20,6 +20,7 @@ from typing import IO, Any, cast
 
 from tinybert_l.course.markers import hidden_tests, without_hidden_tests
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.answers import read_cells
 from tinybert_l.exercises.registry import AnswerError, find_exercise, forget_answers
 from tinybert_l.exercises.released import SOLUTIONS_VARIABLE, copy_released
 
@@ -90,7 +91,7 @@ def read_tests(notebook: Path, name: str) -> tuple[str, dict[str, list[str]]]:
     """Return (set-up code, {"visible": [test code], "hidden": [test code]}) of one exercise."""
     setup = ""
     tests: dict[str, list[str]] = {"visible": [], "hidden": []}
-    for cell in json.loads(notebook.read_text(encoding="utf-8-sig"))["cells"]:
+    for cell in read_cells(notebook):
         source = "".join(cell["source"])
         grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
         if grade_id == "setup":
@@ -99,6 +100,15 @@ def read_tests(notebook: Path, name: str) -> tuple[str, dict[str, list[str]]]:
             tests["hidden"] += hidden_tests(source)
             tests["visible"].append(without_hidden_tests(source))
     return setup, tests
+
+
+def _source_of(answer: Path) -> str:
+    try:
+        return answer.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(
+            f"{answer}: not UTF-8 (byte {error.start}); save it as UTF-8. 请另存为UTF-8。"
+        ) from None
 
 
 def judge(
@@ -142,8 +152,7 @@ def judge_notebook(
         setup, tests = read_tests(notebook, name)
         if not any(ast.parse(code).body for code in tests["visible"]):
             raise InvalidInput(f"judge: the notebook has no visible tests of {name}.")
-        source = answer.read_text(encoding="utf-8")
-        tasks.append(Task(name, str(answer), source, setup, tests))
+        tasks.append(Task(name, str(answer), _source_of(answer), setup, tests))
     verdicts: dict[str, list[Verdict]] = {}
     while len(verdicts) < len(tasks):
         verdicts |= _judge_in_a_process(tasks[len(verdicts) :], timeout)

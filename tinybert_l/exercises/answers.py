@@ -1,11 +1,13 @@
 """A student's own answers: where they stand in a lecture's notebook, and how they are run."""
 
 import importlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tinybert_l.cache import read_json
+from tinybert_l.errors import InvalidInput
 
 _BEGIN_OF_ANSWER = re.compile(r"^@(\w+)\.implement\b", re.MULTILINE)
 # A lecture's set-up cell imports more, but answers are to need these two only.
@@ -18,12 +20,34 @@ def answer_cells(notebook: Path) -> dict[str, str]:
     An answer cell is a code cell in which a line begins with `@exercise.implement`.
     """
     sources = {}
-    for cell in json.loads(notebook.read_text(encoding="utf-8-sig"))["cells"]:
+    for cell in read_cells(notebook):
         source = "".join(cell["source"])
         match = _BEGIN_OF_ANSWER.search(source)
         if cell["cell_type"] == "code" and match:
             sources[match.group(1)] = source
     return sources
+
+
+def read_cells(notebook: Path) -> list[dict[str, Any]]:
+    """Return the cells of a notebook file; each has a type, metadata and a source.
+
+    Raises:
+        InvalidInput: the file is no notebook of format 4.
+    """
+    content = read_json(notebook)
+    cells = content.get("cells") if isinstance(content, dict) else None
+    if not isinstance(cells, list) or not all(map(_is_cell, cells)):
+        raise InvalidInput(
+            f"{notebook}: no notebook of format 4: save it in JupyterLab first. "
+            "不是第4版格式的笔记本，请先在JupyterLab中保存。"
+        )
+    return cells
+
+
+def _is_cell(cell: Any) -> bool:
+    if not isinstance(cell, dict) or not isinstance(cell.get("metadata"), dict):
+        return False
+    return "cell_type" in cell and isinstance(cell.get("source"), str | list)
 
 
 def find_own_notebook(name: str) -> Path | None:

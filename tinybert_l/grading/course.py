@@ -14,7 +14,7 @@ import nbformat
 from filelock import FileLock, Timeout
 from traitlets.config import Config
 
-from tinybert_l.cache import write_atomically
+from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import Assignment, is_test
@@ -108,7 +108,7 @@ class Course:
         path = self.folder / RELEASES
         if not path.is_file():
             return {}
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
 
     def api(self) -> "NbGraderAPI":
         """Return nbgrader's interface to this course."""

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 
-from tinybert_l.errors import CourseError
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.grading.job import run_job
 from tinybert_l.grading.outside.forker import socket_path
 
@@ -131,7 +131,13 @@ def run_on_cluster(tasks: list[Task], address: str) -> Iterator[tuple[int, str]]
     except ModuleNotFoundError:
         raise DaskMissing("--scheduler needs Dask: pip install 'tinybert-l[cluster]'.") from None
 
-    with Client(address, timeout=30) as client:
+    try:
+        client = Client(address, timeout=30)
+    except ValueError as error:
+        raise InvalidInput(
+            f"--scheduler {address!r}: {error}; allowed: an address such as tcp://host:8786."
+        ) from None
+    with client:
         futures = {}
         for index, task in enumerate(tasks):
             futures[client.submit(run_job, *task, pure=False, retries=2)] = index

@@ -4,6 +4,7 @@ import csv
 import re
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from tinybert_l.errors import CourseError, InvalidInput
@@ -96,6 +97,14 @@ def _fill(folder: Path, course_id: str, people: list[Person]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
+def _whole_rows(rows: "csv.DictReader[str]", path: Path) -> Iterator[dict[str, str]]:
+    """Yield the rows of a roster; a cell that csv refuses is an error that names its line."""
+    try:
+        yield from rows
+    except csv.Error as error:
+        raise InvalidInput(f"{path}, after line {rows.line_num}: {error}.") from None
+
+
 def read_roster(path: Path) -> list[Person]:
     """Read the people of a CSV file.
 
@@ -121,7 +130,7 @@ def read_roster(path: Path) -> list[Person]:
             f"{path}: columns {columns}; needed: id (or student, username). 缺少id列。"
         )
     people: dict[str, Person] = {}
-    for row in rows:
+    for row in _whole_rows(rows, path):
         student = (row[id_column] or "").strip()
         if not re.fullmatch(r"[\w@-][\w.@-]{0,63}", student):
             raise InvalidInput(

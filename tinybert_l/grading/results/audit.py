@@ -17,6 +17,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.job import Result, Verdict, program_hash
 
 FILE_NAME = "audit.jsonl"
@@ -91,7 +92,16 @@ class Audit:
             with open(self.path, "rb") as file:
                 for line in file:
                     if line.endswith(b"\n"):
-                        yield json.loads(line)
+                        yield self._entry(line)
+
+    def _entry(self, line: bytes) -> Entry:
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise InvalidInput(
+                f"{self.path}: a line is damaged: {line[:60]!r}. Restore the file from a backup; "
+                "`tinybert-l audit` names the line. 审计记录已损坏，请从备份恢复。"
+            ) from None
 
     def gradings(self, name: str) -> Iterator[Entry]:
         """Yield the entries that graded a submission of an assignment, oldest first."""

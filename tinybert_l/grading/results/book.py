@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from nbgrader import api
 from sqlalchemy.exc import OperationalError
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.job import Result, Verdict
 from tinybert_l.grading.policy import LatePolicy
 from tinybert_l.grading.results.lms import StudentTotal
@@ -68,9 +69,17 @@ class Book:
 
     def __enter__(self) -> "Book":
         address = f"sqlite:///{self.path.resolve().as_posix()}"
-        with api.Gradebook(address) as book:  # makes or checks the tables
-            self.assignment_id = book.find_assignment(self.name).id
-            self.notebook_id = book.find_notebook(self.name, self.name).id
+        try:
+            with api.Gradebook(address) as book:  # makes or checks the tables
+                self.assignment_id = book.find_assignment(self.name).id
+                self.notebook_id = book.find_notebook(self.name, self.name).id
+        except OperationalError:  # busy, not damaged
+            raise
+        except sa.exc.DatabaseError as error:
+            raise InvalidInput(
+                f"{self.path}: cannot be read as a gradebook ({error.orig}). Restore it from a "
+                "backup. 成绩册无法读取，请从备份恢复。"
+            ) from error
         self.engine = sa.create_engine(f"{address}?timeout={BUSY_SECONDS}")
         cells = sa.select(CELLS.c.id, CELLS.c.name, CELLS.c.type)
         with self.engine.begin() as db:
