@@ -1,12 +1,15 @@
 """The house rules that no linter knows: sizes, density, light imports, what lies where."""
 
 import ast
+import importlib
 import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 STRICT = {"exercises", "method"}
@@ -93,3 +96,27 @@ def test_light_uses_need_no_torch_and_little_time(use, tmp_path):
         assert done.returncode == 0, done.stderr
         seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(seconds) < limit, seconds
+
+
+def test_no_modules_import_each_other():
+    """import-linter compares storeys; a circle could still hide within one of them."""
+    graph = grimp.build_graph("tinybert_l", exclude_type_checking_imports=True, cache_dir=None)
+    imports = {}
+    for module in graph.modules:
+        imports[module] = graph.find_modules_directly_imported_by(module)
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the circle
+
+
+def test_the_picture_of_the_architecture_is_that_of_the_imports(checkout, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "tools")
+    make_architecture = importlib.import_module("make_architecture")
+    kept = make_architecture.PICTURE.read_text(encoding="utf-8")
+    monkeypatch.setattr(make_architecture, "PICTURE", tmp_path / "drawn.svg")
+    make_architecture.write()
+    assert (tmp_path / "drawn.svg").read_text(encoding="utf-8") == kept
+
+
+def test_recorded_pages_keep_clones_light(checkout):
+    sizes = [page.stat().st_size for page in (checkout / "results/recorded").glob("*.html")]
+    assert len(sizes) == 11
+    assert sum(sizes) < 2**20

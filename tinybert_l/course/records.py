@@ -5,13 +5,13 @@ command, versions, machine and date. The words of its tables are in `captions`.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from tinybert_l.cache import cache_root, provenance, recipe_hash, write_atomically
 from tinybert_l.course import rows as row_types
 from tinybert_l.course.recipes import RECORDS
+from tinybert_l.course.record_types import LectureVerdicts, Record, Verdict
 from tinybert_l.course.rows import Row, row_from_json, row_to_json
 from tinybert_l.errors import InvalidInput
 
@@ -49,53 +49,6 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "peers": (row_types.PeerRow,),
     "sub_model_speed": (row_types.SubModelSpeedRow,),
 }
-
-
-@dataclass(frozen=True)
-class Record:
-    """A record as it was read: typed rows and their provenance.
-
-    Attributes:
-        name: of the file, without its ending.
-        recipe: the settings of a long run; None for a benchmark.
-        details: further settings and measurements, by name.
-        stale: whether the recipe in the code has changed since.
-    """
-
-    name: str
-    kind: str
-    command: str
-    rows: tuple[Row, ...]
-    recipe: dict[str, Any] | None
-    details: dict[str, Any]
-    versions: dict[str, str]
-    machine: dict[str, Any]
-    date: str
-    stale: bool
-
-    @property
-    def day(self) -> str:
-        """The date without the time of day."""
-        return self.date[:10]
-
-
-class Verdict(NamedTuple):
-    """What a lecture found about a claim."""
-
-    claim: str
-    test: str
-    number: str
-    verdict: str
-
-
-@dataclass(frozen=True)
-class LectureVerdicts:
-    """The verdicts of a lecture, the run they come from, and where they were read."""
-
-    lecture: int
-    verdicts: tuple[Verdict, ...]
-    run: str
-    source: str
 
 
 def save_verdicts(lecture: int, rows: list[tuple[str, str, str, str]], run: str) -> Any:

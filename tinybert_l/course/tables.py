@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tinybert_l.course import captions
-from tinybert_l.course.records import LectureVerdicts, Record, Verdict
+from tinybert_l.course.record_types import LectureVerdicts, Record, Verdict
 from tinybert_l.course.rows import AblationRow, Interval, OverSeeds, Quartiles, Row
 from tinybert_l.submodels import SubModel
 
