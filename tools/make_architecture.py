@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import grimp
-from matplotlib import rc_context
+from matplotlib import rc_context, rcdefaults, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
@@ -139,7 +139,9 @@ def draw_arrows(axes: Axes, count: Counter[tuple[str, str]], middle: dict[str, f
 
 def write() -> None:
     """Write the picture; the same imports give the same bytes."""
-    with rc_context({"svg.hashsalt": LIBRARY, "svg.fonttype": "path"}):
+    with rc_context():
+        rcdefaults()
+        rcParams.update({"svg.hashsalt": LIBRARY, "svg.fonttype": "path"})
         draw().savefig(PICTURE, metadata={"Date": None})
 
 

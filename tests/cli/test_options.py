@@ -1,5 +1,7 @@
 """Options that commands share become one value: the models', and the course."""
 
+from dataclasses import replace
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -9,7 +11,7 @@ from tinybert_l.cli.options import ModelOptions, model_options
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.course import Course
 from tinybert_l.method.data import Table
-from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.recipe import COURSE_RECIPE
 from tinybert_l.method.teacher import TeacherRecipe
 
 
@@ -31,7 +33,7 @@ def test_without_options_the_recipes_are_the_default_ones():
     options = options_of()
     assert options == ModelOptions()
     assert options.teacher_recipe == TeacherRecipe()
-    assert options.student_recipe == JointRecipe()
+    assert options.student_recipe == COURSE_RECIPE
 
 
 def test_every_option_reaches_the_recipes():
@@ -39,7 +41,9 @@ def test_every_option_reaches_the_recipes():
     assert options == ModelOptions(True, "float32", 3, None, True)
     common = {"seed": 3, "precision": "float32"}
     assert options.teacher_recipe == TeacherRecipe(quick=True, epochs=1, **common)
-    assert options.student_recipe == JointRecipe(num_steps=16, checkpoint_every=8, **common)
+    assert options.student_recipe == replace(
+        COURSE_RECIPE, num_steps=16, checkpoint_every=8, **common
+    )
 
 
 def test_own_texts_become_a_table_with_an_absolute_path(tmp_path, monkeypatch):

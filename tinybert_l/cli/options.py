@@ -120,9 +120,9 @@ class ModelOptions:
     @property
     def student_recipe(self) -> "JointRecipe":
         """The recipe of the jointly trained student."""
-        from tinybert_l.method.recipe import JointRecipe
+        from tinybert_l.method.recipe import COURSE_RECIPE
 
-        recipe = JointRecipe(seed=self.seed, precision=self.precision)
+        recipe = replace(COURSE_RECIPE, seed=self.seed, precision=self.precision)
         return replace(recipe, num_steps=16, checkpoint_every=8) if self.quick else recipe
 
     def load_supernet(self) -> "Supernet":

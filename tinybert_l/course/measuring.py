@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from tinybert_l.cache import provenance, read_entry, write_atomically
+from tinybert_l.cache import provenance, read_entry, read_json, write_atomically
 from tinybert_l.course import figures
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_08 import choose_submodel
@@ -77,17 +77,40 @@ def measure_trade_off(supernet: Supernet, folder: Path, seconds: float) -> Trade
         data,
         seconds=seconds,
     )
-    entry = read_entry(supernet.folder) or {}
-    threads = torch.get_num_threads()
-    record: dict[str, Any] = {"recipe": entry.get("recipe"), "texts": len(data), "threads": threads}
-    record |= provenance()
-    record["results"] = as_records(results)
-    trade_off = TradeOff(
-        results, len(data), threads, folder / "results.json", folder / "pareto.png"
-    )
+    record = _conditions(supernet) | {"results": as_records(results)}
+    trade_off = _trade_off(record, folder)
     write_atomically(trade_off.record, json.dumps(record, indent=2, ensure_ascii=False))
     figures.pareto(results).savefig(trade_off.picture)
     return trade_off
+
+
+def find_trade_off(supernet: Supernet, folder: Path) -> TradeOff | None:
+    """Read what `measure_trade_off` wrote, if it measured this supernet under today's conditions.
+
+    They are the recipe, the number of texts and threads, the versions and the machine.
+    """
+    path = folder / "results.json"
+    if not path.is_file() or not (folder / "pareto.png").is_file():
+        return None
+    record = read_json(path)
+    conditions = _conditions(supernet)
+    conditions.pop("date")
+    if {name: record.get(name) for name in conditions} != conditions:
+        return None
+    return _trade_off(record, folder)
+
+
+def _conditions(supernet: Supernet) -> dict[str, Any]:
+    entry = read_entry(supernet.folder) or {}
+    texts = len(supernet.teacher.data["test"])
+    conditions = {"recipe": entry.get("recipe"), "texts": texts}
+    return conditions | {"threads": torch.get_num_threads()} | provenance()
+
+
+def _trade_off(record: dict[str, Any], folder: Path) -> TradeOff:
+    results = [Result(**row) for row in record["results"]]
+    files = (folder / "results.json", folder / "pareto.png")
+    return TradeOff(results, record["texts"], record["threads"], *files)
 
 
 def measure_candidates(supernet: Supernet, runtime: str, seconds: float) -> list[Candidate]:

@@ -24,7 +24,7 @@ from tinybert_l.method.extraction import elastic_copy, set_dropout_on_states
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.losses import distillation_losses
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
-from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.recipe import COURSE_RECIPE, JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
 from tinybert_l.method.teachers import teacher_source
@@ -65,9 +65,10 @@ def load_supernet(
     Trains it, and its teacher, first when the cache has none.
 
     Args:
+        recipe: None: `COURSE_RECIPE`, that of the demo and the lectures.
         from_scratch: train the teacher even where it comes with the library (see `load_teacher`).
     """
-    recipe = recipe or JointRecipe()
+    recipe = recipe or COURSE_RECIPE
     teacher = load_teacher(teacher_recipe, from_scratch)
 
     def train(folder: Path) -> tuple[ElasticBertForSequenceClassification, TrainingLog]:

@@ -146,3 +146,8 @@ class JointRecipe(LoopSettings):
 
 def _by_size(sub_models: Iterable[SubModel]) -> list[SubModel]:
     return sorted(sub_models, key=lambda sub_model: sub_model.size)
+
+
+# The supernet of the demo, the commands and the lectures. A higher learning rate reaches in 240
+# steps what the default reaches in 400.
+COURSE_RECIPE = JointRecipe(num_steps=240, learning_rate=3e-4)
