@@ -1,14 +1,12 @@
 """TinyBERT-L: one weight-sharing student whose sub-models are trained jointly.
 
-`import tinybert_l` is quick: a name that needs torch is imported when it is first used.
+`import tinybert_l` is quick: a name is imported when it is first used.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
-from tinybert_l.exercises.registry import AnswerError, MissingAnswer, begin
-
-if TYPE_CHECKING:  # for editors and mypy; at run time `__getattr__` imports them
+TYPE_CHECKING = False  # a name that editors and mypy know; typing is slow to import
+if TYPE_CHECKING:  # at run time `__getattr__` imports these names
     from tinybert_l.course import figures, tables
     from tinybert_l.exercises.lecture_01 import parameter_count, soft_cross_entropy
     from tinybert_l.exercises.lecture_02 import joint_loss, sandwich_sample
@@ -31,6 +29,7 @@ if TYPE_CHECKING:  # for editors and mypy; at run time `__getattr__` imports the
     from tinybert_l.exercises.lecture_08 import choose_submodel, macro_f1
     from tinybert_l.exercises.lecture_09 import causal_mask, distinct_n, top_p_filter
     from tinybert_l.exercises.lecture_11 import flops
+    from tinybert_l.exercises.registry import AnswerError, MissingAnswer, begin
     from tinybert_l.method.config import ElasticBertConfig
     from tinybert_l.method.data import load_reviews, prepare_data
     from tinybert_l.method.evaluation import evaluate
@@ -74,6 +73,9 @@ _HOME_OF = {
     "distinct_n": "exercises.lecture_09",
     "top_p_filter": "exercises.lecture_09",
     "flops": "exercises.lecture_11",
+    "AnswerError": "exercises.registry",
+    "MissingAnswer": "exercises.registry",
+    "begin": "exercises.registry",
     "load_reviews": "method.data",
     "prepare_data": "method.data",
     "evaluate": "method.evaluation",
@@ -92,10 +94,10 @@ _HOME_OF = {
     "load_writer": "tasks.generation",
     "load_reader": "tasks.questions",
 }
-__all__ = ["AnswerError", "MissingAnswer", "begin", *_HOME_OF]
+__all__ = [*_HOME_OF]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOME_OF:
         raise AttributeError(f"module 'tinybert_l' has no attribute {name!r}")
     home = f"{__name__}.{_HOME_OF[name]}"

@@ -1,6 +1,7 @@
 """Writes the list of commands and the picture of the data flow: `python tools/make_reference.py`.
 
-The files are docs/reference/commands.md and docs/explanation/data-flow.svg.
+The files are docs/reference/commands.md, tinybert_l/cli/help.txt (what `tinybert-l --help` prints)
+and docs/explanation/data-flow.svg.
 """
 
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from tinybert_l.cache import write_atomically
+from tinybert_l.cli import HELP
 from tinybert_l.cli.app import main as program
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -55,10 +57,15 @@ def commands() -> str:
     """Write every command's help as Markdown."""
     parts = ["# Commands\n", "Written from the program's own help by `tools/make_reference.py`.\n"]
     for name, command in walk("tinybert-l", program):
-        context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
-        context.help_option_names = ["-h", "--help"]
-        parts.append(f"## {name}\n\n```text\n{command.get_help(context)}\n```\n")
+        parts.append(f"## {name}\n\n```text\n{help_text(name, command)}\n```\n")
     return "\n".join(parts)
+
+
+def help_text(name: str, command: click.Command) -> str:
+    """Return what a command prints for --help, at most 100 columns wide."""
+    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+    context.help_option_names = ["-h", "--help"]
+    return command.get_help(context)
 
 
 def walk(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
@@ -92,6 +99,7 @@ def data_flow() -> Figure:
 
 def write() -> None:
     write_atomically(DOCS / "reference" / "commands.md", commands())
+    write_atomically(Path(HELP), help_text("tinybert-l", program) + "\n")
     with rc_context({"svg.hashsalt": "tinybert-l"}):
         data_flow().savefig(DOCS / "explanation" / "data-flow.svg", metadata={"Date": None})
 

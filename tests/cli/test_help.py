@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tinybert_l import cli
 from tinybert_l.cli.app import MODULES, main
 
 HEAVY = ("torch", "transformers", "pandas", "nbgrader", "nbformat", "rich", "matplotlib", "numpy")
@@ -46,6 +47,22 @@ def imported_by(*words: str) -> set[str]:
         [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
     )
     return set(done.stderr.split()) & set(HEAVY)
+
+
+def test_the_printed_list_of_commands_is_that_of_the_program(monkeypatch, capsys):
+    """It is read from a file, so that click need not be imported."""
+    context = click.Context(main, info_name="tinybert-l", max_content_width=100, terminal_width=100)
+    context.help_option_names = ["-h", "--help"]
+    for option in ("-h", "--help"):
+        monkeypatch.setattr(sys, "argv", ["tinybert-l", option])
+        cli.run()
+        assert capsys.readouterr().out == main.get_help(context) + "\n"
+
+
+def test_the_list_of_commands_is_shown_without_click():
+    code = "import sys; from tinybert_l.cli import run; run(); sys.exit('click' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, check=False)
+    assert done.returncode == 0 and b"Instructor" in done.stdout
 
 
 def test_the_list_of_commands_and_the_library_import_nothing_heavy():

@@ -78,7 +78,7 @@ def test_the_library_is_folders_and_a_ground_floor(checkout):
 
 LIGHT = {
     "import": ("import tinybert_l", 0.3),
-    "help": ("from tinybert_l.cli import main; main(['--help'], standalone_mode=False)", 0.5),
+    "help": ("import sys; sys.argv[1:] = ['--help']; import tinybert_l.cli as c; c.run()", 0.5),
 }
 
 

@@ -1,5 +1,5 @@
 """`python -m tinybert_l.cli`, as `accelerate launch -m` needs it."""
 
-from tinybert_l.cli.app import main
+from tinybert_l.cli import run
 
-main()
+run()

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinybert_l.cache import read_json
 from tinybert_l.errors import InvalidInput
 
 _BEGIN_OF_ANSWER = re.compile(r"^@(\w+)\.implement\b", re.MULTILINE)
@@ -34,6 +33,8 @@ def read_cells(notebook: Path) -> list[dict[str, Any]]:
     Raises:
         InvalidInput: the file is no notebook of format 4.
     """
+    from tinybert_l.cache import read_json  # slow to import, and seldom needed
+
     content = read_json(notebook)
     cells = content.get("cells") if isinstance(content, dict) else None
     if not isinstance(cells, list) or not all(map(_is_cell, cells)):
