@@ -27,7 +27,7 @@ def small_causal_model() -> ElasticBertForCausalLM:
     return model.eval()
 
 
-def execute(notebook: NotebookNode, folder: Path, timeout: int = 240) -> None:
+def execute(notebook: NotebookNode, folder: Path, timeout: int = 60) -> None:
     """Run a notebook in place in a kernel of its own, as JupyterLab does.
 
     `warm.run_notebook` does without a kernel and is far quicker. Once in some thousands of cells,
