@@ -115,3 +115,8 @@ def over_seeds(values: Sequence[Any]) -> Any:
     if isinstance(first, int | float) and not isinstance(first, bool):
         return OverSeeds(mean(values), stdev(values))
     return first
+
+
+def spread(values: Sequence[float]) -> OverSeeds:
+    """Mean and standard deviation; a single value has no spread."""
+    return OverSeeds(mean(values), stdev(values) if len(values) > 1 else 0.0)
