@@ -52,7 +52,10 @@ class AgreementSeed:
 
 
 def gradient_agreement(seed: int, settings: Settings) -> list[AgreementSeed]:
-    """Compare the gradients of a trained supernet's sub-models on many batches of training text."""
+    """Compare the gradients of a trained supernet's sub-models on many batches of training text.
+
+    Each gradient is that of the soft-label loss, as in lecture 2.
+    """
     supernet = supernet_of(seed)
     setup = open_bench()
     data = setup.train
