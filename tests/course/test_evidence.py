@@ -1,0 +1,194 @@
+"""The one rule of evidence: intervals that cover, answers that follow, verdicts from records."""
+
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tinybert_l.course import evidence, records, rows
+from tinybert_l.course.evidence import answer, from_record, judge
+from tinybert_l.course.recipes import LONG_JOINT
+from tinybert_l.course.record_types import ClaimVerdict, Evidence, Verdict
+from tinybert_l.course.records import all_verdicts, save_verdicts, write_record
+from tinybert_l.course.rows import Interval
+from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.method.evaluation import (
+    measure_latency,
+)
+
+SEEDS = {"seeds": [0, 1, 2]}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Records and verdicts of their own."""
+    monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def gap_record(low, middle, high, method=None, recipe=LONG_JOINT):
+    name = "joint_against_separate"
+    interval = Interval(middle, low, high, method)
+    row = rows.JointMeanGapRow(interval)
+    write_record(name, "joint_against_separate", "python", recipe, [row])
+    return from_record(name, "difference_points", kind="joint_mean_gap")
+
+
+def test_the_three_answers():
+    assert answer(0.1, 2.0, 0.0) == "holds"
+    assert answer(-2.0, -0.1, 0.0) == "does_not_hold"
+    assert answer(-0.1, 2.0, 0.0) == "undecided"
+    assert answer(0.1, 2.0, 0.5) == "undecided"
+    assert answer(0.1, 2.0, 3.0) == "does_not_hold"
+    assert answer(0.1, 2.0, 3.0, "smaller") == "holds"
+    assert answer(-0.1, 2.0, 0.0, "smaller") == "undecided"
+
+
+NUMBERS = st.floats(-1e6, 1e6)
+FLIPPED = {"holds": "does_not_hold", "does_not_hold": "holds", "undecided": "undecided"}
+
+
+@given(NUMBERS, NUMBERS, NUMBERS)
+def test_swapping_the_sides_flips_the_answer(first, second, margin):
+    low, high = sorted((first, second))
+    for better in ("larger", "smaller"):
+        swapped = answer(-high, -low, -margin, better)
+        assert swapped == FLIPPED[answer(low, high, margin, better)]
+    assert answer(low, high, margin, "smaller") == FLIPPED[answer(low, high, margin)]
+
+
+@given(NUMBERS, NUMBERS, NUMBERS, st.floats(0, 1e6), st.floats(0, 1e6))
+def test_a_wider_interval_decides_no_more(first, second, margin, left, right):
+    low, high = sorted((first, second))
+    wider = answer(low - left, high + right, margin)
+    assert wider in ("undecided", answer(low, high, margin))
+
+
+def test_a_record_decides(folder):
+    for low, high, kind in ((1, 3, "holds"), (-3, -1, "does_not_hold"), (-1, 3, "undecided")):
+        gap = gap_record(low, (low + high) / 2, high, "seeds_and_items")
+        assert judge("更好", "better", gap, 0.0).kind == kind
+    verdict = judge("更好", "better", gap, -2.0, condition_zh="小", condition_en="small")
+    assert verdict.kind == "holds_if"
+    assert verdict.text == "holds if small 若小，则成立"
+    assert verdict.number == "1.00 [-1.00, 3.00] points"
+    assert verdict.test == "mean 平均: difference 差: > -2.00 points"
+    assert judge("更好", "better", gap, 4.0, condition_zh="小", condition_en="small").kind == (
+        "does_not_hold_if"
+    )
+    undecided = judge("更好", "better", gap, 0.0, condition_zh="小", condition_en="small")
+    assert undecided.kind == "undecided" and not undecided.condition_en
+
+
+def test_an_old_bootstrap_interval_decides_under_a_condition(folder):
+    narrow = judge("更好", "better", gap_record(1.9, 2.0, 2.1), 0.0)
+    assert narrow.kind == "holds"  # even if all of its spread were between the seeds
+    wide = judge("更好", "better", gap_record(1.0, 2.0, 3.0), 0.0)
+    assert wide.kind == "holds_if" and "seeds hardly differ" in wide.text
+    assert judge("更好", "better", gap_record(-3.0, -2.0, -1.0), 0.0).kind == "does_not_hold_if"
+    assert judge("更好", "better", gap_record(-1.0, 2.0, 5.0), 0.0).kind == "undecided"
+
+
+def test_a_live_run_cannot_write_a_verdict(folder):
+    """What was measured just now is no evidence, by any of the doors."""
+    live = {"record": "live", "row": "", "compared": "", "mean": 1.0, "low": 0.5, "high": 1.5}
+    with pytest.raises(CourseError, match="live run"):
+        Evidence(**live, unit="points", method="seeds")
+    with pytest.raises(CourseError, match="live run"):
+        ClaimVerdict("更好", "better", "holds")
+    gap = gap_record(-1, 1, 3)
+    with pytest.raises(CourseError, match="live run"):
+        dataclasses.replace(gap, low=0.5)
+    with pytest.raises(CourseError, match="live run"):
+        dataclasses.replace(judge("更好", "better", gap, 0.0), kind="holds")
+    with pytest.raises(InvalidInput, match="evidence=2"):
+        judge("更好", "better", 2.0, 0.0)
+    with pytest.raises(InvalidInput, match="measure_latency"):
+        evidence.counted(measure_latency, None)
+    with pytest.raises(InvalidInput, match="lambda"):
+        evidence.counted(lambda: 97.2)
+
+
+def test_a_number_without_spread_and_a_missing_record_decide_nothing(folder):
+    row = rows.HeadlineRow("chosen_small", accuracy_percent=81.0, times_faster_batch_1=24.0)
+    write_record("headline", "headline", "python", SEEDS, [row])
+    speed = from_record("headline", "times_faster_batch_1", role="chosen_small")
+    verdict = judge("快", "fast", speed, 15.0)
+    assert verdict.kind == "no_record" and verdict.number == "24.0 ×"
+    missing = judge("快", "fast", from_record("ablation", "difference_points", key="2x0.25"), 0.0)
+    assert missing.kind == "no_record" and "results/ablation.json" in missing.text
+    save_verdicts(1, [verdict, missing])
+    with pytest.raises(InvalidInput, match="record='abblation'; allowed: headline"):
+        from_record("abblation", "difference_points")
+
+
+def test_a_claim_of_several_parts_is_as_weak_as_its_weakest(folder):
+    good = judge("甲", "a", gap_record(1, 2, 3, "seeds"), 0.0)
+    bad = judge("乙", "b", gap_record(-3, -2, -1, "seeds"), 0.0)
+    open_ = judge("丙", "c", gap_record(-3, -2, 1, "seeds"), 0.0)
+    condition = judge("丁", "d", gap_record(1, 2, 3), 0.0)
+    nothing = evidence.no_record("戊", "e", "数据", "data")
+    for parts, kind in (
+        ([good, good], "holds"),
+        ([good, condition], "holds_if"),
+        ([condition, open_], "undecided"),
+        ([nothing, open_], "no_record"),
+        ([nothing, open_, bad], "does_not_hold"),
+    ):
+        assert evidence.judge_all("全", "all", parts).kind == kind
+    both = evidence.judge_all("全", "all", [good, condition])
+    assert both.number == "2.00 [1.00, 3.00] points; 2.00 [1.00, 3.00] points"
+    assert both.condition_en == condition.condition_en
+    assert both.source == "joint_against_separate"
+
+
+def test_verdicts_are_kept_with_record_row_interval_and_margin(folder):
+    gap = gap_record(1, 2, 3, "seeds")
+    verdict = judge("更好", "better", gap, 0.5, condition_zh="小", condition_en="small")
+    table = save_verdicts(2, [verdict, evidence.no_record("戊", "e", "数据", "data")])
+    titles = ["claim 主张", "test 检验", "number 数字", "verdict 判断", "record 记录"]
+    assert list(table.data.columns) == titles
+    path = folder / "cache" / "verdicts" / "02.json"
+    row = json.loads(path.read_text(encoding="utf-8"))["rows"][0]
+    expected = {
+        "kind": "holds_if",
+        "record": "joint_against_separate",
+        "row": "kind=joint_mean_gap, difference_points",
+        "mean": 2,
+        "low": 1,
+        "high": 3,
+        "unit": "points",
+        "margin": 0.5,
+        "better": "larger",
+        "condition": "small 小",
+        "method": "seeds",
+    }
+    assert expected.items() <= row.items()
+    (lecture,) = all_verdicts()
+    assert lecture.verdicts[0] == verdict.to_verdict()
+    assert [kept.kind for kept in lecture.verdicts] == ["holds_if", "no_record"]
+
+
+def test_old_files_of_verdicts_are_read_and_give_way(folder):
+    row = ("claim 主张", "test", "3.0", "holds 成立")
+    old = {"lecture": 2, "rows": [list(row)], "run": "20 steps"}
+    recorded = folder / "results" / "verdicts"
+    live = folder / "cache" / "verdicts"
+    for place in (recorded, live):
+        place.mkdir(parents=True)
+        (place / "02.json").write_text(json.dumps(old), encoding="utf-8")
+    assert all_verdicts()[0].verdicts == (Verdict(*row),)
+    assert all_verdicts()[0].verdicts[0].kind is None
+    save_verdicts(2, [judge("更好", "better", gap_record(1, 2, 3, "seeds"), 0.0)])
+    (live / "02.json").replace(recorded / "02.json")
+    (live / "02.json").write_text(json.dumps(old), encoding="utf-8")
+    assert all_verdicts()[0].verdicts[0].kind == "holds"
+
+
+def test_a_stale_record_says_so(folder):
+    verdict = judge("更好", "better", gap_record(1, 2, 3, "seeds", recipe=SEEDS), 0.0)
+    assert verdict.stale and "stale record 记录已过期" in verdict.text
+    assert verdict.to_verdict().stale
