@@ -53,6 +53,7 @@ import ast
 import dataclasses
 import inspect
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -388,12 +389,12 @@ def lines_of(*things: Any) -> int:
     """Count the statements' lines of modules, classes or functions: no comments, no docstrings."""
     total = 0
     for thing in things:
-        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(thing)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list) and body and _is_text(body[0]):
-                body[0] = ast.Pass()
-        total += len(ast.unparse(tree).splitlines())
+                body[:1] = [] if len(body) > 1 else [ast.Pass()]
+        total += sum(1 for line in ast.unparse(tree).splitlines() if line)
     return total
 
 
