@@ -92,10 +92,18 @@ def _draw_idea(axes: Any, smaller: Sequence[str], supernet: str) -> None:
 
 
 def _draw_to_scale(axes: Any, parts: Mapping[str, Mapping[str, int]], supernet: str) -> None:
-    """Draw a square for each model; its area is its parameters."""
+    """Draw a square for each model; its area is its parameters.
+
+    The supernet starts as a copy of the teacher: where both are of one size, they share a square.
+    """
+    sizes_by_name = dict(parts)
+    teacher = next(iter(parts))
+    shared = parts.get(supernet) == parts[teacher]
+    if shared:
+        del sizes_by_name[supernet]
     largest = max(sum(sizes.values()) for sizes in parts.values())
     left = 0.0
-    for name, sizes in parts.items():
+    for name, sizes in sizes_by_name.items():
         total = sum(sizes.values())
         side = (total / largest) ** 0.5
         bottom = 0.0
@@ -114,14 +122,15 @@ def _draw_to_scale(axes: Any, parts: Mapping[str, Mapping[str, int]], supernet: 
             _write_size(axes, left, side, bottom, height, size, part)
             bottom += height
         title = f"{name}\n{total / 1e6:.1f} M"
-        if name == supernet:
-            title = f"supernet 超网络\n= {title}"
+        if name == teacher and shared:
+            title = f"{name}, supernet 超网络\nat the start 起点: {total / 1e6:.1f} M"
         axes.text(left + side / 2, side + 0.03, title, ha="center", va="bottom")
         left += side + 0.34
-    axes.set(xlim=(-0.03, left), ylim=(-0.3, 1.3), aspect="equal")
+    axes.set(xlim=(-0.05, left), ylim=(-0.02, 1.28), aspect="equal")
     axes.axis("off")
     handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in _PART_COLOURS.values()]
-    axes.legend(handles, list(_PART_COLOURS), loc="lower center", ncols=2, frameon=False)
+    below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02)}
+    axes.legend(handles, list(_PART_COLOURS), ncols=2, frameon=False, **below)
     axes.set_title("Area = parameters 面积即参数量")
 
 
@@ -138,7 +147,7 @@ def _write_size(
         axes.text(left + side / 2, middle, text, ha="center", va="center", color=ink)
         return
     shift = 0.03 if part == FFN else -0.03
-    colour = _PART_COLOURS[part]
+    colour = LARGEST if part == ATTENTION else "#8A5A00"  # orange is too pale for letters
     axes.text(
         left + side + 0.02, middle + shift, text, ha="left", va="center", color=colour, fontsize=11
     )
@@ -196,14 +205,12 @@ def _draw_step(axes: Any, participants: Sequence[SubModel], title: str) -> None:
         _arrow(axes, (1.7, 4.6), (3.45, y))
         _arrow(axes, (4.95, y), (6.25, 4.6))
     _arrow(axes, (4.2, 8.75), (4.2, 7.2), TEACHER)
-    axes.text(4.4, 8.0, "soft labels and states\n软标签与中间状态", va="center", fontsize=11)
     for y in heights[1:]:
-        _arrow(axes, (3.95, 6.05), (3.95, y + 0.55), LARGEST, "arc3,rad=0.18")
-        _arrow(axes, (5.6, 8.95), (4.75, y + 0.5), TEACHER, "arc3,rad=-0.35", dashed=True)
-    axes.text(
-        0.1, 1.3, "blue 蓝: the largest teaches\n(in-place 就地自蒸馏)", color=LARGEST, fontsize=11
-    )
-    axes.text(5.4, 0.6, "dashed 虚线: teacher 教师", color=TEACHER, fontsize=11)
+        _arrow(axes, (3.3, 8.75), (3.55, y + 0.45), TEACHER, "arc3,rad=0.15", dashed=True)
+        _arrow(axes, (4.5, 6.05), (4.5, y + 0.5), LARGEST, "arc3,rad=-0.25")
+    notes = {"fontsize": 12, "va": "center"}
+    axes.text(4.4, 8.05, "black 黑: the teacher's targets\n教师给的目标", **notes)
+    axes.text(5.6, 1.2, "blue 蓝: the largest teaches\n最大者就地自蒸馏", color=LARGEST, **notes)
     axes.set_title(title)
 
 
