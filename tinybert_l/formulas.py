@@ -179,12 +179,12 @@ def _best_span(begins: torch.Tensor, ends: torch.Tensor, longest: int) -> tuple[
     return row, column
 
 
-def _undominated(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Go through the points by rising cost, and keep each that is better than all before."""
-    by_cost = sorted((cost, -quality, place) for place, (cost, quality) in enumerate(points))
+def _undominated(offers: Sequence[tuple[float, float]]) -> list[int]:
+    """Go through the offers by rising cost, and keep each that is better than all before."""
+    by_cost = sorted((cost, -quality, place) for place, (cost, quality) in enumerate(offers))
     kept: list[int] = []
     for _, loss, place in by_cost:
-        if not kept or -loss > points[kept[-1]][1]:
+        if not kept or -loss > offers[kept[-1]][1]:
             kept.append(place)
     return kept
 

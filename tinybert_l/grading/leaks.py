@@ -21,18 +21,27 @@ from typing import Any
 
 import nbformat
 
-from tinybert_l.course.markers import BEGIN_OF_REGION, hidden_tests, without_regions
+from tinybert_l.course.markers import (
+    BEGIN_HIDDEN_TESTS,
+    BEGIN_SOLUTION,
+    hidden_tests,
+    without_regions,
+)
 from tinybert_l.errors import CourseError
 
 TELLING_LENGTH = 24  # characters, white space aside; a shorter line may be equal by chance
-TELLING_PROSE = 40
+TELLING_PROSE = 40  # likewise, in model answers to essays
 NESTING = 4  # archives within archives that are opened
 ESSAYS = "essays.md"  # in solutions/: model answers to what people grade
 _MESSAGE = ('f"', '"', "raiseValueError")  # an error's text, which visible tests ask for
+# alone on its line: documents name the markers within a sentence
+_MARKER = re.compile(rf"^\s*(?:{BEGIN_SOLUTION}|{BEGIN_HIDDEN_TESTS})\s*$", re.MULTILINE)
+_ENCODED = re.compile(r"[A-Za-z0-9+/=]{200,}")  # pictures and fonts within a page
 _IMPORT = re.compile(r"(?:from[\w.]+)?import[\w.,*()]+")
 _TAG = re.compile(r"<[^<>]*>")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _ESCAPED = re.compile(r"\\(?:n|t|r)|\\(?=[\"'/])")  # in JSON and JavaScript
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # how gzip, bzip2 and xz begin
 Secrets = Mapping[str, str]  # {squeezed line: where it comes from}
 
 
@@ -113,20 +122,30 @@ def scan_bytes(name: str, content: bytes, secrets: Secrets, depth: int = 0) -> l
 
 def scan_text(name: str, text: str, secrets: Secrets) -> list[str]:
     """List the markers and the secret lines in a text, each once."""
-    leaks = []
+    text = _ENCODED.sub(" ", text)
     forms = [text]
     if "<" in text or "&" in text:
         forms.append(html.unescape(_TAG.sub("", text)))
     if "\\" in text:
         forms.append(_ESCAPED.sub("\n", text))
+    leaks = set()
     for form in forms:
-        for marker in BEGIN_OF_REGION.findall(form):
-            leaks.append(f"{name}: {marker.strip()}")
-    squeezed = "\n".join(map(_squeeze, forms))
-    for line, origin in secrets.items():
-        if line in squeezed:
-            leaks.append(f"{name}: {origin}: {line}")
-    return sorted(set(leaks))
+        for marker in _MARKER.findall(form):
+            leaks.add(f"{name}: {marker.strip()}")
+        for line in _lines_in(_squeeze(form), secrets):
+            leaks.add(f"{name}: {secrets[line]}: {line}")
+    return sorted(leaks)
+
+
+def _lines_in(squeezed: str, secrets: Secrets) -> Iterator[str]:
+    """Yield the secret lines that stand in a squeezed text."""
+    by_head: dict[str, list[str]] = {}
+    for line in secrets:
+        by_head.setdefault(line[:TELLING_LENGTH], []).append(line)
+    for start in range(len(squeezed) - TELLING_LENGTH + 1):
+        for line in by_head.get(squeezed[start : start + TELLING_LENGTH], ()):
+            if squeezed.startswith(line, start):
+                yield line
 
 
 def lecture_of(answers: Path) -> int:
@@ -142,12 +161,20 @@ def _members(content: bytes) -> Iterator[tuple[str, bytes]]:
             for entry in archive.infolist():
                 if not entry.is_dir():
                     yield entry.filename, archive.read(entry)
-    elif content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ")):
+    elif content.startswith(_COMPRESSED) and _is_tar(content):
         with tarfile.open(fileobj=stream) as tar:
             for member in tar:
                 file = tar.extractfile(member)
                 if file is not None:
                     yield member.name, file.read()
+
+
+def _is_tar(content: bytes) -> bool:
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content)):
+            return True
+    except (tarfile.TarError, OSError, EOFError):
+        return False
 
 
 def _text_of(name: str, content: bytes) -> str:
