@@ -7,7 +7,7 @@ from statistics import mean
 from typing import Literal, cast
 
 import numpy as np
-from long_run import Job, Settings, bootstrap, by_seed, correct, spread
+from long_run import Job, Settings, by_seed, correct, paired_interval, spread
 
 from tinybert_l.course import recipes
 from tinybert_l.course.records import read_record
@@ -144,7 +144,7 @@ def summarise_baselines(seeds: list[list[BaselineSeed]]) -> list[Row]:
                 accuracy_percent=spread([row.accuracy_percent for row in same]),
                 validation_percent=spread([row.validation_percent for row in same]),
                 hits=tuple(row.hits for row in same),
-                against_bag_points=bootstrap(gap) if gap.any() else None,
+                against_bag_points=paired_interval(gap) if gap.any() else None,
                 features=tuple(row.features for row in same if row.features is not None),
                 strengths=tuple(row.strength for row in same if row.strength is not None),
             )
@@ -188,7 +188,7 @@ def teacher_on_reviews(seed: int, settings: Settings) -> list[BaselineRow]:
             accuracy_percent=OverSeeds(100 * mean(hits), 0.0),
             hits=(Hits.pack(hits),),
             reading=reading,
-            against_bag_points=bootstrap(gap),
+            against_bag_points=paired_interval(gap),
         )
         rows.append(row)
     return rows

@@ -35,7 +35,7 @@ import headline
 from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
 from joint_runs import JOINT, LONGER_JOINT, METHODS, STABILITY
-from long_run import Job, Settings, bootstrap, by_seed, correct_predictions
+from long_run import Job, Settings, by_seed, correct_predictions, paired_interval
 from supernet_runs import AGREEMENT, CASCADE
 from task_runs import CHINESE, GENERATION, MASKED_TOKENS, QUESTIONS
 
@@ -94,7 +94,7 @@ def summarise_ablation(seeds: list[list[AblationSeed]]) -> list[Row]:
         for name in same[0].correct:
             hits = by_seed([row.correct[name] for row in same])
             accuracy[name] = 100 * float(hits.mean())
-            difference[name] = bootstrap(hits - by_seed([row.correct[name] for row in whole]))
+            difference[name] = paired_interval(hits - by_seed([row.correct[name] for row in whole]))
         is_whole = same[0] is whole[0]
         rows.append(AblationRow(same[0].variant, accuracy, None if is_whole else difference))
     return rows

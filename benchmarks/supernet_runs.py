@@ -7,7 +7,7 @@ from statistics import mean, stdev
 from typing import Literal
 
 import torch
-from long_run import Job, Settings, bootstrap, by_seed, spread
+from long_run import Job, Settings, by_seed, paired_interval, spread
 
 from tinybert_l.course import recipes
 from tinybert_l.course.experiments import gradient_cosines, open_bench
@@ -237,7 +237,7 @@ def summarise_cascade(seeds: list[list[CascadeSeed]]) -> list[Row]:
         gap = None
         if first.target is not None:
             hits = by_seed([row.hits.unpack() for row in same])
-            gap = bootstrap(hits - alone[first.target])
+            gap = paired_interval(hits - alone[first.target])
         is_point = first.goal is None and first.method != "single"
         entropies = [row.max_entropy for row in same if row.max_entropy is not None]
         rows.append(

@@ -12,9 +12,9 @@ import torch
 from long_run import (
     Job,
     Settings,
-    bootstrap,
     by_seed,
     correct_predictions,
+    paired_interval,
     spread,
     summarise_fields,
 )
@@ -392,7 +392,7 @@ def summarise_masked_tokens(seeds: list[list[MaskedTokenSeed]]) -> list[Row]:
         percent = [100 * sum(row.right) / sum(row.hidden) for row in same]
         gap = None
         if same[0].sub_model is not None:
-            gap = bootstrap((right - frequent) / hidden.mean())
+            gap = paired_interval((right - frequent) / hidden.mean())
         rows.append(MaskedTokenRow(same[0].model, same[0].sub_model, spread(percent), gap))
     return rows
 
@@ -424,7 +424,7 @@ def summarise_chinese(seeds: list[list[ChineseSeed]]) -> list[Row]:
         gain = None
         if pretrained:
             others = by_model[sub_model, False]
-            gain = bootstrap(hits - by_seed([row.correct for row in others]))
+            gain = paired_interval(hits - by_seed([row.correct for row in others]))
         rows.append(ChineseRow(sub_model, pretrained, 100 * float(hits.mean()), gain))
     return rows
 
