@@ -426,7 +426,7 @@ def answers_of_agreement(record: Record) -> Iterator[Answer]:
 def answers_of_cascade(record: Record) -> Iterator[Answer]:
     for row in rows_of(record, CascadeRow):
         gap = row.difference_points
-        if gap is None or row.goal is None or row.target is None:
+        if gap is None or row.target is None or row.method == "untrained_exits":
             continue
         spent = f", {row.gflops.mean:.3f} GFLOPs a sentence"
         if row.goal == "cost":
