@@ -16,6 +16,7 @@ from tinybert_l.method.extraction import extract
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.teacher import load_embedded
 from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.bag_of_words import best_bag_of_words, majority_class
 
 POINTS = 0.3  # how far an accuracy in percent may be from the record's
 SHARE = 0.02  # and a perplexity or a cost
@@ -128,3 +129,30 @@ def test_gradient_agreement_is_the_mean_of_many_batches():
         assert row.cosine_sd == pytest.approx(stdev(row.cosines))
         assert row.negative_percent == pytest.approx(100 * mean(c < 0 for c in row.cosines))
         assert all(-1 <= cosine <= 1 for cosine in row.cosines)
+
+
+def test_the_bag_of_words_of_the_sentences_is_fitted_again():
+    data = load_reviews()
+    (row,) = rows_of("baselines", task="sentences", model="bag_of_words", labelled_reviews=0)
+    (strength,), (features,) = row.strengths, row.features
+    fitted = best_bag_of_words(data["train"], data["validation"], [features], [strength])
+    assert 100 * mean(fitted.correct(data["test"])) == pytest.approx(
+        row.accuracy_percent.mean, abs=POINTS
+    )
+    assert 100 * mean(row.hits[0].unpack()) == pytest.approx(row.accuracy_percent.mean)
+
+
+def test_the_learning_curve_is_fitted_again_where_it_is_short():
+    """Seed 0 takes the first reviews, as the record `long_documents` does."""
+    data = load_reviews("imdb")
+    (row,) = rows_of("baselines", task="reviews", labelled_reviews=250)
+    assert len(row.hits) == len(read_record("baselines").recipe["seeds"])
+    fitted = best_bag_of_words(
+        data["train"].head(250), data["validation"], [row.features[0]], [row.strengths[0]]
+    )
+    kept = 100 * mean(row.hits[0].unpack())
+    assert 100 * mean(fitted.correct(data["test"])) == pytest.approx(kept, abs=POINTS)
+    answer = majority_class(data["train"].labels)
+    right = 100 * mean(label == answer for label in data["test"].labels)
+    (majority,) = rows_of("baselines", task="reviews", model="majority")
+    assert majority.accuracy_percent.mean == pytest.approx(right)
