@@ -72,15 +72,15 @@ def by_seed(values: Sequence[list[int]]) -> np.ndarray:
 
 
 def paired_interval(gaps: np.ndarray) -> Interval:
-    """Mean and 95 % interval, in points, of paired differences [seeds, texts]."""
+    """Mean and 95 % interval, in points, of paired differences [seeds, texts].
+
+    With one seed the interval is over texts alone.
+    """
     estimate = hierarchical(100 * gaps)
-    method: Literal["seeds_and_items", "one_seed"] = "seeds_and_items"
-    if len(gaps) == 1:
-        method = "one_seed"
+    method: Literal["seeds_and_items", "one_seed"] = "one_seed"
+    if len(gaps) > 1:
+        method = "seeds_and_items"
     return Interval(estimate.mean, estimate.low, estimate.high, method)
-
-
-bootstrap = paired_interval
 
 
 def summarise_fields(row_type: type[R], seeds: Sequence[Sequence[Any]]) -> list[R]:
@@ -113,3 +113,9 @@ def over_seeds(values: Sequence[Any]) -> Any:
     if isinstance(first, int | float) and not isinstance(first, bool):
         return OverSeeds(mean(values), stdev(values), tuple(values))
     return first
+
+
+def spread(values: Sequence[float]) -> OverSeeds:
+    """Mean, standard deviation and values; a single value has no spread."""
+    sd = stdev(values) if len(values) > 1 else 0.0
+    return OverSeeds(mean(values), sd, tuple(values))
