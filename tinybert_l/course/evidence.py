@@ -53,12 +53,11 @@ import ast
 import dataclasses
 import inspect
 import math
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import numpy as np
-
-from tinybert_l.course import captions, intervals
+from tinybert_l.course import captions, intervals, stored_values
 from tinybert_l.course.intervals import Estimate
 from tinybert_l.course.recipes import RECORDS
 from tinybert_l.course.record_types import (
@@ -66,13 +65,13 @@ from tinybert_l.course.record_types import (
     Better,
     ClaimVerdict,
     Evidence,
-    Method,
     Record,
     VerdictKind,
     written,
 )
 from tinybert_l.course.records import benchmark_names, read_benchmark, read_record
-from tinybert_l.course.rows import DeployedModel, Interval, OverSeeds, Quartiles, Row
+from tinybert_l.course.rows import DeployedModel, Row
+from tinybert_l.course.stored_values import Measured, StoredValue, measured
 from tinybert_l.errors import InvalidInput
 from tinybert_l.submodels import SubModel
 
@@ -88,10 +87,6 @@ COUNTING_FUNCTIONS = {
     ("tinybert_l.course.evidence", "lines_of"),
     ("tinybert_l.course.evidence", "settings_of"),
 }
-# fields of records that hold counts, which are the same in every run
-COUNTED_FIELDS = {"times_smaller", "megabytes", "gflops_per_review", "times_fewer_flops"}
-QUESTION_KINDS = 9
-TEST_SENTENCES = 1200  # of records that keep shares but not how many items they are of
 NO_SPREAD = (
     "记录须保存各种子或各轮的数值，而不只是一个数字",
     "a record with the values of seeds or rounds, not one number",
@@ -239,7 +234,8 @@ def from_record(
 ) -> Evidence:
     """Take one field of one row of a record as evidence.
 
-    An interval that the record keeps is taken as it is; means over seeds get a t interval.
+    An interval that the record keeps is taken as it is; values of items and seeds, and means over
+    seeds, get one here.
 
     Args:
         name: of the record, such as "headline", or of a benchmark: "benchmarks/deploy".
@@ -247,46 +243,21 @@ def from_record(
         key: of a field that is a dictionary, such as a kind of question.
         compared: what the number is, for people; empty: the captions of row and field.
         where: what finds the row, such as `role="chosen_small"` or `sub_model="3x0.5"`, and `kind`
-            of the row.
+            of the row; `min` or `max` as a value takes the least or the most that is left.
     Raises:
         InvalidInput: an unknown record or field; no row, or several.
     """
     record = _open(name)
     if record is None:
         return _missing(name, field, compared)
-    row = _the_row(record, field, where)
-    value = _value(row, field, key)
-    estimate, method, seeds = _estimate(record, row, field, value)
+    stored = _stored(record, field, where, key)
     return _evidence(
         record,
-        estimate,
-        method,
-        seeds,
+        measured(stored),
         _place(where, field, key),
-        compared or (f"{captions.label(row)}: {_title(row, field, key)}"),
-        _unit(row, field),
+        compared or f"{captions.label(stored.row)}: {_title(stored.row, field, key)}",
+        _unit(stored.row, field),
     )
-
-
-def _estimate(
-    record: Record, row: Row, field: str, value: Any
-) -> tuple[Estimate, Method, int | None]:
-    """A stored value as mean and interval, how the interval was made, and the number of seeds."""
-    seeds = _seeds(record)
-    if isinstance(value, Interval):
-        return Estimate(value.estimate, value.low, value.high), value.method or "bootstrap", seeds
-    if isinstance(value, Quartiles):
-        return Estimate(value.median, value.low, value.high), "rounds", None
-    if isinstance(value, OverSeeds):
-        error = _items_error(record, field, value.mean)
-        return intervals.from_spread(value.mean, value.sd, seeds or 1, error), "seeds", seeds
-    if _is_hits(value):
-        values = _hits(value)
-        return intervals.hierarchical(values), _method(values), len(values)
-    if isinstance(value, tuple):
-        return intervals.over_seeds(value), "seeds", len(value)
-    exact = field in COUNTED_FIELDS or getattr(row, "unit", "") == "forward_flops"
-    return Estimate(value, value, value), "count" if exact else "bare", seeds
 
 
 def difference(
@@ -296,19 +267,22 @@ def difference(
     other: Mapping[str, Any],
     *,
     key: str | None = None,
+    other_record: str = "",
     compared: str = "",
 ) -> Evidence:
-    """Take the difference of a field between two rows of a record: `row` minus `other`.
+    """Take the difference of a field between two rows: `row` minus `other`.
 
     Paired by item and seed where the record keeps their values; else by seed; means and spreads
     over seeds alone are compared as independent ones, which is wider.
 
     Args:
         row, other: what finds each row, as in `from_record`.
+        other_record: where the other row is; empty: in the same record.
     Raises:
-        InvalidInput: as `from_record`; fields without any spread.
+        InvalidInput: as `from_record`; values that cannot be compared.
     """
-    return _two_rows(name, field, row, other, key, compared, ratio=False)
+    rows = (name, row), (other_record or name, other)
+    return _compare(rows, field, key, compared, stored_values.difference)
 
 
 def ratio(
@@ -318,86 +292,49 @@ def ratio(
     other: Mapping[str, Any],
     *,
     key: str | None = None,
+    other_record: str = "",
     compared: str = "",
 ) -> Evidence:
-    """Take the ratio of a field between two rows of a record, such as two durations.
+    """Take the ratio of a field between two rows, such as two durations: `row` over `other`.
 
     Args:
         row, other: what finds each row, as in `from_record`.
+        other_record: where the other row is; empty: in the same record.
     Raises:
-        InvalidInput: as `from_record`; fields without any spread; a divisor that is not above 0.
+        InvalidInput: as `from_record`; values that cannot be compared; a divisor that is not
+            above 0.
     """
-    return _two_rows(name, field, row, other, key, compared, ratio=True)
+    rows = (name, row), (other_record or name, other)
+    return _compare(rows, field, key, compared, stored_values.ratio)
 
 
-def _two_rows(
-    name: str,
+def _compare(
+    rows: Sequence[tuple[str, Mapping[str, Any]]],
     field: str,
-    row: Mapping[str, Any],
-    other: Mapping[str, Any],
     key: str | None,
     compared: str,
-    ratio: bool,
+    compare: Callable[[StoredValue, StoredValue], Measured],
 ) -> Evidence:
-    record = _open(name)
-    if record is None:
-        return _missing(name, field, compared)
-    first, second = _the_row(record, field, row), _the_row(record, field, other)
-    values = _value(first, field, key), _value(second, field, key)
-    compare = _ratio if ratio else _difference
-    estimate, method, seeds = compare(record, field, *values)
-    sign = "/" if ratio else "−"
-    words = f"{captions.label(first)} {sign} {captions.label(second)}: {_title(first, field, key)}"
-    place = f"{_place(row, field, key)} {sign} {_place(other, '', None)}"
-    unit = "×" if ratio else _unit_of_difference(first, field)
-    return _evidence(record, estimate, method, seeds, place, compared or words, unit)
-
-
-def _difference(
-    record: Record, field: str, value: Any, other: Any
-) -> tuple[Estimate, Method, int | None]:
-    if _is_hits(value) and _is_hits(other):
-        first, second = _paired(_hits(value), _hits(other))
-        return intervals.hierarchical(first - second), _method(first), len(first)
-    if isinstance(value, OverSeeds) and isinstance(other, OverSeeds):
-        seeds = _seeds(record)
-        errors = (_items_error(record, field, part.mean) for part in (value, other))
-        spread = math.hypot(value.sd, other.sd)
-        gap = value.mean - other.mean
-        return intervals.from_spread(gap, spread, seeds or 1, math.hypot(*errors)), "seeds", seeds
-    if isinstance(value, tuple) and isinstance(other, tuple) and len(value) == len(other):
-        gaps = [a - b for a, b in zip(value, other, strict=True)]
-        return intervals.over_seeds(gaps), "seeds", len(gaps)
-    if isinstance(value, int | float) and isinstance(other, int | float):
-        gap = value - other
-        return Estimate(gap, gap, gap), "count" if field in COUNTED_FIELDS else "bare", None
-    raise InvalidInput(
-        f"difference: {field} holds {value!r} and {other!r}, which have no spread to compare."
-    )
-
-
-def _ratio(
-    record: Record, field: str, value: Any, other: Any
-) -> tuple[Estimate, Method, int | None]:
-    if isinstance(value, Quartiles) and isinstance(other, Quartiles):
-        ends = dataclasses.astuple(value), dataclasses.astuple(other)
-        return intervals.ratio_of_quartiles(*ends), "rounds", None
-    if _is_hits(value) and _is_hits(other):
-        first, second = _paired(_hits(value), _hits(other))
-        share = first.mean() / second.mean()
-        # to first order: how far each item moves the ratio of the means
-        width = intervals.half_width((first - share * second) / second.mean())
-        return Estimate.around(share, width), _method(first), len(first)
-    if isinstance(value, OverSeeds) and isinstance(other, OverSeeds):
-        seeds = _seeds(record)
-        share = value.mean / other.mean
-        spread = abs(share) * math.hypot(value.sd / value.mean, other.sd / other.mean)
-        return intervals.from_spread(share, spread, seeds or 1), "seeds", seeds
-    if isinstance(value, int | float) and isinstance(other, int | float):
-        share = value / other
-        return Estimate(share, share, share), "count" if field in COUNTED_FIELDS else "bare", None
-    raise InvalidInput(
-        f"ratio: {field} holds {value!r} and {other!r}, which have no spread to compare."
+    values = []
+    for name, where in rows:
+        record = _open(name)
+        if record is None:
+            return _missing(name, field, compared)
+        values.append(_stored(record, field, where, key))
+    first, second = values
+    is_ratio = compare is stored_values.ratio
+    sign = "/" if is_ratio else "−"
+    words = f"{captions.label(first.row)} {sign} {captions.label(second.row)}"
+    second_place = _place(rows[1][1], field, key)
+    if second.record.name != first.record.name:
+        second_place = f"{second.record.name}: {second_place}"
+    return _evidence(
+        first.record,
+        compare(first, second),
+        f"{_place(rows[0][1], field, key)} {sign} {second_place}",
+        compared or f"{words}: {_title(first.row, field, key)}",
+        "×" if is_ratio else _unit_of_difference(first.row, field),
+        stale=first.record.stale or second.record.stale,
     )
 
 
@@ -452,12 +389,12 @@ def lines_of(*things: Any) -> int:
     """Count the statements' lines of modules, classes or functions: no comments, no docstrings."""
     total = 0
     for thing in things:
-        tree = ast.parse(inspect.cleandoc("\n" + inspect.getsource(thing)))
+        tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list) and body and _is_text(body[0]):
-                body[0] = ast.Pass()
-        total += len(ast.unparse(tree).splitlines())
+                body[:1] = [] if len(body) > 1 else [ast.Pass()]
+        total += sum(1 for line in ast.unparse(tree).splitlines() if line)
     return total
 
 
@@ -494,81 +431,44 @@ def _missing(name: str, field: str, compared: str) -> Evidence:
 
 def _evidence(
     record: Record,
-    estimate: Estimate,
-    method: Method,
-    seeds: int | None,
+    result: Measured,
     row: str,
     compared: str,
     unit: str,
+    stale: bool | None = None,
 ) -> Evidence:
     return Evidence(
         record=record.name,
         row=row,
         compared=compared,
-        mean=estimate.mean,
-        low=estimate.low,
-        high=estimate.high,
+        mean=result.estimate.mean,
+        low=result.estimate.low,
+        high=result.estimate.high,
         unit=unit,
-        method=method,
-        seeds=seeds,
-        stale=record.stale,
+        method=result.method,
+        seeds=result.seeds,
+        stale=record.stale if stale is None else stale,
         maker=MAKER,
     )
 
 
-def _seeds(record: Record) -> int | None:
-    return len(record.recipe["seeds"]) if record.recipe and "seeds" in record.recipe else None
-
-
-def _items_error(record: Record, field: str, mean: float) -> float:
-    """The standard error that the choice of test items adds to a share; 0 where it is no share."""
-    if field.endswith("_percent"):
-        share = mean / 100
-    elif field.endswith("_fraction"):
-        share = mean
-    else:
-        return 0.0
-    items = TEST_SENTENCES
-    if record.kind == "questions" and record.recipe:
-        items = record.recipe["stories"]
-        if field == "exact_match_percent":  # of each kind, as many of each
-            items //= QUESTION_KINDS
-    return intervals.share_error(share, items)
-
-
-def _is_hits(value: Any) -> bool:
-    """Whether a field holds every item's value: a text of 0 and 1, or numbers, for each seed."""
-    return isinstance(value, tuple) and bool(value) and isinstance(value[0], str | tuple)
-
-
-def _hits(value: tuple[Any, ...]) -> np.ndarray:
-    """Values [seeds, items]; right and wrong answers, 1 and 0, in percent."""
-    if isinstance(value[0], str):
-        return 100 * np.array([list(map(int, seed)) for seed in value], float)
-    return np.array(value, float)
-
-
-def _method(values: np.ndarray) -> Method:
-    return "seeds_and_items" if len(values) > 1 else "one_seed"
-
-
-def _paired(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Two sets of values of the same shape; what has one row for all seeds is repeated."""
-    seeds = max(len(first), len(second))
-    shape = (seeds, first.shape[1])
-    if first.shape[1] != second.shape[1] or {len(first), len(second)} - {1, seeds}:
-        raise InvalidInput(
-            f"evidence: values of {first.shape} and {second.shape} seeds and items; allowed: the "
-            "same items and seeds on both sides."
-        )
-    return np.broadcast_to(first, shape), np.broadcast_to(second, shape)
+def _stored(record: Record, field: str, where: Mapping[str, Any], key: str | None) -> StoredValue:
+    row = _the_row(record, field, where)
+    return StoredValue(record, row, field, _value(row, field, key))
 
 
 def _the_row(record: Record, field: str, where: Mapping[str, Any]) -> Row:
-    rows = []
-    for row in record.rows:
-        if getattr(row, field, None) is not None and _fits(row, where):
-            rows.append(row)
+    rows = [row for row in record.rows if getattr(row, field, None) is not None]
+    extremes = {}
+    for name, value in where.items():
+        if value in (min, max):
+            extremes[name] = value
+        else:
+            rows = [row for row in rows if _plain(_identifier(row, name)) == _plain(value)]
+    for name, extreme in extremes.items():
+        if rows:
+            wanted = extreme(_identifier(row, name) for row in rows)
+            rows = [row for row in rows if _identifier(row, name) == wanted]
     if len(rows) != 1:
         labels = "; ".join(map(captions.label, rows or record.rows))
         raise InvalidInput(
@@ -576,10 +476,6 @@ def _the_row(record: Record, field: str, where: Mapping[str, Any]) -> Row:
             f"allowed: what finds one of: {labels}."
         )
     return rows[0]
-
-
-def _fits(row: Row, where: Mapping[str, Any]) -> bool:
-    return all(_plain(_identifier(row, name)) == _plain(value) for name, value in where.items())
 
 
 def _identifier(row: Row, name: str) -> Any:
@@ -591,7 +487,12 @@ def _identifier(row: Row, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return value.name if isinstance(value, SubModel) else value
+    """A value as it is written: a sub-model by its name, several in a row with arrows."""
+    if isinstance(value, SubModel):
+        return value.name
+    if isinstance(value, tuple | list):
+        return tuple(map(_plain, value))
+    return value
 
 
 def _value(row: Row, field: str, key: str | None) -> Any:
@@ -600,8 +501,6 @@ def _value(row: Row, field: str, key: str | None) -> Any:
         if key not in value:
             raise InvalidInput(f"{field}: key={key!r}; allowed: {', '.join(value)}.")
         return value[key]
-    if key is not None:
-        raise InvalidInput(f"{field}: key={key!r}; allowed: none, the field is no dictionary.")
     return value
 
 
@@ -626,11 +525,14 @@ def _unit(row: Row, field: str) -> str:
 
 def _unit_of_difference(row: Row, field: str) -> str:
     unit = _unit(row, field)
-    return "points" if unit == "%" or field.endswith("_hits") else unit
+    return "points" if unit == "%" or field == "hits" else unit
 
 
 def _place(where: Mapping[str, Any], field: str, key: str | None) -> str:
     """Name a row and a field as the record's file does."""
-    parts = [f"{name}={_plain(value)}" for name, value in where.items()]
+    parts = []
+    for name, value in where.items():
+        written_value = value.__name__ if value in (min, max) else _plain(value)
+        parts.append(f"{name}={written_value}")
     parts += [part for part in (field, key) if part]
     return ", ".join(parts)
