@@ -64,6 +64,7 @@ VERDICT_COLUMNS = {
     "test": Caption("test", "检验"),
     "number": Caption("number", "数字"),
     "verdict": Caption("verdict", "判断"),
+    "record": Caption("record", "记录"),
     "lecture": Caption("lecture", "讲"),
     "source": Caption("from", "来自"),
     "run": Caption("run", "运行"),

@@ -31,11 +31,12 @@ Decoding = Literal["greedy", "top_p", "top_p_penalty"]
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % bootstrap interval."""
+    """An estimate with its 95 % interval; one without a method is an old bootstrap interval."""
 
     estimate: float
     low: float
     high: float
+    method: Literal["seeds_and_items", "one_seed", "seeds"] | None = None
 
 
 @dataclass(frozen=True)

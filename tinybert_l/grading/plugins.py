@@ -15,12 +15,14 @@ from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Dict, Integer
 
 from tinybert_l.grading import job
-from tinybert_l.grading.assignment import Assignment, defuse, sanitise
+from tinybert_l.grading.assignment import Assignment
 from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS, execute
 from tinybert_l.grading.outside.forker import socket_path
 from tinybert_l.grading.policy import LatePolicy
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.feedback import hide_tests
+from tinybert_l.grading.showing import defuse
+from tinybert_l.grading.submission import sanitise
 
 
 def _assignment(preprocessor: NbGraderPreprocessor, place: dict[str, str]) -> Assignment:
