@@ -273,10 +273,10 @@ def of_kind(stories: Sequence[Story], kind: str) -> list[Story]:
     return [story for story in stories if story.kind == kind]
 
 
-def only_seed(seeds: list[list[Row]]) -> list[Row]:
+def only_seed(seeds: Sequence[Sequence[Row]]) -> list[Row]:
     """The rows of a run that draws nothing at random."""
     (rows,) = seeds
-    return rows
+    return list(rows)
 
 
 BASELINES = Job("baselines", recipes.BASELINES, BaselineSeed, baselines, summarise_baselines)

@@ -26,6 +26,7 @@ from tinybert_l.method.recipe import COURSE_RECIPE
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.early_exits import (
+    ExitHead,
     cascade_costs,
     exit_costs,
     leave_early,
@@ -176,7 +177,7 @@ def exits_of_layers(supernet: Supernet, seed: int, settings: Settings) -> list[E
         settings["exit_learning_rate"],
         seed,
     )
-    heads: dict[ExitMethod, list] = {
+    heads: dict[ExitMethod, list[ExitHead]] = {
         "trained_exits": trained,
         "untrained_exits": untrained_exits(supernet.model),
     }

@@ -372,7 +372,10 @@ def masked_tokens(seed: int, settings: Settings) -> list[MaskedTokenSeed]:
 
     named = name_hidden_tokens(always_frequent, test, task.tokenizer)
     rows = [MaskedTokenSeed("most_frequent_token", None, named.right, named.hidden)]
-    models = {"untrained": task.untrained(), "pretrained": task.pretrained()}
+    models: dict[Literal["untrained", "pretrained"], ElasticBertForMaskedLM] = {
+        "untrained": task.untrained(),
+        "pretrained": task.pretrained(),
+    }
     for kind, model in models.items():
         for sub_model in task.sub_models:
             named = name_hidden_tokens(named_by(model, sub_model), test, task.tokenizer)
