@@ -76,6 +76,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.submodels import SubModel
 
 Answer = Literal["holds", "does_not_hold", "undecided"]
+RowChoice = Row | Mapping[str, Any]  # one of a record's rows, or the values of fields that find it
 
 # what may be counted: the function's module and name
 COUNTING_FUNCTIONS = {
@@ -230,7 +231,13 @@ def _check_claim(claim_zh: str, claim_en: str) -> None:
 
 
 def from_record(
-    name: str, field: str, *, key: str | None = None, compared: str = "", **where: Any
+    name: str,
+    field: str,
+    row: RowChoice | None = None,
+    *,
+    key: str | None = None,
+    compared: str = "",
+    **where: Any,
 ) -> Evidence:
     """Take one field of one row of a record as evidence.
 
@@ -240,6 +247,7 @@ def from_record(
     Args:
         name: of the record, such as "headline", or of a benchmark: "benchmarks/deploy".
         field: of the row (see `tinybert_l.course.rows`).
+        row: one of the record's rows, or what finds it, like `where`.
         key: of a field that is a dictionary, such as a kind of question.
         compared: what the number is, for people; empty: the captions of row and field.
         where: what finds the row, such as `role="chosen_small"` or `sub_model="3x0.5"`, and `kind`
@@ -250,11 +258,12 @@ def from_record(
     record = _open(name)
     if record is None:
         return _missing(name, field, compared)
-    stored = _stored(record, field, where, key)
+    choice = row if isinstance(row, Row) else {**(row or {}), **where}
+    stored = _stored(record, field, choice, key)
     return _evidence(
         record,
         measured(stored),
-        _place(where, field, key),
+        _place(choice, field, key),
         compared or f"{captions.label(stored.row)}: {_title(stored.row, field, key)}",
         _unit(stored.row, field),
     )
@@ -263,8 +272,8 @@ def from_record(
 def difference(
     name: str,
     field: str,
-    row: Mapping[str, Any],
-    other: Mapping[str, Any],
+    row: RowChoice,
+    other: RowChoice,
     *,
     key: str | None = None,
     other_record: str = "",
@@ -276,7 +285,7 @@ def difference(
     over seeds alone are compared as independent ones, which is wider.
 
     Args:
-        row, other: what finds each row, as in `from_record`.
+        row, other: each row, or what finds it, as in `from_record`.
         other_record: where the other row is; empty: in the same record.
     Raises:
         InvalidInput: as `from_record`; values that cannot be compared.
@@ -288,8 +297,8 @@ def difference(
 def ratio(
     name: str,
     field: str,
-    row: Mapping[str, Any],
-    other: Mapping[str, Any],
+    row: RowChoice,
+    other: RowChoice,
     *,
     key: str | None = None,
     other_record: str = "",
@@ -298,7 +307,7 @@ def ratio(
     """Take the ratio of a field between two rows, such as two durations: `row` over `other`.
 
     Args:
-        row, other: what finds each row, as in `from_record`.
+        row, other: each row, or what finds it, as in `from_record`.
         other_record: where the other row is; empty: in the same record.
     Raises:
         InvalidInput: as `from_record`; values that cannot be compared; a divisor that is not
@@ -309,7 +318,7 @@ def ratio(
 
 
 def _compare(
-    rows: Sequence[tuple[str, Mapping[str, Any]]],
+    rows: Sequence[tuple[str, RowChoice]],
     field: str,
     key: str | None,
     compared: str,
@@ -452,12 +461,16 @@ def _evidence(
     )
 
 
-def _stored(record: Record, field: str, where: Mapping[str, Any], key: str | None) -> StoredValue:
+def _stored(record: Record, field: str, where: RowChoice, key: str | None) -> StoredValue:
     row = _the_row(record, field, where)
     return StoredValue(record, row, field, _value(row, field, key))
 
 
-def _the_row(record: Record, field: str, where: Mapping[str, Any]) -> Row:
+def _the_row(record: Record, field: str, where: RowChoice) -> Row:
+    if isinstance(where, Row):
+        if where not in record.rows:
+            raise InvalidInput(f"evidence: row={where!r}; allowed: a row of {record.name}.")
+        return where
     rows = [row for row in record.rows if getattr(row, field, None) is not None]
     extremes = {}
     for name, value in where.items():
@@ -528,9 +541,12 @@ def _unit_of_difference(row: Row, field: str) -> str:
     return "points" if unit == "%" or field == "hits" else unit
 
 
-def _place(where: Mapping[str, Any], field: str, key: str | None) -> str:
-    """Name a row and a field as the record's file does."""
+def _place(where: RowChoice, field: str, key: str | None) -> str:
+    """Name a row and a field as the record's file does; a row itself by its label."""
     parts = []
+    if isinstance(where, Row):
+        parts.append(f"kind={where.kind}, {captions.label(where)}")
+        where = {}
     for name, value in where.items():
         written_value = value.__name__ if value in (min, max) else _plain(value)
         parts.append(f"{name}={written_value}")

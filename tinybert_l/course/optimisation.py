@@ -40,7 +40,7 @@ def adam_updates(
     Weight decay and the small number in the divisor are left out.
 
     >>> [round(update, 3) for update in adam_updates([2.0, 2.0, 200.0, 2.0])]
-    [1.0, 1.0, 0.638, 0.466]
+    [1.0, 1.0, 0.65, 0.538]
     """
     first = second = 0.0
     updates = []

@@ -50,6 +50,12 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "reading_speed": (row_types.ReadingSpeedRow,),
     "peers": (row_types.PeerRow,),
     "sub_model_speed": (row_types.SubModelSpeedRow,),
+    "baselines": (row_types.BaselineRow,),
+    "trigram": (row_types.PerplexityRow,),
+    "trivial_answers": (row_types.TrivialAnswerRow,),
+    "gradient_agreement": (row_types.GradientAgreementRow,),
+    "cascade": (row_types.CascadeRow,),
+    "masked_tokens": (row_types.MaskedTokenRow,),
 }
 
 

@@ -75,6 +75,15 @@ class StoredValue:
         return None
 
     @property
+    def by_seed(self) -> tuple[float, ...] | None:
+        """One value a seed; None: not kept."""
+        if isinstance(self.value, OverSeeds):
+            return self.value.values
+        if not isinstance(self.value, tuple) or self.field.endswith("_curve"):
+            return None
+        return self.value if all(isinstance(part, int | float) for part in self.value) else None
+
+    @property
     def spread(self) -> "Spread | None":
         """Mean and spread over seeds, and the error of the choice of items; None: not kept."""
         items = self.items
@@ -85,12 +94,12 @@ class StoredValue:
             return Spread(float(means.mean()), sd, len(means), error)
         if isinstance(self.value, OverSeeds):
             mean = self.value.mean
-            return Spread(mean, self.value.sd, self.seeds or 2, self._share_error(mean))
+            return Spread(mean, self.value.sd, self.seeds or 2, self.share_error(mean))
         if isinstance(self.value, int | float):  # a baseline that draws nothing at random
-            return Spread(self.value, 0.0, None, self._share_error(self.value))
+            return Spread(self.value, 0.0, None, self.share_error(self.value))
         return None
 
-    def _share_error(self, mean: float) -> float:
+    def share_error(self, mean: float) -> float:
         """The standard error that the choice of items adds to a share; else 0."""
         scale = 100.0 if self.field.endswith("_percent") else 1.0
         if scale == 1 and not self.field.endswith("_fraction"):
@@ -145,9 +154,12 @@ def difference(first: StoredValue, second: StoredValue) -> Measured:
     if paired is not None:
         gaps = paired[0] - paired[1]
         return Measured(intervals.hierarchical(gaps), _method(gaps), len(gaps))
-    if _one_a_seed(first, second):
-        gaps = np.array(first.value, float) - np.array(second.value, float)
-        return Measured(intervals.over_seeds(gaps), "seeds", len(gaps))
+    by_seed = _by_seed(first, second)
+    if by_seed is not None:
+        gaps = by_seed[0] - by_seed[1]
+        errors = first.share_error(by_seed[0].mean()), second.share_error(by_seed[1].mean())
+        spread = Spread(gaps.mean(), gaps.std(ddof=1), len(gaps), math.hypot(*errors))
+        return _from_spreads(spread.mean, spread)
     if _are_numbers(first, second):
         return _without_spread(first.value - second.value, first)
     spreads = _spreads(first, second)
@@ -161,18 +173,17 @@ def ratio(first: StoredValue, second: StoredValue) -> Measured:
         InvalidInput: values that cannot be compared, or a divisor that is not above 0.
     """
     if isinstance(first.value, Quartiles) and isinstance(second.value, Quartiles):
-        ends = dataclasses.astuple(first.value), dataclasses.astuple(second.value)
-        return Measured(intervals.ratio_of_quartiles(*ends), "rounds")
+        return Measured(_ratio_of_durations(first.value, second.value), "rounds")
     paired = _paired(first, second)
     if paired is not None:
-        divisor = _above_zero(paired[1].mean())
-        share = paired[0].mean() / divisor
-        # to first order: how far each item moves the ratio of the means
-        moves = (paired[0] - share * paired[1]) / divisor
-        estimate = Estimate.around(share, intervals.half_width(moves))
-        return Measured(estimate, _method(moves), len(moves))
+        _above_zero(paired[1].mean())
+        return Measured(intervals.ratio_of_means(*paired), _method(paired[0]), len(paired[0]))
     if _are_numbers(first, second):
         return _without_spread(first.value / _above_zero(second.value), first)
+    by_seed = _by_seed(first, second)
+    is_share = first.share_error(0.5) > 0  # whose choice of items would be left out
+    if by_seed is not None and by_seed.min() > 0 and not is_share:
+        return Measured(intervals.ratio_by_round(*by_seed), "seeds", by_seed.shape[1])
     spreads = _spreads(first, second)
     divisor = _above_zero(spreads[1].mean)
     share = spreads[0].mean / divisor
@@ -181,6 +192,14 @@ def ratio(first: StoredValue, second: StoredValue) -> Measured:
     for spread, scale in zip(spreads, scales, strict=True):
         scaled.append(Spread(0.0, scale * spread.sd, spread.seeds, scale * spread.items_error))
     return _from_spreads(share, *scaled)
+
+
+def _ratio_of_durations(first: Quartiles, second: Quartiles) -> Estimate:
+    """Paired by round where the rounds were kept, else by the worst ratio of the quartiles."""
+    if first.rounds and second.rounds and len(first.rounds) == len(second.rounds):
+        return intervals.ratio_by_round(first.rounds, second.rounds)
+    ends = dataclasses.astuple(first)[:3], dataclasses.astuple(second)[:3]
+    return intervals.ratio_of_quartiles(*ends)
 
 
 def _from_spreads(mean: float, *spreads: Spread) -> Measured:
@@ -212,9 +231,12 @@ def _paired(first: StoredValue, second: StoredValue) -> tuple[np.ndarray, np.nda
     return np.broadcast_to(values[0], shape), np.broadcast_to(values[1], shape)
 
 
-def _one_a_seed(first: StoredValue, second: StoredValue) -> bool:
-    values = first.value, second.value
-    return all(isinstance(value, tuple) for value in values) and len(values[0]) == len(values[1])
+def _by_seed(first: StoredValue, second: StoredValue) -> np.ndarray | None:
+    """One value a seed of both [2, seeds]; None: not kept, or of other seeds."""
+    values = first.by_seed, second.by_seed
+    if values[0] is None or values[1] is None or len(values[0]) != len(values[1]):
+        return None
+    return np.array(values, float)
 
 
 def _are_numbers(first: StoredValue, second: StoredValue) -> bool:
