@@ -1,7 +1,8 @@
 """Build a release into dist/: `python tools/make_release.py`.
 
 Wheels and sdists of both distributions, SHA256SUMS, and sbom.json: every dependency that this
-environment resolved, with version and licence, as CycloneDX. Nothing is uploaded.
+environment resolved, with version and licence, as CycloneDX. Nothing is uploaded. The students'
+distribution is searched for answers and hidden tests; where one is found, dist/ is emptied.
 """
 
 import hashlib
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
+from tinybert_l.errors import CourseError
+from tinybert_l.grading.leaks import read_secrets, require_none, scan
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -20,6 +23,22 @@ def run_module(name: str, *arguments: str | Path) -> None:
     """Run a module of this environment, and stop where it fails."""
     command = [sys.executable, "-m", name, *map(str, arguments)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def require_no_answers(target: Path) -> None:
+    """Remove everything where the students' wheel or sdist holds an answer or a hidden test.
+
+    Raises:
+        LeakError: lists what was found.
+    """
+    secrets = read_secrets(CHECKOUT / "notebooks", CHECKOUT / "solutions")
+    leaks = []
+    for path in sorted(target.iterdir()):
+        if not path.name.startswith("tinybert_l_instructor-"):
+            leaks += scan(path, secrets)
+    if leaks:
+        shutil.rmtree(target)
+    require_none(leaks, "the students' distribution")
 
 
 def main() -> None:
@@ -34,6 +53,10 @@ def main() -> None:
         sys.exit(
             f"make_release: built {names}; needed: two wheels and two sdists of {__version__}."
         )
+    try:
+        require_no_answers(target)
+    except CourseError as error:
+        sys.exit(f"make_release: {error}")
     bill = ("environment", "--of", "JSON", "--output-reproducible")
     project = ("--pyproject", CHECKOUT / "pyproject.toml")
     run_module("cyclonedx_py", *bill, *project, "-o", target / "sbom.json", sys.executable)

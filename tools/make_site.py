@@ -1,25 +1,36 @@
 """Write the executed course as a static site: `python tools/make_site.py [zh|en ...]`.
 
-The site goes to outputs/site. Lectures come from the executed copies of outputs/notebooks (see
-run_notebooks.py), pages from docs/, the API from the docstrings. Sphinx with MyST-NB builds it
-without a network, and it is read without one: formulas are MathML, the search is in the pages, the
-Chinese font is the project's own.
+The site goes to outputs/site. It is what students may see: answer cells hold the stub that they
+get, hidden tests are left out, and no page is published that still gives one away. --with-answers
+writes another site, for those who teach, into outputs/site-with-answers; each lecture says so.
+
+Lectures come from the executed copies of outputs/notebooks (see run_notebooks.py); one that was not
+run, or has changed since, is refused, unless --unexecuted does without its figures. Pages come from
+docs/, the API from the docstrings. Sphinx with MyST-NB builds the site without a network, and it is
+read without one: formulas are MathML, the search is in the pages, the Chinese font is the project's
+own.
 """
 
+import argparse
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
 from latex2mathml.converter import convert
-from make_slides import FORMULA, source_of
+from make_slides import FORMULA, require_executed, source_of, why_not_executed
 
 from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.authoring import in_language
+from tinybert_l.course.markers import SOLUTION, without_hidden_tests
+from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.leaks import read_secrets, require_none, scan
+from tinybert_l.grading.settings import STUB
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LANGUAGES = {"zh": "zh_CN", "en": "en"}
@@ -34,15 +45,21 @@ LOOSE_MODULES = ("submodels", "cache", "errors")
 WORDS = {
     "zh": {
         "title": "TinyBERT-L：联合学习课程",
-        "lead": "一个共享权重的学生模型，多个联合训练的子模型。"
-        "每一讲都在这里运行过：图和表来自笔记本自己的测量。",
+        "lead": "一个共享权重的学生模型，多个联合训练的子模型。",
+        "run": "每一讲都运行过：图和表来自笔记本自己的测量。",
+        "not_run": "未运行、因而没有图和表的讲：",
+        "banner": "教师版：本页含参考答案和隐藏测试，请勿公开。",
         "other": "English",
         "lectures": "讲义",
     },
     "en": {
         "title": "TinyBERT-L: a course on joint learning",
-        "lead": "One weight-sharing student, many sub-models, trained jointly. Every lecture here "
-        "was run: figures and tables come from the notebooks' own measurements.",
+        "lead": "One weight-sharing student, many sub-models, trained jointly.",
+        "run": "Every lecture here was run: figures and tables come from the notebooks' own "
+        "measurements.",
+        "not_run": "Not run, and so without figures and tables:",
+        "banner": "For those who teach: this page holds reference answers and hidden tests. "
+        "Do not publish it.",
         "other": "中文",
         "lectures": "Lectures",
     },
@@ -90,14 +107,31 @@ a.language { font-weight: 700 }
 """
 
 
-def build(language: str, lectures: list[int], target: Path) -> None:
-    """Build the site in one language.
+def build(language: str, lectures: list[int], target: Path, with_answers: bool = False) -> None:
+    """Build the site in one language; what was in its folder before is replaced.
+
+    Args:
+        with_answers: keep reference answers and hidden tests, and say so on each lecture's page.
 
     Raises:
         CalledProcessError: Sphinx warns or fails.
+        LeakError: a page gives something away; the site is removed then.
     """
-    source = target.parent / "source" / language
-    shutil.rmtree(source, ignore_errors=True)
+    shutil.rmtree(target, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as scratch:  # sources are not published
+        source = Path(scratch) / "source"
+        write_source(source, language, lectures, with_answers)
+        sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+        sphinx += ["-d", f"{scratch}/doctrees", str(source), str(target)]
+        subprocess.run(sphinx, check=True, cwd=CHECKOUT)
+    for path in target.rglob("*.html"):
+        write_atomically(path, accessible(path.read_text(encoding="utf-8")))
+    if not with_answers:
+        require_no_answers(target)
+
+
+def write_source(source: Path, language: str, lectures: list[int], with_answers: bool) -> None:
+    """Write what Sphinx reads: settings, lectures, documents, a page for each module."""
     (source / "_static").mkdir(parents=True)
     shutil.copy(
         CHECKOUT / "tinybert_l" / "course" / "fonts" / "TinyBERTLSansSC-Regular.ttf",
@@ -106,17 +140,44 @@ def build(language: str, lectures: list[int], target: Path) -> None:
     (source / "_static" / "course.css").write_text(STYLE, encoding="utf-8")
     settings = CONFIGURATION.format(version=__version__, language=LANGUAGES[language])
     (source / "conf.py").write_text(settings, encoding="utf-8")
+    (source / "lectures").mkdir()
     for lecture in lectures:
-        notebook = page_of(in_language(source_of(lecture), language))
-        (source / "lectures").mkdir(exist_ok=True)
-        nbformat.write(notebook, source / "lectures" / f"{NOTEBOOKS[lecture]}.ipynb")
+        notebook = in_language(source_of(lecture), language)
+        if with_answers:
+            banner = nbformat.v4.new_markdown_cell(f"**{WORDS[language]['banner']}**", id="banner")
+            notebook.cells.insert(1, banner)
+        else:
+            remove_answers(notebook)
+        nbformat.write(page_of(notebook), source / "lectures" / f"{NOTEBOOKS[lecture]}.ipynb")
     pages = copy_documents(source)
     write_api(source)
     write_atomically(source / "index.md", index(language, lectures, pages))
-    sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
-    subprocess.run([*sphinx, str(source), str(target)], check=True, cwd=CHECKOUT)
-    for path in target.rglob("*.html"):
-        write_atomically(path, accessible(path.read_text(encoding="utf-8")))
+
+
+def require_no_answers(folder: Path) -> None:
+    """Remove a folder of pages that holds an answer or a hidden test.
+
+    Raises:
+        LeakError: lists what was found.
+    """
+    leaks = scan(folder, read_secrets(CHECKOUT / "notebooks", CHECKOUT / "solutions"))
+    if leaks:
+        shutil.rmtree(folder)
+    require_none(leaks, f"the site ({folder.name})")
+
+
+def remove_answers(notebook: nbformat.NotebookNode) -> None:
+    """Leave of a notebook what students get, in place, as nbgrader does for a release.
+
+    Outputs stay, but for those of tests and answers: a traceback quotes the code.
+    """
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        released = SOLUTION.sub(STUB, without_hidden_tests(cell.source))
+        if released != cell.source:
+            cell.source = released
+            cell.outputs = []
 
 
 def accessible(page: str) -> str:
@@ -186,7 +247,9 @@ def index(language: str, lectures: list[int], pages: dict[str, list[str]]) -> st
     """Write the first page: title, link to the other language, contents."""
     words = WORDS[language]
     other = "en" if language == "zh" else "zh"
-    parts = [f"# {words['title']}\n\n{words['lead']}\n"]
+    not_run = [NOTEBOOKS[lecture] for lecture in lectures if why_not_executed(lecture)]
+    claim = f"{words['not_run']} {', '.join(not_run)}" if not_run else words["run"]
+    parts = [f"# {words['title']}\n\n{words['lead']} {claim}\n"]
     parts.append(
         f'<a class="language" href="../{other}/index.html" lang="{other}">{words["other"]}</a>\n'
     )
@@ -211,20 +274,33 @@ FRONT = """<!DOCTYPE html>
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("languages", nargs="*", metavar="zh|en", help="default: both")
+    parser.add_argument(
+        "--with-answers", action="store_true", help="write the site for those who teach"
+    )
+    parser.add_argument(
+        "--unexecuted", action="store_true", help="do without the figures of lectures not run"
+    )
+    arguments = parser.parse_args()
     lectures = list(NOTEBOOKS)
-    executed = CHECKOUT / "outputs" / "notebooks"
-    missing = [name for name in NOTEBOOKS.values() if not (executed / name).is_dir()]
-    if missing:
-        sys.exit(
-            f"make_site: no executed copy of {', '.join(missing)}: run 'make notebooks' first."
-        )
-    folder = CHECKOUT / "outputs" / "site"
-    for language in sys.argv[1:] or LANGUAGES:
+    folder = CHECKOUT / "outputs" / ("site-with-answers" if arguments.with_answers else "site")
+    for language in arguments.languages:
         if language not in LANGUAGES:
             sys.exit(f"make_site: {language!r}; allowed: {', '.join(LANGUAGES)}.")
-        build(language, lectures, folder / language)
-        print(folder / language / "index.html")
-    write_atomically(folder / "index.html", FRONT)
+    try:
+        if not arguments.unexecuted:
+            require_executed(lectures)
+        for language in arguments.languages or LANGUAGES:
+            build(language, lectures, folder / language, arguments.with_answers)
+            print(folder / language / "index.html")
+        write_atomically(folder / "index.html", FRONT)
+        if not arguments.with_answers:
+            require_no_answers(folder)  # also what an earlier run left here
+    except CourseError as error:
+        sys.exit(f"make_site: {error}")
 
 
 if __name__ == "__main__":

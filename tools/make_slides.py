@@ -1,11 +1,14 @@
 """Write slides of lectures: `python tools/make_slides.py [zh|en|both] [LECTURE ...]`.
 
 Decks go to outputs/slides. Figures and tables come from the executed copies of outputs/notebooks
-(see run_notebooks.py). A deck needs no network: reveal.js comes from a package and is copied beside
-it, formulas are MathML, the Chinese font is the project's own. Key S opens the speaker's notes: the
-time of each slide, and the folded answers.
+(see run_notebooks.py); a lecture that was not run, or has changed since, is refused, unless
+--unexecuted asks for a deck without figures, which says so itself. A deck needs no network:
+reveal.js comes from a package and is copied beside it, formulas are MathML, the Chinese font is the
+project's own. Key S opens the speaker's notes: the time of each slide, and the folded answers. No
+deck is written that holds an answer to an exercise or a hidden test.
 """
 
+import argparse
 import html
 import importlib.util
 import re
@@ -24,14 +27,24 @@ from nbconvert.filters import markdown2html
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.authoring import in_language
+from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.leaks import read_secrets, require_none, scan_text
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("zh", "en", "both")
+SOURCES = CHECKOUT / "notebooks"
+EXECUTED = CHECKOUT / "outputs" / "notebooks"
+NOT_RUN = {
+    "zh": "本讲尚未运行：这份幻灯片没有图和表。",
+    "en": "This lecture was not run: the deck has no figures and tables.",
+    "both": "本讲尚未运行，没有图和表。 This lecture was not run: no figures and tables.",
+}
 LESSON_MINUTES = 45  # ten lessons for ten lectures; the eleventh is for reading
 # the room of a slide: lines, and half-widths of a Chinese character in a line
 LINES = 13.5
 UNITS = 82
+SHORT_PAGE = 2.5  # lines; so little does not stand on a slide of its own
 TABLE_LINES = 11
 TABLE_UNITS = 105
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)\$", re.S)
@@ -46,11 +59,22 @@ class Slide:
     weight: float = 1.0
     first: bool = True  # begins a new column
 
+    def with_title(self, title: str) -> str:
+        """Put the title of the slide before on a slide without a heading; return its title."""
+        heading = re.search(r"<h[1-6][^>]*>(.*?)</h[1-6]>", self.body, re.S)
+        if heading is None:
+            self.body = f'<p class="running">{title}</p>{self.body}'
+            return title
+        return re.sub(r"<[^>]+>", "", heading.group(1)).strip()
+
 
 def deck(lecture: int, language: str) -> str:
     """Write a lecture's slides as a page, without the code, tests and hints of exercises."""
     slides: list[Slide] = []
-    notebook = in_language(source_of(lecture), None if language == "both" else language)
+    title = ""
+    source = source_of(lecture)
+    problem = why_not_executed(lecture, source)
+    notebook = in_language(source, None if language == "both" else language)
     for cell in notebook.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "skip")
         if kind == "skip":
@@ -61,11 +85,14 @@ def deck(lecture: int, language: str) -> str:
             cell_slides = output_slides(cell)
         for slide in cell_slides:
             slide.first = kind == "slide" and slide is cell_slides[0]
+            title = slide.with_title(title)
         slides += cell_slides
+    if problem:
+        slides[0].body += f'<p class="warning">{html.escape(NOT_RUN[language])}</p>'
     add_times(slides, LESSON_MINUTES if lecture < 11 else LESSON_MINUTES / 2)
-    title = notebook.metadata.get("title") or NOTEBOOKS[lecture]
+    deck_title = notebook.metadata.get("title") or NOTEBOOKS[lecture]
     template = Environment(autoescape=False).from_string(PAGE)
-    return template.render(slides=slides, title=html.escape(title))
+    return template.render(slides=slides, title=html.escape(deck_title))
 
 
 def add_times(slides: list[Slide], lesson: float) -> None:
@@ -81,9 +108,47 @@ def add_times(slides: list[Slide], lesson: float) -> None:
 def source_of(lecture: int) -> nbformat.NotebookNode:
     """Read the executed copy of a lecture where there is one, else its source."""
     name = NOTEBOOKS[lecture]
-    executed = CHECKOUT / "outputs" / "notebooks" / name / f"{name}.ipynb"
-    source = executed if executed.is_file() else CHECKOUT / "notebooks" / name / f"{name}.ipynb"
+    executed = EXECUTED / name / f"{name}.ipynb"
+    source = executed if executed.is_file() else SOURCES / name / f"{name}.ipynb"
     return nbformat.read(source, as_version=4)
+
+
+def why_not_executed(lecture: int, notebook: nbformat.NotebookNode | None = None) -> str:
+    """Say why a lecture's figures and tables are not those of its notebook; "" when they are.
+
+    Args:
+        notebook: what `source_of` read.
+    """
+    name = NOTEBOOKS[lecture]
+    notebook = notebook or source_of(lecture)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    not_run = sum(cell.get("execution_count") is None for cell in code)
+    if not_run:
+        return f"{name}: {not_run} of {len(code)} code cells were not run"
+    today = nbformat.read(SOURCES / name / f"{name}.ipynb", as_version=4)
+    if [cell.source for cell in today.cells] != [cell.source for cell in notebook.cells]:
+        return f"{name}: has changed since it was run"
+    for cell in code:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                return f"{name}: a cell failed when it was run ({output.ename})"
+    return ""
+
+
+def require_executed(lectures: Sequence[int]) -> None:
+    """Refuse lectures that were not run as they are now.
+
+    Raises:
+        CourseError: names them, and says what to do.
+    """
+    problems = list(filter(None, map(why_not_executed, lectures)))
+    if problems:
+        lines = "\n".join(problems)
+        raise CourseError(
+            f"{lines}\nRun them first: make notebooks (or python tools/run_notebooks.py "
+            "LECTURE ...); --unexecuted does without their figures and says so on the page. "
+            "请先运行笔记本。"
+        )
 
 
 def text_slides(source: str) -> list[Slide]:
@@ -96,6 +161,8 @@ def text_slides(source: str) -> list[Slide]:
         if page and too_long and not only_heading:
             pages.append([])
         pages[-1].append(block)
+    if len(pages) > 1 and len(pages[-2]) > 2 and sum(map(lines, pages[-1])) < SHORT_PAGE:
+        pages[-1].insert(0, pages[-2].pop())
     slides = []
     for page in pages:
         answers = re.findall(r"</summary>(.*?)</details>", "\n".join(page), re.S)
@@ -273,16 +340,46 @@ def copy_reveal(folder: Path) -> None:
     shutil.copy(fonts / "OFL.txt", folder)
 
 
-def main() -> None:
-    language = sys.argv[1] if len(sys.argv) > 1 else "both"
-    if language not in LANGUAGES:
-        sys.exit(f"make_slides: {language!r}; allowed: {', '.join(LANGUAGES)}.")
-    folder = CHECKOUT / "outputs" / "slides"
-    copy_reveal(folder / "reveal")
-    for lecture in map(int, sys.argv[2:] or NOTEBOOKS):
+def write(language: str, lectures: Sequence[int], unexecuted: bool, folder: Path) -> list[Path]:
+    """Write the decks of lectures into a folder; all or none.
+
+    Raises:
+        CourseError: a lecture was not run, or a deck gives something away.
+    """
+    if not unexecuted:
+        require_executed(lectures)
+    secrets = read_secrets(SOURCES, CHECKOUT / "solutions")
+    pages = {}
+    for lecture in lectures:
         path = folder / language / f"{NOTEBOOKS[lecture]}.html"
-        write_atomically(path, deck(lecture, language))
-        print(path)
+        pages[path] = deck(lecture, language)
+        require_none(scan_text(path.name, pages[path], secrets), f"the slides {path.name}")
+    copy_reveal(folder / "reveal")
+    for path, page in pages.items():
+        write_atomically(path, page)
+    return list(pages)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("language", nargs="?", default="both", choices=LANGUAGES)
+    parser.add_argument("lectures", nargs="*", type=int, metavar="LECTURE", help="default: all")
+    parser.add_argument(
+        "--unexecuted", action="store_true", help="write decks without figures where need be"
+    )
+    arguments = parser.parse_args()
+    lectures = arguments.lectures or list(NOTEBOOKS)
+    wrong = sorted(set(lectures) - set(NOTEBOOKS))
+    if wrong:
+        sys.exit(f"make_slides: lecture {wrong[0]}; allowed: 1 to {max(NOTEBOOKS)}.")
+    folder = CHECKOUT / "outputs" / "slides"
+    try:
+        for path in write(arguments.language, lectures, arguments.unexecuted, folder):
+            print(path)
+    except CourseError as error:
+        sys.exit(f"make_slides: {error}")
 
 
 PAGE = """<!DOCTYPE html>
@@ -328,6 +425,9 @@ body { background: #fff }
 }
 .reveal caption { text-align: left; font-weight: 700; padding-bottom: 10px; font-size: 25px }
 .reveal img.figure { display: block; max-width: 1200px; max-height: 660px; margin: 0 auto }
+.reveal p.running { font-size: 18px; color: #444; margin: 0 0 6px }
+.reveal p.running ~ img.figure { max-height: 630px }
+.reveal p.warning { color: #a40000; font-weight: 700 }
 .reveal .slide-number { color: #444; background: none; font-size: 18px }
 </style>
 </head>

@@ -14,6 +14,7 @@ from tinybert_l.course.home import home_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import run as grading
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.leaks import read_secrets, scan
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.sample_class import LECTURE, hand_in
@@ -76,6 +77,12 @@ def test_the_course_home(graded, browser, tmp_path):
 def test_feedback_and_report(graded, browser):
     look(browser, graded.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html", "axe-feedback")
     look(browser, graded.folder / f"report-{NAME}.html", "axe-report")
+
+
+def test_the_site_gives_nothing_away(pages, checkout):
+    secrets = read_secrets(checkout / "notebooks", checkout / "solutions")
+    assert scan(pages, secrets) == []
+    assert not list(pages.rglob("*.ipynb")), "its sources are not published"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def secret_files(checkout: Path) -> dict[str, str]:
         *later,
         *(checkout / "tests").rglob("*.py"),
         *checkout.glob("notebooks/*/*.ipynb"),
+        GRADING.parent / sandbox.FORMULAS,
     ]
     for path in GRADING.rglob("*.py"):
         if sandbox.INSIDE not in path.parents:
@@ -151,6 +152,29 @@ def test_one_more_file_behind_the_wall_would_be_noticed(checkout, monkeypatch, f
     seen = look_around(secrets, str(GRADING.parent))
     assert "policy.py" in listing(seen)
     assert str(extra) in [secrets[digest] for digest in seen.values() if digest in secrets]
+
+
+FORMULAS = """
+import os
+
+import tinybert_l
+from tinybert_l import formulas
+from tinybert_l.exercises.registry import exercises
+
+print([n for n in vars(formulas) if not n.startswith("__")])
+folder = os.path.dirname(tinybert_l.__file__)
+print([f for f in os.listdir(folder) + os.listdir(folder + "/__pycache__") if "formulas" in f])
+for entry in exercises().values():
+    entry.formula_allowed = True
+print([entry.name for entry in exercises().values() if entry.formula is not None])
+"""
+
+
+def test_a_submission_finds_none_of_the_methods_own_functions():
+    """They would pass for answers, also as byte code."""
+    lines = printed(FORMULAS).strip().splitlines()
+    assert lines == ["[]", "['formulas.py']", "[]"]
+    assert (GRADING.parent / sandbox.FORMULAS).stat().st_size > 1000
 
 
 def test_nothing_outside_the_folder_can_be_imported():

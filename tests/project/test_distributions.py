@@ -11,9 +11,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from test_docs import commands_in
 from tests_support import build
 
 from tinybert_l import __version__
+from tinybert_l.grading.course import Course
+from tinybert_l.grading.release import handout, release
 
 pytestmark = pytest.mark.slow
 # Runs commands, given as JSON, one after the other. The library must come from the given folder.
@@ -122,7 +125,78 @@ def test_a_student_without_the_instructors_part_is_told_what_is_missing(student_
 
     done = python("from tinybert_l.cli import main; main()", "release", "3")
     assert done.returncode == 1 and "tinybert-l-instructor" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr and len(done.stderr.splitlines()) == 1
     done = python("from tinybert_l.course.records import RESULTS; print(RESULTS, RESULTS.is_dir())")
     results = tmp_path / "site" / "tinybert_l" / "course" / "results"
     assert done.stdout.split() == [str(results), "True"], done.stderr
+
+
+QUESTION = {
+    "context": "The teacher teaches.",
+    "qas": [{"id": "1", "question": "Who?", "answers": [{"text": "teacher", "answer_start": 4}]}],
+}
+# what the guide recommends for models, and what deploy.md does, on small slices
+MODEL_COMMANDS = [
+    ["train", "--quick"],
+    ["choose", "--quick", "--max-latency-ms", "1000"],
+    ["export", "3x0.5", "--quick", "--to", "exported"],
+    ["evaluate", "--quick"],
+    ["questions", "squad.json", "--quick"],
+    ["prepare"],
+]
+SERVES = "lab"  # until it is stopped: test_browser_student.py
+
+
+@pytest.fixture(scope="module")
+def student_site(student_wheel, tmp_path_factory) -> Path:
+    """A folder on Python's path that holds the students' library from its wheel, and no more."""
+    site = tmp_path_factory.mktemp("student") / "site"
+    with zipfile.ZipFile(student_wheel) as archive:
+        archive.extractall(site)
+    (site / "sitecustomize.py").write_text("")
+    return site
+
+
+def run_as_student(site: Path, folder: Path, *commands: list[str]) -> str:
+    """Run commands of the students' wheel in one process; returns what they print."""
+    environment = {**os.environ, "PYTHONPATH": str(site), "TINYBERT_L_REDUCED": "1"}
+    environment["COLUMNS"] = "200"
+    environment.pop("TINYBERT_L_SOLUTIONS", None)
+    words = [sys.executable, "-c", COMMANDS, str(site), json.dumps(commands)]
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, (commands, done.stdout[-1500:], done.stderr[-1500:])
+    return done.stdout
+
+
+def test_every_command_of_the_students_guide_runs_from_the_students_wheel(
+    student_site, checkout, tmp_path
+):
+    course = Course(tmp_path / "course")
+    release(course, 3)
+    with zipfile.ZipFile(handout(course, 3)) as archive:
+        archive.extractall(tmp_path)
+    folder = tmp_path / "03-architecture"
+    answer = (checkout / "solutions" / "lecture_03.py").read_text(encoding="utf-8")
+    (folder / "answer.py").write_text(answer, encoding="utf-8")
+    guide = checkout / "docs" / "tutorials" / "student.md"
+    lines = dict.fromkeys(commands_in(guide, "tinybert-l"))
+    commands = [line.split()[1:] for line in lines if line.split()[1:] not in ([], [SERVES])]
+    names = {words[0] for words in commands}
+    assert {"home", "submit", "doctor", "exercises", "check", "prepare"} <= names
+    printed = run_as_student(student_site, folder, *commands)
+    assert "The cache is warm" in printed and "to hand in" in printed
+
+
+def test_the_students_wheel_trains_measures_and_exports_by_itself(student_site, tmp_path):
+    (tmp_path / "squad.json").write_text(json.dumps({"data": [{"paragraphs": [QUESTION]}]}))
+    printed = run_as_student(student_site, tmp_path, *MODEL_COMMANDS)
+    assert "9 sub-models" in printed and "chosen: " in printed
+    assert (tmp_path / "exported" / "model.safetensors").is_file()

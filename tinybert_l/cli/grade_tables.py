@@ -7,10 +7,32 @@ import click
 
 from tinybert_l.cli.tables import show
 from tinybert_l.grading.intake import IntakeResult
+from tinybert_l.grading.release import Plan
 from tinybert_l.grading.results.audit import Change, Entry
 from tinybert_l.grading.run import CellGrade, Grading
 
 REASON_WIDTH = 70  # characters of a reason in the table of grades
+
+
+def show_release(lecture: int, plan: Plan, ask: bool) -> None:
+    """Print what goes with a release; ask first where answers do.
+
+    Raises:
+        click.Abort: the user says no, or cannot be asked.
+    """
+    click.echo(
+        f"Lecture {lecture} goes out without its answers and hidden tests. "
+        "发布时不含本讲的答案和隐藏测试。"
+    )
+    for earlier, reason in plan.withheld.items():
+        click.echo(f"answers of lecture {earlier} stay here: {reason}")
+    if not plan.answers:
+        click.echo("reference answers that go with it 附带的参考答案: none 无")
+        return
+    numbers = ", ".join(map(str, plan.answers))
+    click.echo(f"reference answers that go with it 附带的参考答案: lectures {numbers}")
+    if ask:
+        click.confirm("Give them out? 确认公布？ (--yes does not ask)", abort=True)
 
 
 def show_intake(lecture: int, results: Sequence[IntakeResult]) -> None:

@@ -7,7 +7,13 @@ import click
 
 from tinybert_l.cli import grade_tables
 from tinybert_l.cli.courses import pass_course
-from tinybert_l.cli.options import FILE, FILE_OR_FOLDER, lecture_argument
+from tinybert_l.cli.options import (
+    FILE,
+    FILE_OR_FOLDER,
+    LECTURES,
+    LectureChoice,
+    lecture_argument,
+)
 from tinybert_l.course.authoring import write_answers
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
@@ -27,15 +33,31 @@ from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, hand_in
     type=FILE,
     help="Add the library's wheel, for students without a package index.",
 )
+@click.option(
+    "--answers",
+    type=LECTURES,
+    help="Give out the reference answers of these earlier lectures: all, none, or numbers such as "
+    "1,2. Default: those whose late period has ended (course.toml).",
+)
+@click.option("--yes", is_flag=True, help="Give the answers out without asking, in a script.")
 @pass_course
-def release(course: Course, lecture: int, lang: str | None, wheel: Path | None) -> None:
+def release(
+    course: Course,
+    lecture: int,
+    lang: str | None,
+    wheel: Path | None,
+    answers: LectureChoice | None,
+    yes: bool,
+) -> None:
     """Make the student version of a LECTURE; scan it for answers.
 
-    Writes a folder under release/, and the same as a zip file under handouts/. A release that holds
-    an answer or a hidden test is withdrawn. Answers of earlier lectures go with it once their late
-    period has ended (course.toml).
+    Writes a folder under release/, and the same as a zip file under handouts/. Says what goes with
+    it, and asks first where reference answers of earlier lectures do. A release that holds another
+    answer, or a hidden test, is withdrawn.
     """
-    click.echo(f"released: {releases.release(course, lecture, lang, wheel)}")
+    chosen = None if answers is None else answers.before(lecture)
+    grade_tables.show_release(lecture, releases.plan(course, lecture, chosen), ask=not yes)
+    click.echo(f"released: {releases.release(course, lecture, lang, wheel, chosen)}")
     click.echo(f"for students: {releases.handout(course, lecture)}")
 
 

@@ -1,6 +1,7 @@
 """The commands that train, measure and export models.
 
-torch takes seconds to import, so that only running a command does it: `--help` stays quick.
+torch takes seconds to import, so that only running a command does it: `--help` stays quick. No
+lecture is begun here: the method's own functions run, in every install.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,6 @@ from tinybert_l.cli.options import (
     NEW_FOLDER,
     ModelOptions,
     model_options,
-    open_all_answers,
     output_option,
 )
 
@@ -137,7 +137,6 @@ def questions(options: ModelOptions, file: Path, test: Path | None, steps: int) 
     """
     from tinybert_l.course.measuring import learn_questions
 
-    open_all_answers()
     num_steps, batch_size = (4, 4) if options.quick else (steps, 32)
     scores, count = learn_questions(file, test or file, num_steps, batch_size, options.seed)
     tables.show_reader_scores(scores, count, seen=test is None)
@@ -150,7 +149,6 @@ def prepare() -> None:
     Then the lectures begin at once. Teacher, supernet, question answering and language model take
     fifteen to thirty minutes on two cores, the first time.
     """
-    open_all_answers()
     steps = _steps_of_prepare()
     for number, (name, load) in enumerate(steps.items(), 1):
         click.echo(f"{number}/{len(steps)} {name}")

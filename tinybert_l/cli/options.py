@@ -4,12 +4,11 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import click
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.exercises.registry import begin
 
 if TYPE_CHECKING:  # these need torch
     from tinybert_l.method.data import Table
@@ -26,6 +25,42 @@ FILE_OR_FOLDER = click.Path(exists=True, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
 LECTURE = click.IntRange(1, 11)
+
+
+@dataclass(frozen=True)
+class LectureChoice:
+    """Lectures as a user names them: numbers, or all of them.
+
+    Args:
+        numbers: the lectures; None: all.
+    """
+
+    numbers: frozenset[int] | None
+
+    def before(self, lecture: int) -> frozenset[int]:
+        """Return the lectures that are meant; of all those before `lecture`."""
+        return frozenset(range(1, lecture)) if self.numbers is None else self.numbers
+
+
+class _Lectures(click.ParamType[LectureChoice]):
+    """The value of an option that names lectures: all, none, or numbers such as 1,2."""
+
+    name = "lectures"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> LectureChoice:
+        if isinstance(value, LectureChoice):
+            return value
+        if value in ("all", "none"):
+            return LectureChoice(None if value == "all" else frozenset())
+        try:
+            return LectureChoice(frozenset(map(int, value.split(","))))
+        except ValueError:
+            self.fail(f"{value!r}; allowed: all, none, or numbers such as 1,2.", param, ctx)
+
+
+LECTURES = _Lectures()
 
 lecture_argument = click.argument("lecture", type=LECTURE)
 output_option = click.option(
@@ -126,10 +161,9 @@ class ModelOptions:
         return replace(recipe, num_steps=16, checkpoint_every=8) if self.quick else recipe
 
     def load_supernet(self) -> "Supernet":
-        """Load the jointly trained student; train it, with all reference answers, if need be."""
+        """Load the jointly trained student; train it, by the method's own functions, if need be."""
         from tinybert_l.method.joint import load_supernet
 
-        open_all_answers()
         return load_supernet(self.student_recipe, self.teacher_recipe, self.from_scratch)
 
     def find_sub_model(self, name: str) -> "SubModel":
@@ -184,11 +218,6 @@ def model_options(
         return decorated
 
     return decorate
-
-
-def open_all_answers() -> None:
-    """Let the library use every reference answer, and list them."""
-    begin(3, demo=True)
 
 
 def _table(path: Path, text_column: str, label_column: str) -> "Table":

@@ -1,9 +1,10 @@
 """The registry of exercises: library functions whose bodies the students write.
 
 An exercise is an ordinary function with a signature and a docstring, and no body: the stub. A call
-runs the first of these that exists: the student's answer, the released reference answer, a
-stand-in made from a well-kept library. If none exists, it raises `MissingAnswer`, which says where
-the answer is to be written.
+runs the first of these that exists: the student's answer, the released reference answer, the
+method's own function, a stand-in made from a well-kept library. The method's own function serves
+where no lecture was begun, and in a lecture for exercises of earlier ones. If none exists, it
+raises `MissingAnswer`, which says where the answer is to be written.
 
 Does not isolate anything: a student's answer runs in this process.
 """
@@ -42,6 +43,7 @@ NOTEBOOKS = {
 SOURCE_LABELS = {
     "student": "your answer 你的解答",
     "reference": "reference answer 参考答案",
+    "formula": "the method's own function 方法自带的函数",
     "peer": "a library's stand-in 其他库的替代实现",
     "missing": "yours to write 待你完成",
 }
@@ -75,6 +77,8 @@ class Exercise(Generic[P, R]):
         reference: the reference answer; set by `begin`.
         peer_allowed: whether the stand-in may serve; `begin` forbids it in the exercise's own
             lecture, where it would pass for an answer.
+        formula_allowed: whether the method's own function (`tinybert_l.formulas`) may serve;
+            `begin` allows it for the exercises of earlier lectures alone.
     """
 
     stub: Callable[P, R]
@@ -89,6 +93,7 @@ class Exercise(Generic[P, R]):
     student: Callable[P, R] | None = None
     reference: Callable[P, R] | None = None
     peer_allowed: bool = True
+    formula_allowed: bool = True
 
     @property
     def name(self) -> str:
@@ -107,12 +112,32 @@ class Exercise(Generic[P, R]):
 
     @property
     def source(self) -> str:
-        """The kind of answer that a call uses: student, reference, peer or missing."""
+        """The kind of answer that a call uses: a key of `SOURCE_LABELS`."""
         if self.student is not None:
             return "student"
         if self.reference is not None:
             return "reference"
+        if self.formula is not None:
+            return "formula"
         return "missing" if self.stand_in is None else "peer"
+
+    @property
+    def formula(self) -> Callable[P, R] | None:
+        """The method's own function where it may serve, else None."""
+        if not self.formula_allowed:
+            return None
+        own_function = _own_functions().get(self.name)
+        if own_function is None:
+            return None
+
+        def call_by_position(*args: P.args, **kwargs: P.kwargs) -> R:
+            if kwargs:  # its parameters have other names
+                given = inspect.signature(self.stub).bind(*args, **kwargs)
+                given.apply_defaults()
+                return own_function(*given.args)
+            return own_function(*args)
+
+        return call_by_position
 
     @property
     def stand_in(self) -> Callable[P, R] | None:
@@ -155,7 +180,7 @@ class Exercise(Generic[P, R]):
                     f"notebook {self.notebook}.ipynb / 出自你对{self.name}的解答)"
                 )
                 raise
-        fallback = self.reference or self.stand_in
+        fallback = self.reference or self.formula or self.stand_in
         if fallback is None:
             raise MissingAnswer(self) from None
         return fallback(*args, **kwargs)
@@ -285,6 +310,9 @@ def forget_answers() -> None:
 def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
     """Open a lecture's notebook: load released answers of earlier lectures, and list them.
 
+    Where an earlier exercise has neither your answer nor a released one, the method's own function
+    serves from then on; in this lecture and later ones it never does.
+
     Args:
         lecture: number of the lecture, 1..11. Reference answers of this lecture or a later one are
             never used.
@@ -306,6 +334,7 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
     for entry in exercises().values():
         entry.reference = None
         entry.peer_allowed = entry.lecture != lecture
+        entry.formula_allowed = entry.lecture < lecture
     for released_lecture in NOTEBOOKS if demo else range(1, lecture):
         _use_reference_answers(released_lecture, folder)
     if mine:
@@ -313,6 +342,13 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
             _use_own_answers(earlier_lecture)
     explain_missing_names()
     _print_sources(lecture)
+
+
+def _own_functions() -> dict[str, Callable[..., Any]]:
+    """Return the method's own functions by exercise; none where grading hides their file."""
+    from tinybert_l import formulas
+
+    return getattr(formulas, "FORMULAS", {})
 
 
 def _of_lecture(

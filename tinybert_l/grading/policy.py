@@ -133,10 +133,10 @@ class Calendar:
     def answers_open(self, lecture: int, now: datetime) -> bool:
         """Tell whether a lecture's answers may go out.
 
-        They may when its late period has ended, or when it has no due date.
+        They may when its late period has ended, and so never when it has no due date.
         """
         due = self.due.get(lecture)
-        return due is None or now >= due + timedelta(days=self.late.answers_after_days)
+        return due is not None and now >= due + timedelta(days=self.late.answers_after_days)
 
 
 def read_calendar(folder: Path) -> Calendar:

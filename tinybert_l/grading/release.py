@@ -1,13 +1,10 @@
 """Release a lecture to students, and prove that the release gives nothing away."""
 
-import ast
 import io
-import re
 import shutil
-import tokenize
 import zipfile
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,17 +13,22 @@ import nbformat
 from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.authoring import in_language
-from tinybert_l.course.home import HOME, home_notebook
-from tinybert_l.course.markers import BEGIN_OF_REGION, hidden_tests, without_regions
-from tinybert_l.errors import CourseError
+from tinybert_l.course.home import DUE_METADATA, HOME, home_notebook
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.exercises.released import copy_released
+from tinybert_l.exercises.released import copy_released, solutions_file
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.leaks import LeakError, lecture_of, read_secrets, require_none, scan
+from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 
-TELLING_LENGTH = 24  # characters, white space aside; a shorter line may be equal by chance
-CONFIGURATION = '''"""Make nbgrader's Validate skip demonstrations and give a cell two minutes."""
+__all__ = ["LeakError", "Plan", "ReleaseFailed", "handout", "leak_scan", "plan", "release"]
 
+CONFIGURATION = '''"""Make nbgrader's Validate show a list by exercise, and skip demonstrations."""
+
+from tinybert_l.course.validating import install
+
+install()
 c = get_config()  # noqa: F821
 c.Execute.skip_cells_with_tag = "demo"
 c.Execute.timeout = 120
@@ -50,30 +52,79 @@ In this folder 在本文件夹中:
 """
 
 
-class LeakError(CourseError, RuntimeError):
-    """A release holds something that students must not see."""
-
-
 class ReleaseFailed(CourseError, RuntimeError):
     """nbgrader could not make the student version; the message holds its log."""
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What will go with a release.
+
+    Args:
+        answers: lectures whose reference answers go with it.
+        withheld: {earlier lecture whose answers stay: why}.
+    """
+
+    answers: tuple[int, ...]
+    withheld: dict[int, str]
+
+
+def plan(course: Course, lecture: int, answers: Collection[int] | None = None) -> Plan:
+    """Say what will go with the release of a lecture, before anything is made.
+
+    Args:
+        answers: earlier lectures whose answers are to go with it; None: those whose late period
+            has ended. A lecture without a due date in `course.toml` keeps its answers.
+
+    Raises:
+        InvalidInput: answers of this lecture or a later one were asked for.
+    """
+    calendar = read_calendar(course.folder)
+    now = datetime.now(UTC)
+    wrong = sorted(set(answers or ()) - set(range(1, lecture)))
+    if wrong:
+        raise InvalidInput(
+            f"release {lecture}: answers of lecture {', '.join(map(str, wrong))}; allowed: those "
+            "of earlier lectures. 只能附之前各讲的答案。"
+        )
+    chosen = []
+    withheld = {}
+    for earlier in range(1, lecture):
+        if not solutions_file(course.solutions, earlier).is_file():
+            continue
+        if answers is not None:
+            is_open, reason = earlier in answers, "left out 未选"
+        elif earlier not in calendar.due:
+            is_open, reason = False, f"no due date in {CALENDAR} 未设截止时间"
+        else:
+            is_open = calendar.answers_open(earlier, now)
+            reason = "its late period has not ended 迟交期未结束"
+        if is_open:
+            chosen.append(earlier)
+        else:
+            withheld[earlier] = reason
+    return Plan(tuple(chosen), withheld)
+
+
 def release(
-    course: Course, lecture: int, lang: str | None = None, wheel: Path | None = None
+    course: Course,
+    lecture: int,
+    lang: str | None = None,
+    wheel: Path | None = None,
+    answers: Collection[int] | None = None,
 ) -> Path:
     """Make the student version of a lecture, as a folder and as a zip file; returns the folder.
-
-    Answers of earlier lectures are added, except those whose late period has not ended yet
-    (`course.toml`).
 
     Args:
         lang: "zh" or "en" leaves the other language's cells out; None keeps both.
         wheel: the library's wheel, to be added for students who have no package index at hand.
+        answers: as in `plan`.
     Raises:
         FileNotFoundError: there is no source notebook.
         ReleaseFailed: nbgrader could not make the student version.
         LeakError: an answer or a hidden test is in the release, which is removed again.
     """
+    answers_given = plan(course, lecture, answers).answers
     name = NOTEBOOKS[lecture]
     if not (course.sources / name / f"{name}.ipynb").is_file():
         raise FileNotFoundError(f"release: {course.sources / name / name}.ipynb is missing.")
@@ -85,23 +136,24 @@ def release(
     notebook = folder / f"{name}.ipynb"
     if lang is not None:
         nbformat.write(in_language(nbformat.read(notebook, as_version=4), lang), notebook)
+    _write_due_date(notebook, course, lecture)
     _remove_all_but(notebook)
     (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
     (folder / HOME).write_text(nbformat.writes(home_notebook()) + "\n", encoding="utf-8")
-    lectures = _add_answers(course, lecture, folder / "solutions")
+    _add_answers(course, lecture, folder / "solutions", answers_given)
     if wheel is not None:
         shutil.copy(wheel, folder)
     welcome = WELCOME.format(
         lecture=lecture,
         notebook=name,
         package=_package(notebook, wheel),
-        answers=", ".join(lectures) or "none 无",
+        answers=", ".join(map(str, answers_given)) or "none 无",
     )
     (folder / "README.md").write_text(welcome, encoding="utf-8")
-    leaks = leak_scan(folder, course.sources, course.solutions, lecture)
+    leaks = leak_scan(folder, course.sources, course.solutions, lecture, set(answers_given))
     if leaks:
         shutil.rmtree(folder)
-        raise LeakError(f"The release of lecture {lecture} was withdrawn:\n" + "\n".join(leaks))
+        require_none(leaks, f"the release of lecture {lecture}, which was withdrawn")
     course.note_release(lecture, __version__)
     write_atomically(handout(course, lecture), _zipped(folder))
     return folder
@@ -110,6 +162,15 @@ def release(
 def handout(course: Course, lecture: int) -> Path:
     """Return the path of the zip file that students get."""
     return course.folder / "handouts" / f"{NOTEBOOKS[lecture]}.zip"
+
+
+def _write_due_date(notebook: Path, course: Course, lecture: int) -> None:
+    """Write into a notebook when it is due, for the course home."""
+    due = read_calendar(course.folder).due.get(lecture)
+    if due is not None:
+        content = nbformat.read(notebook, as_version=4)
+        content.metadata[DUE_METADATA] = f"{due:%Y-%m-%d %H:%M} UTC"
+        nbformat.write(content, notebook)
 
 
 def _remove_all_but(notebook: Path) -> None:
@@ -132,21 +193,13 @@ def _package(notebook: Path, wheel: Path | None) -> str:
     return f'"tinybert-l{extra}=={__version__}"'
 
 
-def _add_answers(course: Course, lecture: int, folder: Path) -> list[str]:
-    """Copy the answers that are open by now; returns the numbers of their lectures."""
+def _add_answers(course: Course, lecture: int, folder: Path, lectures: Collection[int]) -> None:
+    """Copy the answers of these earlier lectures."""
     folder.mkdir()
     copy_released(lecture, folder, course.solutions)
-    calendar = read_calendar(course.folder)
-    now = datetime.now(UTC)
-    for earlier in range(1, lecture):
-        if not calendar.answers_open(earlier, now):
-            (folder / f"lecture_{earlier:02d}.py").unlink(missing_ok=True)
-    return [str(_lecture_of(path)) for path in sorted(folder.glob("lecture_*.py"))]
-
-
-def _lecture_of(answers: Path) -> int:
-    """Read the number from a path such as lecture_03.py."""
-    return int(answers.stem.removeprefix("lecture_"))
+    for path in folder.glob("lecture_*.py"):
+        if lecture_of(path) not in lectures:
+            path.unlink()
 
 
 def _zipped(folder: Path) -> bytes:
@@ -159,78 +212,17 @@ def _zipped(folder: Path) -> bytes:
     return buffer.getvalue()
 
 
-def leak_scan(folder: Path, sources: Path, solutions: Path, lecture: int) -> list[str]:
+def leak_scan(
+    folder: Path, sources: Path, solutions: Path, lecture: int, given_out: Set[int] | None = None
+) -> list[str]:
     """List what a folder for students of a lecture gives away; empty when nothing.
 
-    Code is compared line by line, white space and comments aside. Secret are all lines of the
-    answers of this lecture and later ones and of all hidden tests, except those that also stand in
-    the open part of a locked cell.
+    Secret are the hidden tests of all lectures, the model answers to essays, and all reference
+    answers but those of `given_out`.
+
+    Args:
+        given_out: lectures whose answers go with it; None: all earlier ones.
     """
-    secrets = _secret_lines(sources, solutions, lecture)
-    leaks = []
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file() or path.suffix == ".whl":
-            continue
-        name = path.relative_to(folder)
-        text = _text_of(path)
-        for marker in BEGIN_OF_REGION.findall(text):
-            leaks.append(f"{name}: {marker.strip()}")
-        lines = set(map(_squeeze, text.splitlines()))
-        for line in sorted(lines & secrets.keys()):
-            leaks.append(f"{name}: {secrets[line]}: {line}")
-    return leaks
-
-
-def _secret_lines(sources: Path, solutions: Path, lecture: int) -> dict[str, str]:
-    """Return {squeezed line: where it comes from} of all that students must not see yet."""
-    secrets: dict[str, str] = {}
-    for path in sorted(solutions.glob("lecture_*.py")):
-        if _lecture_of(path) >= lecture:
-            bodies = "\n".join(_bodies(path.read_text(encoding="utf-8")))
-            secrets |= dict.fromkeys(_telling_lines(bodies), path.name)
-    public: set[str] = set()
-    cells_with_line: Counter[str] = Counter()
-    for notebook in sources.glob("*/*.ipynb"):
-        for cell in nbformat.read(notebook, as_version=4).cells:
-            hidden = _telling_lines("\n".join(hidden_tests(cell.source)))
-            secrets |= dict.fromkeys(hidden, f"hidden test of {notebook.name}")
-            cells_with_line.update(hidden)
-            if cell.metadata.get("nbgrader", {}).get("locked"):
-                open_part = without_regions(cell.source)
-                public.update(map(_squeeze, open_part.splitlines()))
-    for line, cells in cells_with_line.items():
-        if cells > 1:  # a line that several hidden tests share tells nothing of any exercise
-            public.add(line)
-    return {line: origin for line, origin in secrets.items() if line not in public}
-
-
-def _bodies(source: str) -> Iterator[str]:
-    """Yield the statements of a module's functions, without signatures and imports."""
-    for function in ast.parse(source).body:
-        if isinstance(function, ast.FunctionDef):
-            for statement in function.body:
-                yield ast.get_source_segment(source, statement) or ""
-
-
-def _telling_lines(code: str) -> set[str]:
-    """Squeeze lines of code; keep those that are long enough and no text or error message."""
-    lines = set(map(_squeeze, code.splitlines()))
-    messages = ('f"', '"', "raiseValueError")
-    return {x for x in lines if len(x) >= TELLING_LENGTH and not x.startswith(messages)}
-
-
-def _squeeze(line: str) -> str:
-    """Drop white space and comments from a line of code."""
-    try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(line.strip()).readline))
-    except (tokenize.TokenError, IndentationError, SyntaxError):
-        return re.sub(r"\s+", "", line)
-    code = "".join(token.string for token in tokens if token.type != tokenize.COMMENT)
-    return re.sub(r"\s+", "", code)
-
-
-def _text_of(path: Path) -> str:
-    if path.suffix == ".ipynb":
-        cells = nbformat.read(path, as_version=4).cells
-        return "\n".join(cell.source for cell in cells)
-    return path.read_bytes().decode("utf-8", errors="replace")
+    if given_out is None:
+        given_out = set(range(1, lecture))
+    return scan(folder, read_secrets(sources, solutions, given_out))

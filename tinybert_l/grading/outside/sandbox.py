@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from tinybert_l.errors import CourseError
 PROGRAM = "tinybert_l.grading.inside.server"
 # The only folder of the grading that a submission's process can see.
 INSIDE = Path(__file__).resolve().parents[1] / "inside"
+FORMULAS = "formulas.py"  # the method's own functions, which would pass for answers
+NO_FORMULAS = INSIDE / "no_formulas.py"
 SYSTEM = (
     "/usr",
     "/bin",
@@ -128,12 +131,22 @@ def container(solutions: Path) -> list[str]:
 
 
 def library_binds() -> list[str]:
-    """Return what shows the library, with `grading/inside` as all that there is of the grading."""
+    """Return what shows the library, with `grading/inside` as all that there is of the grading.
+
+    An empty module stands for the method's own functions; their byte code is hidden too.
+    """
     library = Path(tinybert_l.__file__).resolve().parent
     grading = str(library / "grading")
     inside = str(library / "grading" / "inside")
+    compiled = library / "__pycache__"
+    with suppress(OSError):  # where nobody can make it, nobody can compile into it later
+        compiled.mkdir(exist_ok=True)
+    hidden = ["--ro-bind", str(NO_FORMULAS), str(library / FORMULAS)]
+    if compiled.is_dir():
+        hidden += ["--tmpfs", str(compiled), "--remount-ro", str(compiled)]
     return [
         *("--ro-bind", str(library), str(library)),
+        *hidden,
         *("--tmpfs", grading),
         *("--ro-bind", str(INSIDE), inside),
         *("--remount-ro", grading),
