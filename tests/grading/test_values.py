@@ -1,5 +1,6 @@
 """Values cross between student's and judge's process, and are then what they were."""
 
+import contextlib
 import math
 from collections import (
     Counter,
@@ -208,10 +209,8 @@ def test_what_equals_a_plain_value_arrives_as_one(value):
     "value", ["1/0", "x", "9" * 5000, 1, None, [], [[]], {"a": 1}, "1e999999999"]
 )
 def test_a_lie_about_such_a_value_breaks_the_protocol_and_nothing_else(tag, value):
-    try:
+    with contextlib.suppress(WireError):
         Decoder([]).decode({"tag": tag, "value": value})
-    except WireError:
-        pass
 
 
 @pytest.mark.parametrize(
