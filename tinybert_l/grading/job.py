@@ -262,7 +262,7 @@ def _grade(source: Path, work: Path, path: str | None) -> None:
     notebook = nbformat.writes(nb)
     write_atomically(work / "graded.ipynb", notebook)
     stopwatch.note("write")
-    points = {verdict.cell: verdict.points or 0.0 for verdict in verdicts}
+    points = {verdict.cell: verdict.points for verdict in verdicts}
     feedback = render(nb, job.assignment_name, points)
     write_atomically(work / "feedback.html", feedback)
     stopwatch.note("feedback")
