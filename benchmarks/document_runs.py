@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Literal
 
-from long_run import Job, Settings, bootstrap, by_seed, correct
+from long_run import Job, Settings, by_seed, correct, paired_interval
 
 from tinybert_l.course import recipes
 from tinybert_l.course.rows import DocumentRow, Interval, Row
@@ -164,7 +164,7 @@ def summarise_documents(seeds: list[list[DocumentSeed]]) -> list[Row]:
         for baseline in ("cut", "windows"):
             if reading not in ("cut", baseline):
                 others = by_model[full_length, baseline]
-                gaps[baseline] = bootstrap(hits - by_seed([row.correct for row in others]))
+                gaps[baseline] = paired_interval(hits - by_seed([row.correct for row in others]))
         rows.append(
             DocumentRow(
                 sub_model=sub_model,

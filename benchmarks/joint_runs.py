@@ -11,10 +11,10 @@ import torch
 from long_run import (
     Job,
     Settings,
-    bootstrap,
     by_seed,
     correct_predictions,
     long_setup,
+    paired_interval,
     summarise_fields,
 )
 
@@ -94,7 +94,7 @@ def joint_against_separate(seed: int, settings: Settings) -> list[JointSeed]:
 
 
 def summarise_joint(seeds: list[list[JointSeed]]) -> list[Row]:
-    """Differences with paired bootstrap intervals over sentences and seeds; then both costs."""
+    """Differences with paired intervals over sentences and seeds; then both costs."""
     rows: list[Row] = []
     gaps = []
     for same in zip(*seeds, strict=True):
@@ -103,10 +103,12 @@ def summarise_joint(seeds: list[list[JointSeed]]) -> list[Row]:
         gap = joint - separate
         joint_percent = 100 * float(joint.mean())
         separate_percent = 100 * float(separate.mean())
-        rows.append(JointGapRow(same[0].sub_model, joint_percent, separate_percent, bootstrap(gap)))
+        rows.append(
+            JointGapRow(same[0].sub_model, joint_percent, separate_percent, paired_interval(gap))
+        )
         gaps.append(gap)
     mean_gap = np.stack(gaps, axis=1).mean(1)  # of [seeds, sub-models, texts], over sub-models
-    rows.append(JointMeanGapRow(bootstrap(mean_gap)))
+    rows.append(JointMeanGapRow(paired_interval(mean_gap)))
     return rows + joint_costs(seeds)
 
 

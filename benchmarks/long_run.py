@@ -4,12 +4,13 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import mean, stdev
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
 
 from tinybert_l.course.experiments import LectureSetup, first_texts, open_bench
+from tinybert_l.course.intervals import hierarchical
 from tinybert_l.course.rows import Interval, OverSeeds, Row
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -70,19 +71,16 @@ def by_seed(values: Sequence[list[int]]) -> np.ndarray:
     return np.array(values, float)
 
 
-def bootstrap(gaps: np.ndarray, draws: int = 2000) -> Interval:
+def paired_interval(gaps: np.ndarray) -> Interval:
     """Mean and 95 % interval, in points, of paired differences [seeds, texts].
 
-    Seeds and texts are drawn anew, with replacement.
+    With one seed the interval is over texts alone.
     """
-    random = np.random.default_rng(0)
-    means = []
-    for _ in range(draws):
-        texts = random.integers(0, gaps.shape[1], gaps.shape[1])
-        seeds = random.integers(0, len(gaps), len(gaps))
-        means.append(gaps[seeds][:, texts].mean())
-    low, high = np.quantile(means, [0.025, 0.975])
-    return Interval(100 * float(gaps.mean()), 100 * float(low), 100 * float(high))
+    estimate = hierarchical(100 * gaps)
+    method: Literal["seeds_and_items", "one_seed"] = "one_seed"
+    if len(gaps) > 1:
+        method = "seeds_and_items"
+    return Interval(estimate.mean, estimate.low, estimate.high, method)
 
 
 def summarise_fields(row_type: type[R], seeds: Sequence[Sequence[Any]]) -> list[R]:
@@ -113,5 +111,11 @@ def over_seeds(values: Sequence[Any]) -> Any:
     if isinstance(first, tuple):
         return tuple(mean(step) for step in zip(*values, strict=True))
     if isinstance(first, int | float) and not isinstance(first, bool):
-        return OverSeeds(mean(values), stdev(values))
+        return OverSeeds(mean(values), stdev(values), tuple(values))
     return first
+
+
+def spread(values: Sequence[float]) -> OverSeeds:
+    """Mean, standard deviation and values; a single value has no spread."""
+    sd = stdev(values) if len(values) > 1 else 0.0
+    return OverSeeds(mean(values), sd, tuple(values))

@@ -11,6 +11,13 @@ questions                      nine kinds of questions on stories of an unseen w
 generation                     perplexity, variety, coherence and speed of writing (table 13)
 ablation                       the headline's recipe, shorter, without one part at a time
 chinese                        joint fine-tuning with and without joint pre-training
+baselines                      bags of words on growing numbers of labels; the teacher on reviews
+teacher_on_reviews             the default teacher on whole reviews, against words of the same text
+trigram                        counted on the text that the language model learns from
+trivial_answers                the best answer without reading, for each kind of question
+masked_tokens                  Chinese pre-training, measured on hidden tokens only
+gradient_agreement             do the gradients of sub-models point the same way? (figure 2)
+cascade                        early exit in cascades of sub-models, and after every layer
 
 Each seed's rows are kept under outputs/records/ at once, so that a killed run goes on. With SEEDs,
 only these are run: several processes can share the work; one without SEED then writes the record.
@@ -25,10 +32,12 @@ from pathlib import Path
 from typing import Any
 
 import headline
+from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
 from joint_runs import JOINT, LONGER_JOINT, METHODS, STABILITY
-from long_run import Job, Settings, bootstrap, by_seed, correct_predictions
-from task_runs import CHINESE, GENERATION, QUESTIONS
+from long_run import Job, Settings, by_seed, correct_predictions, paired_interval
+from supernet_runs import AGREEMENT, CASCADE
+from task_runs import CHINESE, GENERATION, MASKED_TOKENS, QUESTIONS
 
 from tinybert_l import begin
 from tinybert_l.cache import recipe_hash, write_atomically
@@ -85,7 +94,7 @@ def summarise_ablation(seeds: list[list[AblationSeed]]) -> list[Row]:
         for name in same[0].correct:
             hits = by_seed([row.correct[name] for row in same])
             accuracy[name] = 100 * float(hits.mean())
-            difference[name] = bootstrap(hits - by_seed([row.correct[name] for row in whole]))
+            difference[name] = paired_interval(hits - by_seed([row.correct[name] for row in whole]))
         is_whole = same[0] is whole[0]
         rows.append(AblationRow(same[0].variant, accuracy, None if is_whole else difference))
     return rows
@@ -102,6 +111,13 @@ JOBS: dict[str, Job[Any]] = {
     "generation": GENERATION,
     "ablation": ABLATION,
     "chinese": CHINESE,
+    "baselines": BASELINES,
+    "teacher_on_reviews": TEACHER,
+    "trigram": TRIGRAM,
+    "trivial_answers": TRIVIAL,
+    "masked_tokens": MASKED_TOKENS,
+    "gradient_agreement": AGREEMENT,
+    "cascade": CASCADE,
 }
 
 
@@ -119,7 +135,8 @@ def seed_rows(name: str, seed: int) -> list[Any]:
 def main(name: str, seeds: Sequence[int]) -> None:
     """Run a job's seeds; write the record unless seeds were named."""
     job = JOBS[name]
-    measured = [seed_rows(name, seed) for seed in seeds or job.settings["seeds"]]
+    # a run that draws nothing at random has no seeds
+    measured = [seed_rows(name, seed) for seed in seeds or job.settings.get("seeds", [0])]
     if not seeds:
         command = f"python benchmarks/records.py {name}"
         print(write_record(name, job.kind, command, job.settings, job.summarise(measured)))

@@ -9,11 +9,19 @@ from statistics import mean
 from typing import Any, Literal
 
 import torch
-from long_run import Job, Settings, bootstrap, by_seed, correct_predictions, summarise_fields
+from long_run import (
+    Job,
+    Settings,
+    by_seed,
+    correct_predictions,
+    paired_interval,
+    spread,
+    summarise_fields,
+)
 
 from tinybert_l.course import recipes
 from tinybert_l.course.experiments import first_texts
-from tinybert_l.course.rows import ChineseRow, GenerationRow, QuestionRow, Row
+from tinybert_l.course.rows import ChineseRow, GenerationRow, MaskedTokenRow, QuestionRow, Row
 from tinybert_l.course.rows import Decoding as DecodingName
 from tinybert_l.exercises.lecture_09 import distinct_n
 from tinybert_l.method.config import ElasticBertConfig
@@ -24,13 +32,15 @@ from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import load_embedded
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.decoding import Decoding, draft_and_verify, stream
-from tinybert_l.tasks.generation import Writer, load_writer
+from tinybert_l.tasks.generation import Writer, load_writer, review_blocks
 from tinybert_l.tasks.pretraining import (
     ElasticBertForMaskedLM,
     character_tokenizer,
     classifier_from,
     load_chinese_reviews,
-    masked_accuracy,
+    most_frequent_token,
+    name_hidden_tokens,
+    named_by,
     pretrain_jointly,
 )
 from tinybert_l.tasks.questions import Reader, as_question, load_reader
@@ -40,6 +50,7 @@ from tinybert_l.tasks.text_metrics import coherence, repetition, self_bleu
 from tinybert_l.tasks.trigram import Trigram
 
 DRAFT_TOKENS = 3
+SCORED = 200  # held-out texts whose perplexity is measured
 DECODINGS: dict[DecodingName, Decoding] = {
     "greedy": Decoding(0),
     "top_p": Decoding(0.9, top_p=0.9),
@@ -223,7 +234,7 @@ def generation(seed: int, settings: Settings) -> list[GenerationSeed]:
         seed,
         settings["reviews"],
     )
-    held_out = writer.held_out[:200]
+    held_out = writer.held_out[:SCORED]
     last_reviews = writer.held_out[-settings["texts"] :]
     prompts = [review[:8].tolist() for review in last_reviews]
     task = WritingTask(writer, prompts, settings["tokens"], seed)
@@ -239,13 +250,20 @@ def generation(seed: int, settings: Settings) -> list[GenerationSeed]:
     for decoding in drafted:
         rows.append(task.draft(largest, sub_models[-1], decoding, perplexity))
     rows.append(task.write(largest, "greedy", perplexity, prompts[:4], kv_cache=False))
-    trigram = Trigram(writer.held_out[200:], len(writer.vocabulary))
-    texts = []
-    for number, prompt in enumerate(prompts):
-        texts.append(trigram.write(prompt, settings["tokens"], number))
-    rows.append(task.measure("trigram", texts, trigram.perplexity(held_out[:20])))
+    rows.append(trigram_row(task, settings))
     rows.append(task.measure("human", [review.tolist() for review in last_reviews], None))
     return rows
+
+
+def trigram_row(task: WritingTask, settings: Settings) -> GenerationSeed:
+    """Let trigram counts of the whole training text write, and score the same texts."""
+    writer = task.writer
+    _, blocks = review_blocks(writer.tokenizer, settings["vocabulary"], settings["reviews"])
+    trigram = Trigram(blocks[len(writer.held_out) :], len(writer.vocabulary))
+    texts = []
+    for number, prompt in enumerate(task.prompts):
+        texts.append(trigram.write(prompt, settings["tokens"], number))
+    return task.measure("trigram", texts, trigram.perplexity(writer.held_out[:SCORED]))
 
 
 def summarise_generation(seeds: list[list[GenerationSeed]]) -> list[Row]:
@@ -260,11 +278,38 @@ class ChineseSeed:
     sub_model: SubModel
     pretrained: bool
     correct: list[int]
-    masked_tokens_named_percent: float
 
 
-def chinese(seed: int, settings: Settings) -> list[ChineseSeed]:
-    """Fine-tune a Chinese student jointly on sentiment, with joint pre-training and without."""
+@dataclass(frozen=True)
+class ChineseTask:
+    """The Chinese reviews as token ids, and the pre-training of one seed."""
+
+    data: dict[str, Encoded]
+    tokenizer: Any
+    config: ElasticBertConfig
+    fine_tuning: JointRecipe
+    pre_training: JointRecipe
+
+    @property
+    def sub_models(self) -> list[SubModel]:
+        """Every sub-model, the largest first."""
+        return self.fine_tuning.sub_models()[::-1]
+
+    def pretrained(self) -> ElasticBertForMaskedLM:
+        """Pre-train a new model jointly."""
+        with tempfile.TemporaryDirectory() as folder:
+            return pretrain_jointly(
+                self.config, self.data["train"], self.tokenizer, self.pre_training, Path(folder)
+            )
+
+    def untrained(self) -> ElasticBertForMaskedLM:
+        """A new model with random weights."""
+        torch.manual_seed(self.fine_tuning.seed)
+        return ElasticBertForMaskedLM(self.config)
+
+
+def chinese_task(seed: int, settings: Settings) -> ChineseTask:
+    """Read the reviews, and set up the recipes of one seed."""
     reviews = load_chinese_reviews()
     tokenizer = character_tokenizer(reviews["train"].texts)
     data = {}
@@ -289,18 +334,69 @@ def chinese(seed: int, settings: Settings) -> list[ChineseSeed]:
         checkpoint_every=10_000,
     )
     pre_training = replace(fine_tuning, num_steps=settings["pre_training_steps"])
-    with tempfile.TemporaryDirectory() as folder:
-        pretrained = pretrain_jointly(config, data["train"], tokenizer, pre_training, Path(folder))
-    torch.manual_seed(seed)
-    starts = {True: pretrained, False: ElasticBertForMaskedLM(config)}
+    return ChineseTask(data, tokenizer, config, fine_tuning, pre_training)
+
+
+def chinese(seed: int, settings: Settings) -> list[ChineseSeed]:
+    """Fine-tune a Chinese student jointly on sentiment, with joint pre-training and without."""
+    task = chinese_task(seed, settings)
+    starts = {True: task.pretrained(), False: task.untrained()}
     rows = []
     for is_pretrained, start in starts.items():
         torch.manual_seed(seed)
-        student = fine_tuned(classifier_from(start), data["train"], fine_tuning)
-        for sub_model in sub_models:
-            named = masked_accuracy(start, first_texts(data["test"], 600), tokenizer, sub_model)
-            hits = correct_predictions(student, data["test"], sub_model)
-            rows.append(ChineseSeed(sub_model, is_pretrained, hits, 100 * named))
+        student = fine_tuned(classifier_from(start), task.data["train"], task.fine_tuning)
+        for sub_model in task.sub_models:
+            hits = correct_predictions(student, task.data["test"], sub_model)
+            rows.append(ChineseSeed(sub_model, is_pretrained, hits))
+    return rows
+
+
+@dataclass(frozen=True)
+class MaskedTokenSeed:
+    """One seed's count of hidden tokens, and of those named rightly, for each test review."""
+
+    model: Literal["most_frequent_token", "untrained", "pretrained"]
+    sub_model: SubModel | None
+    right: list[int]
+    hidden: list[int]
+
+
+def masked_tokens(seed: int, settings: Settings) -> list[MaskedTokenSeed]:
+    """Pre-train as `chinese` does, and let the sub-models name hidden tokens."""
+    task = chinese_task(seed, settings["pre_training"])
+    test = first_texts(task.data["test"], settings["texts"])
+    frequent = most_frequent_token(task.data["train"], task.tokenizer)
+
+    def always_frequent(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.full((int(batch["chosen"].sum()),), frequent)
+
+    named = name_hidden_tokens(always_frequent, test, task.tokenizer)
+    rows = [MaskedTokenSeed("most_frequent_token", None, named.right, named.hidden)]
+    models: dict[Literal["untrained", "pretrained"], ElasticBertForMaskedLM] = {
+        "untrained": task.untrained(),
+        "pretrained": task.pretrained(),
+    }
+    for kind, model in models.items():
+        for sub_model in task.sub_models:
+            named = name_hidden_tokens(named_by(model, sub_model), test, task.tokenizer)
+            rows.append(MaskedTokenSeed(kind, sub_model, named.right, named.hidden))
+    return rows
+
+
+def summarise_masked_tokens(seeds: list[list[MaskedTokenSeed]]) -> list[Row]:
+    """The share of hidden tokens that are named, and the difference from the most frequent token.
+
+    The interval draws reviews and seeds anew.
+    """
+    frequent = by_seed([seed[0].right for seed in seeds])
+    rows: list[Row] = []
+    for same in zip(*seeds, strict=True):
+        right, hidden = by_seed([row.right for row in same]), by_seed([row.hidden for row in same])
+        percent = [100 * sum(row.right) / sum(row.hidden) for row in same]
+        gap = None
+        if same[0].sub_model is not None:
+            gap = paired_interval((right - frequent) / hidden.mean())
+        rows.append(MaskedTokenRow(same[0].model, same[0].sub_model, spread(percent), gap))
     return rows
 
 
@@ -331,10 +427,8 @@ def summarise_chinese(seeds: list[list[ChineseSeed]]) -> list[Row]:
         gain = None
         if pretrained:
             others = by_model[sub_model, False]
-            gain = bootstrap(hits - by_seed([row.correct for row in others]))
-        named = mean(row.masked_tokens_named_percent for row in same)
-        accuracy = 100 * float(hits.mean())
-        rows.append(ChineseRow(sub_model, pretrained, accuracy, named, gain))
+            gain = paired_interval(hits - by_seed([row.correct for row in others]))
+        rows.append(ChineseRow(sub_model, pretrained, 100 * float(hits.mean()), gain))
     return rows
 
 
@@ -343,3 +437,10 @@ GENERATION = Job(
     "generation", recipes.LONG_GENERATION, GenerationSeed, generation, summarise_generation
 )
 CHINESE = Job("chinese", recipes.LONG_CHINESE, ChineseSeed, chinese, summarise_chinese)
+MASKED_TOKENS = Job(
+    "masked_tokens",
+    recipes.MASKED_TOKENS,
+    MaskedTokenSeed,
+    masked_tokens,
+    summarise_masked_tokens,
+)

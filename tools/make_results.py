@@ -17,22 +17,28 @@ from tinybert_l.course.recipes import RECORDS
 from tinybert_l.course.records import Record, benchmark_records, read_record
 from tinybert_l.course.rows import (
     AblationRow,
+    BaselineRow,
+    CascadeRow,
     ChineseRow,
     DocumentRow,
     FirstUseRow,
     GenerationRow,
+    GradientAgreementRow,
     HeadlineRow,
     Interval,
     JointCostRow,
     JointMeanGapRow,
+    MaskedTokenRow,
     OverSeeds,
     PeerRow,
+    PerplexityRow,
     QuestionRow,
     ReadingSpeedRow,
     Row,
     StabilityRow,
     StepRow,
     TrainingMethodRow,
+    TrivialAnswerRow,
 )
 from tinybert_l.course.tables import row_cells
 from tinybert_l.errors import InvalidInput
@@ -64,6 +70,15 @@ SUBJECTS = {
     "generation": "What sub-models write: perplexity, variety, coherence, speed",
     "chinese": "Joint pre-training and joint fine-tuning in Chinese, against joint fine-tuning "
     "alone",
+    "baselines": "Counting words: bags of words on growing numbers of labelled texts, and the "
+    "teacher on whole reviews",
+    "teacher_on_reviews": "The default teacher, which learned from sentences alone, on whole "
+    "reviews",
+    "trigram": "Counting trigrams on the text that the language model learns from",
+    "trivial_answers": "The best answer without reading, for each kind of question",
+    "masked_tokens": "Joint pre-training in Chinese, measured on hidden tokens only",
+    "gradient_agreement": "Gradients of a trained supernet's sub-models over many batches",
+    "cascade": "Early exit: cascades of sub-models, and exits after every layer",
 }
 
 INTRODUCTION = """\
@@ -122,8 +137,10 @@ def record_section(name: str, record: Record | None) -> str:
     """A long run's section: what it is about, how it was made, its rows."""
     if record is None or record.recipe is None:
         return f"## {SUBJECTS[name]}\n\nNot recorded yet: `make records`.\n"
-    seeds = ", ".join(map(str, record.recipe["seeds"]))
-    source = [f"`{record.command}`", f"seeds {seeds}", record.day, machine_of(record)]
+    drawn = "nothing drawn at random"
+    if "seeds" in record.recipe:
+        drawn = f"seeds {', '.join(map(str, record.recipe['seeds']))}"
+    source = [f"`{record.command}`", drawn, record.day, machine_of(record)]
     source += [f"trained on {device}" for device in record.details.get("trained_on", [])]
     stale = " **Stale: the recipe has changed since.**" if record.stale else ""
     return f"## {SUBJECTS[name]}\n\n{', '.join(source)}.{stale}\n\n{table(record.rows)}\n"
@@ -343,6 +360,84 @@ def answers_of_chinese(record: Record) -> Iterator[Answer]:
             yield Answer(hope, sign(gain.low, gain.high), points(gain))
 
 
+def answers_of_baselines(record: Record) -> Iterator[Answer]:
+    for row in rows_of(record, BaselineRow):
+        gap = row.against_bag_points
+        if gap is None or row.model == "majority":
+            continue
+        if row.model == "teacher":
+            hope = f"{captions.label(row)}: better than the bag of words of the same sentences"
+            yield Answer(hope, sign(gap.low, gap.high), points(gap))
+        elif row.task == "sentences":
+            hope = "labelled reviews help a bag of words with sentences"
+            yield Answer(hope, sign(gap.low, gap.high), points(gap))
+
+
+def answers_of_trigram(record: Record) -> Iterator[Answer]:
+    rows = rows_of(record, PerplexityRow)
+    most = max(row.blocks_read for row in rows)
+    counted = the_row(rows, author="trigram", blocks_read=most).perplexity
+    for row in rows:
+        if row.sub_model is not None:
+            hope = f"{captions.label(row)} predicts better than trigrams of the same text"
+            yield compared(hope, row.perplexity, counted, smaller=True)
+
+
+def answers_of_trivial_answers(record: Record) -> Iterator[Answer]:
+    trivial = {row.question: row for row in rows_of(record, TrivialAnswerRow)}
+    average = sum(row.exact_match_percent for row in trivial.values()) / len(trivial)
+    questions = read_record("questions")
+    rows = rows_of(questions, QuestionRow) if questions is not None else []
+    readers = [row for row in rows if row.sub_model is not None]
+    for row in readers:
+        hope = f"{captions.label(row)} answers better than without reading: all kinds"
+        yield compared(hope, row.exact_match_all_percent, OverSeeds(average, 0.0))
+    for kind, exact_match in max(readers, key=size_of_reader).exact_match_percent.items():
+        other = OverSeeds(trivial[kind].exact_match_percent, 0.0)
+        yield compared(
+            f"the largest answers better than {trivial_words(trivial[kind])}", exact_match, other
+        )
+
+
+def trivial_words(row: TrivialAnswerRow) -> str:
+    rule = captions.caption("rule", row.rule).en.replace("{word}", row.word or "")
+    return f"{rule}: {row.question}"
+
+
+def answers_of_masked_tokens(record: Record) -> Iterator[Answer]:
+    for row in rows_of(record, MaskedTokenRow):
+        gap = row.against_most_frequent_points
+        if row.model == "pretrained" and gap is not None:
+            hope = f"{captions.label(row)}: names more hidden tokens than the most frequent one"
+            yield Answer(hope, sign(gap.low, gap.high), points(gap))
+
+
+def answers_of_agreement(record: Record) -> Iterator[Answer]:
+    for row in rows_of(record, GradientAgreementRow):
+        standard_error = row.cosine_sd / len(row.cosines) ** 0.5
+        answer = sign(row.cosine_mean - 2 * standard_error, row.cosine_mean + 2 * standard_error)
+        figures = (
+            f"{row.cosine_mean:.2f} ± {row.cosine_sd:.2f} over {len(row.cosines)} batches, "
+            f"{row.negative_percent:.0f} % below 0"
+        )
+        yield Answer(f"gradients of {captions.label(row)} agree (mean cosine)", answer, figures)
+
+
+def answers_of_cascade(record: Record) -> Iterator[Answer]:
+    for row in rows_of(record, CascadeRow):
+        gap = row.difference_points
+        if gap is None or row.goal is None or row.target is None:
+            continue
+        spent = f", {row.gflops.mean:.3f} GFLOPs a sentence"
+        if row.goal == "cost":
+            answer = sign(gap.low, gap.high)
+            hope = f"{captions.label(row)}: better"
+        else:
+            answer = sign(gap.low + 0.5, gap.high + 0.5)
+            hope = f"{captions.label(row)}: within 0.5 points"
+        yield Answer(hope, answer, points(gap) + spent)
+
+
 # by kind of record
 ANSWERS: dict[str, Callable[[Record], Iterator[Answer]]] = {
     "headline": answers_of_headline,
@@ -354,6 +449,12 @@ ANSWERS: dict[str, Callable[[Record], Iterator[Answer]]] = {
     "questions": answers_of_questions,
     "generation": answers_of_generation,
     "chinese": answers_of_chinese,
+    "baselines": answers_of_baselines,
+    "trigram": answers_of_trigram,
+    "trivial_answers": answers_of_trivial_answers,
+    "masked_tokens": answers_of_masked_tokens,
+    "gradient_agreement": answers_of_agreement,
+    "cascade": answers_of_cascade,
 }
 
 

@@ -23,19 +23,12 @@ def wide_terminal(monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> str:
-    """A cache that the slow tests of this file share, so that the small models are trained once."""
-    return str(tmp_path_factory.mktemp("cache"))
-
-
 def run(*words: object) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
 
 
 @pytest.mark.slow
-def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path, monkeypatch, trained):
-    monkeypatch.setenv("TINYBERT_L_CACHE", trained)
+def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
     done = run("demo", "--quick", "--output", tmp_path)
     assert done.exit_code == 0, done.output
     folder = tmp_path / "quick"
@@ -50,8 +43,7 @@ def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path, monkeypatch, train
 
 
 @pytest.mark.slow
-def test_a_sub_model_is_chosen_within_a_budget(monkeypatch, trained):
-    monkeypatch.setenv("TINYBERT_L_CACHE", trained)
+def test_a_sub_model_is_chosen_within_a_budget():
     chosen = run("choose", "--quick", "--max-latency-ms", 1000)
     assert chosen.exit_code == 0 and "chosen: " in chosen.stdout
     too_fast = run("choose", "--quick", "--max-latency-ms", 0.0001, "--runtime", "onnx-int8")
@@ -60,8 +52,7 @@ def test_a_sub_model_is_chosen_within_a_budget(monkeypatch, trained):
 
 
 @pytest.mark.slow
-def test_a_sub_model_is_exported_and_works_in_a_pipeline(tmp_path, monkeypatch, trained):
-    monkeypatch.setenv("TINYBERT_L_CACHE", trained)
+def test_a_sub_model_is_exported_and_works_in_a_pipeline(tmp_path):
     folder = tmp_path / "out"
     assert run("export", "3x0.5", "--quick", "--to", folder).exit_code == 0
     rows = rows_of(folder)

@@ -18,10 +18,8 @@ from tinybert_l.course.recipes import RECORDS
 from tinybert_l.course.records import (
     RECORD_KINDS,
     RESULTS,
-    all_verdicts,
     read_benchmark,
     read_record,
-    save_verdicts,
     show_record,
     write_record,
 )
@@ -104,7 +102,12 @@ def test_a_record_tells_how_to_repeat_it_and_its_recipe_is_the_code_s(name):
     assert record.recipe == RECORDS[name]
     assert record.command.startswith("python benchmarks/")
     assert record.versions["torch"] and record.date
-    assert len(record.recipe["seeds"]) >= 3 and record.rows
+    draws_nothing = name in {"teacher_on_reviews", "trigram", "trivial_answers"}
+    assert draws_nothing != ("seeds" in record.recipe)
+    # one trained model, spreads over batches or texts
+    least = 1 if name in {"masked_tokens", "gradient_agreement", "cascade"} else 3
+    assert draws_nothing or len(record.recipe["seeds"]) >= least
+    assert record.rows
 
 
 def test_every_record_that_a_notebook_shows_is_there(checkout):
@@ -152,7 +155,7 @@ def test_the_readme_has_a_line_for_each_teacher_and_runtime(make_results):
 
 def test_every_record_answers_what_was_hoped_for(make_results):
     answered = {source.removeprefix("benchmark ") for source, _ in make_results.answers()}
-    assert answered >= RECORDS.keys()
+    assert answered >= {name for name in RECORDS if (RESULTS / f"{name}.json").is_file()}
     assert make_results.BENCHMARK_ANSWERS.keys() <= RECORD_KINDS.keys()
 
 
@@ -371,19 +374,6 @@ def test_a_shown_record_has_spreads_and_intervals_beside_their_means(tmp_path, m
     write_record("one", "joint_against_separate", "python benchmarks/one.py", {}, [gap, mean])
     table = show_record("one").data
     assert table.iloc[0].tolist() == ["3×½", 70.0, 68.75, "+1.2 (-0.5 to +3.0)"]
-
-
-def test_verdicts_are_kept_and_files_of_the_old_form_are_read(tmp_path, monkeypatch):
-    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
-    monkeypatch.setattr(records, "RESULTS", tmp_path / "none")
-    row = ("claim 主张", "test", "3.0", "holds 成立")
-    table = save_verdicts(2, [row], "20 steps")
-    assert list(table.data.columns) == ["claim 主张", "test 检验", "number 数字", "verdict 判断"]
-    old = {"lecture": 1, "rows": [list(row)], "run": "20 steps"}
-    (tmp_path / "verdicts" / "01.json").write_text(json.dumps(old), encoding="utf-8")
-    lectures = all_verdicts()
-    assert [lecture.lecture for lecture in lectures] == [1, 2]
-    assert lectures[0].verdicts == lectures[1].verdicts == (records.Verdict(*row),)
 
 
 def test_a_benchmark_does_not_overwrite_the_record_of_a_long_run(checkout, tmp_path, monkeypatch):

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import nbformat
 import pytest
 
+from tinybert_l.exercises.notebook_files import UnreadableNotebook
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading.assignment import UnreadableSubmission, read_submission, sanitise
 from tinybert_l.grading.course import Course, CourseBusy
 from tinybert_l.grading.intake import read_archive, submitted_at, take_in
 from tinybert_l.grading.job import run_job
@@ -32,6 +32,7 @@ from tinybert_l.grading.run import (
     prove,
 )
 from tinybert_l.grading.sample_class import LECTURE, hand_in
+from tinybert_l.grading.submission import read_submission, sanitise
 
 NAME = NOTEBOOKS[LECTURE]
 UNSAFE = problem() is not None
@@ -211,7 +212,7 @@ def test_what_can_be_repaired_is_and_it_is_said(notebook, change, repair):
     ],
 )
 def test_what_is_no_notebook_is_refused_with_a_reason(raw, reason):
-    with pytest.raises(UnreadableSubmission, match=reason):
+    with pytest.raises(UnreadableNotebook, match=reason):
         read_submission(raw, "x")
 
 
@@ -255,8 +256,8 @@ def test_cells_are_put_right_and_it_is_said(course, notebook):
 def test_what_a_student_writes_as_html_does_nothing_in_the_grader_s_browser(course, notebook, text):
     from bs4 import BeautifulSoup
 
-    from tinybert_l.grading.assignment import defuse
     from tinybert_l.grading.results.feedback import render
+    from tinybert_l.grading.showing import defuse
 
     assignment = course.assignment(LECTURE)
     plain, _ = read_submission(notebook, "x")

@@ -57,7 +57,7 @@ def test_two_processes_give_the_losses_and_weights_of_one(uninterrupted, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("first", "then"), [(2, 1), (1, 2)])
+@pytest.mark.parametrize(("first", "then"), [(2, 1), pytest.param(1, 2, marks=pytest.mark.nightly)])
 def test_a_run_goes_on_with_another_number_of_processes(
     uninterrupted, tmp_path, checkout, first, then
 ):

@@ -1,6 +1,7 @@
 """The teacher that comes with the library has the code's recipe, and is as good as noted."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from conftest import CHECKOUT
 from tinybert_l.cache import recipe_hash
 from tinybert_l.method import joint
 from tinybert_l.method import teacher as teacher_module
+from tinybert_l.method.data import Table
 from tinybert_l.method.joint import load_supernet
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import (
@@ -131,6 +133,15 @@ def test_texts_are_read_and_hashed_once(monkeypatch, teacher):
     assert len(calls) == 1
 
 
+def few_texts(path: Path) -> Table:
+    """A table of forty texts, on which one epoch is a step or two."""
+    lines = ["text,label"]
+    for week in range(20):
+        lines += [f"a good film of week {week},good", f"a bad film of week {week},bad"]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return Table(str(path), "text", "label")
+
+
 def test_another_recipe_is_trained_and_its_adapter_is_kept(tmp_path, monkeypatch, teacher):
     monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
     shipped = teacher.model.state_dict()
@@ -139,9 +150,11 @@ def test_another_recipe_is_trained_and_its_adapter_is_kept(tmp_path, monkeypatch
     assert (adapted.folder / "adapter" / "adapter_model.safetensors").is_file()
     assert not torch.equal(adapted.model.state_dict()[QUERY], shipped[QUERY])
     assert torch.equal(adapted.model.state_dict()[EMBEDDINGS], shipped[EMBEDDINGS])
-    fully_trained = load_teacher(TeacherRecipe(**TRY, rank=0))
+    few = few_texts(tmp_path / "few.csv")
+    fully_trained = load_teacher(TeacherRecipe(**TRY, rank=0, table=few))
     assert not (fully_trained.folder / "adapter").exists()
     assert not torch.equal(fully_trained.model.state_dict()[EMBEDDINGS], shipped[EMBEDDINGS])
-    from_scratch = load_teacher(TeacherRecipe(**TRY, rank=2), from_scratch=True)
+    from_scratch = load_teacher(TeacherRecipe(**TRY, rank=2, table=few), from_scratch=True)
+    recipe = from_scratch.recipe
+    assert from_scratch.key == recipe.key(from_scratch.splits) | {"from_scratch": True}
     assert from_scratch.folder != adapted.folder
-    assert from_scratch.key == adapted.key | {"from_scratch": True}

@@ -106,6 +106,24 @@ def test_trigram_probabilities_add_up_to_one_and_prefer_what_was_seen():
     assert int(probabilities.argmax()) == 3
 
 
+def test_the_trigram_s_perplexity_is_that_of_its_probabilities():
+    texts = torch.tensor([[1, 2, 3, 1, 2, 3], [4, 1, 2, 0, 5, 1]])
+    model = Trigram(texts, 6)
+    losses = []
+    for text in texts.tolist():
+        for i in range(1, len(text)):
+            expected = model.probabilities(text[:i])
+            for token in range(6):
+                assert model.probability(text[:i], token) == pytest.approx(float(expected[token]))
+            if text[i]:  # 0 is no word
+                losses.append(-float(expected[text[i]].log()))
+    assert [*model.losses(texts[0].tolist()), *model.losses(texts[1].tolist())] == pytest.approx(
+        losses, rel=1e-5
+    )
+    assert len(losses) == 9
+    assert model.perplexity(texts) == pytest.approx(float(torch.tensor(losses).mean().exp()))
+
+
 @pytest.mark.parametrize(
     ("arguments", "digits"),
     [({}, "aebbff63ae1b"), ({"num_steps": 4, "reviews": 30}, "48c20372f48c")],

@@ -13,6 +13,8 @@ from tinybert_l.tasks.pretraining import (
     load_chinese_reviews,
     mask_tokens,
     masked_accuracy,
+    most_frequent_token,
+    name_hidden_tokens,
     pretrain_jointly,
 )
 
@@ -47,6 +49,35 @@ def test_hidden_tokens_are_fifteen_in_a_hundred_and_never_special(tokenizer):
     assert 0.7 < float((hidden[chosen] == tokenizer.mask_token_id).float().mean()) < 0.9
     one = mask_tokens(ids[:1, :2], mask[:1, :2], tokenizer, torch.Generator().manual_seed(3))[1]
     assert int(one.sum()) == 1, "at least one token is to be named"
+
+
+def test_in_measuring_every_chosen_token_is_hidden(tokenizer):
+    """A tenth of the chosen tokens is shown in training: whoever copies them names those."""
+    texts = [text * 20 for text in TEXTS]
+    data = encode(Split(texts, [0] * len(texts)), tokenizer, 128)
+    shown = []
+
+    def copying(batch):
+        named = batch["input_ids"][batch["chosen"]]
+        shown.append(named)
+        return named
+
+    named = name_hidden_tokens(copying, data, tokenizer)
+    assert named.accuracy == 0.0 and sum(named.right) == 0
+    assert set(torch.cat(shown).tolist()) == {tokenizer.mask_token_id}
+    assert len(named.hidden) == len(data) and 0.1 < sum(named.hidden) / sum(data.lengths()) < 0.2
+
+
+def test_the_most_frequent_token_is_a_character_and_a_baseline(tokenizer):
+    data = encode(Split(["好好好书", "好书"], [0, 0]), tokenizer, 16)
+    token = most_frequent_token(data, tokenizer)
+    assert tokenizer.convert_ids_to_tokens(token) == "好"
+
+    def always(batch):
+        return torch.full((int(batch["chosen"].sum()),), token)
+
+    named = name_hidden_tokens(always, data, tokenizer)
+    assert 0 < sum(named.hidden) <= 6 and named.accuracy == sum(named.right) / sum(named.hidden)
 
 
 def test_sub_models_learn_jointly_to_name_hidden_tokens(tokenizer, tmp_path):

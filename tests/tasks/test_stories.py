@@ -15,6 +15,8 @@ from tinybert_l.tasks.stories import (
     TRAINING,
     Story,
     Teller,
+    TrivialAnswer,
+    best_trivial_answer,
     last_mentioned,
     make_stories,
     make_story,
@@ -58,6 +60,43 @@ def test_stories_are_the_same_for_a_seed():
 def test_the_baseline_is_worth_beating_and_can_be_beaten():
     stories = make_stories(60, 3)
     assert 10 < sum(last_mentioned(story) == story.answer for story in stories) < 55
+
+
+@pytest.mark.parametrize(
+    ("rule", "answer"),
+    [
+        ("mentioned_last", "school"),
+        ("mentioned_last_unasked", "park"),
+        ("mentioned_first", "market"),
+        ("mentioned_most", "park"),
+    ],
+)
+def test_a_trivial_rule_looks_at_mentions_alone(rule, answer):
+    text = (
+        "yes no Anna went to the market . Anna went to the park . Emma went to the park . to school"
+    )
+    words = text.split()
+    story = Story(
+        "where was it before", words, ["where", "was", "it", "before", "the", "school", "?"], 6
+    )
+    assert story.answer == "market"
+    assert TrivialAnswer(rule).answer(story) == answer
+    assert TrivialAnswer(rule).correct([story, story]) == [int(answer == "market")] * 2
+
+
+def test_the_best_trivial_answer_is_the_best_on_the_stories_it_is_chosen_on():
+    counting = make_stories(200, 5, ["counting"])
+    best = best_trivial_answer(counting)
+    assert best == TrivialAnswer("always", "one")
+    right = sum(best.correct(counting))
+    assert right == sum(story.answer == "one" for story in counting)
+    assert right >= max(sum(TrivialAnswer("always", word).correct(counting)) for word in NUMBERS)
+    where = make_stories(200, 5, ["where was it before"])
+    assert best_trivial_answer(where).word is None, "names differ between the worlds"
+    with pytest.raises(ValueError, match=r"best_trivial_answer: stories of \[\]"):
+        best_trivial_answer([])
+    with pytest.raises(ValueError, match="all of one kind"):
+        best_trivial_answer([counting[0], where[0]])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -10,15 +10,20 @@ from typing import Any, Literal
 
 from tinybert_l.course.rows import (
     AblationRow,
+    BaselineRow,
+    CascadeRow,
     ChineseRow,
     DeployRow,
     DocumentRow,
     GenerationRow,
+    GradientAgreementRow,
     HeadlineRow,
     JointCostRow,
     JointGapRow,
     JointMeanGapRow,
+    MaskedTokenRow,
     PeerRow,
+    PerplexityRow,
     QuestionRow,
     ReadingSpeedRow,
     Row,
@@ -26,6 +31,7 @@ from tinybert_l.course.rows import (
     StepRow,
     SubModelSpeedRow,
     TrainingMethodRow,
+    TrivialAnswerRow,
     WritingSpeedRow,
 )
 from tinybert_l.submodels import SubModel
@@ -64,6 +70,7 @@ VERDICT_COLUMNS = {
     "test": Caption("test", "检验"),
     "number": Caption("number", "数字"),
     "verdict": Caption("verdict", "判断"),
+    "record": Caption("record", "记录"),
     "lecture": Caption("lecture", "讲"),
     "source": Caption("from", "来自"),
     "run": Caption("run", "运行"),
@@ -145,9 +152,6 @@ COLUMNS: dict[str, dict[str, Column]] = {
     },
     "chinese": {
         "accuracy_percent": _ACCURACY,
-        "masked_tokens_named_percent": Column(
-            Caption("masked tokens named", "说对的遮蔽字", "%")
-        ),
         "gain_points": Column(Caption("gain", "增益", "points"), signed=True),
     },
     "deploy": {
@@ -191,6 +195,42 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "first_use": {
         "median_seconds": Column(Caption("median")),
         "from_scratch_seconds": Column(Caption("from scratch")),
+    },
+    "baseline": {
+        "labelled_sentences": Column(Caption("labelled sentences", "标注句子")),
+        "labelled_reviews": Column(Caption("labelled reviews", "标注影评")),
+        "accuracy_percent": _ACCURACY,
+        "validation_percent": Column(Caption("validation", "验证", "%")),
+        "against_bag_points": _against("the bag of the sentences", "只学句子的词袋"),
+    },
+    "perplexity": {
+        "blocks_read": Column(Caption("blocks read", "读过的文本块")),
+        "perplexity": Column(Caption("perplexity", "困惑度")),
+    },
+    "gradient_agreement": {
+        "cosine_mean": Column(Caption("cosine, mean", "余弦均值")),
+        "cosine_sd": Column(Caption("sd over batches", "各批标准差")),
+        "negative_percent": Column(Caption("batches below 0", "余弦为负的批", "%")),
+    },
+    "cascade": {
+        "max_entropy": Column(Caption("entropy at most", "熵上限", "nats")),
+        "gflops": Column(Caption("GFLOPs spent", "实际浮点运算")),
+        "accuracy_percent": _ACCURACY,
+        "validation_percent": Column(Caption("validation", "验证", "%")),
+        "difference_points": Column(
+            Caption("against the target alone", "与目标单独之差", "points"),
+            "against the target alone: low",
+            "against the target alone: high",
+            signed=True,
+        ),
+    },
+    "masked_token": {
+        "named_percent": Column(Caption("hidden tokens named", "掩码预测准确率", "%")),
+        "against_most_frequent_points": _against("the most frequent token", "最常见字"),
+    },
+    "trivial_answer": {
+        "training_percent": Column(Caption("training stories", "训练故事", "%")),
+        "exact_match_percent": Column(Caption("EM", unit="%")),
     },
 }  # fmt: skip
 
@@ -242,7 +282,7 @@ VALUES: dict[str, dict[Any, Caption]] = {
     },
     "author": {
         "last_mentioned": Caption("mentioned last", "最后提到的"),
-        "trigram": Caption("trigram", "三元组"),
+        "trigram": Caption("trigram", "三元语法"),
         "human": Caption("human", "人"),
         "drafted": Caption("drafted", "起草"),
         "no_kv_cache": Caption("no KV cache", "无缓存"),
@@ -251,6 +291,37 @@ VALUES: dict[str, dict[Any, Caption]] = {
         "greedy": Caption("greedy", "贪心"),
         "top_p": Caption("top-p 0.9"),
         "top_p_penalty": Caption("top-p 0.9, penalty 1.2", "重复惩罚"),
+    },
+    "model": {
+        "most_frequent_token": Caption("the most frequent token", "最常见字"),
+        "untrained": Caption("untrained", "未训练"),
+        "pretrained": Caption("joint pre-training", "联合预训练"),
+        "majority": Caption("always the most frequent class", "总答多数类"),
+        "bag_of_words": Caption("bag of words", "词袋"),
+        "teacher": Caption("teacher", "教师"),
+    },
+    "exit_method": {
+        "single": Caption("alone", "单独"),
+        "cascade": Caption("cascade", "级联"),
+        "trained_exits": Caption("exits after every layer, trained", "每层出口，训练过"),
+        "untrained_exits": Caption("exits after every layer, untrained", "每层出口，未训练"),
+    },
+    "goal": {
+        "cost": Caption("chosen for the cost of", "按同等开销选定"),
+        "accuracy": Caption("chosen for the accuracy of", "按同等准确率选定"),
+    },
+    "rule": {
+        "always": Caption("always “{word}”", "总答{word}"),
+        "mentioned_last": Caption("mentioned last", "最后提到的"),
+        "mentioned_last_unasked": Caption(
+            "mentioned last, not in the question", "问句外最后提到的"
+        ),
+        "mentioned_first": Caption("mentioned first", "最先提到的"),
+        "mentioned_most": Caption("mentioned most often", "提到最多的"),
+    },
+    "task": {
+        "sentences": Caption("sentences", "句子"),
+        "reviews": Caption("whole reviews", "整篇影评"),
     },
     "pretrained": {
         True: Caption("joint pre-training", "联合预训练"),
@@ -389,6 +460,47 @@ def _(row: GenerationRow | WritingSpeedRow) -> str:
 @label.register
 def _(row: ChineseRow) -> str:
     return f"{row.sub_model.label}, {caption('pretrained', row.pretrained)}"
+
+
+@label.register
+def _(row: BaselineRow) -> str:
+    parts = [str(caption("task", row.task)), str(caption("model", row.model))]
+    if row.reading is not None:
+        parts.append(str(caption("reading", row.reading)))
+    return ", ".join(parts)
+
+
+@label.register
+def _(row: PerplexityRow) -> str:
+    if row.sub_model is None:
+        return str(caption("author", row.author))
+    return row.sub_model.label
+
+
+@label.register
+def _(row: GradientAgreementRow) -> str:
+    return f"{row.first.label}, {row.second.label}"
+
+
+@label.register
+def _(row: CascadeRow) -> str:
+    names = " → ".join(sub_model.label for sub_model in row.sub_models)
+    parts = [f"{caption('exit_method', row.method)}: {names}"]
+    if row.goal is not None and row.target is not None:
+        parts.append(f"{caption('goal', row.goal)} {row.target.label}")
+    return ", ".join(parts)
+
+
+@label.register
+def _(row: MaskedTokenRow) -> str:
+    words = str(caption("model", row.model))
+    return words if row.sub_model is None else f"{row.sub_model.label}, {words}"
+
+
+@label.register
+def _(row: TrivialAnswerRow) -> str:
+    rule = str(caption("rule", row.rule)).replace("{word}", row.word or "")
+    return f"{row.question}: {rule}"
 
 
 @label.register

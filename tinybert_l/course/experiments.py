@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -360,10 +361,10 @@ def gradient_cosines(
         gradients.append(_encoder_gradient(model))
     model.zero_grad(set_to_none=True)
     cosines = torch.ones(len(gradients), len(gradients))
-    for i, a in enumerate(gradients):
-        for j, b in enumerate(gradients):
-            shared = (a != 0) & (b != 0)
-            cosines[i, j] = F.cosine_similarity(a[shared], b[shared], dim=0)
+    for i, j in combinations(range(len(gradients)), 2):
+        a, b = gradients[i], gradients[j]
+        shared = (a != 0) & (b != 0)
+        cosines[i, j] = cosines[j, i] = F.cosine_similarity(a[shared], b[shared], dim=0)
     return cosines
 
 

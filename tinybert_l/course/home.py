@@ -21,6 +21,7 @@ from tinybert_l.course.items import Item, is_written, items_of
 from tinybert_l.course.judging import judge_notebook, read_tests
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answers import answer_cells, read_cells
+from tinybert_l.exercises.notebook_files import read_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS, exercises
 
 if TYPE_CHECKING:
@@ -404,15 +405,12 @@ def hand_in(notebook: Path, student: str, folder: Path) -> HandIn:
             f"submit: --student {student!r}; allowed: 1 to 64 letters, digits and . _ @ -"
         )
     content = _read_submission(notebook, lecture)
-    for cell in content.cells:
-        if cell.cell_type == "code":
-            cell.outputs = []
-            cell.execution_count = None
+    rows = rows_of(lecture, notebook)  # before anything is written
     raw = (nbformat.writes(content) + "\n").encode("utf-8")
     path = folder / f"{student}-{notebook.stem}.zip"
     write_atomically(path, _zipped(f"{notebook.stem}.ipynb", raw))
     digest = hashlib.sha256(raw).hexdigest()
-    return HandIn(path, lecture, digest, rows_of(lecture, notebook))
+    return HandIn(path, lecture, digest, rows)
 
 
 def _lecture_of(notebook: Path) -> int:
@@ -426,16 +424,13 @@ def _lecture_of(notebook: Path) -> int:
 
 def _read_submission(notebook: Path, lecture: int) -> nbformat.NotebookNode:
     """Read a student's notebook, and check that it has the tests of each exercise."""
-    try:
-        content = nbformat.reads(notebook.read_text(encoding="utf-8-sig"), as_version=4)
-        grade_ids = []
-        for cell in content.cells:
-            if "nbgrader" in cell.metadata:
-                grade_ids.append(cell.metadata["nbgrader"]["grade_id"])
-    except (ValueError, KeyError, AttributeError, nbformat.ValidationError) as error:
-        raise InvalidInput(
-            f"submit: {notebook} is damaged ({type(error).__name__}: {error}); save it again."
-        ) from None
+    tree, _ = read_notebook(notebook.read_bytes(), f"submit: {notebook}")
+    content = nbformat.from_dict(tree)
+    grade_ids = set()
+    for cell in content.cells:
+        settings = cell.metadata.get("nbgrader")
+        if isinstance(settings, dict):
+            grade_ids.add(settings.get("grade_id"))
     untested = [name for name in exercises(lecture) if f"test_{name}" not in grade_ids]
     if untested:
         raise InvalidInput(

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from tinybert_l.course.markers import hidden_tests, without_hidden_tests
 from tinybert_l.errors import InvalidInput
@@ -29,6 +29,9 @@ from tinybert_l.exercises.registry import (
     forget_answers,
 )
 from tinybert_l.exercises.released import SOLUTIONS_VARIABLE, copy_released
+
+if TYPE_CHECKING:
+    from tinybert_l.exercises.shell import Shell
 
 POLL_SECONDS = 0.05
 
@@ -281,11 +284,14 @@ class _Report:
 
 def run_task(task: Task, report_file: Path) -> None:
     """Run the set-up, the answer and every test statement in this process; write the report."""
+    from tinybert_l.exercises.shell import enter, make_shell  # slow to import
+
     report = _Report(report_file)
-    namespace: dict[str, Any] = {"__name__": "answer"}
+    shell = make_shell()  # that of grading: what works there works here
+    namespace = enter(shell, {"__name__": "__main__"})
     exec(compile(task.setup, "set-up", "exec"), namespace)
     try:
-        _run_answer(task, namespace)
+        _run_answer(task, shell, namespace)
     except BaseException as error:  # SystemExit too: the answer is not usable
         report.add("answer", False, f"{type(error).__name__}: {error}")
     else:
@@ -296,7 +302,7 @@ def run_task(task: Task, report_file: Path) -> None:
     report.end()
 
 
-def _run_answer(task: Task, namespace: dict[str, Any]) -> None:
+def _run_answer(task: Task, shell: "Shell", namespace: dict[str, Any]) -> None:
     """Run an answer's file, with or without `implement`, so that the exercise has this answer.
 
     The answer to a question that is no exercise is a variable, which needs nothing more.
@@ -304,12 +310,18 @@ def _run_answer(task: Task, namespace: dict[str, Any]) -> None:
     Raises:
         AnswerError: the file defines no function of that name.
     """
+    from tinybert_l.exercises.shell import run_cell
+
     if task.exercise not in exercises():
-        exec(compile(task.source, task.answer_file, "exec"), namespace)
+        error = run_cell(shell, task.source)
+        if error is not None:
+            raise error
         return
     entry = find_exercise(task.exercise)
     exercise_function = namespace.setdefault(task.exercise, entry.function)
-    exec(compile(task.source, task.answer_file, "exec"), namespace)
+    error = run_cell(shell, task.source)
+    if error is not None:
+        raise error
     defined = namespace.get(task.exercise)
     if defined is not exercise_function:
         exercise_function.implement(defined)

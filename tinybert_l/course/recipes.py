@@ -111,6 +111,53 @@ ABLATION: dict[str, Any] = {
     "sub_models": ["3x0.5", "2x0.25"],
 }
 
+BASELINES: dict[str, Any] = {
+    "labelled_reviews": [250, 500, 1000, 2000, 4000, 8000],  # and all of them
+    # characters take ten times as long; they are tried where all texts are used
+    "features_of_parts": ["words"],
+    "seeds": SEEDS,
+}
+
+# These draw nothing at random, and so have no seeds.
+TEACHER_ON_REVIEWS: dict[str, Any] = {"segment": 128}  # tokens that it reads at once
+
+TRIGRAM: dict[str, Any] = {"generation": LONG_GENERATION, "texts": 200}
+
+TRIVIAL_ANSWERS: dict[str, Any] = {
+    "training_stories": 1800,
+    "training_seed": 2_000_000,
+    "stories": LONG_QUESTIONS["stories"],
+}
+
+# Each takes a trained model: a quarter of an hour of one core. Their spreads are over batches or
+# texts, and not over seeds.
+ONE_SEED = [0]
+
+GRADIENT_AGREEMENT: dict[str, Any] = {
+    "sub_models": ["6x1", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.25"],
+    "batches": 24,
+    "batch_size": 32,
+    "seeds": ONE_SEED,
+}
+
+CASCADE: dict[str, Any] = {
+    "sub_models": NINE,
+    "cascades": [["2x0.25", "3x0.5", "6x1"], ["2x0.25", "6x1"], ["3x0.5", "6x1"]],
+    "entropies": [0.1, 0.2, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.69],  # nats; ln 2 = 0.693
+    "targets": ["6x1", "3x1", "3x0.5"],
+    "length": 32,  # tokens that FLOPs are counted for
+    "exit_steps": 100,
+    "exit_learning_rate": 1e-3,
+    "batch_size": 32,
+    "seeds": ONE_SEED,
+}
+
+MASKED_TOKENS: dict[str, Any] = {
+    "pre_training": {name: value for name, value in LONG_CHINESE.items() if name != "seeds"},
+    "texts": 600,
+    "seeds": ONE_SEED,
+}
+
 RECORDS: dict[str, dict[str, Any]] = {
     "headline": HEADLINE,
     "headline_stronger_teacher": HEADLINE_STRONGER,
@@ -124,4 +171,11 @@ RECORDS: dict[str, dict[str, Any]] = {
     "questions": LONG_QUESTIONS,
     "generation": LONG_GENERATION,
     "chinese": LONG_CHINESE,
+    "baselines": BASELINES,
+    "teacher_on_reviews": TEACHER_ON_REVIEWS,
+    "trigram": TRIGRAM,
+    "trivial_answers": TRIVIAL_ANSWERS,
+    "masked_tokens": MASKED_TOKENS,
+    "gradient_agreement": GRADIENT_AGREEMENT,
+    "cascade": CASCADE,
 }

@@ -1,9 +1,40 @@
-"""What a record and a lecture's verdicts are, as they are read and shown."""
+"""What a record, a piece of evidence and a verdict are, as they are made, kept and shown.
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+`Evidence` and `ClaimVerdict` are made by `tinybert_l.course.evidence` alone, from records or
+counting functions; what a live run has measured cannot become one.
+"""
+
+import dataclasses
+from dataclasses import InitVar, dataclass
+from typing import Any, Literal
 
 from tinybert_l.course.rows import Row
+from tinybert_l.errors import CourseError
+
+Better = Literal["larger", "smaller"]
+# where an interval comes from
+Method = Literal[
+    "seeds_and_items",  # hierarchical, from the values of every item and seed
+    "one_seed",  # from the values of every item of one trained model
+    "seeds",  # one value a seed, or mean and spread over seeds
+    "bootstrap",  # an old interval, the seeds' values were not kept
+    "rounds",  # quartiles of a benchmark's rounds
+    "count",  # an exact number by a counting function, or one that a record holds
+    "bare",  # a measured number without any spread
+    "missing",  # the record is not part of this installation
+]
+VerdictKind = Literal[
+    "holds", "does_not_hold", "undecided", "holds_if", "does_not_hold_if", "no_record"
+]
+VERDICT_WORDS: dict[VerdictKind, str] = {
+    "holds": "holds 成立",
+    "does_not_hold": "does not hold 不成立",
+    "undecided": "undecided 未定",
+    "holds_if": "holds if {en} 若{zh}，则成立",
+    "does_not_hold_if": "does not hold if {en} 若{zh}，则不成立",
+    "no_record": "cannot be decided with this data: {en} 凭现有数据无法判定：{zh}",
+}
+MAKER = object()  # what only `evidence` hands over
 
 
 @dataclass(frozen=True)
@@ -34,13 +65,157 @@ class Record:
         return self.date[:10]
 
 
-class Verdict(NamedTuple):
-    """What a lecture found about a claim."""
+@dataclass(frozen=True)
+class Evidence:
+    """A number from a record, with its 95 % interval; made by `tinybert_l.course.evidence` alone.
+
+    Attributes:
+        record: the file under results/ without its ending, or the counting function.
+        row: the row and field of the record, or what was counted.
+        compared: what the number is, for people.
+        mean, low, high: in `unit`; a count's interval is a point.
+        seeds: how many; None where there are none.
+        stale: whether the recipe in the code has changed since.
+    """
+
+    record: str
+    row: str
+    compared: str
+    mean: float
+    low: float
+    high: float
+    unit: str
+    method: Method
+    seeds: int | None = None
+    stale: bool = False
+    maker: InitVar[object] = None
+
+    def __post_init__(self, maker: object) -> None:
+        _check_maker("Evidence", maker)
+
+    @property
+    def number(self) -> str:
+        """The mean and its interval: "-0.28 [-0.87, 0.34] points"."""
+        if self.method == "missing":
+            return "no record 无记录"
+        unit = f" {self.unit}" if self.unit else ""
+        if self.method in ("count", "bare"):
+            return f"{written(self.mean)}{unit}"
+        return f"{written(self.mean)} [{written(self.low)}, {written(self.high)}]{unit}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A verdict as it is kept and read again; files of the old form hold the first four texts."""
 
     claim: str
     test: str
     number: str
     verdict: str
+    kind: VerdictKind | None = None  # None: the old form
+    record: str = ""
+    row: str = ""
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    margin: float | None = None
+    better: Better | None = None
+    condition: str = ""
+    method: Method | None = None
+    stale: bool = False
+    parts: "tuple[Verdict, ...]" = ()
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """What a record says about a claim; made by `tinybert_l.course.evidence` alone.
+
+    Attributes:
+        evidence: None where there is no record, and for a claim of several parts.
+        condition_zh, condition_en: under which it is decided; with the kind "no_record": what would
+            be needed.
+        parts: the verdicts of a claim that has several.
+    """
+
+    claim_zh: str
+    claim_en: str
+    kind: VerdictKind
+    evidence: Evidence | None = None
+    margin: float | None = None
+    better: Better = "larger"
+    condition_zh: str = ""
+    condition_en: str = ""
+    parts: "tuple[ClaimVerdict, ...]" = ()
+    maker: InitVar[object] = None
+
+    def __post_init__(self, maker: object) -> None:
+        _check_maker("ClaimVerdict", maker)
+
+    @property
+    def text(self) -> str:
+        """The verdict in both languages."""
+        words = VERDICT_WORDS[self.kind].format(en=self.condition_en, zh=self.condition_zh)
+        return f"{words} (stale record 记录已过期)" if self.stale else words
+
+    @property
+    def test(self) -> str:
+        """What was compared, and the margin that the claim names."""
+        if self.parts:
+            return "; ".join(part.test for part in self.parts)
+        if self.evidence is None or self.margin is None:
+            return ""
+        sign = ">" if self.better == "larger" else "<"
+        unit = f" {self.evidence.unit}" if self.evidence.unit else ""
+        return f"{self.evidence.compared}: {sign} {written(self.margin)}{unit}"
+
+    @property
+    def number(self) -> str:
+        """The evidence's number and interval."""
+        if self.parts:
+            return "; ".join(part.number for part in self.parts)
+        return "" if self.evidence is None else self.evidence.number
+
+    @property
+    def source(self) -> str:
+        """The records that it rests on."""
+        if self.parts:
+            return ", ".join(dict.fromkeys(part.source for part in self.parts if part.source))
+        return "" if self.evidence is None else self.evidence.record
+
+    @property
+    def stale(self) -> bool:
+        """Whether a record that it rests on is of an older recipe."""
+        if self.parts:
+            return any(part.stale for part in self.parts)
+        return self.evidence is not None and self.evidence.stale
+
+    def to_verdict(self) -> Verdict:
+        """The plain values that are kept."""
+        verdict = Verdict(
+            claim=f"{self.claim_zh} ({self.claim_en})",
+            test=self.test,
+            number=self.number,
+            verdict=self.text,
+            kind=self.kind,
+            record=self.source,
+            condition=f"{self.condition_en} {self.condition_zh}".strip(),
+            stale=self.stale,
+            parts=tuple(part.to_verdict() for part in self.parts),
+        )
+        if self.evidence is None or self.evidence.method == "missing":
+            return verdict
+        return dataclasses.replace(
+            verdict,
+            row=self.evidence.row,
+            mean=self.evidence.mean,
+            low=self.evidence.low,
+            high=self.evidence.high,
+            unit=self.evidence.unit,
+            margin=self.margin,
+            better=self.better,
+            method=self.evidence.method,
+        )
 
 
 @dataclass(frozen=True)
@@ -51,3 +226,21 @@ class LectureVerdicts:
     verdicts: tuple[Verdict, ...]
     run: str
     source: str
+
+
+def written(value: float) -> str:
+    """Write a number: none, one or two decimals; two digits where it is below 0.1."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
+
+
+def _check_maker(name: str, maker: object) -> None:
+    if maker is not MAKER:
+        raise CourseError(
+            f"{name} is made by tinybert_l.course.evidence from a record or a counting function; "
+            "what a live run measures illustrates and decides nothing. "
+            "判断只能来自记录，现场运行不能写判断。"
+        )

@@ -5,14 +5,15 @@ command, versions, machine and date. The words of its tables are in `captions`.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tinybert_l.cache import cache_root, provenance, recipe_hash, write_atomically
+from tinybert_l.cache import cache_root, provenance, read_json, recipe_hash, write_atomically
 from tinybert_l.course import rows as row_types
 from tinybert_l.course.recipes import RECORDS
-from tinybert_l.course.record_types import LectureVerdicts, Record, Verdict
-from tinybert_l.course.rows import Row, row_from_json, row_to_json
+from tinybert_l.course.record_types import ClaimVerdict, LectureVerdicts, Record, Verdict
+from tinybert_l.course.rows import Row, from_json, row_from_json, row_to_json, to_json
 from tinybert_l.errors import InvalidInput
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,7 @@ RESULTS = (
     else Path(__file__).resolve().parent / "results"
 )
 SCHEMA = 2  # 1: rows were keyed by captions
+VERDICTS_SCHEMA = 3  # 1 and 2: four texts for each verdict
 FIELDS = ("schema", "kind", "command", "rows", "details", "versions", "machine", "date")
 RECIPE_FIELDS = ("recipe", "recipe_hash")
 
@@ -48,52 +50,68 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "reading_speed": (row_types.ReadingSpeedRow,),
     "peers": (row_types.PeerRow,),
     "sub_model_speed": (row_types.SubModelSpeedRow,),
+    "baselines": (row_types.BaselineRow,),
+    "trigram": (row_types.PerplexityRow,),
+    "trivial_answers": (row_types.TrivialAnswerRow,),
+    "gradient_agreement": (row_types.GradientAgreementRow,),
+    "cascade": (row_types.CascadeRow,),
+    "masked_tokens": (row_types.MaskedTokenRow,),
 }
 
 
-def save_verdicts(lecture: int, rows: list[tuple[str, str, str, str]], run: str) -> Any:
+def save_verdicts(lecture: int, verdicts: Sequence[Any], run: str = "") -> Any:
     """Keep a lecture's verdicts for lecture 10, and show them.
 
     Args:
-        rows: claim, test, number and verdict of each claim.
-        run: the run that the numbers come from, such as `LectureSetup.describe()`.
+        verdicts: what `tinybert_l.course.evidence` has judged: `ClaimVerdict`s.
+        run: only for verdicts of the old form, four texts each, which name the run they come from.
     Returns:
         The table, styled.
     """
     from tinybert_l.course.tables import verdicts_table
 
-    verdicts = [Verdict(*row) for row in rows]
+    plain = []
+    for verdict in verdicts:
+        is_new = isinstance(verdict, ClaimVerdict)
+        plain.append(verdict.to_verdict() if is_new else Verdict(*verdict))
     record = {
-        "schema": SCHEMA,
+        "schema": VERDICTS_SCHEMA if not run else SCHEMA,
         "lecture": lecture,
-        "rows": [verdict._asdict() for verdict in verdicts],
+        "rows": list(map(to_json, plain)),
         "run": run,
         **provenance(),
     }
     write_atomically(
         cache_root() / "verdicts" / f"{lecture:02d}.json",
-        json.dumps(record, ensure_ascii=False, indent=1),
+        json.dumps(record, ensure_ascii=False, indent=1, allow_nan=False) + "\n",
     )
-    return verdicts_table(lecture, verdicts, run)
+    return verdicts_table(lecture, plain)
 
 
 def all_verdicts() -> list[LectureVerdicts]:
-    """Read the verdicts of every lecture: those of this machine, else those under results/."""
-    by_lecture: dict[str, LectureVerdicts] = {}
+    """Read the verdicts of every lecture: those of this machine, else those under results/.
+
+    Verdicts by the rule of evidence come before those of the old form, which live runs had written.
+    """
+    by_lecture: dict[str, tuple[int, LectureVerdicts]] = {}
     folders = {"record 记录": RESULTS / "verdicts", "this machine 本机": cache_root() / "verdicts"}
     for source, folder in folders.items():
         for path in folder.glob("*.json"):
-            by_lecture[path.stem] = _read_verdicts(path, source)
-    return [by_lecture[name] for name in sorted(by_lecture)]
+            values = read_json(path)
+            schema = values.get("schema", 1)
+            if schema >= by_lecture.get(path.stem, (0, None))[0]:
+                by_lecture[path.stem] = schema, _lecture_verdicts(path, values, source)
+    return [by_lecture[name][1] for name in sorted(by_lecture)]
 
 
-def _read_verdicts(path: Path, source: str) -> LectureVerdicts:
+def _lecture_verdicts(path: Path, values: dict[str, Any], source: str) -> LectureVerdicts:
     """Read a file of verdicts; in schema 1 a verdict was a list of four texts."""
-    record = json.loads(path.read_text(encoding="utf-8"))
     verdicts = []
-    for row in record["rows"]:
-        verdicts.append(Verdict(**row) if isinstance(row, dict) else Verdict(*row))
-    return LectureVerdicts(record["lecture"], tuple(verdicts), record["run"], source)
+    for number, row in enumerate(values["rows"]):
+        is_list = isinstance(row, list)
+        place = f"{path}, verdict {number}"
+        verdicts.append(Verdict(*row) if is_list else from_json(Verdict, row, place))
+    return LectureVerdicts(values["lecture"], tuple(verdicts), values["run"], source)
 
 
 def record_to_json(
@@ -153,10 +171,14 @@ def read_benchmark(name: str) -> Record:
     return _read(RESULTS / "benchmarks" / f"{name}.json")
 
 
+def benchmark_names() -> list[str]:
+    """Name every record under results/benchmarks."""
+    return sorted(path.stem for path in (RESULTS / "benchmarks").glob("*.json"))
+
+
 def benchmark_records() -> dict[str, Record]:
     """Read every record under results/benchmarks, by name."""
-    names = sorted(path.stem for path in (RESULTS / "benchmarks").glob("*.json"))
-    return {name: read_benchmark(name) for name in names}
+    return {name: read_benchmark(name) for name in benchmark_names()}
 
 
 def _read(path: Path) -> Record:

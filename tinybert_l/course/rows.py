@@ -8,6 +8,7 @@ None. `row_from_json` rejects unknown, missing and wrongly typed fields. Needs n
 import dataclasses
 import math
 import types
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import (
     Any,
@@ -27,32 +28,62 @@ from tinybert_l.submodels import SubModel
 T = TypeVar("T")
 Runtime = Literal["torch float32", "ONNX float32", "ONNX int8"]
 Decoding = Literal["greedy", "top_p", "top_p_penalty"]
+ExitMethod = Literal["single", "cascade", "trained_exits", "untrained_exits"]
+TrivialRule = Literal[
+    "always", "mentioned_last", "mentioned_last_unasked", "mentioned_first", "mentioned_most"
+]
 
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % bootstrap interval."""
+    """An estimate with its 95 % interval; one without a method is an old bootstrap interval."""
 
     estimate: float
     low: float
     high: float
+    method: Literal["seeds_and_items", "one_seed", "seeds"] | None = None
 
 
 @dataclass(frozen=True)
 class Quartiles:
-    """The median of a benchmark's rounds, with the lower and the upper quartile."""
+    """The median of a benchmark's rounds, with the quartiles, and what each round gave."""
 
     median: float
     low: float
     high: float
+    rounds: tuple[float, ...] | None = None  # contestants take turns: a round is a pair
 
 
 @dataclass(frozen=True)
 class OverSeeds:
-    """The mean over a record's seeds, and the standard deviation."""
+    """The mean over a record's seeds, the standard deviation, and the value of each seed."""
 
     mean: float
     sd: float
+    values: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Which test texts were answered rightly, four texts a hexadecimal digit.
+
+    Two of them over the same texts give a paired interval.
+    """
+
+    count: int
+    digits: str
+
+    @classmethod
+    def pack(cls, correct: Sequence[int]) -> "Hits":
+        """Keep 1 (right) or 0 (wrong) for each text, in the order of the texts."""
+        bits = "".join(map(str, map(int, correct)))
+        padded = bits + "0" * (-len(bits) % 4)
+        return cls(len(bits), f"{int(padded or '0', 2):0{len(padded) // 4}x}")
+
+    def unpack(self) -> list[int]:
+        """Return 1 or 0 for each text, as `pack` took them."""
+        bits = "".join(f"{int(digit, 16):04b}" for digit in self.digits)
+        return list(map(int, bits[: self.count]))
 
 
 @dataclass(frozen=True)
@@ -206,8 +237,101 @@ class ChineseRow(Row):
     sub_model: SubModel
     pretrained: bool
     accuracy_percent: float
-    masked_tokens_named_percent: float
     gain_points: Interval | None = None  # over the same sub-model without pre-training
+
+
+@dataclass(frozen=True)
+class BaselineRow(Row):
+    """A baseline on the test texts of a task, by the labelled texts that it learned from.
+
+    Features and strengths (scikit-learn's C) are those that validation chose for each draw of
+    training texts; where all texts were used there is one draw, and the spread is 0.
+    """
+
+    kind: ClassVar[str] = "baseline"
+    task: Literal["sentences", "reviews"]
+    model: Literal["majority", "bag_of_words", "teacher"]
+    labelled_sentences: int
+    labelled_reviews: int
+    accuracy_percent: OverSeeds
+    hits: tuple[Hits, ...]  # of each draw, on the test texts in the order of `load_reviews`
+    validation_percent: OverSeeds | None = None
+    reading: Literal["cut", "windows"] | None = None  # how the teacher reads whole reviews
+    against_bag_points: Interval | None = None  # the bag that learned from the sentences alone
+    features: tuple[Literal["words", "words_and_characters"], ...] = ()
+    strengths: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class PerplexityRow(Row):
+    """The perplexity of an author on the held-out texts of the record `generation`."""
+
+    kind: ClassVar[str] = "perplexity"
+    author: Literal["sub_model", "trigram"]
+    sub_model: SubModel | None
+    blocks_read: int  # of 64 tokens; a sub-model draws them with replacement
+    perplexity: OverSeeds
+    nats_by_text: tuple[float, ...] | None = None  # of all known tokens of a text together
+
+
+@dataclass(frozen=True)
+class TrivialAnswerRow(Row):
+    """The best trivial way to answer a kind of question, chosen on stories of training."""
+
+    kind: ClassVar[str] = "trivial_answer"
+    question: str
+    rule: TrivialRule
+    training_percent: float
+    exact_match_percent: float
+    hits: Hits  # on the stories of this kind of the record `questions`, in order
+    word: str | None = None  # that is always answered
+
+
+@dataclass(frozen=True)
+class GradientAgreementRow(Row):
+    """The cosine between the gradients of two sub-models, over batches of training text."""
+
+    kind: ClassVar[str] = "gradient_agreement"
+    first: SubModel
+    second: SubModel
+    cosine_mean: float
+    cosine_sd: float  # over batches
+    negative_percent: float  # of the batches
+    cosines: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class CascadeRow(Row):
+    """A way to spend less on easy sentences, with the mean cost of all that ran.
+
+    Without a goal a row is a single sub-model, or a point of a curve over entropies. With one, each
+    seed's entropy was chosen on validation: for the cost or for the accuracy of the target.
+    """
+
+    kind: ClassVar[str] = "cascade"
+    method: ExitMethod
+    sub_models: tuple[SubModel, ...]  # in the order in which they run
+    gflops: OverSeeds
+    accuracy_percent: OverSeeds
+    validation_percent: OverSeeds
+    max_entropy: OverSeeds | None = None  # nats
+    goal: Literal["cost", "accuracy"] | None = None
+    target: SubModel | None = None
+    difference_points: Interval | None = None  # from the target alone
+    hits: tuple[
+        Hits, ...
+    ] = ()  # of each seed, on the test sentences in the order of `load_reviews`
+
+
+@dataclass(frozen=True)
+class MaskedTokenRow(Row):
+    """Hidden tokens of Chinese reviews that are named rightly."""
+
+    kind: ClassVar[str] = "masked_token"
+    model: Literal["most_frequent_token", "untrained", "pretrained"]
+    sub_model: SubModel | None
+    named_percent: OverSeeds
+    against_most_frequent_points: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -303,7 +427,8 @@ ROW_TYPES: dict[str, type[Row]] = {
     for row_type in (
         HeadlineRow, AblationRow, JointGapRow, JointMeanGapRow, JointCostRow, StabilityRow,
         TrainingMethodRow, DocumentRow, QuestionRow, GenerationRow, ChineseRow, DeployRow, StepRow,
-        WritingSpeedRow, ReadingSpeedRow, PeerRow, SubModelSpeedRow, FirstUseRow,
+        WritingSpeedRow, ReadingSpeedRow, PeerRow, SubModelSpeedRow, FirstUseRow, BaselineRow,
+        PerplexityRow, TrivialAnswerRow, GradientAgreementRow, CascadeRow, MaskedTokenRow,
     )
 }  # fmt: skip
 

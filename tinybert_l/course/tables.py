@@ -17,6 +17,8 @@ from tinybert_l.submodels import SubModel
 if TYPE_CHECKING:
     from tinybert_l.method.evaluation import Result  # which needs torch
 
+VERDICT_FIELDS = ("claim", "test", "number", "verdict", "record")
+
 
 def row_cells(row: Row) -> dict[str, Any]:
     """The cells of a row in full, by column title: an interval takes three columns, a mean two."""
@@ -24,7 +26,7 @@ def row_cells(row: Row) -> dict[str, Any]:
     for column, key, value in _shown_fields(row):
         title = str(column.title).format(key=key)
         if isinstance(value, Interval | Quartiles):
-            middle, low, high = dataclasses.astuple(value)
+            middle, low, high = dataclasses.astuple(value)[:3]
             cells[title] = middle
             cells[column.low.format(key=key)] = low
             cells[column.high.format(key=key)] = high
@@ -43,7 +45,7 @@ def short_row_cells(row: Row) -> dict[str, Any]:
         title = str(column.title).format(key=key)
         if isinstance(value, Interval | Quartiles):
             digits = "+.1f" if column.signed else ".1f"
-            middle, low, high = (format(part, digits) for part in dataclasses.astuple(value))
+            middle, low, high = (format(part, digits) for part in dataclasses.astuple(value)[:3])
             cells[title] = f"{middle} ({low} to {high})"
         elif isinstance(value, OverSeeds):
             cells[title] = f"{value.mean:.2f} ± {value.sd:.2f}"
@@ -86,8 +88,9 @@ def record_table(record: Record) -> Any:
 
 def verdicts_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
     """Verdicts in columns with titles for people."""
-    titles = {name: str(captions.VERDICT_COLUMNS[name]) for name in Verdict._fields}
-    return pd.DataFrame(list(verdicts), columns=list(Verdict._fields)).rename(columns=titles)
+    titles = {name: str(captions.VERDICT_COLUMNS[name]) for name in VERDICT_FIELDS}
+    cells = [[getattr(verdict, name) for name in VERDICT_FIELDS] for verdict in verdicts]
+    return pd.DataFrame(cells, columns=list(titles.values()))
 
 
 def all_verdicts_frame(lectures: Sequence[LectureVerdicts]) -> pd.DataFrame:
@@ -102,9 +105,9 @@ def all_verdicts_frame(lectures: Sequence[LectureVerdicts]) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def verdicts_table(lecture: int, verdicts: Sequence[Verdict], run: str) -> Any:
+def verdicts_table(lecture: int, verdicts: Sequence[Verdict]) -> Any:
     """A lecture's verdicts for its notebook, styled."""
-    title = f"Verdicts of lecture {lecture} 第{lecture}讲的判断 · {run}"
+    title = f"Verdicts of lecture {lecture} 第{lecture}讲的判断"
     return styled(verdicts_frame(verdicts), title)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.notebook_files import read_notebook
 
 _BEGIN_OF_ANSWER = re.compile(r"^@(\w+)\.implement\b", re.MULTILINE)
 # A lecture's set-up cell imports more, but answers are to need these two only.
@@ -31,24 +31,10 @@ def read_cells(notebook: Path) -> list[dict[str, Any]]:
     """Return the cells of a notebook file; each has a type, metadata and a source.
 
     Raises:
-        InvalidInput: the file is no notebook of format 4.
+        InvalidInput: the file is no notebook.
     """
-    from tinybert_l.cache import read_json  # slow to import, and seldom needed
-
-    content = read_json(notebook)
-    cells = content.get("cells") if isinstance(content, dict) else None
-    if not isinstance(cells, list) or not all(map(_is_cell, cells)):
-        raise InvalidInput(
-            f"{notebook}: no notebook of format 4: save it in JupyterLab first. "
-            "不是第4版格式的笔记本，请先在JupyterLab中保存。"
-        )
-    return cells
-
-
-def _is_cell(cell: Any) -> bool:
-    if not isinstance(cell, dict) or not isinstance(cell.get("metadata"), dict):
-        return False
-    return "cell_type" in cell and isinstance(cell.get("source"), str | list)
+    tree, _ = read_notebook(notebook.read_bytes(), str(notebook))
+    return tree["cells"]
 
 
 def find_own_notebook(name: str) -> Path | None:
@@ -66,13 +52,16 @@ def find_own_notebook(name: str) -> Path | None:
 def run_answer_cell(notebook: Path, source: str, names: Mapping[str, Any]) -> None:
     """Run an answer cell in a namespace of its own, in which `@exercise.implement` takes effect.
 
+    Magics and shell escapes do what they do in the notebook.
+
     Args:
         notebook: the notebook that holds the cell, for tracebacks.
         source: the cell's code.
         names: what the cell may use beside torch and math: the exercise that it answers.
     """
-    namespace: dict[str, Any] = {}
+    from tinybert_l.exercises.shell import run_aside  # slow to import, and seldom needed
+
+    known: dict[str, Any] = {}
     for module in _MODULES_OF_ANSWERS:
-        namespace[module] = importlib.import_module(module)
-    namespace.update(names)
-    exec(compile(source, str(notebook), "exec"), namespace)
+        known[module] = importlib.import_module(module)
+    run_aside(source, str(notebook), {**known, **names})

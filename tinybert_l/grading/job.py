@@ -5,6 +5,7 @@ A result directory holds `result.json` (the verdicts), `graded.ipynb`, `feedback
 `timing.json`. A result directory is whole or absent.
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -20,16 +21,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.grading.assignment import (
-    NOT_REACHED,
-    Assignment,
-    UnreadableSubmission,
-    defuse,
-    exercise_of,
-    is_test,
-    read_submission,
-    sanitise,
-)
+from tinybert_l.exercises.notebook_files import UnreadableNotebook
+from tinybert_l.grading.assignment import NOT_REACHED, Assignment, exercise_of, is_test
 from tinybert_l.grading.outside.execute import (
     CELL_SECONDS,
     TEST_SECONDS,
@@ -40,6 +33,8 @@ from tinybert_l.grading.outside.execute import (
 )
 from tinybert_l.grading.outside.forker import socket_path
 from tinybert_l.grading.results.feedback import render
+from tinybert_l.grading.showing import defuse, show_as_plain_text
+from tinybert_l.grading.submission import needs_person, read_submission, sanitise
 
 FORMAT = 1
 TRIES = 2
@@ -49,11 +44,6 @@ KEYS_IN_FILES = {
     "assignment_sha256": "assignment",
     "library_sha256": "program",
 }
-# Limits on what a notebook keeps of an error, whose length its author chose.
-ERROR_NAME_LIMIT = 100  # characters
-ERROR_TEXT_LIMIT = 4000  # characters
-TRACEBACK_LINE_LIMIT = 2000  # characters
-TRACEBACK_LIMIT = 30  # lines
 
 
 @dataclass(frozen=True)
@@ -247,7 +237,7 @@ def _grade(source: Path, work: Path, path: str | None) -> None:
     submission = (source / "submission.ipynb").read_bytes()
     try:
         nb, repairs = read_submission(submission, f"{job.assignment_name}.ipynb")
-    except UnreadableSubmission as error:
+    except UnreadableNotebook as error:
         write_atomically(work / "result.json", Result(job, error=str(error)).to_json())
         return
     repairs += sanitise(nb, assignment)
@@ -263,13 +253,23 @@ def _grade(source: Path, work: Path, path: str | None) -> None:
     write_atomically(work / "graded.ipynb", notebook)
     stopwatch.note("write")
     points = {verdict.cell: verdict.points for verdict in verdicts}
-    feedback = render(nb, job.assignment_name, points)
+    feedback = _rendered(nb, assignment, points)
     write_atomically(work / "feedback.html", feedback)
     stopwatch.note("feedback")
     files = {"graded.ipynb": _sha256(notebook), "feedback.html": _sha256(feedback)}
     write_atomically(work / "result.json", Result(job, verdicts, repairs, files).to_json())
     worker = f"{socket.gethostname()}:{os.getpid()}"
     write_atomically(work / "timing.json", json.dumps({**stopwatch.seconds, "worker": worker}))
+
+
+def _rendered(nb: NotebookNode, assignment: Assignment, points: dict[str, float | None]) -> str:
+    """Return the feedback's page; with the student's texts as typed where rendering fails."""
+    try:
+        return render(nb, assignment.name, points)
+    except Exception:  # whatever a student's text has done to the renderer is no fault of grading
+        plain = copy.deepcopy(nb)
+        show_as_plain_text(plain, assignment)
+        return render(plain, assignment.name, points)
 
 
 class _Stopwatch:
@@ -328,7 +328,7 @@ def make_plan(
             if not exercise or exercise_of(name) == exercise:
                 tests.append(cell)
             continue
-        runs = cell.cell_type == "code" and cell.source not in assignment.demos
+        runs = cell.cell_type == "code" and not assignment.is_demo(cell.source)
         if runs and known.get(name) not in setup:
             cells.append(cell)
     plan = Plan(
@@ -362,12 +362,9 @@ def _write_outputs(cell: NotebookNode, reply: CellReply) -> None:
     error = reply["error"]
     if error is None:
         return
-    name = str(error.get("ename"))[:ERROR_NAME_LIMIT]
-    text = str(error.get("evalue"))[:ERROR_TEXT_LIMIT]
-    lines = []
-    for line in error.get("traceback") or []:
-        lines.append(str(line)[:TRACEBACK_LINE_LIMIT])
-    lines = lines[:TRACEBACK_LIMIT] or [f"{name}: {text}"]
+    name = error["ename"]
+    text = error["evalue"]
+    lines = error["traceback"] or [f"{name}: {text}"]
     cell.outputs.append(NotebookNode(output_type="error", ename=name, evalue=text, traceback=lines))
 
 
@@ -403,9 +400,11 @@ def verdicts_of(nb: NotebookNode, assignment: Assignment, exercise: str = "") ->
             points = 0.0 if reason else known.points
             verdicts.append(Verdict(known.name, points, known.points, reason))
         elif known.grade or known.task or known.solution:
+            doubt = needs_person(cell) if cell is not None else ""
             answered = cell is not None and compute_checksum(cell) != known.checksum
+            answered = answered or bool(doubt)
             if answered or known.task:  # a person decides
-                verdicts.append(Verdict(known.name, None, known.points, "", answered))
+                verdicts.append(Verdict(known.name, None, known.points, doubt, answered))
             else:
                 verdicts.append(Verdict(known.name, 0.0, known.points, "", answered))
     return verdicts

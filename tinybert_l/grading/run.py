@@ -17,9 +17,10 @@ from tinybert_l.course.fonts import FONT
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import read_plain_file
+from tinybert_l.grading.arrivals import Arrival
 from tinybert_l.grading.assignment import Assignment, exercise_of, grade_id, is_test
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.intake import Arrival, keep_original, submitted_at
+from tinybert_l.grading.intake import keep_original, submitted_at
 from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
 from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS
 from tinybert_l.grading.outside.sandbox import require

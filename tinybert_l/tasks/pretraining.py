@@ -6,7 +6,8 @@ the hub, such as google-bert/bert-base-chinese, is used by its name instead
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ def mask_tokens(
     attention_mask: torch.Tensor,
     tokenizer: PreTrainedTokenizerFast,
     generator: torch.Generator,
+    hide_all: bool = False,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Choose 15 % of the tokens for prediction and hide most of them (Devlin et al. 2019, 3.1).
 
@@ -122,6 +124,8 @@ def mask_tokens(
     Args:
         input_ids: [batch, length].
         attention_mask: 1 = token, 0 = padding, [batch, length].
+        hide_all: every chosen token becomes [MASK]; for measuring, since a model only has to copy
+            a token that stays.
     Returns:
         (ids with tokens hidden [batch, length], which tokens are chosen, bool [batch, length]).
     """
@@ -134,23 +138,32 @@ def mask_tokens(
     lottery = torch.rand(input_ids.shape, generator=generator)
     num_special = len(SPECIAL_TOKENS)
     others = torch.randint(num_special, len(tokenizer), input_ids.shape, generator=generator)
+    if hide_all:
+        return torch.where(chosen, tokenizer.mask_token_id, input_ids), chosen
     hidden = torch.where(chosen & (lottery < 0.8), tokenizer.mask_token_id, input_ids)
     replaced = chosen & (lottery >= 0.8) & (lottery < 0.9)
     return torch.where(replaced, others, hidden), chosen
 
 
 def masked_batch(
-    data: Encoded, rows: Sequence[int], tokenizer: PreTrainedTokenizerFast, seed: int
+    data: Encoded,
+    rows: Sequence[int],
+    tokenizer: PreTrainedTokenizerFast,
+    seed: int,
+    hide_all: bool = False,
 ) -> dict[str, torch.Tensor]:
     """Collate rows of the data and hide tokens.
 
+    Args:
+        hide_all: see `mask_tokens`.
     Returns:
         input_ids, attention_mask and chosen [batch, length]; labels [chosen tokens].
     """
     batch = collate(data, rows)
     ids = batch["input_ids"]
     mask = batch["attention_mask"]
-    hidden, chosen = mask_tokens(ids, mask, tokenizer, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    hidden, chosen = mask_tokens(ids, mask, tokenizer, generator, hide_all)
     return {"input_ids": hidden, "attention_mask": mask, "chosen": chosen, "labels": ids[chosen]}
 
 
@@ -185,7 +198,48 @@ def pretrain_jointly(
     return model
 
 
+@dataclass(frozen=True)
+class HiddenTokens:
+    """How many tokens of each text were hidden, and how many of them were named rightly."""
+
+    right: list[int]
+    hidden: list[int]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of all hidden tokens that is named rightly, 0..1."""
+        return sum(self.right) / sum(self.hidden)
+
+
 @torch.no_grad()
+def name_hidden_tokens(
+    predict: Callable[[dict[str, torch.Tensor]], torch.Tensor],
+    data: Encoded,
+    tokenizer: PreTrainedTokenizerFast,
+) -> HiddenTokens:
+    """Hide 15 % of the tokens of every text, and count those that are named rightly.
+
+    All chosen tokens are [MASK], and the same ones for every model.
+
+    Args:
+        predict: (input_ids, attention_mask and chosen, [batch, length] each) -> the named token ids
+            [chosen tokens].
+        data: held-out texts.
+    """
+    right: list[int] = []
+    hidden: list[int] = []
+    for start in range(0, len(data), 64):
+        rows = range(start, min(start + 64, len(data)))
+        batch = masked_batch(data, rows, tokenizer, seed=start, hide_all=True)
+        labels = batch.pop("labels")
+        chosen = batch["chosen"]
+        is_right = torch.zeros_like(chosen)
+        is_right[chosen] = predict(batch) == labels
+        right += is_right.sum(1).tolist()
+        hidden += chosen.sum(1).tolist()
+    return HiddenTokens(right, hidden)
+
+
 def masked_accuracy(
     model: ElasticBertForMaskedLM,
     data: Encoded,
@@ -194,20 +248,33 @@ def masked_accuracy(
 ) -> float:
     """Return the share of hidden tokens that are predicted rightly, 0..1.
 
-    The same tokens are hidden for every model.
+    See `name_hidden_tokens`; its baseline is `most_frequent_token`.
 
     Args:
         data: held-out texts.
     """
-    num_right = num_hidden = 0
-    for start in range(0, len(data), 64):
-        rows = range(start, min(start + 64, len(data)))
-        batch = masked_batch(data, rows, tokenizer, seed=start)
-        labels = batch.pop("labels")
-        predictions = model(**batch, sub_model=sub_model).logits.argmax(-1)
-        num_right += int((predictions == labels).sum())
-        num_hidden += len(labels)
-    return num_right / num_hidden
+    return name_hidden_tokens(named_by(model, sub_model), data, tokenizer).accuracy
+
+
+def named_by(
+    model: ElasticBertForMaskedLM, sub_model: SubModel | None = None
+) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
+    """Return what names the most likely token for each hidden one; see `name_hidden_tokens`."""
+
+    def predict(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        return model(**batch, sub_model=sub_model).logits.argmax(-1)
+
+    return predict
+
+
+def most_frequent_token(data: Encoded, tokenizer: PreTrainedTokenizerFast) -> int:
+    """Return the most frequent token id of texts, special tokens aside."""
+    counts: Counter[int] = Counter()
+    for token_ids in data.token_ids:
+        counts.update(token_ids)
+    for special in tokenizer.all_special_ids:
+        counts.pop(special, None)
+    return counts.most_common(1)[0][0]
 
 
 def classifier_from(

@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import exp, log
+from statistics import fmean
 
 import torch
 
@@ -24,6 +26,9 @@ class Trigram:
                 for order in range(min(i, 2) + 1):
                     context = tuple(row[i - order : i])
                     self.counts[order].setdefault(context, Counter())[token] += 1
+        self.totals: list[dict[tuple[int, ...], int]] = []
+        for by_context in self.counts:
+            self.totals.append({c: followers.total() for c, followers in by_context.items()})
 
     def probabilities(self, before: Sequence[int]) -> torch.Tensor:
         """Return the distribution of the next token, [vocabulary], after the tokens `before`."""
@@ -32,22 +37,41 @@ class Trigram:
             context = tuple(before[len(before) - order :])
             followers = self.counts[order].get(context)
             if followers:
-                total = followers.total()
                 counts = torch.zeros(self.size)
                 counts[list(followers)] = torch.tensor(list(followers.values())).float()
-                # Trust a context less if many different tokens followed it (Witten-Bell).
-                trust = total / (total + 5 * len(followers))
+                trust = self._trust(order, context)
                 mixed = (1 - trust) * mixed + trust * counts / counts.sum()
         return mixed
 
+    def probability(self, before: Sequence[int], token: int) -> float:
+        """Return the probability of one next token, as `probabilities` gives it."""
+        mixed = 1 / self.size
+        for order in range(min(len(before), 2) + 1):
+            context = tuple(before[len(before) - order :])
+            followers = self.counts[order].get(context)
+            if followers:
+                trust = self._trust(order, context)
+                share = followers[token] / self.totals[order][context]
+                mixed = (1 - trust) * mixed + trust * share
+        return mixed
+
+    def _trust(self, order: int, context: tuple[int, ...]) -> float:
+        """Trust a context less if many different tokens followed it (Witten-Bell)."""
+        total = self.totals[order][context]
+        return total / (total + 5 * len(self.counts[order][context]))
+
     def perplexity(self, texts: torch.Tensor) -> float:
         """Return exp of the mean cross-entropy of each next token, as `Writer.perplexity` does."""
+        losses = [loss for row in texts.tolist() for loss in self.losses(row)]
+        return exp(fmean(losses))
+
+    def losses(self, text: Sequence[int]) -> list[float]:
+        """Return the cross-entropy, in nats, of each next token of a text that is a known word."""
         losses = []
-        for row in texts.tolist():
-            for i in range(1, len(row)):
-                if row[i] != UNKNOWN:
-                    losses.append(-float(self.probabilities(row[:i])[row[i]].log()))
-        return float(torch.tensor(losses).mean().exp())
+        for i in range(1, len(text)):
+            if text[i] != UNKNOWN:
+                losses.append(-log(self.probability(text[:i], text[i])))
+        return losses
 
     def write(self, prompt: Sequence[int], max_new_tokens: int, seed: int = 0) -> list[int]:
         """Draw new tokens one by one; returns them without the prompt."""

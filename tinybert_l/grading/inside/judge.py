@@ -8,6 +8,8 @@ import builtins
 import io
 import symtable
 import tempfile
+import time
+from collections.abc import Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from functools import singledispatch
 from typing import Any
@@ -15,11 +17,13 @@ from typing import Any
 import torch
 
 from tinybert_l.exercises.registry import MissingAnswer, exercises, find_exercise
-from tinybert_l.grading.inside.namespaces import reseed
+from tinybert_l.grading.inside.namespaces import limit_memory, reseed
 from tinybert_l.grading.inside.side import OUTPUT_LIMIT, Side, error_text
 from tinybert_l.grading.inside.values import Decoder, Encoder
 from tinybert_l.grading.inside.wire import Header, StudentProcessError, receive, send
 
+AGAIN_SECONDS = 0.5  # an answer that took no longer is asked twice
+MEMORY_MEGABYTES = 2048
 TEST_FILE = "<test>"  # stands in tracebacks for the name of a file
 
 
@@ -27,6 +31,8 @@ class JudgeSide(Side):
     """The process in which the tests of one submission run."""
 
     def prepare(self) -> None:
+        if self.isolate:
+            limit_memory(MEMORY_MEGABYTES)  # a student's value may be of any size
         reseed(tempfile.gettempdir())
         self.namespace: dict[str, Any] = {"__name__": "__main__"}
 
@@ -108,6 +114,7 @@ class Proxy:
     def __init__(self, side: JudgeSide, name: str) -> None:
         self.side = side
         self.name = name
+        self.asked_at = 0.0  # on the monotonic clock
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         encoder = Encoder()
@@ -117,11 +124,13 @@ class Proxy:
             "args": encoder.encode(args),
             "kwargs": encoder.encode(kwargs),
         }
+        self.asked_at = time.monotonic()
         reply, buffers = self.side.ask(header, encoder.buffers)
         if reply.get("missing"):
             raise MissingAnswer(find_exercise(self.name))
         if "error" in reply:
-            raise rebuilt_error(str(reply["error"]), str(reply["message"]))
+            raise rebuilt_error(reply["error"], reply["message"], reply["bases"])
+        self._check_again(header, encoder.buffers, reply, buffers)
         decoder = Decoder(buffers)
         result = decoder.decode(reply["result"])
         outputs = list(decoder.tensors)
@@ -130,6 +139,27 @@ class Proxy:
             updated(args, decoder.decode(changed_args))
             updated(kwargs, decoder.decode(changed_kwargs))
         return self._linked(result, outputs, encoder.tensors, reply["graph"])
+
+    def _check_again(
+        self, header: Header, buffers: list[bytes], reply: Header, reply_buffers: list[bytes]
+    ) -> None:
+        """Ask once more, and refuse an answer that depends on what it was asked before.
+
+        An answer that took long is asked only once: a test's time is limited.
+
+        Args:
+            header: of the question, with its buffers.
+            reply: the first reply, with its buffers.
+        """
+        if time.monotonic() - self.asked_at > AGAIN_SECONDS:
+            return
+        again, again_buffers = self.side.ask(header, buffers)
+        if again.get("result") != reply["result"] or again_buffers != reply_buffers:
+            raise AssertionError(
+                f"{self.name}: the same arguments gave another result when it was called again; "
+                "does it keep something from one call to the next? "
+                "同样的参数再次调用得到不同结果，函数是否保留了上次调用的状态？"
+            )
 
     def _linked(
         self, result: Any, outputs: list[torch.Tensor], arguments: list[torch.Tensor], graph: int
@@ -185,7 +215,7 @@ class _Link(torch.autograd.Function):
         }
         reply, buffers = ctx.proxy.side.ask(header, encoder.buffers)
         if "error" in reply:
-            raise rebuilt_error(str(reply["error"]), str(reply["message"]))
+            raise rebuilt_error(reply["error"], reply["message"], reply["bases"])
         gradients = Decoder(buffers).decode(reply["result"])
         before_inputs = [None] * (4 + ctx.count)  # the other arguments of `forward`
         return (*before_inputs, *gradients)
@@ -265,12 +295,26 @@ def _(mine: dict, theirs: Any) -> Any:
     return mine
 
 
-def rebuilt_error(name: str, message: str) -> Exception:
-    """Return a built-in exception of that name, so that a test can expect it, else RuntimeError."""
-    kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception):
+def rebuilt_error(name: str, message: str, bases: Sequence[str] = ()) -> Exception:
+    """Return an exception that a test can expect: of the built-in classes that it came from.
+
+    Args:
+        name: of its class.
+        bases: names of the classes from which that is derived, itself included.
+    """
+    kinds: list[type[Exception]] = []
+    for base in (name, *bases):
+        kind = getattr(builtins, base, None)
+        is_exception = isinstance(kind, type) and issubclass(kind, Exception)
+        if is_exception and not any(issubclass(known, kind) for known in kinds):
+            kinds.append(kind)
+    if not kinds:
+        return RuntimeError(f"{name}: {message}")
+    text = message if kinds[0].__name__ == name else f"{name}: {message}"
+    for chosen in (tuple(kinds), tuple(kinds[:1])):
         try:
-            return kind(message)
-        except TypeError:  # it needs other arguments
-            pass
+            kind = chosen[0] if len(chosen) == 1 else type(name, chosen, {})
+            return kind(text)
+        except (TypeError, ValueError):  # it needs other arguments
+            continue
     return RuntimeError(f"{name}: {message}")

@@ -28,6 +28,7 @@ MS_REC = 0x4000
 MS_PRIVATE = 1 << 18
 # <linux/prctl.h>
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 # <linux/capability.h>: _LINUX_CAPABILITY_VERSION_3, with three sets of two words
 CAPABILITY_VERSION = 0x20080522
@@ -63,11 +64,23 @@ def cut_off(scratch_megabytes: int, memory_megabytes: int, cpu_seconds: int) -> 
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
     _hide_files(scratch_megabytes)
     _drop_privileges()
-    memory = size_now + memory_megabytes * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    _continue_below_an_init()
+    limit_memory(memory_megabytes, size_now)
     # the kernel exempts a grader that runs as root from this limit
     resource.setrlimit(resource.RLIMIT_NPROC, (PROCESS_LIMIT, PROCESS_LIMIT))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
+
+
+def limit_memory(megabytes: int, size_now: int | None = None) -> None:
+    """Limit the address space of this process to so much more than it has now.
+
+    Args:
+        size_now: in bytes; None: /proc says it.
+    """
+    if size_now is None:
+        size_now = _address_space()
+    memory = size_now + megabytes * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
 
 
 def limit_files() -> None:
@@ -121,6 +134,24 @@ def _continue_in_a_child() -> None:
         os.waitpid(child, 0)
         os._exit(0)
     os.setsid()  # or a signal to its group would reach the process that waits for it
+
+
+def _continue_below_an_init() -> None:
+    """Return in a forked child, whose parent is the first process of the namespace.
+
+    That one runs no line of a submission, cannot be reached from inside, and dies with the server's
+    child outside: then the kernel ends everything that the submission has started.
+    """
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        return
+    check(libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0), "an init that cannot be traced")
+    os.closerange(0, OPEN_FILES_LIMIT)
+    while True:
+        ended, _ = os.waitpid(-1, 0)
+        if ended == child:
+            os._exit(0)
 
 
 def _hide_files(scratch_megabytes: int) -> None:

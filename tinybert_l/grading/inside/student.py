@@ -3,15 +3,13 @@
 import os
 import sys
 import tempfile
-import traceback
 from contextlib import suppress
 from typing import Any
 
 import torch
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 from tinybert_l.exercises.registry import find_exercise
+from tinybert_l.exercises.shell import make_shell, run_cell
 from tinybert_l.grading.inside.namespaces import SCRATCH, cut_off, limit_files, reseed
 from tinybert_l.grading.inside.side import OUTPUT_LIMIT, Side, error_text
 from tinybert_l.grading.inside.values import Decoder, Encoder
@@ -20,8 +18,8 @@ from tinybert_l.grading.inside.wire import Header
 SCRATCH_MEGABYTES = 64
 MEMORY_MEGABYTES = 2048
 CPU_SECONDS = 600
-TRACEBACK_LINES = 30
 NAME_LIMIT = 100  # characters of an error's type
+BASES_LIMIT = 20  # classes from which an error is derived
 Graph = tuple[list[torch.Tensor], list[torch.Tensor]]  # outputs and inputs of a call
 
 
@@ -53,13 +51,7 @@ class StudentSide(Side):
         """Run a cell as a notebook does; reply with what it printed, and its error."""
         os.ftruncate(self.output_file, 0)
         os.lseek(self.output_file, 0, os.SEEK_SET)
-        self.shell.failure = None
-        error: BaseException | None
-        try:
-            result = self.shell.run_cell(header["source"], store_history=False)
-            error = result.error_before_exec or result.error_in_exec
-        except SystemExit as exit_:  # pragma: no cover
-            error = exit_
+        error = run_cell(self.shell, header["source"])
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()
@@ -122,34 +114,15 @@ class StudentSide(Side):
         self.reply({"defined": defined, "result": tree}, encoder.buffers)
 
     def _reply_error(self, error: BaseException) -> None:
-        lines = traceback.format_exception(error)[-3:]
         name = type(error).__name__[:NAME_LIMIT]
-        self.reply({"error": name, "message": error_text(error), "lines": lines})
+        bases = [kind.__name__[:NAME_LIMIT] for kind in type(error).__mro__[:BASES_LIMIT]]
+        self.reply({"error": name, "message": error_text(error), "bases": bases})
 
 
 def contents(value: Any) -> tuple[Any, list[bytes]]:
     """Return a value's contents as plain data, which can be compared."""
     encoder = Encoder()
     return encoder.encode(value), encoder.buffers
-
-
-def make_shell() -> Any:
-    """Return IPython without history, colours or files; it keeps errors and prints none."""
-    config = Config()
-    config.HistoryManager.enabled = False
-    config.InteractiveShell.colors = "nocolor"
-
-    class Shell(InteractiveShell):
-        failure: list[str] | None = None  # the traceback of the cell's error
-
-        def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
-            lines = list(stb)[-TRACEBACK_LINES:]
-            self.failure = [str(line)[:2000] for line in lines]
-
-        def init_io(self) -> None:
-            pass
-
-    return Shell.instance(config=config)
 
 
 def _redirect_output(path: str) -> int:

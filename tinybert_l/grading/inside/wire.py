@@ -12,6 +12,7 @@ from typing import Any
 Header = dict[str, Any]
 MESSAGE_LIMIT = 64 * 2**20  # bytes of all buffers of a message
 HEADER_LIMIT = MESSAGE_LIMIT // 4  # bytes
+BUFFERS_LIMIT = 100_000  # of one message
 READ_BYTES = 2**20  # at most, with one call
 
 
@@ -61,10 +62,12 @@ def receive(connection: socket.socket, deadline: float | None = None) -> tuple[H
         raise WireError("A message that is too large.")
     try:
         header = json.loads(_read_exactly(connection, size, deadline))
-        sizes = list(map(int, header["buffers"]))
-    except (ValueError, TypeError, KeyError, RecursionError):
+        sizes = header["buffers"]
+    except (ValueError, TypeError, KeyError, RecursionError, MemoryError):
         raise WireError("A message that is not in the format.") from None
-    if min(sizes, default=0) < 0 or sum(sizes) > MESSAGE_LIMIT:
+    if not isinstance(sizes, list) or not all(type(size) is int for size in sizes):
+        raise WireError("A message that is not in the format.")
+    if min(sizes, default=0) < 0 or sum(sizes) > MESSAGE_LIMIT or len(sizes) > BUFFERS_LIMIT:
         raise WireError("A message that is too large.")
     return header, [_read_exactly(connection, size, deadline) for size in sizes]
 

@@ -8,18 +8,21 @@ end was reached.
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 from tinybert_l.grading.inside import wire
 from tinybert_l.grading.inside.wire import Header, StudentProcessError
+from tinybert_l.grading.outside import replies
 from tinybert_l.grading.outside.forker import START_SECONDS, Child, connect
+from tinybert_l.grading.outside.replies import CellError, CellReply
 
+T = TypeVar("T")
 CELL_SECONDS = 60
 TEST_SECONDS = 10
+SUBMISSION_SECONDS = 900  # for all cells of a submission together
 JUDGE_GRACE_SECONDS = 5  # for the judge to report a test that ended at its time limit
-CellReply = dict[str, Any]  # "output": a text, "error": a CellError or None
-CellError = dict[str, Any]  # "ename", "evalue", "traceback", as in a notebook
 
 
 class ProcessPair:
@@ -40,6 +43,8 @@ class ProcessPair:
         self.setup_cells: list[str] = []
         self.replayable_cells: list[str] = []  # cells of the submission, in order, that end
         self.failed_exercises: dict[str, StudentProcessError] = {}
+        self.seconds_left: float = SUBMISSION_SECONDS  # for cells of the submission
+        self.output_left = replies.OUTPUT_TOTAL  # characters
 
     def open(self, setup_cells: list[str]) -> None:
         """Start both processes and run the locked set-up cells in them."""
@@ -58,13 +63,20 @@ class ProcessPair:
 
         A cell that hangs or ends its process is left out whenever cells are run again.
         """
+        seconds = min(self.cell_seconds, self.seconds_left)
+        if seconds <= 0:
+            return _failed("TimedOut", _out_of_time())
+        start = time.monotonic()
         try:
-            reply = self._run(source, self.cell_seconds)
+            reply = self._run(source, seconds)
         except StudentProcessError as error:
             self._new_student()
-            failure = {"ename": error.error_name, "evalue": error.message, "traceback": []}
-            return {"output": "", "error": failure}
+            return _failed(error.error_name, error.message)
+        finally:
+            self.seconds_left -= time.monotonic() - start
         self.replayable_cells.append(source)
+        reply["output"] = reply["output"][: self.output_left]
+        self.output_left -= len(reply["output"])
         return reply
 
     def run_test(self, source: str) -> CellError | None:
@@ -76,12 +88,20 @@ class ProcessPair:
             while True:
                 header, buffers = self.judge.receive(deadline + JUDGE_GRACE_SECONDS)
                 if header.get("done"):
-                    return header["error"]
+                    error = header["error"]
+                    return None if error is None else replies.cell_error(error)
                 self._relay(header, buffers, deadline)
-        except (TimeoutError, wire.WireError):
-            self.judge.close()
-            self._new_judge()
-            return {"ename": "TimedOut", "evalue": _too_slow(self.test_seconds)}
+        except TimeoutError:
+            return self._given_up("TimedOut", _too_slow(self.test_seconds))
+        except wire.WireError:
+            return self._given_up("TestEnded", _ended())
+
+    def _given_up(self, name: str, message: str) -> CellError:
+        """Start a new judge, for one that an answer has ended; return the test's error."""
+        assert self.judge is not None
+        self.judge.close()
+        self._new_judge()
+        return {"ename": name, "evalue": message, "traceback": []}
 
     def _relay(self, header: Header, buffers: list[bytes], deadline: float) -> None:
         """Pass a question of the judge on to the student's process, and the answer back.
@@ -94,29 +114,22 @@ class ProcessPair:
             if name in self.failed_exercises:
                 raise self.failed_exercises[name]
             reply, reply_buffers = self._ask_student(header, buffers, deadline, self.test_seconds)
+            reply = _checked(lambda: replies.answer(header, reply))
         except StudentProcessError as error:
             if name not in self.failed_exercises:
                 self.failed_exercises[name] = error
                 self._new_student()
             self.judge.send({"failure": [error.error_name, error.message]})
             return
-        for key in ("failure", "buffers"):  # the student's process may not speak for the grader
-            reply.pop(key, None)
         self.judge.send(reply, reply_buffers)
 
-    def _run(self, source: str, seconds: int) -> CellReply:
+    def _run(self, source: str, seconds: float) -> CellReply:
         deadline = time.monotonic() + seconds
         reply, _ = self._ask_student({"op": "run", "source": source}, [], deadline, seconds)
-        error = reply.get("error")
-        if error is not None and not isinstance(error, dict):
-            raise StudentProcessError(
-                "BrokenProtocol",
-                "This submission answered the grader in a way that no notebook does.",
-            )
-        return {"output": str(reply.get("output", "")), "error": error}
+        return _checked(lambda: replies.cell_reply(reply))
 
     def _ask_student(
-        self, header: Header, buffers: list[bytes], deadline: float, seconds: int
+        self, header: Header, buffers: list[bytes], deadline: float, seconds: float
     ) -> tuple[Header, list[bytes]]:
         """Send a request to the student's process and return its reply.
 
@@ -142,8 +155,7 @@ class ProcessPair:
                 "grading went on without it. 该单元格使内核进程终止，评分已跳过它继续进行。",
             ) from None
         except wire.WireError as error:
-            message = f"{error} 该提交的答复不符合协议。"
-            raise StudentProcessError("BrokenProtocol", message) from None
+            raise _broken_protocol(error) from None
 
     def _new_student(self) -> None:
         """Start a student's process and run again all cells so far that can be run again."""
@@ -230,9 +242,39 @@ def execute(
         pair.close()
 
 
-def _too_slow(seconds: int) -> str:
+def _checked(check: Callable[[], T]) -> T:
+    """Return what a check of a reply returns; what does not fit is the submission's failure."""
+    try:
+        return check()
+    except wire.WireError as error:
+        raise _broken_protocol(error) from None
+
+
+def _broken_protocol(error: wire.WireError) -> StudentProcessError:
+    return StudentProcessError("BrokenProtocol", f"{error} 该提交的答复不符合协议。")
+
+
+def _failed(name: str, message: str) -> CellReply:
+    return {"output": "", "error": {"ename": name, "evalue": message, "traceback": []}}
+
+
+def _out_of_time() -> str:
     return (
-        f"This cell did not finish within {seconds} s (an endless loop?); "
+        f"The cells of this notebook took more than {SUBMISSION_SECONDS} s together; this one was "
+        f"not run. 整个笔记本的运行时间超过{SUBMISSION_SECONDS}秒，此单元格未运行。"
+    )
+
+
+def _ended() -> str:
+    return (
+        "The answer ended this test (a value that is too large?). "
+        "该答案使测试进程终止（返回值过大？）。"
+    )
+
+
+def _too_slow(seconds: float) -> str:
+    return (
+        f"This cell did not finish within {seconds:.0f} s (an endless loop?); "
         "grading went on without it. "
-        f"该单元格在{seconds}秒内未结束（死循环？），评分已跳过它继续进行。"
+        f"该单元格在{seconds:.0f}秒内未结束（死循环？），评分已跳过它继续进行。"
     )

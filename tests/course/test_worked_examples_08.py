@@ -1,0 +1,172 @@
+"""Every worked example of lecture 8 is computed anew, and stands in both languages."""
+
+import math
+import re
+
+import nbformat
+import numpy as np
+import pytest
+import torch
+from scipy.stats import norm
+from sklearn.metrics import f1_score, precision_score, recall_score
+
+from tinybert_l.course.records import read_record
+from tinybert_l.tasks.text_metrics import expected_calibration_error
+
+NAME = "08-text-classification"
+READ_ALOUD = {"title", "predict", "explain", "read", "verdict", "mistake", "quiz", "further"}
+EXHIBIT = re.compile(r"figures\.show\(|tables\.styled\(|show_record\(")
+
+
+@pytest.fixture(scope="module")
+def cells(checkout):
+    return nbformat.read(checkout / "notebooks" / NAME / f"{NAME}.ipynb", as_version=4).cells
+
+
+@pytest.fixture(scope="module")
+def texts(cells):
+    """All prose of the lecture, by language."""
+    found = {}
+    for language in ("zh", "en"):
+        chosen = [c.source for c in cells if f"lang-{language}" in c.metadata.get("tags", [])]
+        found[language] = "\n".join(chosen)
+    return found
+
+
+def stands(texts, *snippets):
+    """Each snippet stands in the text of both languages."""
+    for language, text in texts.items():
+        missing = [snippet for snippet in snippets if snippet not in text]
+        assert not missing, f"{language}: {missing}"
+
+
+def answers(tp, fp, fn, tn):
+    """Labels and predictions of two classes with these counts."""
+    labels = [1] * tp + [0] * fp + [1] * fn + [0] * tn
+    predictions = [1] * (tp + fp) + [0] * (fn + tn)
+    return labels, predictions
+
+
+def test_a_wrong_number_would_be_noticed(texts):
+    with pytest.raises(AssertionError, match="zh"):
+        stands(texts, "$4/5 = 0.9$")
+
+
+def test_the_confusion_matrix_of_ten_reviews(texts):
+    labels, predictions = answers(4, 1, 2, 3)
+    accuracy = np.mean(np.equal(labels, predictions))
+    both = f1_score(labels, predictions, average=None)
+    stands(
+        texts,
+        "$tp = 4, fp = 1, fn = 2, tn = 3$",
+        f"{accuracy:.1f}",
+        f"$4/5 = {precision_score(labels, predictions):.1f}$",
+        f"$4/6 = {recall_score(labels, predictions):.3f}$",
+        f"8/(8+1+2) = {both[1]:.3f}$",
+        f"6/(6+2+1) = {both[0]:.3f}$",
+        f"{f1_score(labels, predictions, average='macro'):.3f}",
+    )
+
+
+def test_ninety_positives_in_a_hundred(texts):
+    labels, predictions = answers(90, 10, 0, 0)
+    both = f1_score(labels, predictions, average=None, zero_division=0)
+    stands(texts, f"180/(180+10) = {both[1]:.3f}$", f"{both.mean():.3f}")
+    assert both[0] == 0 and both.mean() < 0.5
+
+
+def test_the_calibration_error_of_ten_answers(texts):
+    confidence = torch.tensor([0.9] * 4 + [0.6] * 6)
+    labels = torch.tensor([0, 0, 0, 1, 0, 0, 0, 1, 1, 1])
+    error = expected_calibration_error(torch.stack((confidence, 1 - confidence), 1), labels)
+    assert error == pytest.approx(0.4 * 0.15 + 0.6 * 0.1)
+    stands(
+        texts,
+        f"$|0.75 - 0.9| = {abs(0.75 - 0.9):.2f}$",
+        f"$|0.5 - 0.6| = {abs(0.5 - 0.6):.1f}$",
+        rf"0.4 \times 0.15 + 0.6 \times 0.1 = {error:.2f}$",
+    )
+
+
+def test_p95_of_twenty_reviews(texts):
+    times = torch.tensor([10.0] * 18 + [40.0, 200.0])
+    p50, p95 = times.quantile(torch.tensor([0.5, 0.95])).tolist()
+    assert p50 == 10 and p95 == pytest.approx(40 + 0.05 * 160, abs=1e-3)
+    stands(texts, rf"$40 + 0.05 \times 160 = {p95:.0f}$", f"{float(times.mean()):.0f}")
+
+
+def test_kept_against_the_share_of_the_way(texts):
+    teacher, student, floor = 84, 80, 77
+    kept = 100 * student / teacher
+    share = 100 * (student - floor) / (teacher - floor)
+    stands(texts, rf"$80/84 = {kept:.1f} \%$", rf"$3/7 = {share:.1f} \%$")
+    assert share < 50
+
+
+def test_how_much_the_best_of_nine_overestimates(texts):
+    error = math.sqrt(0.8 * 0.2 / 300)
+    x = np.linspace(-8, 8, 100_001)
+    density = 9 * norm.pdf(x) * norm.cdf(x) ** 8
+    highest = float(np.trapezoid(x * density, x))
+    stands(
+        texts,
+        rf"\sqrt{{0.8 \times 0.2/300}} = {error:.4f}",
+        rf"${highest:.3f} \times {100 * error:.2f} = {100 * highest * error:.1f}$",
+    )
+
+
+def test_what_the_reading_says_of_long_documents():
+    rows = {(r.sub_model.name, r.reading): r for r in read_record("long_documents").rows}
+    for (_, reading), row in rows.items():
+        assert reading == "cut" or row.against_cutting_points.low > 0
+        if reading == "windowed_attention_short_first" and row.sub_model.length == 1:
+            assert row.against_windows_points.low < 0 < row.against_windows_points.high
+        if reading == "windowed_attention":
+            assert row.against_windows_points.estimate < 0
+    cheap, dear = rows["2x0.25", "windows"], rows["3x0.5", "cut"]
+    assert cheap.gflops_per_review < dear.gflops_per_review
+    assert cheap.accuracy_percent - dear.accuracy_percent > 3
+    dropped = rows["3x0.5x0.25", "windowed_attention_short_first"].against_windows_points
+    assert dropped.high < 0
+    smaller = rows["2x0.25x0.25", "windowed_attention_short_first"].against_windows_points
+    assert smaller.low < 0 < smaller.high
+
+
+def headline(name):
+    """Accuracies of a headline record in torch: the teacher's, and those of sub-models by name."""
+    rows = read_record(name).rows
+    teacher = next(r for r in rows if r.role == "teacher").accuracy_percent
+    students = {}
+    for row in rows:
+        if row.role == "candidate" and row.models[0].runtime == "torch float32":
+            students[row.models[0].sub_model.name] = row.accuracy_percent
+    return teacher, students
+
+
+def test_what_the_reading_says_of_the_headline_records():
+    teacher, students = headline("headline")
+    strong, of_strong = headline("headline_stronger_teacher")
+    _, longer = headline("headline_longer")
+    assert strong > teacher
+    for name, accuracy in students.items():
+        assert abs(of_strong[name] - accuracy) < 1.1 < strong - teacher
+        assert longer[name] > of_strong[name]
+
+
+def test_the_teacher_s_use_is_undecided_in_the_record_of_training_methods():
+    rows = {row.method: row.accuracy_fraction for row in read_record("training_methods").rows}
+    labels, soft = rows["labels_only"], rows["logits_only"]
+    assert abs(soft.mean - labels.mean) < labels.sd + soft.sd
+
+
+def test_the_reading_time_is_computed_from_the_text(cells, texts):
+    characters = exhibits = 0
+    for cell in cells:
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code":
+            exhibits += bool(EXHIBIT.search(cell.source))
+        elif "lang-zh" in tags and READ_ALOUD & {tag.removeprefix("role-") for tag in tags}:
+            characters += len(re.findall(r"[\u4e00-\u9fff]", cell.source))
+    minutes = 5 * round((characters / 300 + exhibits) / 5)
+    assert f"阅读约{minutes}分钟" in texts["zh"]
+    assert f"About {minutes} minutes of reading" in texts["en"]

@@ -1,0 +1,262 @@
+"""Read a submission and put it right by its assignment: what it says of its cells decides nothing.
+
+Cells are known by nbgrader's names for them. Where an editor has lost the names, cells are known by
+their text and their place; what only a person can tell is marked for one, never given a zero.
+"""
+
+import re
+
+import nbformat
+from nbformat import NotebookNode
+
+from tinybert_l.cache import short_digest
+from tinybert_l.course.markers import without_hidden_tests
+from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
+from tinybert_l.grading.assignment import (
+    SUBMISSION_LIMIT,
+    Assignment,
+    Cell,
+    grade_id,
+    normalised,
+    place_of,
+)
+
+CELL_LIMIT = 2000
+_ID_DIGITS = 12  # of the sha256 in the id of a cell that was put back
+_MARK = "tinybert_l"  # names this program's own settings of a cell
+_ANSWER = re.compile(r"^\s*@\s*(\w+)\s*\.\s*implement\b|^(\w+)\.implement\(", re.MULTILINE)
+FOUND_AGAIN = (
+    "this cell had lost its name in another program and was found by its place: is it the answer? "
+    "此单元格丢失了编号，按位置找回，请确认"
+)
+CAME_BACK = (
+    "the box for this answer was missing and came back; the answer may stand elsewhere in the "
+    "notebook. 作答单元格缺失后已恢复，答案可能写在别处"
+)
+TEXT_NEARBY = (
+    "this box is empty, and a text of the student's stands beside it. 此处为空，但旁边有学生的文字"
+)
+
+
+def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
+    """Read a submitted notebook; returns it with a list of what was repaired to read it.
+
+    Raises:
+        UnreadableNotebook: too large, not text, not JSON, or no notebook.
+    """
+    if len(raw) > SUBMISSION_LIMIT:
+        raise UnreadableNotebook(f"{name} has more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
+    tree, repairs = read_notebook(raw, name)
+    if len(tree["cells"]) > CELL_LIMIT:
+        raise UnreadableNotebook(
+            f"{name} has {len(tree['cells'])} cells; allowed: {CELL_LIMIT} 单元格过多"
+        )
+    return nbformat.from_dict(tree), repairs
+
+
+def needs_person(cell: NotebookNode) -> str:
+    """Say why a person has to look at a cell of a sanitised submission; empty where none has to."""
+    return cell.metadata.get(_MARK, {}).get("person", "")
+
+
+def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
+    """Put a submission right, in place; returns a sentence for each repair.
+
+    Cells' settings and the text of locked cells come from the assignment, by nbgrader's name of the
+    cell. Copies of a cell are ordinary cells. A submission's tags and outputs decide nothing.
+    Missing graded cells come back at their place.
+    """
+    known = {cell.name: cell for cell in assignment.cells}
+    for cell in nb.cells:
+        name = grade_id(cell)
+        cell.metadata = NotebookNode()
+        if name in known:
+            cell.metadata.nbgrader = NotebookNode(grade_id=name)
+    repairs = _find_names_again(nb, assignment)
+    doubts = _doubts(nb, assignment)
+    seen: list[str] = []
+    for cell in nb.cells:
+        name = grade_id(cell)
+        cell.metadata = NotebookNode()
+        if cell.cell_type == "code":
+            _clear(cell)
+        if name is None:
+            continue
+        if name in seen:
+            repairs.append(
+                f"{name}: a copy counts as an ordinary cell 重复的单元格按普通单元格处理"
+            )
+            continue
+        seen.append(name)
+        repairs += _put_right(cell, known[name])
+        if name in doubts:
+            _mark(cell, doubts[name])
+            repairs.append(f"{name}: {doubts[name]}")
+    if seen != [cell.name for cell in assignment.cells if cell.name in seen]:
+        repairs.append("cells were reordered 单元格顺序已改变")
+    for known_cell in assignment.cells:
+        needed = known_cell.grade or known_cell.task or known_cell.locked
+        if needed and known_cell.name not in seen:
+            repairs.append(f"{known_cell.name}: was missing and came back 缺失的单元格已恢复")
+            new = _new_cell(known_cell)
+            if _is_for_people(known_cell):
+                _mark(new, CAME_BACK)
+            nb.cells.insert(_place_for(known_cell.name, nb, assignment), new)
+    nb.metadata = NotebookNode(kernelspec=NotebookNode(assignment.kernelspec))
+    return repairs
+
+
+def _is_for_people(cell: Cell) -> bool:
+    """Tell whether a person grades what a student writes into a cell."""
+    return cell.task or (cell.grade and cell.solution)
+
+
+def _mark(cell: NotebookNode, doubt: str) -> None:
+    cell.metadata[_MARK] = NotebookNode(person=doubt)
+
+
+def _find_names_again(nb: NotebookNode, assignment: Assignment) -> list[str]:
+    """Name cells that lost their names by their text; returns a sentence for each."""
+    present = {grade_id(cell) for cell in nb.cells}
+    lost = [cell for cell in assignment.cells if cell.name not in present]
+    names_by_text: dict[str, list[str]] = {}
+    lost_answers = set()
+    for known in lost:
+        if known.locked:
+            text = normalised(without_hidden_tests(known.source))
+            names_by_text.setdefault(f"{known.cell_type} {text}", []).append(known.name)
+        elif known.cell_type == "code":
+            lost_answers.add(known.name)
+    repairs = []
+    for cell in nb.cells:
+        if grade_id(cell) is not None or not lost:
+            continue
+        name = None
+        names = names_by_text.get(f"{cell.cell_type} {normalised(cell.source)}")
+        match = _ANSWER.search(cell.source) if cell.cell_type == "code" else None
+        if names:
+            name = names.pop(0)
+        elif match and (match.group(1) or match.group(2)) in lost_answers:
+            name = match.group(1) or match.group(2)
+            lost_answers.discard(name)
+        if name is not None:
+            cell.metadata.nbgrader = NotebookNode(grade_id=name)
+            repairs.append(f"{name}: had lost its name and was found by its text 按内容找回编号")
+    return repairs
+
+
+def _doubts(nb: NotebookNode, assignment: Assignment) -> dict[str, str]:
+    """Look beside the boxes of people's questions; returns {cell: why a person must look}.
+
+    A lone text of the student's, where a box is missing, becomes the box.
+    """
+    doubts = {}
+    cells: dict[str | None, NotebookNode] = {}
+    for cell in nb.cells:
+        cells.setdefault(grade_id(cell), cell)
+    for known in assignment.cells:
+        if not _is_for_people(known):
+            continue
+        cell = cells.get(known.name)
+        if cell is None:
+            texts = _own_texts_near(known.name, nb, assignment, neighbours=1)
+            if len(texts) == 1:
+                texts[0].metadata.nbgrader = NotebookNode(grade_id=known.name)
+                doubts[known.name] = FOUND_AGAIN
+            continue
+        is_empty = normalised(cell.source) in ("", normalised(known.source))
+        if is_empty and _own_texts_near(known.name, nb, assignment, neighbours=2):
+            doubts[known.name] = TEXT_NEARBY
+    return doubts
+
+
+def _own_texts_near(
+    name: str, nb: NotebookNode, assignment: Assignment, neighbours: int
+) -> list[NotebookNode]:
+    """Return the student's own texts that stand around a released cell.
+
+    Args:
+        neighbours: look as far as so many released cells on each side.
+    """
+    start, end = _gap(name, nb, assignment, neighbours)
+    released = set(assignment.layout)
+    texts = []
+    for cell in nb.cells[start:end]:
+        is_text = cell.cell_type != "code" and cell.source.strip()
+        if is_text and grade_id(cell) is None and place_of(cell) not in released:
+            texts.append(cell)
+    return texts
+
+
+def _gap(
+    name: str, nb: NotebookNode, assignment: Assignment, neighbours: int = 1
+) -> tuple[int, int]:
+    """Return the range of a submission's cells between the released neighbours of a cell.
+
+    The cell itself, where it is there, and cells of the student's own lie in it.
+
+    Args:
+        neighbours: which released cell before it, and which after it, ends the range.
+    """
+    layout = list(assignment.layout) or [f"name {cell.name}" for cell in assignment.cells]
+    position: dict[str, int] = {}
+    for index, cell in enumerate(nb.cells):
+        position.setdefault(place_of(cell), index)
+    target = f"name {name}"
+    if target not in layout:
+        return len(nb.cells), len(nb.cells)
+    middle = layout.index(target)
+    before = [position[place] for place in layout[:middle] if place in position]
+    start = before[-neighbours] + 1 if len(before) >= neighbours else 0
+    after = []
+    for place in layout[middle + 1 :]:
+        if position.get(place, -1) >= start:
+            after.append(position[place])
+    end = after[neighbours - 1] if len(after) >= neighbours else len(nb.cells)
+    return start, end
+
+
+def _place_for(name: str, nb: NotebookNode, assignment: Assignment) -> int:
+    """Return the index where a missing cell belongs: below what the student wrote at its place."""
+    _, end = _gap(name, nb, assignment)
+    return end
+
+
+def _clear(cell: NotebookNode) -> None:
+    """Take from a code cell all that it may hold beside its source."""
+    cell.pop("attachments", None)
+    cell.outputs = []
+    cell.execution_count = None
+
+
+def _put_right(cell: NotebookNode, known: Cell) -> list[str]:
+    """Give a cell the settings, type and locked text that it had; returns what was changed."""
+    repairs = []
+    cell.metadata["nbgrader"] = NotebookNode(known.metadata())
+    if cell.cell_type != known.cell_type:
+        repairs.append(
+            f"{known.name}: was {cell.cell_type}, is {known.cell_type} again 单元格类型已恢复"
+        )
+        cell.cell_type = known.cell_type
+        if known.cell_type == "code":
+            _clear(cell)
+        else:
+            cell.pop("outputs", None)
+            cell.pop("execution_count", None)
+    if known.locked and not known.solution:
+        released = normalised(without_hidden_tests(known.source))
+        if normalised(cell.source) not in (normalised(known.source), released):
+            repairs.append(
+                f"{known.name}: its locked text was changed and came back 锁定的内容已恢复"
+            )
+        cell.source = known.source
+    return repairs
+
+
+def _new_cell(known: Cell) -> NotebookNode:
+    """Make a cell of a notebook from what the gradebook knows."""
+    cell_id = f"restored-{short_digest(known.name, _ID_DIGITS)}"
+    metadata = {"nbgrader": known.metadata()}
+    if known.cell_type == "code":
+        return nbformat.v4.new_code_cell(known.source, metadata=metadata, id=cell_id)
+    return nbformat.v4.new_markdown_cell(known.source, metadata=metadata, id=cell_id)
