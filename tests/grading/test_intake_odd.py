@@ -17,9 +17,9 @@ from tinybert_l.grading.arrivals import Arrival, read_times, with_times
 from tinybert_l.grading.identities import match
 from tinybert_l.grading.intake import Reading, read_archive
 from tinybert_l.grading.owners import is_student_name
+from tinybert_l.grading.printable import printable
 from tinybert_l.grading.rosters import read_roster
 from tinybert_l.grading.versions import copy_number, stem
-from tinybert_l.printable import printable
 
 NAME = NOTEBOOKS[3]
 DATE = (2026, 11, 20, 10, 0, 0)

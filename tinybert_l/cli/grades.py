@@ -14,9 +14,9 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import job as jobs
 from tinybert_l.grading import run
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.printable import printable
 from tinybert_l.grading.results.audit import Audit, changes
 from tinybert_l.grading.results.packing import LMS, pack_feedback
-from tinybert_l.printable import printable
 
 
 @click.command()
