@@ -55,7 +55,8 @@ def contest(
     timings = {}
     for key, values in times.items():
         low, middle, high = quantiles(values, n=4)
-        timings[key] = Timing(Quartiles(middle, low, high), first / middle)
+        duration = Quartiles(middle, low, high, tuple(values))
+        timings[key] = Timing(duration, first / middle)
     return timings
 
 

@@ -27,6 +27,7 @@ from transformers import PreTrainedTokenizerFast
 
 from tinybert_l import begin
 from tinybert_l.cache import recipe_hash, write_atomically
+from tinybert_l.course.intervals import ratio_of_means
 from tinybert_l.course.recipes import HEADLINE, HEADLINE_LONGER, HEADLINE_STRONGER
 from tinybert_l.course.records import write_record
 from tinybert_l.course.rows import DeployedModel, HeadlineRow, Interval, Row, Runtime
@@ -246,24 +247,15 @@ def add_speeds(rows: Sequence[Measurement], times: dict[ModelKey, float], batch:
             row.gains[f"same_runtime_times_faster_batch_{batch}"] = gain
 
 
-def kept_interval(
-    by_seed: Sequence[list[int]], teacher_correct: list[int], draws: int = 2000
-) -> Interval:
-    """The percentage of the teacher's accuracy that is kept, with a paired bootstrap interval.
-
-    Sentences and seeds are drawn anew, with replacement.
-    """
+def kept_interval(by_seed: Sequence[list[int]], teacher_correct: list[int]) -> Interval:
+    """The percentage of the teacher's accuracy that is kept, with its interval, paired by text."""
     student = np.array(by_seed, float)
-    teacher = np.array(teacher_correct, float)
-    random = np.random.default_rng(0)
-    kept = []
-    for _ in range(draws):
-        sentences = random.integers(0, student.shape[1], student.shape[1])
-        seeds = random.integers(0, len(student), len(student))
-        kept.append(student[seeds][:, sentences].mean() / teacher[sentences].mean())
-    low, high = np.quantile(kept, [0.025, 0.975])
-    share = float(student.mean() / teacher.mean())
-    return Interval(100 * share, 100 * float(low), 100 * float(high))
+    teacher = np.broadcast_to(np.array(teacher_correct, float), student.shape)
+    estimate = ratio_of_means(100 * student, teacher)
+    method: Literal["seeds_and_items", "one_seed"] = "seeds_and_items"
+    if len(by_seed) == 1:
+        method = "one_seed"
+    return Interval(estimate.mean, estimate.low, estimate.high, method)
 
 
 def summary(seeds: Sequence[list[Measurement]], teacher_correct: list[int]) -> list[Row]:

@@ -114,13 +114,14 @@ def over_seeds(values: Sequence[Any]) -> Any:
     if isinstance(first, tuple):
         return tuple(mean(step) for step in zip(*values, strict=True))
     if isinstance(first, int | float) and not isinstance(first, bool):
-        return OverSeeds(mean(values), stdev(values))
+        return OverSeeds(mean(values), stdev(values), tuple(values))
     return first
 
 
 def spread(values: Sequence[float]) -> OverSeeds:
-    """Mean and standard deviation; a single value has no spread."""
-    return OverSeeds(mean(values), stdev(values) if len(values) > 1 else 0.0)
+    """Mean, standard deviation and values; a single value has no spread."""
+    sd = stdev(values) if len(values) > 1 else 0.0
+    return OverSeeds(mean(values), sd, tuple(values))
 
 
 def kept(path: Path, row_type: type[SeedRow], make: Callable[[], SeedRow]) -> SeedRow:

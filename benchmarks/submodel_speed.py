@@ -70,7 +70,7 @@ def main() -> None:
     for key, seconds in times.items():
         ratios = [a / b for a, b in zip(times["bert"], seconds, strict=True)]
         low, middle, high = quantiles(ratios, n=4)
-        gain = Quartiles(middle, low, high)
+        gain = Quartiles(middle, low, high, tuple(ratios))
         if isinstance(key, SubModel):
             flops = full_flops / count_flops(models[key], LENGTH)
             rows.append(SubModelSpeedRow("sub_model", key, gain, flops))

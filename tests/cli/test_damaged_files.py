@@ -9,14 +9,14 @@ from tinybert_l.exercises.answers import answer_cells, read_cells
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
-from tinybert_l.grading.setup import read_roster
+from tinybert_l.grading.rosters import read_roster
 
 NO_NOTEBOOKS = {
     "empty": b"",
     "cut_off": b'{"cells": [',
     "a_list": b"[]",
     "no_cells": b'{"nbformat": 4}',
-    "format_3": b'{"worksheets": [{"cells": []}], "nbformat": 3}',
+    "format_2": b'{"worksheets": [{"cells": []}], "nbformat": 2}',
     "no_source": b'{"cells": [{"cell_type": "code", "metadata": {}}]}',
     "gbk": '{"cells": ["第三讲"]}'.encode("gbk"),
 }

@@ -58,9 +58,15 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lab(folder, tmp_path_factory):
+def server_log(tmp_path_factory):
+    """The log of the server that `lab` starts."""
+    return tmp_path_factory.mktemp("lab") / "server.log"
+
+
+@pytest.fixture(scope="module")
+def lab(folder, server_log):
     command = [sys.executable, "-m", "tinybert_l.cli", "lab", "--no-browser"]
-    with server(command, folder, tmp_path_factory.mktemp("lab")) as address:
+    with server(command, folder, server_log.parent) as address:
         yield address
 
 
@@ -84,6 +90,8 @@ def test_a_student_from_the_course_home_to_the_file_to_hand_in(folder, lab, brow
     picture(page, "validate-wrong")
     text = dialog.inner_text()
     assert "layer_map" in text and "fail" in text.lower()
+    assert "层映射 · Layer mapping" in text and "论述题 · Essay" in text
+    assert "The following cell" not in text and "assert " not in text
     dialog.get_by_role("button").last.click()
 
     type_into(page, cell(page, "@layer_map.implement"), reference("layer_map"))
@@ -95,7 +103,29 @@ def test_a_student_from_the_course_home_to_the_file_to_hand_in(folder, lab, brow
     submission = hand_in(folder / f"{NAME}.ipynb", "ann", tmp_path)
     assert submission.path.is_file()
     assert {item.state for item in submission.states} == {"passes"}
+    assert submission.rows[-1].state == "written"
     assert not console_errors
+
+
+@pytest.mark.lecture3
+def test_a_forgotten_first_cell_is_named_and_nothing_else_is_in_the_way(folder, lab, browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(f"{lab}/lab/tree/{NAME}.ipynb")
+    target = cell(page, "@kept_layers.implement")
+    target.locator(".cm-content").click()
+    page.keyboard.press("Shift+Enter")
+    error = target.locator(".jp-OutputArea-output", has_text="run the first code cell")
+    error.wait_for(timeout=PATIENCE)
+    picture(page, "forgotten-first-cell")
+    assert "Traceback" not in error.inner_text()
+    assert page.get_by_text("official Jupyter news").count() == 0
+    page.close()
+
+
+@pytest.mark.lecture3
+def test_the_servers_log_has_no_warning_that_a_student_should_not_see(lab, server_log):
+    text = server_log.read_text(encoding="utf-8")
+    assert "without encryption" not in text and "FutureWarning" not in text
 
 
 def validate(page):

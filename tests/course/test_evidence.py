@@ -1,6 +1,7 @@
 """The one rule of evidence: intervals that cover, answers that follow, verdicts from records."""
 
 import dataclasses
+import importlib
 import json
 import math
 import statistics
@@ -8,7 +9,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -55,9 +56,12 @@ def test_the_three_answers():
 
 
 NUMBERS = st.floats(-1e6, 1e6)
+# a busy machine makes drawing numbers slow
+quick = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 FLIPPED = {"holds": "does_not_hold", "does_not_hold": "holds", "undecided": "undecided"}
 
 
+@quick
 @given(NUMBERS, NUMBERS, NUMBERS)
 def test_swapping_the_sides_flips_the_answer(first, second, margin):
     low, high = sorted((first, second))
@@ -67,6 +71,7 @@ def test_swapping_the_sides_flips_the_answer(first, second, margin):
     assert answer(low, high, margin, "smaller") == FLIPPED[answer(low, high, margin)]
 
 
+@quick
 @given(NUMBERS, NUMBERS, NUMBERS, st.floats(0, 1e6), st.floats(0, 1e6))
 def test_a_wider_interval_decides_no_more(first, second, margin, left, right):
     low, high = sorted((first, second))
@@ -441,3 +446,46 @@ def test_a_wrong_argument_is_named(folder, change, words):
         evidence.no_record("更好", "better", "", "")
     with pytest.raises(InvalidInput, match="parts"):
         evidence.judge_all("更好", "better", [])
+
+
+def test_rounds_that_were_taken_in_turns_are_paired(folder):
+    """A slow minute of the machine meets both contestants, and leaves their ratio alone."""
+    minutes = (1.0, 1.1, 3.0, 0.9, 1.0)
+    noise = (1.0, 1.02, 0.99, 1.01, 1.0)
+    slow = Quartiles(30.0, 27.0, 90.0, tuple(30 * minute for minute in minutes))
+    fast_rounds = tuple(10 * m * n for m, n in zip(minutes, noise, strict=True))
+    fast = Quartiles(10.0, 9.0, 30.0, fast_rounds)
+    contestants = [
+        rows.PeerRow(slow, 1.0, "trainer", 1.0, 1.0),
+        rows.PeerRow(fast, 3.0, "ours_joint", 1.0, 1.0),
+    ]
+    write("benchmarks/peers", contestants, None)
+    faster = ratio("benchmarks/peers", "duration_ms", *contestants)
+    assert 2.9 < faster.low < faster.mean < faster.high < 3.1
+    unpaired = intervals.ratio_of_quartiles((30.0, 27.0, 90.0), (10.0, 9.0, 30.0))
+    assert (unpaired.low, unpaired.high) == pytest.approx((0.9, 10.0))
+
+
+def test_values_of_seeds_are_paired_where_a_mean_keeps_them():
+    first = OverSeeds(2.0, 1.0, (1.0, 2.0, 3.0))
+    second = OverSeeds(1.8, 1.0, (0.8, 1.8, 2.8))
+    paired = stored_values.difference(stored(first), stored(second))
+    assert paired.estimate.high - paired.estimate.low == pytest.approx(0.0, abs=1e-9)
+    apart = stored_values.difference(stored(first), stored(OverSeeds(1.8, 1.0)))
+    assert apart.estimate.high - apart.estimate.low > 4
+    of_shares = stored_values.difference(
+        stored(first, field="accuracy_percent"), stored(second, field="accuracy_percent")
+    )
+    assert of_shares.estimate.high > 0.2  # which sentences were asked counts, too
+
+
+def test_new_long_runs_keep_values_and_the_new_interval(checkout, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "benchmarks")
+    long_run = importlib.import_module("long_run")
+    gaps = planted(1, 3, 50, (0.1, 0.5, 0.5))[0]
+    kept = long_run.paired_interval(gaps)
+    estimate = intervals.hierarchical(100 * gaps)
+    assert (kept.estimate, kept.low, kept.high) == (estimate.mean, estimate.low, estimate.high)
+    assert kept.method == "seeds_and_items"
+    assert long_run.paired_interval(gaps[:1]).method == "one_seed"
+    assert long_run.over_seeds([1.0, 2.0, 4.0]).values == (1.0, 2.0, 4.0)

@@ -1,21 +1,29 @@
 """Data: no text in two splits, stable splits, hardly any padding, clear errors."""
 
+import csv
+import json
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinybert_l.method import data as data_module
 from tinybert_l.method.data import (
+    NUM_FOLDS,
     Encoded,
     Split,
     bucketed_batches,
     collate,
     data_hash,
+    labelled_reviews,
     load_reviews,
     packaged_file,
     split_by_hash,
     training_batches,
+    unlabelled_sentences,
 )
+from tinybert_l.method.teacher import SHIPPED, TeacherRecipe
 
 
 def test_the_embedded_reviews_are_split_without_overlap():
@@ -28,6 +36,70 @@ def test_the_embedded_reviews_are_split_without_overlap():
     assert len(texts) == len(set(texts))
     assert 0.45 < sum(splits["test"].labels) / 1200 < 0.55
     assert data_hash(splits) == data_hash(load_reviews())
+
+
+def normalised(texts):
+    """Texts without regard to case and blanks."""
+    return {" ".join(text.casefold().split()) for text in texts}
+
+
+def check_folds(folds, source_of_reviews, source_of_sentences):
+    """No test sentence of a fold is in anything that this fold's models learn from or choose by."""
+    tests = [normalised(splits["test"].texts) for splits in folds]
+    assert sum(map(len, tests)) == len(set().union(*tests)) == sum(len(f["test"]) for f in folds)
+    for fold, splits in enumerate(folds):
+        seen = normalised(splits["train"].texts + splits["validation"].texts)
+        assert len(seen) == len(splits["train"]) + len(splits["validation"])
+        assert not tests[fold] & seen
+        assert not tests[fold] & normalised(source_of_sentences(fold=fold))
+        reviews = "\n".join(sorted(normalised(source_of_reviews(fold).texts)))
+        for sentence in tests[fold]:
+            assert len(sentence.split()) < 4 or sentence not in reviews
+        assert not set().union(*tests) & normalised(splits["validation"].texts)
+
+
+def test_folds_test_on_disjoint_sentences_that_nothing_else_holds(tmp_path, monkeypatch):
+    """A small file: every sentence is quoted by a review, with other blanks and other case."""
+    path = tmp_path / "reviews.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["text", "label", "source"])
+        for number in range(60):
+            sentence = f"the {number}th film is as good as number {number + 1}"
+            rows.writerow([sentence, number % 2, "rotten_tomatoes"])
+            quoted = f"Well. THE  {number}th film is as good as number {number + 1}. Or not."
+            rows.writerow([quoted, number % 2, "imdb"])
+            rows.writerow([f"Review {number} quotes nobody at all here.", 0, "imdb"])
+    monkeypatch.setattr(data_module, "packaged_file", lambda *_: path)
+    monkeypatch.setattr(data_module, "TEST_SIZE", 10)
+    monkeypatch.setattr(data_module, "VALIDATION_SIZE", 5)
+    folds = [load_reviews(fold=fold) for fold in range(NUM_FOLDS)]
+    check_folds(folds, labelled_reviews, unlabelled_sentences)
+    for fold, splits in enumerate(folds):
+        everything = load_reviews("imdb", fold=fold)["train"]
+        kept = labelled_reviews(fold)
+        assert 30 < len(kept) < len(everything)  # the quotations, and nothing else
+        assert sum("nobody" in text for text in kept.texts) == (
+            sum("nobody" in text for text in everything.texts)
+        )
+        assert len(splits["test"]) == 10
+
+
+@pytest.mark.nightly
+def test_no_test_sentence_of_a_fold_is_in_its_training_texts():
+    folds = [load_reviews(fold=fold) for fold in range(NUM_FOLDS)]
+    assert [len(splits["test"]) for splits in folds] == [1200] * NUM_FOLDS
+    check_folds(folds, labelled_reviews, unlabelled_sentences)
+
+
+def test_the_first_fold_is_what_every_record_was_made_with():
+    recipe = json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))["recipe"]
+    first = load_reviews()
+    assert data_hash(first) == data_hash(load_reviews(fold=0)) == recipe["data"]
+    assert TeacherRecipe().key(first) == recipe
+    second = TeacherRecipe(fold=1)
+    splits, _ = second.splits()
+    assert splits == load_reviews(fold=1) and second.key(splits) != recipe
 
 
 def test_splits_do_not_depend_on_order_and_repeats_are_dropped():
@@ -83,6 +155,7 @@ def test_collate_pads_and_masks(texts):
         (lambda: bucketed_batches([1], 0), ValueError, "batch_size=0; allowed: at least 1"),
         (lambda: Split(["a"], []), ValueError, "1 texts but 0 labels"),
         (lambda: load_reviews("yelp"), ValueError, "source='yelp'; allowed"),
+        (lambda: load_reviews(fold=3), ValueError, "fold=3; allowed: 0 to 2"),
         (lambda: split_by_hash([("a", 0)], 1, 0), ValueError, "1 different texts"),
         (
             lambda: packaged_file("no-such-package", "x"),

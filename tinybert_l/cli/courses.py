@@ -10,7 +10,9 @@ import click
 
 from tinybert_l.cli.options import FILE, NEW_FOLDER
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.setup import enrol, init, read_roster
+from tinybert_l.grading.identities import match
+from tinybert_l.grading.rosters import read_roster
+from tinybert_l.grading.setup import enrol, init
 
 P = ParamSpec("P")
 
@@ -76,11 +78,23 @@ def course_init(folder: Path, course_id: str | None, roster: Path | None) -> Non
 
 @course.command("roster")
 @click.argument("file", required=False, type=FILE)
+@click.option(
+    "--match",
+    "with_match",
+    is_flag=True,
+    help="From now on take in an LMS's submissions under the roster's ids.",
+)
 @pass_course
-def course_roster(course: Course, file: Path | None) -> None:
+def course_roster(course: Course, file: Path | None, with_match: bool) -> None:
     """Write the people of a CSV FILE into the gradebook.
 
     FILE is the course's roster.csv when left out.
     """
     people = read_roster(file or course.folder / "roster.csv")
     click.echo(f"{enrol(course, people)} people in the gradebook 名单人数")
+    if with_match:
+        identities, shared = match(people)
+        identities.write(course.folder)
+        click.echo(f"{len(people)} people are known by name to 'collect' 已与平台姓名对应")
+        for line in shared:
+            click.echo(f"several people have this name, nobody is guessed 同名: {line}")

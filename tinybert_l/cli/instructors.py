@@ -76,14 +76,28 @@ def sample_class(course: Course, students: tuple[str, ...]) -> None:
 @click.command()
 @lecture_argument
 @click.argument("archive", type=FILE_OR_FOLDER)
+@click.option(
+    "--names",
+    "encoding",
+    default="",
+    metavar="ENCODING",
+    help="Read names in the zip file so, such as gb18030. Default: found out.",
+)
+@click.option(
+    "--handed-in",
+    type=FILE,
+    help="Take the times of handing in from this CSV file, with columns id and handed_in.",
+)
 @pass_course
-def collect(course: Course, lecture: int, archive: Path) -> None:
+def collect(
+    course: Course, lecture: int, archive: Path, encoding: str, handed_in: Path | None
+) -> None:
     """Take in the submissions of a LECTURE from an ARCHIVE.
 
     ARCHIVE is a zip file of Moodle or Canvas, a plain zip file, or a folder. Originals are kept for
     good under received/. What is refused is listed with its reason; exit status 1 then.
     """
-    results = collect_archive(course, lecture, archive)
+    results = collect_archive(course, lecture, archive, encoding, handed_in)
     grade_tables.show_intake(lecture, results)
     if any(result.refused for result in results):
         sys.exit(1)

@@ -27,24 +27,28 @@ def home(folder: Path) -> None:
 
     Shows lectures, exercises, the minutes that each takes, and the first test that fails.
     """
-    from tinybert_l.course.home import progress
+    from tinybert_l.course.home import rows_in
 
-    states = [state for state in progress(folder) if state.state != "absent"]
-    if not states:
+    rows = rows_in(folder)
+    if not rows:
         raise InvalidInput(
             f"No notebook of the course in {folder.resolve()}. 此文件夹中没有课程笔记本。"
         )
-    tables.show_progress(states)
+    tables.show_progress(rows)
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("folder", default=".", type=FOLDER)
+@click.argument("jupyter_options", metavar="OPTIONS", nargs=-1, type=click.UNPROCESSED)
 @click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
-def lab(folder: Path, no_browser: bool) -> None:
-    """Open JupyterLab on the course home of FOLDER."""
+def lab(folder: Path, jupyter_options: tuple[str, ...], no_browser: bool) -> None:
+    """Open JupyterLab on the course home of FOLDER.
+
+    Further OPTIONS go to JupyterLab: tinybert-l lab --port=8890 --ip=0.0.0.0
+    """
     from tinybert_l.course.lab import open_lab
 
-    open_lab(folder, browser=not no_browser)
+    open_lab(folder, browser=not no_browser, options=jupyter_options)
 
 
 @click.command()

@@ -10,7 +10,7 @@ from tinybert_l.course.tables import console, results_table, rows_table
 
 if TYPE_CHECKING:  # some of these need torch, which not every command does
     from tinybert_l.cli.machine import Finding
-    from tinybert_l.course.home import HandIn, Progress
+    from tinybert_l.course.home import HandIn, Row
     from tinybert_l.course.judging import Verdict
     from tinybert_l.course.measuring import Candidate, ReaderScore, TradeOff
     from tinybert_l.exercises.registry import Exercise
@@ -41,34 +41,36 @@ def show_exercises(exercises: "Mapping[str, Exercise[..., Any]]", lecture: int |
     show("Exercises 练习", headings, rows)
 
 
-def show_progress(states: "Sequence[Progress]") -> None:
-    """Print how far each exercise is."""
-    from tinybert_l.course.home import STATES
-    from tinybert_l.exercises.registry import exercises
+ROW_HEADINGS = (
+    "lecture 讲",
+    "exercise 练习",
+    "title 题目",
+    "points 分",
+    "your answer 你的解答",
+    "first failure 首个问题",
+)
 
-    known = exercises()
-    rows = []
-    for state in states:
-        exercise = known[state.exercise]
-        effort = (str(exercise.lecture), state.exercise, str(exercise.minutes))
-        rows.append((*effort, STATES[state.state], state.message))
-    headings = (
-        "lecture 讲",
-        "exercise 练习",
-        "minutes 分钟",
-        "your answer 你的解答",
-        "first failure 首个问题",
-    )
-    show("How far you are 进度", headings, rows)
+
+def show_progress(rows: "Sequence[Row]") -> None:
+    """Print how far each exercise, question and essay is."""
+    shown = []
+    for row in rows:
+        item = row.item
+        title = f"{item.title_zh}\n{item.title_en}"
+        what = (str(item.lecture), item.name, title, f"{item.points:g}")
+        shown.append((*what, row.outcome, row.message))
+    show("How far you are 进度", ROW_HEADINGS, shown)
 
 
 def show_hand_in(made: "HandIn", student: str) -> None:
     """Print the state of each answer that is handed in, and the zip file."""
-    from tinybert_l.course.home import STATES
+    from tinybert_l.course.home import STATES, summary
 
-    for state in made.states:
-        message = f"  {state.message}" if state.message else ""
-        click.echo(f"{state.exercise}: {STATES[state.state]}{message}")
+    for row in made.rows:
+        message = f"  {row.message}" if row.message else ""
+        points = f"{row.item.points:g} points 分"
+        click.echo(f"{row.item.name}: {STATES[row.state]} ({row.item.title}, {points}){message}")
+    click.echo(summary(made.rows))
     click.echo(f"sha256 {made.sha256}")
     click.echo(f"to hand in 待提交: {made.path}  (as 学号 {student})")
 

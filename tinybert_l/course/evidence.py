@@ -76,6 +76,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.submodels import SubModel
 
 Answer = Literal["holds", "does_not_hold", "undecided"]
+RowChoice = Row | Mapping[str, Any]  # one of a record's rows, or the values of fields that find it
 
 # what may be counted: the function's module and name
 COUNTING_FUNCTIONS = {
@@ -84,12 +85,26 @@ COUNTING_FUNCTIONS = {
     ("tinybert_l.method.evaluation", "count_parameters"),
     ("tinybert_l.method.evaluation", "count_flops"),
     ("tinybert_l.method.evaluation", "weight_bytes"),
+    ("tinybert_l.course.experiments", "training_cost"),
     ("tinybert_l.course.evidence", "lines_of"),
     ("tinybert_l.course.evidence", "settings_of"),
 }
+# by how a field's name begins or ends
+UNITS = {
+    "_percent": "%",
+    "_points": "points",
+    "_nats": "nats",
+    "_ms": "ms",
+    "seconds": "s",
+    "megabytes": "MB",
+    "gflops": "GFLOPs",
+    "times_": "×",
+    "same_runtime_times_": "×",
+    "ratio": "×",
+}
 NO_SPREAD = (
-    "记录须保存各种子或各轮的数值，而不只是一个数字",
-    "a record with the values of seeds or rounds, not one number",
+    "需要各种子或各轮的数值，而记录只保存了一个数字",
+    "the values of seeds or rounds, of which the record keeps one number",
 )
 SEEDS_HARDLY_DIFFER = (
     "种子之间几乎没有差异（记录未保存各种子的数值）",
@@ -165,7 +180,7 @@ def _kind(evidence: Evidence, margin: float, better: Better) -> tuple[VerdictKin
     """The verdict, and the condition that the evidence itself brings."""
     if evidence.method == "missing":
         file = f"results/{evidence.record}.json"
-        return "no_record", (f"需要{file}，用make records生成", f"{file} is needed: make records")
+        return "no_record", (f"需要{file}，用make records生成", f"{file}, by make records")
     if evidence.method == "bare":
         return "no_record", NO_SPREAD
     decided = answer(evidence.low, evidence.high, margin, better)
@@ -230,7 +245,13 @@ def _check_claim(claim_zh: str, claim_en: str) -> None:
 
 
 def from_record(
-    name: str, field: str, *, key: str | None = None, compared: str = "", **where: Any
+    name: str,
+    field: str,
+    row: RowChoice | None = None,
+    *,
+    key: str | None = None,
+    compared: str = "",
+    **where: Any,
 ) -> Evidence:
     """Take one field of one row of a record as evidence.
 
@@ -240,6 +261,7 @@ def from_record(
     Args:
         name: of the record, such as "headline", or of a benchmark: "benchmarks/deploy".
         field: of the row (see `tinybert_l.course.rows`).
+        row: one of the record's rows, or what finds it, like `where`.
         key: of a field that is a dictionary, such as a kind of question.
         compared: what the number is, for people; empty: the captions of row and field.
         where: what finds the row, such as `role="chosen_small"` or `sub_model="3x0.5"`, and `kind`
@@ -250,21 +272,22 @@ def from_record(
     record = _open(name)
     if record is None:
         return _missing(name, field, compared)
-    stored = _stored(record, field, where, key)
+    choice = row if isinstance(row, Row) else {**(row or {}), **where}
+    stored = _stored(record, field, choice, key)
     return _evidence(
         record,
         measured(stored),
-        _place(where, field, key),
+        _place(choice, field, key),
         compared or f"{captions.label(stored.row)}: {_title(stored.row, field, key)}",
-        _unit(stored.row, field),
+        _unit(field),
     )
 
 
 def difference(
     name: str,
     field: str,
-    row: Mapping[str, Any],
-    other: Mapping[str, Any],
+    row: RowChoice,
+    other: RowChoice,
     *,
     key: str | None = None,
     other_record: str = "",
@@ -276,7 +299,7 @@ def difference(
     over seeds alone are compared as independent ones, which is wider.
 
     Args:
-        row, other: what finds each row, as in `from_record`.
+        row, other: each row, or what finds it, as in `from_record`.
         other_record: where the other row is; empty: in the same record.
     Raises:
         InvalidInput: as `from_record`; values that cannot be compared.
@@ -288,8 +311,8 @@ def difference(
 def ratio(
     name: str,
     field: str,
-    row: Mapping[str, Any],
-    other: Mapping[str, Any],
+    row: RowChoice,
+    other: RowChoice,
     *,
     key: str | None = None,
     other_record: str = "",
@@ -298,7 +321,7 @@ def ratio(
     """Take the ratio of a field between two rows, such as two durations: `row` over `other`.
 
     Args:
-        row, other: what finds each row, as in `from_record`.
+        row, other: each row, or what finds it, as in `from_record`.
         other_record: where the other row is; empty: in the same record.
     Raises:
         InvalidInput: as `from_record`; values that cannot be compared; a divisor that is not
@@ -309,7 +332,7 @@ def ratio(
 
 
 def _compare(
-    rows: Sequence[tuple[str, Mapping[str, Any]]],
+    rows: Sequence[tuple[str, RowChoice]],
     field: str,
     key: str | None,
     compared: str,
@@ -333,7 +356,7 @@ def _compare(
         compare(first, second),
         f"{_place(rows[0][1], field, key)} {sign} {second_place}",
         compared or f"{words}: {_title(first.row, field, key)}",
-        "×" if is_ratio else _unit_of_difference(first.row, field),
+        "×" if is_ratio else _unit(field).replace("%", "points"),
         stale=first.record.stale or second.record.stale,
     )
 
@@ -452,12 +475,16 @@ def _evidence(
     )
 
 
-def _stored(record: Record, field: str, where: Mapping[str, Any], key: str | None) -> StoredValue:
+def _stored(record: Record, field: str, where: RowChoice, key: str | None) -> StoredValue:
     row = _the_row(record, field, where)
     return StoredValue(record, row, field, _value(row, field, key))
 
 
-def _the_row(record: Record, field: str, where: Mapping[str, Any]) -> Row:
+def _the_row(record: Record, field: str, where: RowChoice) -> Row:
+    if isinstance(where, Row):
+        if where not in record.rows:
+            raise InvalidInput(f"evidence: row={where!r}; allowed: a row of {record.name}.")
+        return where
     rows = [row for row in record.rows if getattr(row, field, None) is not None]
     extremes = {}
     for name, value in where.items():
@@ -516,21 +543,20 @@ def _title(row: Row, field: str, key: str | None) -> str:
     return str(title).format(key=key or "")
 
 
-def _unit(row: Row, field: str) -> str:
-    column = _column(row, field)
-    if column is not None and column.title.unit:
-        return column.title.unit
-    return "×" if field.startswith("times_") or field == "ratio" else ""
+def _unit(field: str) -> str:
+    """The unit that a field's name gives."""
+    for ending, unit in UNITS.items():
+        if field.startswith(ending) or field.endswith(ending):
+            return unit
+    return ""
 
 
-def _unit_of_difference(row: Row, field: str) -> str:
-    unit = _unit(row, field)
-    return "points" if unit == "%" or field == "hits" else unit
-
-
-def _place(where: Mapping[str, Any], field: str, key: str | None) -> str:
-    """Name a row and a field as the record's file does."""
+def _place(where: RowChoice, field: str, key: str | None) -> str:
+    """Name a row and a field as the record's file does; a row itself by its label."""
     parts = []
+    if isinstance(where, Row):
+        parts.append(f"kind={where.kind}, {captions.label(where)}")
+        where = {}
     for name, value in where.items():
         written_value = value.__name__ if value in (min, max) else _plain(value)
         parts.append(f"{name}={written_value}")

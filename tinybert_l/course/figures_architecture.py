@@ -36,14 +36,14 @@ def layer_matrices(config: ElasticBertConfig, width: float) -> Figure:
         ("$W_2$", hidden, neurons, hidden, kept_neurons, SUB_MODEL),
     ]
     figure, axes = new_figure(13, 6)
-    gap = 0.45 * hidden
+    gap = 0.8 * hidden
     left = 0.0
     for name, rows, columns, kept_rows, kept_columns, colour in [*attention, *ffn]:
         _draw_matrix(axes, left, (rows, columns), (kept_rows, kept_columns), colour)
         axes.text(left + columns / 2, -0.28 * hidden, name, ha="center", va="center", fontsize=17)
-        words = f"{kept_rows} / {rows} rows 行\n{kept_columns} / {columns} columns 列"
+        words = f"rows 行 {kept_rows}/{rows}\ncolumns 列 {kept_columns}/{columns}"
         below = rows + 0.08 * hidden
-        axes.text(left + columns / 2, below, words, ha="center", va="top", fontsize=10.5)
+        axes.text(left + columns / 2, below, words, ha="center", va="top", fontsize=11)
         left += columns + gap
     axes.set_xlim(-0.2 * hidden, left - gap + 0.2 * hidden)
     axes.set_ylim(neurons + 0.75 * hidden, -0.5 * hidden)

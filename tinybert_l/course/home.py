@@ -16,12 +16,13 @@ import nbformat
 from jinja2 import Environment
 
 from tinybert_l import __version__
-from tinybert_l.cache import cache_root, short_digest, write_atomically
+from tinybert_l.cache import cache_root, read_json, short_digest, write_atomically
+from tinybert_l.course.items import Item, is_written, items_of
 from tinybert_l.course.judging import judge_notebook, read_tests
 from tinybert_l.errors import InvalidInput
-from tinybert_l.exercises.answers import answer_cells
+from tinybert_l.exercises.answers import answer_cells, read_cells
 from tinybert_l.exercises.notebook_files import read_notebook
-from tinybert_l.exercises.registry import NOTEBOOKS, Exercise, exercises
+from tinybert_l.exercises.registry import NOTEBOOKS, exercises
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -33,16 +34,19 @@ STATES = {
     "passes": "passes the visible tests 通过可见测试",
     "fails": "does not pass yet 尚未通过",
     "unchecked": "not checked yet: run this cell 尚未检查，请运行此单元格",
+    "unwritten": "still to be written 尚待作答",
+    "written": "written; a person grades it 已作答，由人评分",
 }
-STATE_MARKS = {"passes": "✔ ", "fails": "✘ "}
+STATE_MARKS = {"passes": "✔ ", "written": "✔ ", "fails": "✘ "}
 MESSAGE_LIMIT = 200  # characters of a failed test's message in the table
 BEGIN_OF_STUB = "your answer goes here"  # in each answer cell of a released notebook
+DUE_METADATA = "tinybert_l_due"  # in a released notebook's metadata: when it is due
 STUDENT_NAME = re.compile(r"(?!\.)[\w.@-]{1,64}")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The state of one exercise in a student's folder.
+    """The state of one exercise, question or essay in a student's folder.
 
     Args:
         exercise: its name.
@@ -103,10 +107,16 @@ def lecture_progress(lecture: int, notebook: Path, judge_new: bool = True) -> li
         notebook: its notebook, with the student's answers.
         judge_new: as in `progress`.
     """
-    sources = answer_cells(notebook)
-    records = {}  # {exercise: the file that keeps the state of its present answer}
+    return _judged(list(exercises(lecture)), answer_cells(notebook), notebook, judge_new)
+
+
+def _judged(
+    names: list[str], sources: dict[str, str], notebook: Path, judge_new: bool
+) -> list[Progress]:
+    """Return the states of answers, {name: source}; new ones are judged together."""
+    records = {}  # {name: the file that keeps the state of its present answer}
     new_sources = {}
-    for name in exercises(lecture):
+    for name in names:
         if is_begun(sources.get(name, BEGIN_OF_STUB)):
             records[name] = _record_of(name, sources[name], notebook)
             if not records[name].is_file():
@@ -115,7 +125,117 @@ def lecture_progress(lecture: int, notebook: Path, judge_new: bool = True) -> li
         for state in _judge_visible(new_sources, notebook):
             record = json.dumps(asdict(state), ensure_ascii=False)
             write_atomically(records[state.exercise], record)
-    return [_read_record(name, records.get(name)) for name in exercises(lecture)]
+    return [_read_record(name, records.get(name)) for name in names]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One item in the table that home, Validate and `submit` show."""
+
+    item: Item
+    state: str
+    message: str
+
+    @property
+    def outcome(self) -> str:
+        """The state in words, with a mark."""
+        return f"{STATE_MARKS.get(self.state, '')}{STATES[self.state]}"
+
+    @property
+    def short_message(self) -> str:
+        """The beginning of the message, cut between words."""
+        return shorten(self.message, MESSAGE_LIMIT)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Cut a text that is too long at the end of a word."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    before_word = cut.rpartition(" ")[0]
+    return f"{before_word if len(before_word) > limit // 2 else cut}…"
+
+
+def rows_of(lecture: int, notebook: Path, judge_new: bool = True) -> list[Row]:
+    """Return all that a notebook is graded on, with its state, in the notebook's order.
+
+    Args:
+        lecture, notebook, judge_new: as in `lecture_progress`.
+    """
+    cells = read_cells(notebook)
+    items = items_of(lecture, cells)
+    states = {}
+    for state in lecture_progress(lecture, notebook, judge_new):
+        states[state.exercise] = state
+    for state in _question_states(items, cells, notebook, judge_new):
+        states[state.exercise] = state
+    for state in _essay_states(items, cells):
+        states[state.exercise] = state
+    rows = []
+    for item in items:
+        state = states.get(item.name, Progress(item.name, "open"))
+        rows.append(Row(item, state.state, state.message))
+    return rows
+
+
+def rows_in(folder: Path) -> list[Row]:
+    """Return the rows of all notebooks of the course in a folder; new answers are judged."""
+    rows = []
+    for of_lecture in _rows_by_lecture(notebooks_in(folder), judge_new=True).values():
+        rows += of_lecture
+    return rows
+
+
+def _rows_by_lecture(notebooks: dict[int, Path], judge_new: bool) -> dict[int, list[Row]]:
+    """Return {lecture: its rows} of notebooks, {lecture: path}."""
+
+    def of_lecture(lecture: int) -> list[Row]:
+        return rows_of(lecture, notebooks[lecture], judge_new)
+
+    with ThreadPoolExecutor(2) as pool:
+        return dict(zip(notebooks, pool.map(of_lecture, notebooks), strict=True))
+
+
+def _question_states(
+    items: list[Item], cells: list[dict[str, Any]], notebook: Path, judge_new: bool
+) -> list[Progress]:
+    """Return the states of questions that are answered by variables, in one cell for all."""
+    names = [item.name for item in items if not item.by_hand and item.name not in exercises()]
+    answers = []
+    for cell in cells:
+        settings = cell["metadata"].get("nbgrader", {})
+        if cell["cell_type"] == "code" and settings.get("solution"):
+            answers.append("".join(cell["source"]))
+    return _judged(names, dict.fromkeys(names, "\n".join(answers)), notebook, judge_new)
+
+
+def _essay_states(items: list[Item], cells: list[dict[str, Any]]) -> list[Progress]:
+    """Tell which questions that a person grades have been answered."""
+    essays = {item.name for item in items if item.by_hand}
+    states = []
+    for cell in cells:
+        grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
+        if grade_id in essays:
+            written = is_written("".join(cell["source"]))
+            states.append(Progress(grade_id, "written" if written else "unwritten"))
+    return states
+
+
+def summary(rows: list[Row]) -> str:
+    """Say in a sentence how far a notebook is."""
+    judged = [row for row in rows if not row.item.by_hand]
+    failed = sum(row.state == "fails" for row in judged)
+    passed = sum(row.state == "passes" for row in judged)
+    essays = sum(row.state == "unwritten" for row in rows)
+    if passed == len(judged):
+        parts = ["Success: all visible tests pass 可见测试全部通过"]
+    else:
+        parts = [f"{passed} of {len(judged)} pass their visible tests 题通过可见测试"]
+    if failed:
+        parts.append(f"{failed} fail 未通过")
+    if essays:
+        parts.append(f"{essays} still to be written 待作答")
+    return "; ".join(parts)
 
 
 def is_begun(source: str) -> bool:
@@ -164,22 +284,18 @@ def show(folder: Path | str = ".") -> "HTML":
 
 
 @dataclass(frozen=True)
-class _Row:
-    """One exercise in the table of the course home."""
-
-    entry: Exercise[..., Any]
-    mark: str
-    state: str
-    message: str
-
-
-@dataclass(frozen=True)
 class _Group:
-    """The rows of one lecture; `link` is the path of its notebook, "" where there is none."""
+    """The rows of one lecture.
+
+    Args:
+        link: path of its notebook; "" where it is not handed out.
+        due: when it is due; "" where that is not known.
+    """
 
     title: str
     link: str
-    rows: list[_Row]
+    due: str
+    rows: list[Row]
 
 
 def table(folder: Path, judge_new: bool = True) -> str:
@@ -190,28 +306,29 @@ def table(folder: Path, judge_new: bool = True) -> str:
         judge_new: as in `progress`.
     """
     notebooks = notebooks_in(folder)
-    states = {}
-    num_passed = 0
-    for progress_of_exercise in progress(folder, judge_new):
-        states[progress_of_exercise.exercise] = progress_of_exercise
-        num_passed += progress_of_exercise.state == "passes"
+    rows = _rows_by_lecture(notebooks, judge_new)
     groups = []
     for lecture, title in NOTEBOOKS.items():
-        link = ""
         if lecture in notebooks:
             link = notebooks[lecture].relative_to(folder).as_posix()
-        rows = [_row(entry, states[name]) for name, entry in exercises(lecture).items()]
-        groups.append(_Group(title, link, rows))
+            due = due_date(notebooks[lecture])
+            groups.append(_Group(title, link, due, rows[lecture]))
+        else:
+            groups.append(_Group(title, "", "", []))
+    judged = [row for part in rows.values() for row in part if not row.item.by_hand]
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     return template.from_string(_TABLE).render(
-        groups=groups, num_passed=num_passed, num_exercises=len(states)
+        groups=groups,
+        num_passed=sum(row.state == "passes" for row in judged),
+        num_exercises=len(judged),
+        absent=STATES["absent"],
     )
 
 
-def _row(entry: Exercise[..., Any], progress_of_exercise: Progress) -> _Row:
-    state = progress_of_exercise.state
-    message = progress_of_exercise.message[:MESSAGE_LIMIT]
-    return _Row(entry, STATE_MARKS.get(state, ""), STATES[state], message)
+def due_date(notebook: Path) -> str:
+    """Return when a notebook is due, as its release has written it; "" where it has not."""
+    content = read_json(notebook)
+    return str(content.get("metadata", {}).get(DUE_METADATA, ""))
 
 
 def home_notebook(folder: Path | None = None) -> nbformat.NotebookNode:
@@ -255,13 +372,19 @@ class HandIn:
         path: the zip file.
         lecture: number of the lecture.
         sha256: digest of the notebook inside, as the gradebook shows it.
-        states: the state of each exercise.
+        rows: the state of each exercise, question and essay.
     """
 
     path: Path
     lecture: int
     sha256: str
-    states: list[Progress]
+    rows: list[Row]
+
+    @property
+    def states(self) -> list[Progress]:
+        """The states of what tests judge."""
+        judged = [row for row in self.rows if not row.item.by_hand]
+        return [Progress(row.item.name, row.state, row.message) for row in judged]
 
 
 def hand_in(notebook: Path, student: str, folder: Path) -> HandIn:
@@ -282,12 +405,12 @@ def hand_in(notebook: Path, student: str, folder: Path) -> HandIn:
             f"submit: --student {student!r}; allowed: 1 to 64 letters, digits and . _ @ -"
         )
     content = _read_submission(notebook, lecture)
-    states = lecture_progress(lecture, notebook)  # before anything is written
+    rows = rows_of(lecture, notebook)  # before anything is written
     raw = (nbformat.writes(content) + "\n").encode("utf-8")
     path = folder / f"{student}-{notebook.stem}.zip"
     write_atomically(path, _zipped(f"{notebook.stem}.ipynb", raw))
     digest = hashlib.sha256(raw).hexdigest()
-    return HandIn(path, lecture, digest, states)
+    return HandIn(path, lecture, digest, rows)
 
 
 def _lecture_of(notebook: Path) -> int:
@@ -359,34 +482,32 @@ visible tests 练习通过可见测试</caption>
 <thead><tr>
 <th scope="col" {{ left }}>lecture 讲</th>
 <th scope="col" {{ left }}>exercise 练习</th>
-<th scope="col" {{ left }}>title 题目</th>
 <th scope="col" {{ left }}>minutes 分钟</th>
 <th scope="col" {{ left }}>points 分</th>
 <th scope="col" {{ left }}>your answer 你的解答</th>
 </tr></thead>
 <tbody>
-{% macro heading(group) %}
-{% if group.link %}<a href="{{ group.link }}">{{ group.title }}</a>{% else %}{{ group.title }}\
-{% endif %}
-{% endmacro %}
 {% for group in groups %}
 {% for row in group.rows %}
 <tr>
 {% if loop.first %}
-<th scope="rowgroup" {{ left }} rowspan="{{ group.rows|length }}">{{ heading(group) }}</th>
+<th scope="rowgroup" {{ left }} rowspan="{{ group.rows|length }}">
+<a href="{{ group.link }}">{{ group.title }}</a>
+{% if group.due %}<br><small>due 截止 {{ group.due }}</small>{% endif %}
+</th>
 {% endif %}
-<td {{ left }}><code>{{ row.entry.name }}</code></td>
-<td {{ left }}>{{ row.entry.title_zh }}<br>{{ row.entry.title_en }}</td>
-<td {{ left }}>{{ row.entry.minutes }}</td>
-<td {{ left }}>{{ row.entry.points }}</td>
-<td {{ left }}>{{ row.mark }}{{ row.state }}\
-{% if row.message %}<br><small>{{ row.message }}</small>{% endif %}
+<td {{ left }}>{{ row.item.title_zh }}<br>{{ row.item.title_en }}<br>\
+<small><code>{{ row.item.name }}</code></small></td>
+<td {{ left }}>{{ row.item.minutes or "" }}</td>
+<td {{ left }}>{{ "%g"|format(row.item.points) }}</td>
+<td {{ left }}>{{ row.outcome }}\
+{% if row.message %}<br><small>{{ row.short_message }}</small>{% endif %}
 </td>
 </tr>
 {% else %}
 <tr>
-<th scope="rowgroup" {{ left }}>{{ heading(group) }}</th>
-<td colspan="5" {{ left }}>discussion, graded by people 讨论题，人工评分</td>
+<th scope="rowgroup" {{ left }}>{{ group.title }}</th>
+<td colspan="4" {{ left }}>{{ absent }}</td>
 </tr>
 {% endfor %}
 {% endfor %}

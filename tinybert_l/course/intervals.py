@@ -76,6 +76,21 @@ def half_width(differences: np.ndarray) -> Any:
     return np.sqrt((apart + stdtrit(degrees, 0.975) ** 2 * together) / 2)
 
 
+def ratio_of_means(first: np.ndarray, second: np.ndarray) -> Estimate:
+    """The ratio of two means over the same seeds and items [seeds, items], with its interval."""
+    divisor = second.mean()
+    share = first.mean() / divisor
+    # to first order: how far each item moves the ratio
+    return Estimate.around(share, half_width((first - share * second) / divisor))
+
+
+def ratio_by_round(first: Sequence[float], second: Sequence[float]) -> Estimate:
+    """The ratio of two durations measured in turns, with a t interval of its logarithm."""
+    logarithms = np.log(np.asarray(first, float)) - np.log(np.asarray(second, float))
+    estimate = over_seeds(logarithms.tolist())
+    return Estimate(math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high))
+
+
 def over_seeds(values: Sequence[float]) -> Estimate:
     """The mean of one value a seed, with its t interval: items are not counted."""
     return from_spread(float(np.mean(values)), float(np.std(values, ddof=1)), len(values))

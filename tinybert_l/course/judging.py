@@ -21,7 +21,13 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from tinybert_l.course.markers import hidden_tests, without_hidden_tests
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answers import read_cells
-from tinybert_l.exercises.registry import AnswerError, find_exercise, forget_answers
+from tinybert_l.exercises.registry import (
+    NOTEBOOKS,
+    AnswerError,
+    exercises,
+    find_exercise,
+    forget_answers,
+)
 from tinybert_l.exercises.released import SOLUTIONS_VARIABLE, copy_released
 
 if TYPE_CHECKING:
@@ -50,7 +56,7 @@ class Task:
     """One answer to judge, as the judging process reads it from its standard input.
 
     Args:
-        exercise: name of the exercise.
+        exercise: name of the exercise, or of a question whose answer is a variable.
         answer_file: path of the answer, for messages.
         source: the answer's code.
         setup: code of the notebook's set-up cell.
@@ -91,18 +97,27 @@ def find_notebook(name: str, start: Path | None = None) -> Path:
 
 
 def read_tests(notebook: Path, name: str) -> tuple[str, dict[str, list[str]]]:
-    """Return (set-up code, {"visible": [test code], "hidden": [test code]}) of one exercise."""
-    setup = ""
+    """Return (set-up code, {"visible": [test code], "hidden": [test code]}) of one exercise.
+
+    The set-up is the code of all locked cells that are no tests.
+    """
+    setup: list[str] = []
     tests: dict[str, list[str]] = {"visible": [], "hidden": []}
     for cell in read_cells(notebook):
         source = "".join(cell["source"])
         grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
-        if grade_id == "setup":
-            setup = source
+        if _is_setup(cell):
+            setup.append(source)
         if grade_id in (f"test_{name}", f"test_{name}_hidden"):
             tests["hidden"] += hidden_tests(source)
             tests["visible"].append(without_hidden_tests(source))
-    return setup, tests
+    return "\n".join(setup), tests
+
+
+def _is_setup(cell: dict[str, Any]) -> bool:
+    settings = cell["metadata"].get("nbgrader", {})
+    is_test = settings.get("grade") or settings.get("solution")
+    return cell["cell_type"] == "code" and bool(settings.get("locked")) and not is_test
 
 
 def _source_of(answer: Path) -> str:
@@ -158,18 +173,30 @@ def judge_notebook(
         tasks.append(Task(name, str(answer), _source_of(answer), setup, tests))
     verdicts: dict[str, list[Verdict]] = {}
     while len(verdicts) < len(tasks):
-        verdicts |= _judge_in_a_process(tasks[len(verdicts) :], timeout)
+        verdicts |= _judge_in_a_process(
+            tasks[len(verdicts) :], timeout, _lecture_of(notebook, tasks)
+        )
     return verdicts
 
 
-def _judge_in_a_process(tasks: list[Task], timeout: float) -> dict[str, list[Verdict]]:
+def _lecture_of(notebook: Path, tasks: list[Task]) -> int:
+    """Return the lecture of a notebook: by its name, else by the exercises in it."""
+    for lecture, name in NOTEBOOKS.items():
+        if name == notebook.stem:
+            return lecture
+    return find_exercise(tasks[0].exercise).lecture
+
+
+def _judge_in_a_process(
+    tasks: list[Task], timeout: float, lecture: int
+) -> dict[str, list[Verdict]]:
     """Return verdicts on the tasks in their order.
 
     Stops after the first task that ends the process or takes too long.
     """
     verdicts: dict[str, list[Verdict]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        copy_released(find_exercise(tasks[0].exercise).lecture, Path(folder))
+        copy_released(lecture, Path(folder))
         process = subprocess.Popen(
             [sys.executable, "-m", "tinybert_l.course.judging", folder],
             stdin=subprocess.PIPE,
@@ -278,11 +305,18 @@ def run_task(task: Task, report_file: Path) -> None:
 def _run_answer(task: Task, shell: "Shell", namespace: dict[str, Any]) -> None:
     """Run an answer's file, with or without `implement`, so that the exercise has this answer.
 
+    The answer to a question that is no exercise is a variable, which needs nothing more.
+
     Raises:
         AnswerError: the file defines no function of that name.
     """
     from tinybert_l.exercises.shell import run_cell
 
+    if task.exercise not in exercises():
+        error = run_cell(shell, task.source)
+        if error is not None:
+            raise error
+        return
     entry = find_exercise(task.exercise)
     exercise_function = namespace.setdefault(task.exercise, entry.function)
     error = run_cell(shell, task.source)
@@ -313,12 +347,26 @@ def _run_cell(
             add_verdict(part, False, str(error) or first_line)
         except BaseException as error:
             message = f"{type(error).__name__}: {error}  [at: {first_line.strip()}]"
+            if _asks_for_value_error(statement):
+                message = (
+                    f"a ValueError was asked for here, and the answer raised {message} "
+                    f"此处应抛出ValueError，解答却抛出{type(error).__name__}。"
+                )
             add_verdict(part, False, message)
             if not is_check:
                 return
         else:
             if is_check:
                 add_verdict(part, True, first_line.strip())
+
+
+def _asks_for_value_error(statement: ast.stmt) -> bool:
+    """Whether a statement of a test tries a call that is to raise a ValueError."""
+    for node in ast.walk(statement):
+        is_handler = isinstance(node, ast.ExceptHandler) and node.type is not None
+        if is_handler and "ValueError" in ast.unparse(cast(ast.ExceptHandler, node)):
+            return True
+    return False
 
 
 def _main(folder: Path) -> None:

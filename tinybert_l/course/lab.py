@@ -3,13 +3,19 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tinybert_l.course.home import notebooks_in, write_home
 from tinybert_l.errors import InvalidInput
 
+SERVER = "tinybert_l.course.server"
+# found by JupyterLab through JUPYTER_CONFIG_PATH: labconfig/page_config.json
+SETTINGS = Path(__file__).with_name("jupyter")
+KERNEL_STARTUP = Path(__file__).with_name("kernel_startup.py")
 
-def open_lab(folder: Path, browser: bool = True) -> None:
+
+def open_lab(folder: Path, browser: bool = True, options: Sequence[str] = ()) -> None:
     """Write the course home into a folder and replace this process by JupyterLab.
 
     JupyterLab looks for no updates and asks for no news: nothing goes online.
@@ -17,6 +23,7 @@ def open_lab(folder: Path, browser: bool = True) -> None:
     Args:
         folder: holds at least one notebook of the course.
         browser: open a browser; False: only print the address.
+        options: further options of JupyterLab, such as --port=8890; they go before ours.
     Raises:
         InvalidInput: the folder holds no notebook of the course.
     """
@@ -27,18 +34,42 @@ def open_lab(folder: Path, browser: bool = True) -> None:
             "此文件夹中没有课程笔记本。"
         )
     page = write_home(folder)
+    command = lab_command(folder, page.name, browser, options)
+    environment = lab_environment(os.environ)
+    if os.name == "nt":  # Windows cannot replace a process by another
+        sys.exit(subprocess.call(command, cwd=folder, env=environment))
+    os.chdir(folder)
+    os.execve(command[0], command, environment)  # stopping this process then stops the server
+
+
+def lab_command(folder: Path, page: str, browser: bool, options: Sequence[str]) -> list[str]:
+    """Return the command line of JupyterLab.
+
+    Args:
+        page: the notebook that it opens.
+        folder, browser, options: as in `open_lab`.
+    """
     command = [
         sys.executable,
         "-m",
-        "jupyterlab",
+        SERVER,
         f"--ServerApp.root_dir={folder}",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
-        f"--LabApp.default_url=/lab/tree/{page.name}",
+        "--KernelManager.transport_encryption=auto",  # else each kernel warns that there is none
+        f"--LabApp.default_url=/lab/tree/{page}",
     ]
     if not browser:
         command.append("--no-browser")
-    if os.name == "nt":  # Windows cannot replace a process by another
-        sys.exit(subprocess.call(command, cwd=folder))
-    os.chdir(folder)
-    os.execv(command[0], command)  # stopping this process then stops the server
+    return [*command, *options]
+
+
+def lab_environment(environment: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
+    """Return the server's environment: settings without news, and a start-up file for kernels."""
+    paths = [str(SETTINGS), *filter(None, [environment.get("JUPYTER_CONFIG_PATH")])]
+    added = {
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
+        "PYTHONSTARTUP": str(KERNEL_STARTUP),
+        "PYTHONWARNINGS": environment.get("PYTHONWARNINGS", "ignore::FutureWarning"),
+    }
+    return {**environment, **added}

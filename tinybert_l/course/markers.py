@@ -11,6 +11,10 @@ END_SOLUTION = "### END SOLUTION"
 BEGIN_HIDDEN_TESTS = "### BEGIN HIDDEN TESTS"
 END_HIDDEN_TESTS = "### END HIDDEN TESTS"
 
+# What stands in the cell of an essay before it is written: in the source, and after nbgrader's
+# release.
+TEXT_STUBS = ("你的回答 · Your answer", "YOUR ANSWER HERE")
+
 # Group 1 is the code between the two markers, with the line breaks beside them.
 SOLUTION = re.compile(f"{BEGIN_SOLUTION}(.*?){END_SOLUTION}", re.DOTALL)
 HIDDEN_TESTS = re.compile(f"{BEGIN_HIDDEN_TESTS}(.*?){END_HIDDEN_TESTS}", re.DOTALL)

@@ -123,6 +123,10 @@ def _without_notes(entry: str) -> str:
     return own.sub("", entry)
 
 
+def _with_code(text: str) -> str:
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+
+
 def works_of(group: str) -> list[Work]:
     """Return the works of a group of `GROUPS`.
 
@@ -157,7 +161,7 @@ def show_works(groups: Sequence[str]) -> Any:
         for work in works_of(group):
             title = f"{work.label_en}. <i>{html.escape(work.title)}</i>. {html.escape(work.venue)}"
             link = f'<a href="{work.url}">{html.escape(work.key)}</a>'
-            note = f"{html.escape(work.note_zh)} {html.escape(work.note_en)}"
+            note = _with_code(html.escape(f"{work.note_zh} {work.note_en}"))
             rows.append((title, note, ", ".join(map(str, work.lectures)), link))
     columns = [
         "work 文献",

@@ -46,19 +46,21 @@ class Interval:
 
 @dataclass(frozen=True)
 class Quartiles:
-    """The median of a benchmark's rounds, with the lower and the upper quartile."""
+    """The median of a benchmark's rounds, with the quartiles, and what each round gave."""
 
     median: float
     low: float
     high: float
+    rounds: tuple[float, ...] | None = None  # contestants take turns: a round is a pair
 
 
 @dataclass(frozen=True)
 class OverSeeds:
-    """The mean over a record's seeds, and the standard deviation."""
+    """The mean over a record's seeds, the standard deviation, and the value of each seed."""
 
     mean: float
     sd: float
+    values: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from tinybert_l.course import intervals
 from tinybert_l.course.intervals import Estimate
 from tinybert_l.course.record_types import Method, Record
-from tinybert_l.course.rows import Interval, OverSeeds, Quartiles, Row
+from tinybert_l.course.rows import Hits, Interval, OverSeeds, Quartiles, Row
 from tinybert_l.errors import InvalidInput
 
 # fields that hold counts, which are the same in every run
@@ -51,11 +51,11 @@ class StoredValue:
         hits = getattr(self.row, "hits", None)
         if hits and self.field in ("accuracy_percent", "exact_match_percent"):
             by_seed = hits
-        if hasattr(by_seed, "unpack"):
+        if isinstance(by_seed, Hits):
             by_seed = (by_seed,)
         if not isinstance(by_seed, tuple) or not by_seed:
             return None
-        if hasattr(by_seed[0], "unpack"):
+        if isinstance(by_seed[0], Hits):
             return 100 * np.array([hits.unpack() for hits in by_seed], float)
         if isinstance(by_seed[0], tuple):
             return np.array(by_seed, float)
@@ -75,6 +75,15 @@ class StoredValue:
         return None
 
     @property
+    def by_seed(self) -> tuple[float, ...] | None:
+        """One value a seed; None: not kept."""
+        if isinstance(self.value, OverSeeds):
+            return self.value.values
+        if not isinstance(self.value, tuple) or self.field.endswith("_curve"):
+            return None
+        return self.value if all(isinstance(part, int | float) for part in self.value) else None
+
+    @property
     def spread(self) -> "Spread | None":
         """Mean and spread over seeds, and the error of the choice of items; None: not kept."""
         items = self.items
@@ -82,15 +91,17 @@ class StoredValue:
             means = items.mean(-1)
             sd = float(means.std(ddof=1)) if len(means) > 1 else 0.0
             error = float(items.mean(0).std(ddof=1)) / math.sqrt(items.shape[1])
-            return Spread(float(means.mean()), sd, len(means), error)
+            # a single row of a record without seeds: nothing was drawn at random
+            seeds = len(means) if len(means) > 1 else self.seeds and 1
+            return Spread(float(means.mean()), sd, seeds, error)
         if isinstance(self.value, OverSeeds):
             mean = self.value.mean
-            return Spread(mean, self.value.sd, self.seeds or 2, self._share_error(mean))
+            return Spread(mean, self.value.sd, self.seeds or 2, self.share_error(mean))
         if isinstance(self.value, int | float):  # a baseline that draws nothing at random
-            return Spread(self.value, 0.0, None, self._share_error(self.value))
+            return Spread(self.value, 0.0, None, self.share_error(self.value))
         return None
 
-    def _share_error(self, mean: float) -> float:
+    def share_error(self, mean: float) -> float:
         """The standard error that the choice of items adds to a share; else 0."""
         scale = 100.0 if self.field.endswith("_percent") else 1.0
         if scale == 1 and not self.field.endswith("_fraction"):
@@ -145,9 +156,12 @@ def difference(first: StoredValue, second: StoredValue) -> Measured:
     if paired is not None:
         gaps = paired[0] - paired[1]
         return Measured(intervals.hierarchical(gaps), _method(gaps), len(gaps))
-    if _one_a_seed(first, second):
-        gaps = np.array(first.value, float) - np.array(second.value, float)
-        return Measured(intervals.over_seeds(gaps), "seeds", len(gaps))
+    by_seed = _by_seed(first, second)
+    if by_seed is not None:
+        gaps = by_seed[0] - by_seed[1]
+        errors = first.share_error(by_seed[0].mean()), second.share_error(by_seed[1].mean())
+        spread = Spread(gaps.mean(), gaps.std(ddof=1), len(gaps), math.hypot(*errors))
+        return _from_spreads(spread.mean, spread)
     if _are_numbers(first, second):
         return _without_spread(first.value - second.value, first)
     spreads = _spreads(first, second)
@@ -161,18 +175,17 @@ def ratio(first: StoredValue, second: StoredValue) -> Measured:
         InvalidInput: values that cannot be compared, or a divisor that is not above 0.
     """
     if isinstance(first.value, Quartiles) and isinstance(second.value, Quartiles):
-        ends = dataclasses.astuple(first.value), dataclasses.astuple(second.value)
-        return Measured(intervals.ratio_of_quartiles(*ends), "rounds")
+        return Measured(_ratio_of_durations(first.value, second.value), "rounds")
     paired = _paired(first, second)
     if paired is not None:
-        divisor = _above_zero(paired[1].mean())
-        share = paired[0].mean() / divisor
-        # to first order: how far each item moves the ratio of the means
-        moves = (paired[0] - share * paired[1]) / divisor
-        estimate = Estimate.around(share, intervals.half_width(moves))
-        return Measured(estimate, _method(moves), len(moves))
+        _above_zero(paired[1].mean())
+        return Measured(intervals.ratio_of_means(*paired), _method(paired[0]), len(paired[0]))
     if _are_numbers(first, second):
         return _without_spread(first.value / _above_zero(second.value), first)
+    by_seed = _by_seed(first, second)
+    is_share = first.share_error(0.5) > 0  # whose choice of items would be left out
+    if by_seed is not None and by_seed.min() > 0 and not is_share:
+        return Measured(intervals.ratio_by_round(*by_seed), "seeds", by_seed.shape[1])
     spreads = _spreads(first, second)
     divisor = _above_zero(spreads[1].mean)
     share = spreads[0].mean / divisor
@@ -183,12 +196,25 @@ def ratio(first: StoredValue, second: StoredValue) -> Measured:
     return _from_spreads(share, *scaled)
 
 
+def _ratio_of_durations(first: Quartiles, second: Quartiles) -> Estimate:
+    """Paired by round where the rounds were kept, else by the worst ratio of the quartiles."""
+    if first.rounds and second.rounds and len(first.rounds) == len(second.rounds):
+        return intervals.ratio_by_round(first.rounds, second.rounds)
+    ends = dataclasses.astuple(first)[:3], dataclasses.astuple(second)[:3]
+    return intervals.ratio_of_quartiles(*ends)
+
+
 def _from_spreads(mean: float, *spreads: Spread) -> Measured:
     """An interval from independent spreads; degrees of freedom are those of the fewest seeds."""
-    counts = [spread.seeds for spread in spreads if spread.seeds and spread.seeds > 1]
-    seeds = min(counts, default=2)
     sd = math.hypot(*(spread.sd for spread in spreads))
     error = math.hypot(*(spread.items_error for spread in spreads))
+    counts = [spread.seeds for spread in spreads if spread.seeds]
+    if 1 in counts and error:
+        estimate = Estimate.around(mean, intervals.NORMAL_QUANTILE * error)
+        return Measured(estimate, "one_seed", 1)
+    if 1 in counts:
+        return Measured(Estimate(mean, mean, mean), "bare", 1)
+    seeds = min(counts, default=2)
     return Measured(intervals.from_spread(mean, sd, seeds, error), "seeds", seeds)
 
 
@@ -212,9 +238,12 @@ def _paired(first: StoredValue, second: StoredValue) -> tuple[np.ndarray, np.nda
     return np.broadcast_to(values[0], shape), np.broadcast_to(values[1], shape)
 
 
-def _one_a_seed(first: StoredValue, second: StoredValue) -> bool:
-    values = first.value, second.value
-    return all(isinstance(value, tuple) for value in values) and len(values[0]) == len(values[1])
+def _by_seed(first: StoredValue, second: StoredValue) -> np.ndarray | None:
+    """One value a seed of both [2, seeds]; None: not kept, or of other seeds."""
+    values = first.by_seed, second.by_seed
+    if values[0] is None or values[1] is None or len(values[0]) != len(values[1]):
+        return None
+    return np.array(values, float)
 
 
 def _are_numbers(first: StoredValue, second: StoredValue) -> bool:

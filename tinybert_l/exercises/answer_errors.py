@@ -79,6 +79,49 @@ class NameErrorExplainer:
             setattr(error, render_method, lambda: [f"NameError: {message}"])
 
 
+FORGOTTEN_SETUP = (
+    "{error}: run the first code cell of this notebook, the set-up, before this one (Run > Run All "
+    "Above Selected Cell). 请先运行本笔记本的第一个代码单元格（准备单元格）。"
+)
+
+
+class SetupReminder:
+    """Says of an undefined name that the set-up cell was not run, until `begin` was called."""
+
+    def install(self, shell: InteractiveShell) -> None:
+        """Let IPython call this object when a cell ends in a NameError."""
+
+        def handle(
+            shell: InteractiveShell,
+            error_type: type[BaseException],
+            error: BaseException,
+            traceback: TracebackType,
+            tb_offset: int | None = None,
+        ) -> None:
+            self.explain(error, set(shell.user_ns))
+            shell.showtraceback((error_type, error, traceback), tb_offset=tb_offset)
+
+        shell.set_custom_exc((NameError,), handle)
+
+    def explain(self, error: BaseException, defined: set[str]) -> None:
+        """Extend the error by what to do, where the set-up has defined nothing yet."""
+        if "tinybert_l" in defined:
+            return
+        message = FORGOTTEN_SETUP.format(error=error)
+        error.args = (message,)
+        render_method = "_render_traceback_"  # IPython asks the error for the lines to show
+        setattr(error, render_method, lambda: [f"NameError: {message}"])
+
+
+def explain_forgotten_setup() -> None:
+    """In a notebook, explain undefined names until the set-up cell is run; elsewhere nothing."""
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    if shell is not None:
+        SetupReminder().install(shell)
+
+
 def explain_missing_names() -> None:
     """In a notebook, explain undefined names from now on; elsewhere do nothing."""
     from IPython.core.getipython import get_ipython

@@ -107,6 +107,7 @@ def enter(shell: Any, names: Mapping[str, Any]) -> dict[str, Any]:
     shell.user_module = module
     shell.user_ns = module.__dict__
     shell.init_user_ns()
+    module.__dict__.update({"_": "", "__": "", "___": ""})  # the last results, of which none is yet
     return module.__dict__
 
 

@@ -2,7 +2,8 @@
 
 Nothing is extracted. Links, encrypted members, archive bombs and paths that leave their folder are
 listed with a problem and are never read; of any other file at most one byte more than a submission
-may have is read.
+may have is read. Each member, and each zip file inside, is tried alone: no fault of one keeps the
+others out.
 """
 
 import contextlib
@@ -11,26 +12,20 @@ import os
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT
+from tinybert_l.grading.owners import CANVAS_NAME
+from tinybert_l.grading.zip_members import names_of, open_zip, reader_of, time_of
 
 MEMBER_LIMIT = 50_000  # files in an archive
 INNER_MEMBER_LIMIT = 20  # files in a student's own zip; further ones are not looked at
 COMPRESSION_LIMIT = 500  # bytes that one compressed byte may stand for
-_UTF8_NAME = 0x800  # the zip flag that says that a member's name is UTF-8
 _ENCRYPTED = 0x1  # the zip flag of a member that needs a password
-_OLDEST_YEAR = 1980  # what a zip says when no time was given
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError)
-# Canvas: doejane_LATE_12_345_notebook.ipynb
-CANVAS_NAME = re.compile(
-    r"(?P<name>[^_/]+)_(?:LATE_)?(?P<lms>\d+)_(?P<submission>\d+)_(?P<rest>[^/]+)"
-)
 
 
 @dataclass(frozen=True)
@@ -43,16 +38,20 @@ class IncomingFile:
         read: returns at most SUBMISSION_LIMIT + 1 bytes, while the archive is open; raises
             InvalidInput for what cannot be read.
         problem: why the file must not be read; empty when it may.
+        note: what was assumed to read its name.
     """
 
     path: str
     modified: datetime
     read: Callable[[], bytes]
     problem: str = ""
+    note: str = ""
 
 
 @contextlib.contextmanager
-def incoming_files(path: Path, assignment: str) -> Iterator[list[IncomingFile]]:
+def incoming_files(
+    path: Path, assignment: str, encoding: str = "", zone: tzinfo | None = None
+) -> Iterator[list[IncomingFile]]:
     """Open a zip file or a folder and list its files.
 
     A student's zip file is replaced by its members, under the name that the learning platform or
@@ -60,16 +59,23 @@ def incoming_files(path: Path, assignment: str) -> Iterator[list[IncomingFile]]:
 
     Args:
         assignment: name of the assignment, which `tinybert-l submit` adds to a zip file's name.
+        encoding: of names in a zip file that are not UTF-8; empty: it is found out.
+        zone: of the times in a zip file; None: this machine's.
     Raises:
         InvalidInput: `path` is neither a zip file nor a folder, or has too many files.
     """
     if path.is_dir():
         yield list(_with_zips_opened(_folder_files(path), assignment))
         return
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        raise InvalidInput(f"{path}: a zip file or a folder is needed. 需要zip文件或文件夹。")
-    with zipfile.ZipFile(path) as archive:
-        files = _zip_files(archive)
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(open(path, "rb"))
+            archive = stack.enter_context(open_zip(file))
+        except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+            raise InvalidInput(
+                f"{path}: a zip file or a folder is needed ({error}). 需要zip文件或文件夹。"
+            ) from None
+        files = _zip_files(archive, None, encoding, zone)
         if len(files) > MEMBER_LIMIT:
             raise InvalidInput(
                 f"{path} has {len(files)} files; allowed: {MEMBER_LIMIT}. 文件过多。"
@@ -104,9 +110,12 @@ def _with_zips_opened(files: Iterable[IncomingFile], assignment: str) -> Iterato
             continue
         try:
             members = _inner_files(file)
-        except _ZIP_ERRORS as error:
-            problem = f"a zip file that cannot be read 压缩包无法读取: {error}"
-            yield replace(file, problem=problem)
+        except InvalidInput as error:
+            yield replace(file, problem=str(error))
+            continue
+        except Exception as error:  # a zip file may be broken in ways that zipfile does not know
+            reason = f"{type(error).__name__}: {error}"[:200]
+            yield replace(file, problem=f"a zip file that cannot be read 压缩包无法读取: {reason}")
             continue
         for member in members:
             path = _path_of_inner(file.path, member.path, assignment)
@@ -117,7 +126,7 @@ def _inner_files(file: IncomingFile) -> list[IncomingFile]:
     """Read the members of a student's zip file, while it is open; zip files in it stay closed."""
     raw = file.read()[: SUBMISSION_LIMIT + 1]
     members = []
-    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+    with open_zip(io.BytesIO(raw)) as archive:
         for member in _zip_files(archive, INNER_MEMBER_LIMIT):
             if member.problem or member.path.lower().endswith(".zip"):
                 members.append(member)
@@ -127,7 +136,10 @@ def _inner_files(file: IncomingFile) -> list[IncomingFile]:
 
 
 def _already_read(member: IncomingFile) -> IncomingFile:
-    raw = member.read()
+    try:
+        raw = member.read()
+    except InvalidInput as error:
+        return replace(member, problem=str(error))
     return replace(member, read=lambda: raw)
 
 
@@ -144,48 +156,54 @@ def _path_of_inner(zip_path: str, member_path: str, assignment: str) -> str:
     return f"{student}/{member_name}"
 
 
-def _zip_files(archive: zipfile.ZipFile, limit: int | None = None) -> list[IncomingFile]:
+def _zip_files(
+    archive: zipfile.ZipFile,
+    limit: int | None = None,
+    encoding: str = "",
+    zone: tzinfo | None = None,
+) -> list[IncomingFile]:
+    members = archive.infolist()
+    names, guessed = names_of(members, encoding)
+    note = ""
+    if guessed == "?":
+        note = "names in an unknown encoding; --names says which 文件名编码未知"
+    elif guessed:
+        note = f"names read as {guessed} 文件名按{guessed}读取"
     files = []
-    for member in archive.infolist():
-        if not member.is_dir():
-            files.append(_zip_file(archive, member))
+    for member, name in zip(members, names, strict=True):
+        path = _with_slashes(name)
+        if not path.endswith("/"):
+            file = IncomingFile(
+                path,
+                time_of(member, zone),
+                reader_of(archive, member, SUBMISSION_LIMIT + 1),
+                _member_problem(member, path),
+                note,
+            )
+            files.append(file)
         if limit is not None and len(files) == limit:
             break
     return files
 
 
-def _zip_file(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IncomingFile:
-    path = member.filename
-    if not member.flag_bits & _UTF8_NAME:  # many archivers write UTF-8 and forget to say so
-        with contextlib.suppress(UnicodeError):
-            path = path.encode("cp437").decode("utf-8")
-    if path == member.filename:
-        problem = _path_problem(member.orig_filename)  # before zipfile replaced "\\" and "\0"
-    else:
-        problem = _path_problem(path)
+def _with_slashes(name: str) -> str:
+    """Return a name with single "/" between folders, where a Windows program wrote a backslash."""
+    if "/" not in name:
+        name = name.replace("\\", "/")
+    if name.startswith("/"):
+        return name  # it is refused
+    return re.sub(r"/(?:\.?/)+", "/", name.removeprefix("./"))
+
+
+def _member_problem(member: zipfile.ZipInfo, path: str) -> str:
+    """Say why a member must not be read; empty when it may."""
     if stat.S_ISLNK(member.external_attr >> 16):
-        problem = "a symbolic link 符号链接"
-    elif member.flag_bits & _ENCRYPTED:
-        problem = "encrypted 已加密"
-    elif member.file_size > max(member.compress_size, 1) * COMPRESSION_LIMIT:
-        problem = "compressed beyond reason (an archive bomb?) 压缩比异常"
-
-    def read() -> bytes:
-        try:
-            with archive.open(member) as file:
-                return file.read(SUBMISSION_LIMIT + 1)  # the size in the header may be a lie
-        except _ZIP_ERRORS as error:
-            raise InvalidInput(f"damaged in the zip file 压缩包中已损坏: {error}") from None
-
-    return IncomingFile(path, _modified(member), read, problem)
-
-
-def _modified(member: zipfile.ZipInfo) -> datetime:
-    """Read the time of a member, which has no zone, as local time; now where it says nothing."""
-    if member.date_time[0] > _OLDEST_YEAR:
-        with contextlib.suppress(ValueError, OverflowError):  # such as a 13th month
-            return datetime(*member.date_time).astimezone(UTC)
-    return datetime.now(UTC)
+        return "a symbolic link 符号链接"
+    if member.flag_bits & _ENCRYPTED:
+        return "encrypted 已加密"
+    if member.file_size > max(member.compress_size, 1) * COMPRESSION_LIMIT:
+        return "compressed beyond reason (an archive bomb?) 压缩比异常"
+    return _path_problem(path)
 
 
 def _folder_files(root: Path) -> Iterator[IncomingFile]:

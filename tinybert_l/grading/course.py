@@ -21,7 +21,7 @@ from tinybert_l.grading.assignment import Assignment, is_test
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.feedback import render
-from tinybert_l.grading.settings import nbgrader_settings
+from tinybert_l.grading.settings import database_url, nbgrader_settings
 
 if TYPE_CHECKING:
     from nbgrader.apps import NbGraderAPI
@@ -136,6 +136,11 @@ class Course:
     def database(self) -> Path:
         return self.folder / "gradebook.db"
 
+    @property
+    def database_url(self) -> str:
+        """SQLAlchemy's address of the gradebook."""
+        return database_url(self.database)
+
     def assignment(self, lecture: int) -> Assignment:
         """Read a lecture's assignment as it was released.
 
@@ -147,8 +152,7 @@ class Course:
             raise FileNotFoundError(
                 f"{self.folder} has no release of lecture {lecture}: release it first. 请先发布。"
             )
-        address = f"sqlite:///{self.database.resolve().as_posix()}"
-        return Assignment.read(address, self.sources / name, name)
+        return Assignment.read(self.database_url, self.sources / name, name)
 
     def write_feedback(
         self,

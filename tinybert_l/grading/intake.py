@@ -3,55 +3,38 @@
 Accepted are Moodle's zip ("Jane Doe_123_assignsubmission_file_/x.ipynb"), Canvas's
 ("doejane_LATE_12_345_x.ipynb"), plain ones ("jane/x.ipynb" or "jane.ipynb"), each also with a
 student's own zip in the notebook's place, the inbound folder of nbgrader's exchange, and folders of
-the same shapes. The owner of a submission is told by the name that the platform or the instructor
-gave, never by a name that the student chose.
+the same shapes. Whose a file is says `owners`, which of several counts `versions`, when it came
+`arrivals`.
 """
 
-import re
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.notebook_files import UnreadableNotebook
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading.archives import CANVAS_NAME, IncomingFile, incoming_files
-from tinybert_l.grading.assignment import SUBMISSION_LIMIT
+from tinybert_l.grading.archives import IncomingFile, incoming_files
+from tinybert_l.grading.arrivals import Arrival, read_times, with_times
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.identities import Identities
+from tinybert_l.grading.owners import folded, is_online_text, names_person, owner_of
+from tinybert_l.grading.policy import read_calendar
+from tinybert_l.grading.printable import printable
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.versions import Candidate, choose, may_be_notebook, stem, texts_of
 
 PATH_LIMIT = 300  # characters of a path that the audit keeps
 KEPT_DIGITS = 16  # of the sha256 in the name of a kept original
-_MOODLE_NAME = re.compile(
-    r"(?P<name>[^/]+?)_(?P<lms>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)"
+ONLINE_TEXT = (
+    "a text or an address was typed in, no notebook handed in: ask for the file. "
+    "提交的是在线文本或网址，没有笔记本"
 )
-_EXCHANGE_NAME = re.compile(
-    r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)"
-)
-_PLAIN_NAME = re.compile(r"(?P<name>[^/]+?)(?:/(?P<rest>.+)|\.ipynb)")
-_STUDENT = re.compile(r"(?!\.)[\w.@-]{1,64}")
-
-
-@dataclass(frozen=True)
-class Arrival:
-    """One student's notebook as it came.
-
-    Args:
-        origin: the file's path in the archive or folder.
-        notes: what the student should know, such as a corrected file name.
-        known: facts that the platform gave, by column of the gradebook: lms_user_id, last_name.
-    """
-
-    student: str
-    raw: bytes
-    when: datetime
-    origin: str
-    notes: list[str] = field(default_factory=list)
-    known: dict[str, str] = field(default_factory=dict)
+NOT_CLEAR = "it is not clear whose it is 无法判断属于谁"
 
 
 @dataclass(frozen=True)
@@ -60,6 +43,10 @@ class Refusal:
 
     origin: str
     reason: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "origin", printable(self.origin))
+        object.__setattr__(self, "reason", printable(self.reason))
 
 
 @dataclass(frozen=True)
@@ -76,41 +63,43 @@ class IntakeResult:
     refused: bool = False
 
 
-@dataclass(frozen=True)
-class _Owner:
-    """What a path says: whose file it is, under which name, for which assignment (if it says)."""
-
-    student: str
-    file_name: str
-    assignment: str | None = None
-    known: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A notebook that may be a student's submission."""
-
-    file: IncomingFile
-    owner: _Owner
-
-    @property
-    def file_name(self) -> str:
-        return self.owner.file_name
-
-
 @dataclass
 class _Upload:
     """All files of one student: notebooks, and the names of the others."""
 
-    notebooks: list[_Candidate] = field(default_factory=list)
+    notebooks: list[Candidate] = field(default_factory=list)
     other_names: list[str] = field(default_factory=list)
 
 
-def collect_archive(course: Course, lecture: int, path: Path) -> list[IntakeResult]:
+@dataclass(frozen=True)
+class Reading:
+    """How to read an archive.
+
+    Args:
+        encoding: of names that are not UTF-8; empty: it is found out.
+        zone: of times that have none; None: this machine's.
+        released: texts of the cells of the release, by which an untouched copy is known.
+    """
+
+    encoding: str = ""
+    zone: tzinfo | None = None
+    released: tuple[str, ...] = ()
+
+
+def collect_archive(
+    course: Course,
+    lecture: int,
+    path: Path,
+    encoding: str = "",
+    handed_in: Path | None = None,
+) -> list[IntakeResult]:
     """Take in a lecture's submissions from a zip file or a folder.
 
     Names and ids that the learning platform gave are written into the gradebook.
 
+    Args:
+        encoding: of names in a zip file that are not UTF-8; empty: it is found out.
+        handed_in: a CSV file that says when students handed in (see `arrivals.read_times`).
     Returns:
         A result for each student, then one for each refused file.
     Raises:
@@ -119,45 +108,68 @@ def collect_archive(course: Course, lecture: int, path: Path) -> list[IntakeResu
     """
     name = NOTEBOOKS[lecture]
     course.assignment(lecture)  # raises when it was not released
-    arrivals, refusals = read_archive(path, name)
+    calendar = read_calendar(course.folder)
+    told = read_times(handed_in, calendar.zone) if handed_in else {}
+    reading = Reading(encoding, calendar.zone, _released_texts(course, name))
+    arrivals, refusals = read_archive(path, name, reading)
+    arrivals = Identities.of(course.folder).applied(arrivals)
+    arrivals = with_times(arrivals, calendar.due.get(lecture), told)
     outcomes = take_in(course, name, arrivals, refusals)
     with Book(course.database, name) as book:
         for arrival in arrivals:
-            if arrival.known and arrival.student in outcomes:
+            if arrival.student not in outcomes:
+                continue
+            if arrival.known:
                 book.introduce(arrival.student, **arrival.known)
-    results = [IntakeResult(student, outcome) for student, outcome in outcomes.items()]
+            if arrival.is_told:
+                book.hand_in_at(arrival.student, arrival.when, calendar.late)
+    results = [IntakeResult(student, printable(text)) for student, text in outcomes.items()]
     for refusal in refusals:
         results.append(IntakeResult(refusal.origin, refusal.reason, refused=True))
     return results
 
 
-def read_archive(path: Path, name: str) -> tuple[list[Arrival], list[Refusal]]:
+def _released_texts(course: Course, name: str) -> tuple[str, ...]:
+    """Return the texts of the cells of a release; empty where it cannot be read."""
+    try:
+        return texts_of((course.folder / "release" / name / f"{name}.ipynb").read_bytes())
+    except (OSError, UnreadableNotebook):
+        return ()
+
+
+def read_archive(
+    path: Path, name: str, reading: Reading = Reading()
+) -> tuple[list[Arrival], list[Refusal]]:
     """Read an assignment's submissions from a zip file or a folder.
 
     Raises:
         InvalidInput: `path` is neither, or has too many files.
     """
-    with incoming_files(path, name) as files:
+    with incoming_files(path, name, reading.encoding, reading.zone) as files:
         uploads, refusals = _by_student(_without_common_folder(files), name)
         arrivals = []
         students_by_folded_name: dict[str, str] = {}
         for student, upload in sorted(uploads.items()):
             if not upload.notebooks:
+                refusals.append(Refusal(student, _why_nothing(upload)))
                 continue
-            namesake = students_by_folded_name.setdefault(_folded(student), student)
+            namesake = students_by_folded_name.setdefault(folded(student), student)
             if namesake == student:
-                outcome = _arrival(student, upload, name)
+                outcome = _arrival(student, upload, name, reading.released)
             else:
                 outcome = _impostor(upload.notebooks[0].file.path, namesake)
             if isinstance(outcome, Refusal):
                 refusals.append(outcome)
             else:
                 arrivals.append(outcome)
-    for student, upload in sorted(uploads.items()):
-        if not upload.notebooks:
-            names = ", ".join(upload.other_names)[:200]
-            refusals.append(Refusal(student, f"no notebook among {names} 没有笔记本"))
     return arrivals, refusals
+
+
+def _why_nothing(upload: _Upload) -> str:
+    if any(map(is_online_text, upload.other_names)):
+        return ONLINE_TEXT
+    names = ", ".join(upload.other_names)[:200]
+    return f"no notebook among {names} 没有笔记本"
 
 
 def _by_student(
@@ -170,47 +182,53 @@ def _by_student(
         if file.problem:
             refusals.append(Refusal(file.path, file.problem))
             continue
-        owner = _owner(file.path)
+        owner = owner_of(file.path)
         if owner is None:
-            refusals.append(Refusal(file.path, "it is not clear whose it is 无法判断属于谁"))
+            refusals.append(Refusal(file.path, NOT_CLEAR))
             continue
         if owner.assignment not in (None, name):
             continue
         upload = uploads.setdefault(owner.student, _Upload())
-        if _may_be_submission(owner.file_name):
-            upload.notebooks.append(_Candidate(file, owner))
+        if may_be_notebook(owner.file_name, name):
+            upload.notebooks.append(Candidate(file, owner))
         else:
             upload.other_names.append(owner.file_name)
     return uploads, refusals
 
 
-def _may_be_submission(file_name: str) -> bool:
-    hidden_or_deeper = file_name.startswith(".") or "/" in file_name
-    return file_name.endswith(".ipynb") and not hidden_or_deeper
-
-
-def _arrival(student: str, upload: _Upload, name: str) -> Arrival | Refusal:
+def _arrival(
+    student: str, upload: _Upload, name: str, released: tuple[str, ...]
+) -> Arrival | Refusal:
     """Read the notebook that counts among a student's files."""
-    candidates = _named_for(name, upload.notebooks) or upload.notebooks
-    candidate = _last_version(candidates)
-    if candidate is None:
-        reason = f"{len(candidates)} notebooks, and none is {name}.ipynb 笔记本不唯一"
-        return Refusal(upload.notebooks[0].file.path, reason)
-    file = candidate.file
     try:
-        raw = file.read()
+        choice = choose(upload.notebooks, name, released)
     except InvalidInput as error:
-        return Refusal(file.path, str(error))
-    if len(raw) > SUBMISSION_LIMIT:
-        megabytes = SUBMISSION_LIMIT // 10**6
-        return Refusal(file.path, f"more than {megabytes} MB 文件过大")
-    notes = []
+        return Refusal(upload.notebooks[0].file.path, str(error))
+    file = choice.candidate.file
+    owner = choice.candidate.owner
+    notes = [*choice.notes]
+    if file.note:
+        notes.append(file.note)
     for other in upload.other_names:
         if other != "timestamp.txt":
             notes.append(f"not taken in: {other} 未接收")
-    if _stem(candidate.file_name) != name:
-        notes.append(f"was called {candidate.file_name} 文件名已改正")
-    return Arrival(student, raw, file.modified, file.path, notes, candidate.owner.known)
+    if stem(owner.file_name) != name:
+        notes.append(f"was called {owner.file_name} 文件名已改正")
+    when = file.modified
+    if owner.platform == "exchange":  # a student sets a file's own time with `touch`
+        when = owner.when or datetime.now(UTC)
+    return Arrival(
+        student,
+        choice.raw,
+        when,
+        file.path,
+        notes,
+        owner.known,
+        choice.others,
+        owner.platform,
+        owner.is_late,
+        has_own_time=owner.platform == "exchange",
+    )
 
 
 def _without_common_folder(files: list[IncomingFile]) -> list[IncomingFile]:
@@ -223,8 +241,7 @@ def _without_common_folder(files: list[IncomingFile]) -> list[IncomingFile]:
     top_folders = {file.path.split("/")[0] for file in files}
     if len(top_folders) != 1:
         return files
-    top = top_folders.pop()
-    if _MOODLE_NAME.match(top) or "+" in top:
+    if names_person(top_folders.pop()):
         return files
     for file in files:
         parts = file.path.split("/")
@@ -234,59 +251,11 @@ def _without_common_folder(files: list[IncomingFile]) -> list[IncomingFile]:
 
 
 def _is_desktop_file(path: str) -> bool:
-    """Recognise the files that macOS and Windows add to folders."""
-    return path.startswith("__MACOSX/") or path.endswith((".DS_Store", "/Thumbs.db"))
-
-
-def _owner(path: str) -> _Owner | None:
-    """Read the owner from a path; None when it does not say whose the file is."""
-    for pattern in (_MOODLE_NAME, CANVAS_NAME, _EXCHANGE_NAME, _PLAIN_NAME):
-        match = pattern.fullmatch(path)
-        if match:
-            break
-    else:
-        return None
-    parts = match.groupdict()
-    student = unicodedata.normalize("NFKC", parts["name"]).strip()
-    file_name = parts.get("rest") or PurePosixPath(path).name
-    assignment = parts.get("assignment")
-    known = {}
-    lms_id = parts.get("lms")
-    if lms_id:
-        known = {"lms_user_id": lms_id, "last_name": student}
-        student = re.sub(r"[^\w.@-]+", "_", student) + "-" + lms_id
-    if pattern is _PLAIN_NAME and "/" in file_name:  # student/assignment/x.ipynb, as in `submitted`
-        assignment, _, file_name = file_name.partition("/")
-    if not _STUDENT.fullmatch(student):
-        return None
-    return _Owner(student, file_name, assignment, known)
-
-
-def _named_for(name: str, candidates: list[_Candidate]) -> list[_Candidate]:
-    return [candidate for candidate in candidates if _stem(candidate.file_name) == name]
-
-
-def _last_version(candidates: list[_Candidate]) -> _Candidate | None:
-    """Choose the last upload of one notebook; None when there are several notebooks.
-
-    Canvas numbers later uploads: x.ipynb, x-1.ipynb, x-2.ipynb.
-    """
-    if len(candidates) == 1:
-        return candidates[0]
-    file_names = [candidate.file_name for candidate in candidates]
-    if len(set(map(_stem, file_names))) > 1 or len(set(file_names)) < len(file_names):
-        return None
-    return max(candidates, key=lambda candidate: (len(candidate.file_name), candidate.file_name))
-
-
-def _stem(file_name: str) -> str:
-    """Drop the ending, and the number that Canvas and browsers add to a second upload."""
-    return re.sub(r"(?:-\d+| ?\(\d+\))$", "", file_name.removesuffix(".ipynb"))
-
-
-def _folded(student: str) -> str:
-    """Fold what file systems may hold equal: capital and small letters, forms of one character."""
-    return unicodedata.normalize("NFKC", student).casefold()
+    """Recognise the files that macOS, Windows and Jupyter add to folders."""
+    names = PurePosixPath(path).parts
+    if "__MACOSX" in names or ".ipynb_checkpoints" in names:
+        return True
+    return bool(names) and names[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def _impostor(origin: str, student: str) -> Refusal:
@@ -299,15 +268,16 @@ def take_in(
     """Put arrivals among the submissions; nothing that came earlier is deleted.
 
     Args:
-        refusals: written to the audit; extended by arrivals that claim another student's name.
+        refusals: written to the audit; extended by arrivals that claim another student's name, or
+            that could not be written.
     Returns:
         {student: what happened}.
     """
     audit = Audit(course.folder)
-    present = {_folded(path.name): path.name for path in (course.folder / "submitted").glob("*")}
+    present = {folded(path.name): path.name for path in (course.folder / "submitted").glob("*")}
     outcomes = {}
     for arrival in arrivals:
-        namesake = present.get(_folded(arrival.student), arrival.student)
+        namesake = present.get(folded(arrival.student), arrival.student)
         if namesake != arrival.student:
             refusals.append(_impostor(arrival.origin, namesake))
             continue
@@ -322,16 +292,29 @@ def _submit(audit: Audit, name: str, arrival: Arrival) -> str:
     """Keep an arrival, and make it the student's submission unless a later one is there."""
     folder = audit.folder / "submitted" / arrival.student / name
     notebook = folder / f"{name}.ipynb"
+    for origin, raw in arrival.others:
+        note = "kept, does not count 存档，不计分"
+        keep_original(audit, name, replace(arrival, raw=raw, origin=origin, notes=[note]))
     _, is_new = keep_original(audit, name, arrival)
-    if not is_new and notebook.is_file():
-        return "known already 已有相同提交"
+    if not is_new and notebook.is_file() and notebook.read_bytes() == arrival.raw:
+        if not arrival.is_told:
+            return "known already 已有相同提交"
+        _write_time(folder, arrival.when)
+        return "known already; " + "; ".join(arrival.notes)
     current = submitted_at(folder)
-    if current is not None and current > arrival.when:
+    when = arrival.when
+    if current is not None and arrival.is_unsure:
+        when = max(when, current)  # what a platform gives later came later
+    if current is not None and current > when:
         return "kept; a later one counts 已存档，以较晚的提交为准"
     write_atomically(notebook, arrival.raw)
-    timestamp = arrival.when.strftime("%Y-%m-%d %H:%M:%S.%f UTC")
-    write_atomically(folder / "timestamp.txt", timestamp)
+    _write_time(folder, when)
     return "; ".join(["taken in 已接收", *arrival.notes])
+
+
+def _write_time(folder: Path, when: datetime) -> None:
+    """Write when a submission was handed in, where nbgrader looks for it."""
+    write_atomically(folder / "timestamp.txt", when.strftime("%Y-%m-%d %H:%M:%S.%f UTC"))
 
 
 def keep_original(audit: Audit, name: str, arrival: Arrival) -> tuple[Path, bool]:
@@ -353,10 +336,11 @@ def keep_original(audit: Audit, name: str, arrival: Arrival) -> tuple[Path, bool
         assignment=name,
         submission=digest,
         bytes=len(arrival.raw),
-        origin=arrival.origin[:PATH_LIMIT],
+        origin=printable(arrival.origin)[:PATH_LIMIT],
         handed_in=arrival.when.isoformat(timespec="seconds"),
         kept=path.relative_to(audit.folder).as_posix(),
-        notes=arrival.notes,
+        notes=[printable(note) for note in arrival.notes],
+        **({"time_unsure": True} if arrival.is_unsure else {}),
     )
     return path, True
 

@@ -21,6 +21,7 @@ from tinybert_l.grading.outside.forker import socket_path
 from tinybert_l.grading.policy import LatePolicy
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.feedback import hide_tests
+from tinybert_l.grading.settings import database_path
 from tinybert_l.grading.showing import defuse
 from tinybert_l.grading.submission import sanitise
 
@@ -74,8 +75,7 @@ class WriteAudit(NbGraderPreprocessor):
         folder = course.format_path(course.submitted_directory, student, place["assignment"])
         submission = Path(folder) / f"{place['notebook']}.ipynb"
         assignment = _assignment(self, place)
-        database = Path(place["db_url"].removeprefix("sqlite:///"))
-        Audit(database.parent).graded_by_nbgrader(
+        Audit(database_path(place["db_url"]).parent).graded_by_nbgrader(
             student,
             assignment.name,
             submission.read_bytes(),
@@ -103,4 +103,4 @@ class LatePenalty(BasePlugin):
     def late_submission_penalty(
         self, student_id: str, score: float, total_seconds_late: float
     ) -> float:
-        return LatePolicy(**self.policy).penalty(score, total_seconds_late)
+        return LatePolicy(**self.policy).penalty(score, total_seconds_late)  # days of 24 hours

@@ -12,24 +12,32 @@
     grace_minutes = 30
     maximum_percent = 50
     answers_after_days = 7   # reference answers go out with a later lecture after so many days
+    count = "24h"            # a day is 24 hours, or "calendar": it ends at midnight in the zone
+
+and above these tables
+
+    zone = "Asia/Shanghai"   # of a learning platform's times, which do not say theirs
 """
 
 import math
 import re
 import tomllib
 from dataclasses import asdict, dataclass, field, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 
 FILE_NAME = "course.toml"
 DAY = 86_400  # seconds
+COUNTS = ("24h", "calendar")
 TEMPLATE = """\
 # The term: when each lecture is due, and what lateness costs. 学期日历：各讲截止时间与迟交规则。
 course = "{course}"      # nbgrader's name of the course
+# zone = "Asia/Shanghai"  # of the times in an LMS's zip 教学平台所在时区
 
 [due]
 # 3 = 2026-12-01T23:59:00+08:00
@@ -39,6 +47,7 @@ percent_per_day = 0      # of the score, for each day begun 每迟一天扣除�
 grace_minutes = 0        # not counted 宽限分钟数
 maximum_percent = 100    # never more than this 最多扣除百分比
 answers_after_days = 0   # days from a due date until the answers go out 截止多少天后公布答案
+count = "24h"            # how days are counted; "calendar": they end at midnight 迟交天数的算法
 """
 
 
@@ -52,18 +61,26 @@ class LatePolicy:
         maximum_percent: of the score.
         answers_after_days: how long after the due date work may still come in, and answers stay
             closed.
+        count: one of `COUNTS`: whether a day late is 24 hours or ends at midnight in the zone.
+        zone: name of the zone; empty: this machine's.
     """
 
     percent_per_day: float = 0.0
     grace_minutes: float = 0.0
     maximum_percent: float = 100.0
     answers_after_days: float = 0.0
+    count: str = COUNTS[0]
+    zone: str = ""
 
     def __post_init__(self) -> None:
         self._check("percent_per_day", 100)
         self._check("grace_minutes", math.inf)
         self._check("maximum_percent", 100)
         self._check("answers_after_days", 366)
+        if self.count not in COUNTS:
+            raise InvalidInput(
+                f"{FILE_NAME}: [late] count = {self.count!r}; allowed: {', '.join(COUNTS)}."
+            )
 
     def _check(self, name: str, largest: float) -> None:
         value = getattr(self, name)
@@ -73,12 +90,16 @@ class LatePolicy:
                 f"{FILE_NAME}: [late] {name} = {value!r}; allowed: a number from 0 to {largest}."
             )
 
-    def penalty_settings(self) -> dict[str, float]:
+    def penalty_settings(self) -> dict[str, Any]:
         """Return the settings as nbgrader's late penalty needs them."""
         return asdict(self)
 
-    def penalty(self, score: float, seconds_late: float) -> float:
+    def penalty(self, score: float, seconds_late: float, due: datetime | None = None) -> float:
         """Return the points that lateness costs.
+
+        Args:
+            due: until when it was not late, by which calendar days are counted; None: a day is 24
+                hours.
 
         >>> LatePolicy(percent_per_day=10).penalty(20, 90_000)
         4.0
@@ -87,6 +108,10 @@ class LatePolicy:
         if counted_seconds <= 0:
             return 0.0
         days = math.ceil(counted_seconds / DAY)
+        if self.count == "calendar" and due is not None:
+            zone = zone_of(self.zone)
+            last = due + timedelta(seconds=counted_seconds)
+            days = max(1, (last.astimezone(zone).date() - due.astimezone(zone).date()).days)
         return score * min(self.percent_per_day * days, self.maximum_percent) / 100
 
 
@@ -97,11 +122,13 @@ class Calendar:
     Args:
         due: {lecture: time in UTC}.
         course_id: nbgrader's name of the course.
+        zone: of a learning platform's times; None: this machine's.
     """
 
     due: dict[int, datetime] = field(default_factory=dict)
     late: LatePolicy = field(default_factory=LatePolicy)
     course_id: str = "tinybert-l"
+    zone: tzinfo | None = None
 
     def answers_open(self, lecture: int, now: datetime) -> bool:
         """Tell whether a lecture's answers may go out.
@@ -126,8 +153,8 @@ def read_calendar(folder: Path) -> Calendar:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: {error}") from None
     late = _table(path, tree, "late")
-    _refuse_unknown(path, tree, {"course", "due", "late"})
-    _refuse_unknown(path, late, {setting.name for setting in fields(LatePolicy)})
+    _refuse_unknown(path, tree, {"course", "zone", "due", "late"})
+    _refuse_unknown(path, late, {setting.name for setting in fields(LatePolicy)} - {"zone"})
     due = {}
     for lecture, when in _table(path, tree, "due").items():
         due[_lecture(path, lecture)] = _time(path, lecture, when)
@@ -136,7 +163,23 @@ def read_calendar(folder: Path) -> Calendar:
         raise InvalidInput(
             f"{path}: course = {course_id!r}; allowed: letters, digits, '-', '_' and '.'."
         )
-    return Calendar(due, LatePolicy(**late), course_id)
+    zone = tree.get("zone", "")
+    policy = LatePolicy(**{"zone": zone, **late})
+    return Calendar(due, policy, course_id, _zone(path, zone))
+
+
+def zone_of(name: str) -> tzinfo | None:
+    """Return a zone by its name; None, this machine's, for an empty name."""
+    return ZoneInfo(name) if name else None
+
+
+def _zone(path: Path, name: object) -> tzinfo | None:
+    try:
+        if isinstance(name, str):
+            return zone_of(name)
+    except (KeyError, ValueError, OSError):
+        pass
+    raise InvalidInput(f"{path}: zone = {name!r}; allowed: a zone's name, such as Asia/Shanghai.")
 
 
 def _table(path: Path, tree: dict[str, Any], name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import nbformat
 from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.authoring import in_language
-from tinybert_l.course.home import HOME, home_notebook
+from tinybert_l.course.home import DUE_METADATA, HOME, home_notebook
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released, solutions_file
@@ -24,8 +24,11 @@ from tinybert_l.grading.policy import read_calendar
 
 __all__ = ["LeakError", "Plan", "ReleaseFailed", "handout", "leak_scan", "plan", "release"]
 
-CONFIGURATION = '''"""Make nbgrader's Validate skip demonstrations and give a cell two minutes."""
+CONFIGURATION = '''"""Make nbgrader's Validate show a list by exercise, and skip demonstrations."""
 
+from tinybert_l.course.validating import install
+
+install()
 c = get_config()  # noqa: F821
 c.Execute.skip_cells_with_tag = "demo"
 c.Execute.timeout = 120
@@ -133,6 +136,7 @@ def release(
     notebook = folder / f"{name}.ipynb"
     if lang is not None:
         nbformat.write(in_language(nbformat.read(notebook, as_version=4), lang), notebook)
+    _write_due_date(notebook, course, lecture)
     _remove_all_but(notebook)
     (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
     (folder / HOME).write_text(nbformat.writes(home_notebook()) + "\n", encoding="utf-8")
@@ -158,6 +162,15 @@ def release(
 def handout(course: Course, lecture: int) -> Path:
     """Return the path of the zip file that students get."""
     return course.folder / "handouts" / f"{NOTEBOOKS[lecture]}.zip"
+
+
+def _write_due_date(notebook: Path, course: Course, lecture: int) -> None:
+    """Write into a notebook when it is due, for the course home."""
+    due = read_calendar(course.folder).due.get(lecture)
+    if due is not None:
+        content = nbformat.read(notebook, as_version=4)
+        content.metadata[DUE_METADATA] = f"{due:%Y-%m-%d %H:%M} UTC"
+        nbformat.write(content, notebook)
 
 
 def _remove_all_but(notebook: Path) -> None:

@@ -1,10 +1,66 @@
 """Set nbgrader up for this course: the trusted steps take the places of its own."""
 
+import importlib
+import os
+import re
+from glob import escape
+from glob import glob as find
 from pathlib import Path
+from typing import Any
 
+import sqlalchemy as sa
 from traitlets.config import Config
 
+MODULES_THAT_GLOB = (
+    "nbgrader.converters.base",
+    "nbgrader.apps.api",
+)
+STEPS = ("release", "submitted", "autograded", "feedback")
 STUB = 'raise NotImplementedError("your answer goes here 请在此作答")'
+
+
+def database_url(path: Path) -> str:
+    """Return SQLAlchemy's address of a gradebook, whatever characters its path has."""
+    return sa.URL.create("sqlite", database=path.resolve().as_posix()).render_as_string()
+
+
+def database_path(url: str) -> Path:
+    """Return the path of a gradebook from its address; the inverse of `database_url`."""
+    return Path(sa.make_url(url).database or "")
+
+
+def _below(folder: Path, sources: Path) -> str:
+    """Return how nbgrader is to name the folder of the sources, as seen from the course's."""
+    if sources.is_relative_to(folder):
+        return sources.relative_to(folder).as_posix()
+    if re.search(r"[^\w/ .-]", str(sources)):
+        return os.path.relpath(sources, folder)
+    return str(sources)
+
+
+class _RootIsNoPattern:
+    """Stands for the module `glob` in nbgrader, which takes its root for a pattern.
+
+    Args:
+        root: the course's folder, whose brackets are only brackets.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def glob(self, pattern: str, **options: Any) -> list[str]:
+        """Find files as `glob.glob` does, with the root as it is written."""
+        if pattern.startswith(self.root):
+            pattern = escape(self.root) + pattern[len(self.root) :]
+        return find(pattern, **options)
+
+
+def _let_nbgrader_find(folder: Path) -> None:
+    """Make nbgrader find files in a folder with brackets in its path."""
+    if "[" not in str(folder):
+        return
+    for name in MODULES_THAT_GLOB:
+        importlib.import_module(name).glob = _RootIsNoPattern(str(folder))
 
 
 def nbgrader_settings(folder: Path, sources: Path, course_id: str = "tinybert-l") -> Config:
@@ -15,13 +71,16 @@ def nbgrader_settings(folder: Path, sources: Path, course_id: str = "tinybert-l"
         sources: the notebooks with answers and hidden tests; only read.
     """
     folder = folder.resolve()
+    _let_nbgrader_find(folder)
     c = Config()
     c.CourseDirectory.course_id = course_id
     c.CourseDirectory.root = str(folder)
-    c.CourseDirectory.source_directory = str(sources.resolve())
-    for step in ("release", "submitted", "autograded", "feedback"):
-        c.CourseDirectory[f"{step}_directory"] = str(folder / step)
-    c.CourseDirectory.db_url = f"sqlite:///{(folder / 'gradebook.db').as_posix()}"
+    # nbgrader takes these as regular expressions and escapes its root alone: below it, they are
+    # plain names
+    for step in STEPS:
+        c.CourseDirectory[f"{step}_directory"] = step
+    c.CourseDirectory.source_directory = _below(folder, sources.resolve())
+    c.CourseDirectory.db_url = database_url(folder / "gradebook.db")
     c.Exchange.root = str(folder / "exchange")
     c.NbGrader.logfile = ""
     c.IncludeHeaderFooter.header = ""

@@ -1,20 +1,18 @@
 """Set a course up in a new folder: configuration, sources, answers, roster, gradebook."""
 
-import csv
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.grading.course import MATERIAL, Course, find_alembic
+from tinybert_l.grading.owners import folded
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import TEMPLATE
 from tinybert_l.grading.results import lms
+from tinybert_l.grading.rosters import COLUMNS, Person, read_roster
 
-COLUMNS = ("id", "first_name", "last_name", "email")
-ID_COLUMNS = ("id", "student", "username")  # any of these names a student
 CONFIGURATION = '''"""Configure nbgrader and Formgrader for this course. Start JupyterLab here."""
 
 from pathlib import Path
@@ -41,7 +39,6 @@ README = """# {name}
 `notebooks/` holds the lectures with answers and hidden tests, `solutions/` the reference answers:
 never hand these out.
 """
-Person = dict[str, str]  # {column of COLUMNS: text}
 
 
 class FolderNotEmpty(CourseError, FileExistsError):
@@ -54,7 +51,7 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
     Args:
         folder: must be new or empty.
         course_id: nbgrader's name of the course; None: made from the folder's name.
-        roster: a CSV file (see `read_roster`).
+        roster: a CSV file (see `rosters.read_roster`).
     Raises:
         FolderNotEmpty: the folder holds something.
         InvalidInput: the name or the roster cannot be used.
@@ -64,7 +61,7 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
         raise FolderNotEmpty(
             f"course init: {folder} is not empty; allowed: a new or an empty folder. 文件夹非空。"
         )
-    course_id = course_id or re.sub(r"[^\w.-]+", "-", folder.name).strip("-.") or "tinybert-l"
+    course_id = course_id or _id_from(folder.name)
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", course_id, re.ASCII):
         raise InvalidInput(
             f"course init: --id {course_id!r}; allowed: letters, digits, '-', '_' and '.'."
@@ -74,12 +71,17 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         new = Path(temporary) / folder.name
         _fill(new, course_id, people)
+        enrol(Course.at(new), people)  # the gradebook holds no paths
         if folder.is_dir():
             folder.rmdir()  # it is empty
         new.rename(folder)
-    course = Course.at(folder)
-    enrol(course, people)
-    return course
+    return Course.at(folder)
+
+
+def _id_from(folder_name: str) -> str:
+    """Return nbgrader's name for a course from that of its folder; a usual one where none fits."""
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", folder_name).strip("-._")
+    return name or "tinybert-l"
 
 
 def _fill(folder: Path, course_id: str, people: list[Person]) -> None:
@@ -97,57 +99,6 @@ def _fill(folder: Path, course_id: str, people: list[Person]) -> None:
         (folder / name).write_text(text, encoding="utf-8")
 
 
-def _whole_rows(rows: "csv.DictReader[str]", path: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a roster; a cell that csv refuses is an error that names its line."""
-    try:
-        yield from rows
-    except csv.Error as error:
-        raise InvalidInput(f"{path}, after line {rows.line_num}: {error}.") from None
-
-
-def read_roster(path: Path) -> list[Person]:
-    """Read the people of a CSV file.
-
-    The file has a column id (or student, or username) and, where known, first_name, last_name and
-    email. Other columns are ignored.
-
-    Raises:
-        InvalidInput: columns, encoding or an id cannot be used; the message gives the line.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InvalidInput(
-            f"{path}: not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'. 请另存为UTF-8。"
-        ) from None
-    rows = csv.DictReader(lines)
-    header = list(rows.fieldnames or [])
-    column_of = {name.strip().casefold().replace(" ", "_"): name for name in header}
-    id_column = next((column_of[name] for name in ID_COLUMNS if name in column_of), None)
-    if id_column is None:
-        columns = ", ".join(header) or "none"
-        raise InvalidInput(
-            f"{path}: columns {columns}; needed: id (or student, username). 缺少id列。"
-        )
-    people: dict[str, Person] = {}
-    for row in _whole_rows(rows, path):
-        student = (row[id_column] or "").strip()
-        if not re.fullmatch(r"[\w@-][\w.@-]{0,63}", student):
-            raise InvalidInput(
-                f"{path}, line {rows.line_num}: id {student!r}; "
-                "allowed: 1 to 64 of letters, digits, . _ @ -"
-            )
-        if student in people:
-            raise InvalidInput(
-                f"{path}, line {rows.line_num}: {student} stands there twice. 重复。"
-            )
-        person = {"id": student}
-        for column in COLUMNS[1:]:
-            person[column] = (row.get(column_of.get(column, "")) or "").strip()
-        people[student] = person
-    return list(people.values())
-
-
 def enrol(course: Course, people: list[Person]) -> int:
     """Write people into the gradebook; returns how many are in it then.
 
@@ -156,8 +107,15 @@ def enrol(course: Course, people: list[Person]) -> int:
     from nbgrader.api import Gradebook
 
     find_alembic()
-    address = f"sqlite:///{course.database.resolve().as_posix()}"
-    with Gradebook(address, course.config().CourseDirectory.course_id) as book:
+    with Gradebook(course.database_url, course.config().CourseDirectory.course_id) as book:
+        present = {folded(student.id): student.id for student in book.students}
+        for person in people:
+            namesake = present.setdefault(folded(person["id"]), person["id"])
+            if namesake != person["id"]:
+                raise InvalidInput(
+                    f"{person['id']} differs from {namesake}, who is in the gradebook, in capital "
+                    "letters alone. 与成绩册中的学号仅大小写不同。"
+                )
         for person in people:
             known = {}
             for column, text in person.items():

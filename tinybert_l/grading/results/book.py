@@ -21,6 +21,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.job import Result, Verdict
 from tinybert_l.grading.policy import LatePolicy
 from tinybert_l.grading.results.lms import StudentTotal
+from tinybert_l.grading.settings import database_url
 
 BUSY_SECONDS = 120  # how long to wait while another process holds the database
 TRIES = 3  # to record one result in a database that is still held then
@@ -48,7 +49,7 @@ class SubmissionGrades:
         has_manual_scores: whether a person gave any points.
     """
 
-    scores: dict[str, float]
+    scores: dict[str, float | None]
     comments: dict[str, str]
     penalty: float
     seconds_late: float
@@ -68,9 +69,8 @@ class Book:
         self.name = name
 
     def __enter__(self) -> "Book":
-        address = f"sqlite:///{self.path.resolve().as_posix()}"
         try:
-            with api.Gradebook(address) as book:  # makes or checks the tables
+            with api.Gradebook(database_url(self.path)) as book:  # makes or checks the tables
                 self.assignment_id = book.find_assignment(self.name).id
                 self.notebook_id = book.find_notebook(self.name, self.name).id
         except OperationalError:  # busy, not damaged
@@ -80,7 +80,8 @@ class Book:
                 f"{self.path}: cannot be read as a gradebook ({error.orig}). Restore it from a "
                 "backup. 成绩册无法读取，请从备份恢复。"
             ) from error
-        self.engine = sa.create_engine(f"{address}?timeout={BUSY_SECONDS}")
+        waiting = {"timeout": BUSY_SECONDS}
+        self.engine = sa.create_engine(database_url(self.path), connect_args=waiting)
         cells = sa.select(CELLS.c.id, CELLS.c.name, CELLS.c.type)
         with self.engine.begin() as db:
             for column in INDEXES:
@@ -143,6 +144,19 @@ class Book:
         """Compute a recorded submission's late penalty anew; returns the submission's state."""
         with self.engine.begin() as db:
             return self._settle(db, self._submission(db, student, None), student, policy)
+
+    def hand_in_at(self, student: str, when: datetime, policy: LatePolicy) -> None:
+        """Write when a submission was handed in, if it is in the gradebook, and what that costs."""
+        with self.engine.begin() as db:
+            if db.scalar(sa.select(SUBMISSIONS.c.id).where(self._is_of(student))) is not None:
+                self._settle(db, self._submission(db, student, when), student, policy)
+
+    def students(self) -> dict[str, str]:
+        """Return {student: name} of everybody in the gradebook, handed in or not."""
+        columns = (STUDENTS.c.id, STUDENTS.c.first_name, STUDENTS.c.last_name)
+        with self.engine.connect() as db:
+            rows = db.execute(sa.select(*columns))
+            return {row[0]: f"{row[1] or ''} {row[2] or ''}".strip() for row in rows}
 
     def _submission(self, db: sa.Connection, student: str, handed_in: datetime | None) -> str:
         """Return the id of the student's submitted notebook, which is made where it is missing."""
@@ -230,10 +244,11 @@ class Book:
         Args:
             submitted: id of the submitted notebook.
         """
-        scores = {}
+        scores: dict[str, float | None] = {}
         has_manual_scores = False
         for grade in self._grades_of(db, submitted):
-            scores[grade.name] = _score(grade)
+            is_open = grade.auto_score is None and grade.manual_score is None
+            scores[grade.name] = None if is_open else _score(grade)
             if grade.manual_score is not None or grade.extra_credit is not None:
                 has_manual_scores = True
         comments = {}
@@ -241,9 +256,10 @@ class Book:
             text = comment.manual_comment or comment.auto_comment
             if text:
                 comments[comment.name] = text
-        score = sum(scores.values())
+        score = sum(filter(None, scores.values()))
         seconds_late = self._seconds_late(db, student)
-        penalty = min(max(policy.penalty(score, seconds_late), 0.0), score)
+        cost = policy.penalty(score, seconds_late, self._due(db, student))
+        penalty = min(max(cost, 0.0), score)
         stored = penalty if seconds_late > 0 else None
         update = sa.update(NOTEBOOKS).where(NOTEBOOKS.c.id == submitted)
         db.execute(update.values(late_submission_penalty=stored))
@@ -265,14 +281,21 @@ class Book:
 
     def _seconds_late(self, db: sa.Connection, student: str) -> float:
         """Return how long after the due date and the student's extension the submission came."""
-        select_due = sa.select(ASSIGNMENTS.c.duedate).where(ASSIGNMENTS.c.id == self.assignment_id)
-        due = db.scalar(select_due)
-        columns = (SUBMISSIONS.c.timestamp, SUBMISSIONS.c.extension)
-        row = db.execute(sa.select(*columns).where(self._is_of(student))).first()
-        if due is None or row is None or row.timestamp is None:
+        due = self._due(db, student)
+        select = sa.select(SUBMISSIONS.c.timestamp).where(self._is_of(student))
+        handed_in = db.scalar(select)
+        if due is None or handed_in is None:
             return 0.0
-        extension = row.extension.total_seconds() if row.extension else 0.0
-        return max(0.0, (row.timestamp - due).total_seconds() - extension)
+        return max(0.0, (handed_in.replace(tzinfo=UTC) - due).total_seconds())
+
+    def _due(self, db: sa.Connection, student: str) -> datetime | None:
+        """Return until when a student may hand in: the due date and the student's extension."""
+        select = sa.select(ASSIGNMENTS.c.duedate).where(ASSIGNMENTS.c.id == self.assignment_id)
+        due = db.scalar(select)
+        if due is None:
+            return None
+        extension = db.scalar(sa.select(SUBMISSIONS.c.extension).where(self._is_of(student)))
+        return (due + extension if extension else due).replace(tzinfo=UTC)
 
     def introduce(self, student: str, **known: str) -> None:
         """Write what a learning platform says of a student.

@@ -1,0 +1,180 @@
+"""Every worked example of lecture 4 is recomputed, and its numbers stand in both languages."""
+
+import json
+import math
+import re
+
+import pytest
+import torch
+
+from tinybert_l.course import optimisation
+from tinybert_l.course.optimisation import BETA_1, BETA_2, adam_updates, clipped, share_decayed
+from tinybert_l.course.records import read_record
+from tinybert_l.exercises.lecture_02 import joint_loss
+from tinybert_l.exercises.lecture_04 import linear_warmup_decay, submodel_schedule
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.submodels import SubModel
+
+NAME = "04-training"
+HAN = re.compile(r"[\u4e00-\u9fff]")
+
+
+@pytest.fixture(scope="module")
+def cells(checkout):
+    path = checkout / "notebooks" / NAME / f"{NAME}.ipynb"
+    return {c["id"]: c for c in json.loads(path.read_text(encoding="utf-8"))["cells"]}
+
+
+def source(cells, name):
+    return "".join(cells[name]["source"])
+
+
+def says(cells, ids, *numbers):
+    for name in ids:
+        for number in numbers:
+            assert number in source(cells, name), f"{number} is not in {name}"
+
+
+def outlier(steps, at=10, size=100.0):
+    return [size if step == at else 1.0 for step in range(1, steps + 1)]
+
+
+def test_the_default_stages_of_twenty_steps(cells):
+    recipe = JointRecipe(num_steps=20)
+    first_steps = {}
+    for step in range(20):
+        for sub_model in submodel_schedule(step, 20, recipe.stages):
+            first_steps.setdefault(sub_model, step)
+    begins = sorted(set(first_steps.values()))
+    assert begins == [0, 1, 3, 6]
+    counts = {s: sum(s in recipe.participants(step) for step in range(20)) for s in first_steps}
+    shown = [f"${step}$" for step in begins]
+    says(cells, ("c007a1", "c007a2"), *shown, f"${counts[SubModel(2, 0.25)]}$", "$20$")
+    assert counts[SubModel(6)] == 20 and counts[SubModel(2, 0.25)] == 20 - begins[-1]
+
+
+def test_adams_first_step_has_the_size_of_the_learning_rate(cells):
+    for gradient in (2.0, 200.0):
+        first, second = (1 - BETA_1) * gradient, (1 - BETA_2) * gradient**2
+        mean, square = first / (1 - BETA_1), second / (1 - BETA_2)
+        assert mean / math.sqrt(square) == pytest.approx(1)
+        says(cells, ("c015c1", "c015c2"), f"{mean:.0f}", f"{square:.0f}")
+        if gradient == 2:
+            says(cells, ("c015c1", "c015c2"), f"m_1={first:.1f}", f"v_1={second:.3f}")
+    assert adam_updates([2.0] * 5) == pytest.approx([1.0] * 5)
+
+
+def test_the_recursion_is_torch_s():
+    gradients = outlier(30)
+    weight = torch.zeros(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.AdamW([weight], lr=0.1, eps=0.0, weight_decay=0.0)
+    for gradient, update in zip(gradients, adam_updates(gradients), strict=True):
+        before = float(weight.detach())
+        weight.grad = torch.tensor([gradient], dtype=torch.float64)
+        optimizer.step()
+        assert before - float(weight.detach()) == pytest.approx(0.1 * update)
+
+
+def test_an_outlier_sends_adam_to_sleep(cells):
+    gradients = outlier(100)
+    updates = adam_updates(gradients)
+    first = 0.1 * 100 + 0.9 * (1 - 0.9**9)
+    square = sum(0.001 * 0.999 ** (10 - n) * g**2 for n, g in enumerate(gradients[:10], 1))
+    square /= 1 - 0.999**10
+    mean = first / (1 - 0.9**10)
+    assert updates[9] == pytest.approx(mean / math.sqrt(square))
+    numbers = [f"={first:.2f}", f"/{1 - 0.9**10:.3f}={mean:.1f}", f"{square:.0f}"]
+    numbers.append(f"={math.sqrt(square):.1f}")
+    numbers += [f"${updates[step - 1]:.2f}\\,\\eta$" for step in (10, 40, 100)]
+    says(cells, ("c025a1", "c025a2"), *numbers)
+    assert pytest.approx(square, rel=0.01) == (9 + 100**2) / 10
+    assert adam_updates(clipped(gradients, 1.0)) == pytest.approx([1.0] * 100)
+
+
+def test_a_common_factor_cancels_for_adam():
+    gradients = [1.0, -2.0, 0.5, 3.0]
+    assert adam_updates([1000 * g for g in gradients]) == pytest.approx(adam_updates(gradients))
+
+
+def test_weight_decay_of_a_short_run(cells):
+    rise = sum(linear_warmup_decay(step, 24, 240) for step in range(24))
+    fall = sum(linear_warmup_decay(step, 24, 240) for step in range(24, 240))
+    decay = 0.0003 * 0.01 * (rise + fall)
+    numbers = (f"={rise:g}+{fall:g}={rise + fall:g}$", f"={100 * decay:.3f}\\%")
+    says(cells, ("c025b1", "c025b2"), *numbers)
+    assert share_decayed(0.0003, 0.01, 24, 240) == pytest.approx(decay, rel=1e-3)
+    assert linear_warmup_decay(0, 24, 240) == 0, "with warm-up, step 0 learns nothing"
+
+
+def test_the_quiz_counts_one_step_of_warm_up(cells):
+    warmup = round(0.1 * 12)
+    assert warmup == 1 and linear_warmup_decay(0, warmup, 12) == 0
+    assert linear_warmup_decay(1, warmup, 12) == 1
+    says(cells, ("c059", "c060"), "round(1.2)")
+
+
+def test_attention_costs_as_much_as_the_matrices_at_this_length(cells):
+    hidden, neurons, window = 384, 1536, 32
+    length = (4 * hidden**2 + 2 * hidden * neurons) / (2 * hidden)
+    assert length == 2 * hidden + neurons
+    matrices = 2 * length * (4 * hidden**2 + 2 * hidden * neurons)
+    assert matrices == 4 * length**2 * hidden
+    says(cells, ("c053", "c054"), f"={length:.0f}$", f"$h={hidden}$", f"$I={neurons}$")
+    says(cells, ("c054a1", "c054a2"), str(3 * window + 1))
+    assert f'("windowed 窗口", {window})' in source(cells, "c055")
+
+
+def test_distilling_the_smallest_goes_four_fifths_into_the_teacher(cells):
+    student, teacher = 3 * (2 / 6) * (1 / 4), 1.0
+    assert teacher / (student + teacher) == pytest.approx(4 / 5)
+    says(cells, ("c048r1", "c048r2"), f"={student:g}$")
+
+
+def test_readings_say_what_the_records_say(cells):
+    """The readings of table 6 and of the Chinese record; they name no numbers."""
+    rows = {row.method: row for row in read_record("training_methods").rows}
+    soft = {name: row for name, row in rows.items() if name != "labels_only"}
+    worst = min(soft, key=lambda name: soft[name].accuracy_fraction.mean)
+    best = max(rows, key=lambda name: rows[name].accuracy_fraction.mean)
+    assert (worst, best) == ("joint", "two_stages_alone")
+    ahead, alone = rows[best].accuracy_fraction, rows["logits_only"].accuracy_fraction
+    assert ahead.mean - alone.mean < min(ahead.sd, alone.sd)
+    gains = [r for r in read_record("chinese").rows if getattr(r, "gain_points", None)]
+    above = [row.sub_model.name for row in gains if row.gain_points.low > 0]
+    assert len(gains) == 3 and above == ["2x0.5"], "'of the three only that of 2×½ does not'"
+
+
+def test_method_costs_count_forward_backward_and_the_teacher(supernet):
+    largest, small = SubModel(6), SubModel(2, 0.25)
+    recipe = JointRecipe(num_steps=10, stages=((0.0, (largest, small)),), num_random=0)
+    costs = optimisation.method_costs(supernet, recipe, small)
+    teacher = costs["logits_only"] - costs["labels_only"]
+    assert costs["joint"] == pytest.approx(costs["labels_only"] + 4 * teacher)
+    assert costs["two_stages_alone"] == pytest.approx(2 * costs["logits_only"])
+    assert costs["joint_two_stages"] == pytest.approx(2 * costs["joint"])
+
+
+def test_only_the_chosen_batch_is_an_outlier():
+    losses = [torch.tensor(1.0), torch.tensor(3.0)]
+    with optimisation.outlier_batch(1, 100.0):
+        assert [float(joint_loss(losses)) for _ in range(3)] == [2.0, 200.0, 2.0]
+    assert float(joint_loss(losses)) == 2.0
+
+
+def test_the_planted_error_is_not_in_the_notebook(cells):
+    text = "".join("".join(cell["source"]) for cell in cells.values())
+    for name in ("suspect_run", "schedule_per_sub_model"):
+        assert text.count(name) == 1, "it is called, and not defined"
+    assert "answered_by" not in text
+
+
+def test_the_stated_minutes_of_reading_are_computed(cells):
+    characters = exhibits = 0
+    for cell in cells.values():
+        tags = cell["metadata"].get("tags", [])
+        exhibits += any(re.fullmatch(r"(figure|table)-\d+", tag) for tag in tags)
+        if "lang-zh" in tags and "lang-en" not in tags and not {"role-task", "role-hint"} & {*tags}:
+            characters += len(HAN.findall("".join(cell["source"])))
+    minutes = 5 * round((characters / 300 + exhibits) / 5)
+    assert f"阅读约{minutes}分钟" in source(cells, "c001")
+    assert f"About {minutes} minutes of reading" in source(cells, "c002")

@@ -1,0 +1,135 @@
+"""Compute every worked example of lecture 7 from its formula, and find it in both languages."""
+
+import math
+
+import pytest
+import torch
+from lecture_text import missing_from, reading_minutes, text_of
+
+from tinybert_l.course.records import read_record
+from tinybert_l.exercises.released import load_reference_answers
+
+LECTURE = 7
+
+
+@pytest.fixture(scope="module")
+def answers(checkout):
+    return load_reference_answers(checkout / "solutions", LECTURE)
+
+
+def entropy(*logits):
+    weights = [math.exp(z - max(logits)) for z in logits]
+    shares = [w / sum(weights) for w in weights]
+    return -sum(p * math.log(p) for p in shares), shares
+
+
+def test_the_importance_of_a_head(checkout, answers):
+    outputs = torch.tensor([[2.0, 1.0], [1.0, 3.0]])[:, None, None, :]
+    gradients = torch.tensor([[0.5, -0.2], [0.3, -0.3]])[:, None, None, :]
+    products = (outputs * gradients).sum((1, 2, 3)).tolist()
+    right = float(answers["head_importance"](outputs, gradients)[0])
+    mean_first = abs(sum(products)) / 2
+    assert products == pytest.approx([0.8, -0.6])
+    assert right == pytest.approx(0.7) and mean_first == pytest.approx(0.1)
+    fragments = ["$1.0-0.2=0.8$", "$0.3-0.9=-0.6$", "$(0.8+0.6)/2=0.7$", "$|0.8-0.6|/2=0.1$"]
+    assert missing_from(checkout, LECTURE, fragments) == []
+    assert round(right / mean_first) == 7
+
+
+def test_two_heads_that_back_each_other_up():
+    """The slope at a = b = 1 is 0 to either side that removal takes; both together cost 1."""
+
+    def output(a, b):
+        return min(1.0, a + b)
+
+    assert output(1, 1) == output(0, 1) == output(1, 0) == 1 and output(0, 0) == 0
+    assert output(1 - 1e-3, 1) - output(1, 1) == 0
+
+
+def test_entropies(checkout, answers):
+    for logits, words in (
+        ((0.0, 0.0), "0.693"),
+        ((2.0, 0.0), "0.365"),
+        ((9.0, 0.0), "0.0012"),
+    ):
+        value, _ = entropy(*logits)
+        assert f"{value:.{len(words) - 2}f}" == words
+        assert missing_from(checkout, LECTURE, [words]) == []
+        group = [torch.tensor([logits]), torch.tensor([[0.0, 0.0]])]
+        assert answers["early_exit"](group, value + 1e-4).tolist() == [1]
+        assert answers["early_exit"](group, value - 1e-4).tolist() == [2]
+    _, shares = entropy(2.0, 0.0)
+    assert [round(p, 3) for p in shares] == [0.881, 0.119]
+    assert missing_from(checkout, LECTURE, ["$p=(0.881, 0.119)$", "0.693$"]) == []
+
+
+def test_the_cost_of_a_cascade(checkout):
+    costs = (1, 3, 12)
+    stops = (0.60, 0.25)
+    first, second = 1 - stops[0], 1 - sum(stops)
+    assert first == pytest.approx(0.4) and second == pytest.approx(0.15)
+    assert costs[0] + first * costs[1] + second * costs[2] == pytest.approx(4.0)
+    assert sum(costs) == 16
+    fragments = [
+        "$c=(1, 3, 12)$",
+        "$r_1=0.4$",
+        "$r_2=0.15$",
+        r"$C = 1 + 0.4\cdot 3 + 0.15\cdot 12 = 4.0$",
+        "$C=16>12$",
+        "$16/12$",
+        "$r_1 < 1 - c_1/c_2$",
+    ]
+    assert missing_from(checkout, LECTURE, fragments) == []
+
+
+def test_the_two_stage_condition_is_where_a_cascade_breaks_even():
+    cheap, dear = 1.0, 12.0
+    limit = 1 - cheap / dear
+    assert cheap + limit * dear == pytest.approx(dear)
+    assert cheap + (limit - 0.01) * dear < dear < cheap + (limit + 0.01) * dear
+
+
+def test_quantization(checkout):
+    weights = (0.503, -1.27, 0.034)
+    scale = max(map(abs, weights)) / 127
+    integers = [round(w / scale) for w in weights]
+    errors = [abs(w - scale * i) for w, i in zip(weights, integers, strict=True)]
+    assert scale == pytest.approx(0.01) and integers == [50, -127, 3]
+    assert errors == pytest.approx([0.003, 0, 0.004]) and max(errors) <= scale / 2
+    fragments = ["$w=(0.503, -1.27, 0.034)$", "$s=0.01$", "0.50", "-1.27", "0.03"]
+    assert missing_from(checkout, LECTURE, fragments) == []
+    assert "50、-127、3" in text_of(checkout, LECTURE, "zh")
+    assert "50, -127, 3" in text_of(checkout, LECTURE, "en")
+    assert "0.003、0、0.004" in text_of(checkout, LECTURE, "zh")
+    assert "0.003, 0, 0.004" in text_of(checkout, LECTURE, "en")
+
+
+def test_low_rank(checkout):
+    rows, columns, rank = 30_522, 384, 96
+    before, after = rows * columns, rank * (rows + columns)
+    assert round(before / after) == 4
+    for language in ("zh", "en"):
+        text = text_of(checkout, LECTURE, language)
+        assert f"{before:,}" in text
+        assert rf"$96\cdot 30{{,}}906 = {f'{after:,}'.replace(',', '{,}')}$" in text
+
+
+def test_what_is_read_from_the_ablation_is_in_the_record():
+    """The readings say that these intervals contain 0, and whose mean is higher without."""
+    record = read_record("ablation")
+    rows = {row.variant: row.difference_points for row in record.rows}
+    for variant in (
+        "no_order_of_importance",
+        "soft_labels_only",
+        "no_self_distillation",
+        "no_unlabelled_text",
+    ):
+        for gap in rows[variant].values():
+            assert gap.low < 0 < gap.high, variant
+    assert all(gap.estimate > 0 for gap in rows["no_unlabelled_text"].values())
+
+
+def test_the_time_for_reading_is_computed(checkout):
+    minutes = reading_minutes(checkout, LECTURE)
+    assert f"阅读约{minutes}分钟" in text_of(checkout, LECTURE, "zh")
+    assert f"About {minutes} minutes of reading" in text_of(checkout, LECTURE, "en")

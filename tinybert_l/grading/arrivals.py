@@ -1,0 +1,133 @@
+"""Say when submissions were handed in, and say so where nobody can tell.
+
+Canvas's zip gives every member the moment of the download; so does whoever copies a folder. Such
+times make nobody late: Canvas says LATE in the name, and of others a person has to say.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+
+from tinybert_l.errors import InvalidInput
+from tinybert_l.grading.csv_files import read_table
+from tinybert_l.grading.owners import folded, tidy_name
+
+ONE_MOMENT_SECONDS = 120  # in which a download or a copy is made
+ID_COLUMNS = ("id", "student", "username", "name", "学号", "姓名", "Identifier")
+TIME_COLUMNS = ("handed_in", "handed in", "time", "when", "submitted", "提交时间", "时间")
+UNSURE = (
+    "late or not? its time is that of the download; --handed-in FILE says when. "
+    "文件时间是下载时间，无法判断是否迟交"
+)
+LATE_AT_UNKNOWN_HOUR = (
+    "LATE, says Canvas, not by how much: --handed-in FILE says when; until then it costs nothing. "
+    "迟交但时间未知"
+)
+IN_TIME = "in time, says Canvas 按时提交"
+TOLD = "handed in when the teacher's file says 提交时间取自教师文件"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One student's notebook as it came.
+
+    Args:
+        origin: the file's path in the archive or folder.
+        notes: what the student should know, such as a corrected file name.
+        known: facts that the platform gave, by column of the gradebook: lms_user_id, last_name.
+        others: path and bytes of the student's other notebooks, which are kept and do not count.
+        platform: where it comes from, as `owners.Owner` says.
+        is_late: what Canvas says.
+        has_own_time: whether the path itself says when it was handed in.
+        is_told: whether the teacher said when it was handed in.
+        is_unsure: whether nobody can tell if it was late.
+    """
+
+    student: str
+    raw: bytes
+    when: datetime
+    origin: str
+    notes: list[str] = field(default_factory=list)
+    known: dict[str, str] = field(default_factory=dict)
+    others: list[tuple[str, bytes]] = field(default_factory=list)
+    platform: str = ""
+    is_late: bool = False
+    has_own_time: bool = False
+    is_told: bool = False
+    is_unsure: bool = False
+
+
+def with_times(
+    arrivals: Sequence[Arrival], due: datetime | None, told: Mapping[str, datetime] | None = None
+) -> list[Arrival]:
+    """Return arrivals with the times that can be believed.
+
+    Args:
+        due: when the assignment was due; None: nobody is late.
+        told: {student, number in the platform, or name: time} by the teacher.
+    """
+    by_name = {folded(tidy_name(name)): when for name, when in (told or {}).items()}
+    file_times = [x.when for x in arrivals if x.platform != "canvas" and not x.has_own_time]
+    same_moment = _are_one_moment(file_times)
+    return [_with_time(arrival, due, by_name, same_moment) for arrival in arrivals]
+
+
+def _with_time(
+    arrival: Arrival, due: datetime | None, told: Mapping[str, datetime], same_moment: bool
+) -> Arrival:
+    for name in (arrival.student, *arrival.known.values()):
+        when = told.get(folded(name))
+        if when is not None:
+            return replace(arrival, when=when, is_told=True, notes=[*arrival.notes, TOLD])
+    if due is None or arrival.has_own_time:
+        return arrival
+    if arrival.platform == "canvas":
+        if arrival.is_late:
+            notes = [*arrival.notes, LATE_AT_UNKNOWN_HOUR]
+            return replace(arrival, when=due, is_unsure=True, notes=notes)
+        if arrival.when <= due:
+            return arrival
+        return replace(arrival, when=due, notes=[*arrival.notes, IN_TIME])
+    if same_moment and arrival.when > due:
+        return replace(arrival, when=due, is_unsure=True, notes=[*arrival.notes, UNSURE])
+    return arrival
+
+
+def _are_one_moment(times: Sequence[datetime]) -> bool:
+    """Tell whether files got their times from one download or one copy."""
+    if len(times) < 2:
+        return False
+    return (max(times) - min(times)).total_seconds() <= ONE_MOMENT_SECONDS
+
+
+def read_times(path: Path, zone: tzinfo | None) -> dict[str, datetime]:
+    """Read when students handed in from a CSV file; returns {student: time}.
+
+    The file has a column id (or name) and a column handed_in with times such as
+    2026-12-01 23:59.
+
+    Args:
+        zone: of times without one; None: this machine's.
+    Raises:
+        InvalidInput: a column is missing, or a time cannot be read; names the line.
+    """
+    table = read_table(path, ID_COLUMNS)
+    column = table.column(*TIME_COLUMNS)
+    if column is None:
+        raise InvalidInput(f"{path}: needed: a column {TIME_COLUMNS[0]}. 缺少时间列。")
+    times = {}
+    for row, line in zip(table.rows, table.lines, strict=True):
+        text = table.cell(row, column)
+        if not text:
+            continue
+        try:
+            moment = datetime.fromisoformat(text.replace("/", "-"))
+        except ValueError:
+            raise InvalidInput(
+                f"{path}, line {line}: {text!r}; allowed: a time such as 2026-12-01 23:59."
+            ) from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=zone) if zone else moment.astimezone()
+        times[table.cell(row, table.column(*ID_COLUMNS))] = moment.astimezone(UTC)
+    return times

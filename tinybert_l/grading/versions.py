@@ -1,0 +1,225 @@
+"""Choose among several notebooks of one student; all are kept, and the choice is explained.
+
+Colab writes "Copy of x.ipynb", Jupyter "x-Copy1.ipynb", browsers "x (1).ipynb", Canvas "x-1.ipynb",
+file managers "x - Copy.ipynb", "x copy 2.ipynb", "x的副本.ipynb". A copy that nobody has touched
+since the release is never taken for the answer.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
+from tinybert_l.grading.archives import IncomingFile
+from tinybert_l.grading.assignment import SUBMISSION_LIMIT, normalised
+from tinybert_l.grading.owners import Owner
+
+SAME_TIME_SECONDS = 2  # a zip file knows no smaller steps
+_ENDING = re.compile(r"(?:\.ipynb)(?:\.json|\.txt|\.download)?\s*$", re.IGNORECASE)
+_TEXT_ENDING = re.compile(r"\.(?:json|txt)\s*$", re.IGNORECASE)
+_COPY_BEFORE = re.compile(r"^(?:copy of|copie de|kopie von|副本|复件|複本)[\s_-]*", re.IGNORECASE)
+_COPY_AFTER = re.compile(
+    r"[\s_]*(?:-\s*copy\s*(?P<a>\d*)|copy\s*(?P<b>\d*)|[-–]?\s*(?:的副本|副本|复件|複本)\s*(?P<c>\d*)"
+    r"|\((?P<d>\d+)\)|（(?P<e>\d+)）|-(?P<f>\d{1,2}))\s*$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A notebook that may be a student's submission."""
+
+    file: IncomingFile
+    owner: Owner
+
+    @property
+    def file_name(self) -> str:
+        return self.owner.file_name
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The notebook that counts, its bytes, what to say of it, and all others with their bytes."""
+
+    candidate: Candidate
+    raw: bytes
+    notes: list[str]
+    others: list[tuple[str, bytes]]
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A candidate with its bytes.
+
+    Args:
+        texts: of its cells; None where it is no notebook.
+    """
+
+    candidate: Candidate
+    raw: bytes
+    texts: tuple[str, ...] | None
+
+
+def may_be_notebook(file_name: str, name: str) -> bool:
+    """Tell whether a student's file may be a notebook, by its name.
+
+    Args:
+        name: of the assignment; a file of that name may end in .json or .txt alone.
+    """
+    if any(part.startswith(".") for part in file_name.split("/")):
+        return False
+    last = PurePosixPath(file_name).name
+    if _ENDING.search(last):
+        return True
+    return bool(_TEXT_ENDING.search(last)) and stem(_TEXT_ENDING.sub("", last)) == name
+
+
+def stem(file_name: str) -> str:
+    """Drop folders, the ending, and what programs add to the name of a copy.
+
+    >>> stem("Copy of 03-architecture (2).ipynb")
+    '03-architecture'
+    """
+    return _without_copy_marks(file_name)[0]
+
+
+def copy_number(file_name: str) -> int:
+    """Return the number of a copy: 0 for an original, 1 for a first copy without a number."""
+    return _without_copy_marks(file_name)[1]
+
+
+def _without_copy_marks(file_name: str) -> tuple[str, int]:
+    last = PurePosixPath(file_name).name
+    text = _TEXT_ENDING.sub("", _ENDING.sub("", last)).strip()
+    number = 0
+    while True:
+        before = _COPY_BEFORE.sub("", text)
+        if before != text:
+            text, number = before, max(number, 1)
+        text = text.strip("“”\"'「」《》 ")
+        match = _COPY_AFTER.search(text)
+        if match is None or match.start() == 0:
+            if before == text and not _COPY_BEFORE.match(text):
+                return text, number
+            continue
+        digits = "".join(group or "" for group in match.groups())
+        number = max(number, int(digits or 1))
+        text = text[: match.start()]
+
+
+def choose(candidates: Sequence[Candidate], name: str, released: tuple[str, ...] = ()) -> Choice:
+    """Choose the notebook that counts among a student's.
+
+    Args:
+        name: of the assignment.
+        released: texts of the cells of the release; empty where they are not known.
+    Raises:
+        InvalidInput: a person has to choose, or the only one cannot be read; says why.
+    """
+    named = [candidate for candidate in candidates if stem(candidate.file_name) == name]
+    pool = named or list(candidates)
+    file_names = [candidate.file_name for candidate in pool]
+    stems = {stem(file_name) for file_name in file_names}
+    if len(stems) > 1:
+        raise InvalidInput(f"{len(pool)} notebooks, and none is {name}.ipynb 笔记本不唯一")
+    if len(set(file_names)) < len(file_names):
+        raise InvalidInput(f"{len(pool)} notebooks of the same name 笔记本不唯一")
+    if _lies_in_several_folders(pool):
+        raise InvalidInput("notebooks in several folders: whose are they? 多个文件夹中均有笔记本")
+    read, notes = _read_all(pool)
+    best = _best_of(read, released)
+    notes += _explained(best, read, released)
+    others = [(other.candidate.file.path, other.raw) for other in read if other is not best]
+    return Choice(best.candidate, best.raw, notes, others)
+
+
+def _lies_in_several_folders(pool: Sequence[Candidate]) -> bool:
+    """Tell whether files of equal name lie in several folders, which may be several people's."""
+    if any(candidate.owner.platform for candidate in pool):
+        return False
+    return len({PurePosixPath(candidate.file_name).parent for candidate in pool}) > 1
+
+
+def _read_all(pool: Sequence[Candidate]) -> tuple[list[_Read], list[str]]:
+    """Read candidates; returns them, and a note for each that cannot be read."""
+    read = []
+    notes = []
+    for candidate in pool:
+        try:
+            read.append(_read(candidate))
+        except InvalidInput as error:
+            if len(pool) == 1:
+                raise
+            notes.append(f"not read: {candidate.file_name}: {error}")
+    if not read:
+        raise InvalidInput(f"{len(pool)} notebooks, and none can be read 均无法读取")
+    return read, notes
+
+
+def _read(candidate: Candidate) -> _Read:
+    raw = candidate.file.read()
+    if len(raw) > SUBMISSION_LIMIT:
+        raise InvalidInput(f"more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
+    try:
+        return _Read(candidate, raw, texts_of(raw))
+    except UnreadableNotebook:
+        return _Read(candidate, raw, None)
+
+
+def texts_of(raw: bytes) -> tuple[str, ...]:
+    """Return the texts of a notebook's cells, without what editors change.
+
+    Raises:
+        UnreadableNotebook: it is none.
+    """
+    tree, _ = read_notebook(raw, "notebook")
+    texts = [normalised(cell["source"]) for cell in tree["cells"]]
+    return tuple(text for text in texts if text)
+
+
+def _is_untouched(read: _Read, released: tuple[str, ...]) -> bool:
+    """Tell whether nothing was written into a notebook since its release."""
+    return bool(released) and read.texts is not None and set(read.texts) <= set(released)
+
+
+def _best_of(read: list[_Read], released: tuple[str, ...]) -> _Read:
+    notebooks = [one for one in read if one.texts is not None] or read
+    touched = [one for one in notebooks if not _is_untouched(one, released)] or notebooks
+    return max(touched, key=lambda one: _version(one, touched))
+
+
+def _version(read: _Read, among: list[_Read]) -> tuple[bool, datetime | int, int, str]:
+    """Return what orders versions of a notebook: Canvas's number, else time, else the copy's."""
+    number = copy_number(read.candidate.file_name)
+    if read.candidate.owner.platform == "canvas":
+        return True, number, number, read.candidate.file_name
+    times = [one.candidate.file.modified for one in among]
+    if (max(times) - min(times)).total_seconds() > SAME_TIME_SECONDS:
+        return False, read.candidate.file.modified, number, read.candidate.file_name
+    return False, times[0], number, read.candidate.file_name
+
+
+def _explained(best: _Read, read: list[_Read], released: tuple[str, ...]) -> list[str]:
+    """Say which of several notebooks counts, and why."""
+    if len(read) == 1:
+        return []
+    reasons = []
+    for one in read:
+        if one is best:
+            continue
+        if one.texts is None:
+            why = "no notebook 不是笔记本"
+        elif one.texts == best.texts:
+            why = "the same cells 内容相同"
+        elif _is_untouched(one, released):
+            why = "untouched since the release 未作答"
+        else:
+            why = "an earlier version, by time or number 较早的版本"
+        reasons.append(f"{one.candidate.file_name}: {why}")
+    return [
+        f"{len(read)} notebooks; {best.candidate.file_name} counts 以此为准 ({'; '.join(reasons)}; "
+        "all are kept 均已存档)"
+    ]
