@@ -85,6 +85,7 @@ COUNTING_FUNCTIONS = {
     ("tinybert_l.method.evaluation", "count_parameters"),
     ("tinybert_l.method.evaluation", "count_flops"),
     ("tinybert_l.method.evaluation", "weight_bytes"),
+    ("tinybert_l.course.experiments", "training_cost"),
     ("tinybert_l.course.evidence", "lines_of"),
     ("tinybert_l.course.evidence", "settings_of"),
 }
