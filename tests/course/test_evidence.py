@@ -1,12 +1,15 @@
 """The one rule of evidence: intervals that cover, answers that follow, verdicts from records."""
 
+import ast
 import dataclasses
 import importlib
 import json
 import math
+import re
 import statistics
 from collections import Counter
 
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -122,6 +125,11 @@ def test_a_live_run_cannot_write_a_verdict(folder):
         dataclasses.replace(gap, low=0.5)
     with pytest.raises(CourseError, match="live run"):
         dataclasses.replace(judge("更好", "better", gap, 0.0), kind="holds")
+    old_form = ("更好 (better)", "24 texts", "+1.0", "holds 成立")
+    for not_judged in (old_form, Verdict(*old_form), gap):
+        with pytest.raises(CourseError, match="a live run illustrates"):
+            save_verdicts(2, [not_judged])
+    assert not (folder / "cache" / "verdicts").exists()
     with pytest.raises(InvalidInput, match="evidence=2"):
         judge("更好", "better", 2.0, 0.0)
     with pytest.raises(InvalidInput, match="measure_latency"):
@@ -578,3 +586,29 @@ def test_what_draws_nothing_at_random_has_no_seeds(folder):
     assert gap.method == "seeds" and gap.seeds == 3
     with pytest.raises(InvalidInput, match="key='time'; allowed: path"):
         from_record("questions", "exact_match_percent", key="time")
+
+
+def verdict_cells(checkout):
+    for path in sorted((checkout / "notebooks").glob("*/*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and "save_verdicts(" in cell.source:
+                yield path.stem, ast.parse(cell.source)
+
+
+def test_every_lecture_judges_by_the_rule(checkout):
+    """No verdict in words, none from the description of a live run, no way around the types."""
+    lectures = set()
+    for name, tree in verdict_cells(checkout):
+        lectures.add(name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.search("holds|does not hold|undecided|成立|未定", node.value), name
+            if isinstance(node, ast.Name | ast.Attribute | ast.alias):
+                words = ast.unparse(node)
+                assert not re.search(r"MAKER|ClaimVerdict|Evidence\b|describe", words), (
+                    name,
+                    words,
+                )
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "save_verdicts":
+                assert len(node.args) == 2 and not node.keywords, name
+    assert len(lectures) >= 10
