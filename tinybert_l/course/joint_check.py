@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.registry import MissingAnswer
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Batch
 from tinybert_l.method.joint import WithProjection, joint_step
@@ -133,9 +134,12 @@ def _run(own_step: JointStep, problem: Problem) -> Any:
             problem.participants,
             problem.recipe,
         )
+    except MissingAnswer:
+        raise
     except NotImplementedError:
         raise InvalidInput(
-            "my_joint_step has no answer yet: write it in the cell above. 请先在上一个单元格里写出。"
+            "my_joint_step has no answer yet: write it in the cell above. "
+            "请先在上一个单元格里写出它。"
         ) from None
 
 
