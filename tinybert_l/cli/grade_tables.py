@@ -9,6 +9,7 @@ from tinybert_l.cli.tables import show
 from tinybert_l.grading.intake import IntakeResult
 from tinybert_l.grading.release import Plan
 from tinybert_l.grading.results.audit import Change, Entry
+from tinybert_l.grading.results.packing import Packed
 from tinybert_l.grading.run import CellGrade, Grading
 
 REASON_WIDTH = 70  # characters of a reason in the table of grades
@@ -63,6 +64,8 @@ def show_grades(grading: Grading, lecture: int) -> None:
         "(manual questions still open 手动评分题待评)"
     )
     show(title, ("student", *exercises, "total", "first reason"), rows)
+    if grading.missing:
+        click.echo(f"not handed in 未提交 ({len(grading.missing)}): {'; '.join(grading.missing)}")
 
 
 def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
@@ -81,6 +84,13 @@ def _first_reason(grades: Sequence[CellGrade]) -> str:
         if grade.reason:
             return f"{grade.exercise}: {grade.reason}"[:REASON_WIDTH]
     return ""
+
+
+def show_packed(packed: Packed, path: Path) -> None:
+    """Print where an archive of feedback is, and who is not in it."""
+    click.echo(f"{len(packed.names)} pages in 已打包: {path}")
+    for student, reason in packed.left_out.items():
+        click.echo(f"left out 未包含: {student}: {reason}")
 
 
 def show_changes(changes: Sequence[Change], lecture: int) -> None:
