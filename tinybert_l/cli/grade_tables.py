@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tinybert_l.cli.tables import show
+from tinybert_l.course.home import shorten
 from tinybert_l.grading.intake import IntakeResult
 from tinybert_l.grading.release import Plan
 from tinybert_l.grading.results.audit import Change, Entry
@@ -80,7 +81,7 @@ def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
 def _first_reason(grades: Sequence[CellGrade]) -> str:
     for grade in grades:
         if grade.reason:
-            return f"{grade.exercise}: {grade.reason}"[:REASON_WIDTH]
+            return shorten(f"{grade.exercise}: {grade.reason}", REASON_WIDTH)
     return ""
 
 
