@@ -8,12 +8,13 @@ import click
 from tinybert_l.cache import write_atomically
 from tinybert_l.cli import grade_tables
 from tinybert_l.cli.courses import pass_course
-from tinybert_l.cli.options import FOLDER, NEW_FILE, lecture_argument
+from tinybert_l.cli.options import FILE, FOLDER, NEW_FILE, lecture_argument
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import job as jobs
 from tinybert_l.grading import run
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.printable import printable
 from tinybert_l.grading.results.audit import Audit, changes
 from tinybert_l.grading.results.packing import LMS, pack_feedback
 
@@ -125,6 +126,11 @@ def audit(course: Course, lecture: int, with_changes: bool) -> None:
     help="Leave this student out on purpose; may be repeated.",
 )
 @click.option("--provisional", is_flag=True, help="Export although manual grading is unfinished.")
+@click.option(
+    "--worksheet",
+    type=FILE,
+    help="Fill the grades into this file, downloaded from the LMS, in any language.",
+)
 @click.option("--to", type=NEW_FILE, help="Write into this file. Default: the terminal.")
 @pass_course
 def grades(
@@ -134,6 +140,7 @@ def grades(
     title: str,
     without: tuple[str, ...],
     provisional: bool,
+    worksheet: Path | None,
     to: Path | None,
 ) -> None:
     """Export the grades of a LECTURE for an LMS.
@@ -141,6 +148,14 @@ def grades(
     Refuses what the audit does not prove.
     """
     course.assignment(lecture)
+    if worksheet is not None:
+        filled = run.fill_worksheet(course, lecture, worksheet, title, without, provisional)
+        target = to or worksheet.with_name(f"{worksheet.stem}-graded{worksheet.suffix}")
+        write_atomically(target, filled.content)
+        click.echo(f"written: {target} ({filled.count} grades 成绩)")
+        for problem in filled.problems:
+            click.echo(printable(problem))
+        return
     text = run.export(course, lecture, kind, title, without, provisional)
     if to is None:
         click.echo(text, nl=False)

@@ -23,10 +23,10 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.identities import Identities
 from tinybert_l.grading.owners import folded, is_online_text, names_person, owner_of
 from tinybert_l.grading.policy import read_calendar
+from tinybert_l.grading.printable import printable
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.versions import Candidate, choose, may_be_notebook, stem, texts_of
-from tinybert_l.printable import printable
 
 PATH_LIMIT = 300  # characters of a path that the audit keeps
 KEPT_DIGITS = 16  # of the sha256 in the name of a kept original

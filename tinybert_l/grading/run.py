@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -24,12 +24,14 @@ from tinybert_l.grading.intake import keep_original, submitted_at
 from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
 from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS
 from tinybert_l.grading.outside.sandbox import require
+from tinybert_l.grading.owners import folded
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results import audit as audit_module
 from tinybert_l.grading.results import lms, report
 from tinybert_l.grading.results.audit import Audit, Entry
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.grades import CellGrade, Grading, grades_on_record
+from tinybert_l.grading.results.worksheet import Filled, fill
 from tinybert_l.grading.schedule import run_here, run_on_cluster
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "WrongVersion",
     "export",
     "feedback",
+    "fill_worksheet",
     "grade",
     "other_programs",
     "prepare_jobs",
@@ -113,7 +116,10 @@ def grade(
                 for _ in run.do(jobs):
                     bar.update()
             grading = summarise(course, run.book, run.assignment)
-    return grading if chosen is None else grading.of(chosen)
+            missing = missing_students(course, run.book, lecture)
+    if chosen is None:
+        return replace(grading, missing=missing)
+    return grading.of(chosen)
 
 
 @dataclass(frozen=True)
@@ -367,6 +373,16 @@ def summarise(course: Course, book: Book, assignment: Assignment) -> Grading:
     return grading
 
 
+def missing_students(course: Course, book: Book, lecture: int) -> list[str]:
+    """List who is in the gradebook and has not handed a lecture in, by id and name."""
+    handed_in = {folded(student) for student in course.students(lecture)}
+    missing = []
+    for student, name in sorted(book.students().items()):
+        if folded(student) not in handed_in:
+            missing.append(f"{student} {name}".strip())
+    return missing
+
+
 def prove(course: Course, lecture: int) -> list[str]:
     """List what keeps a lecture's grades from being believed (see `audit.prove`)."""
     name = NOTEBOOKS[lecture]
@@ -435,21 +451,79 @@ def export(
         NotProved: a submission is not graded, or the gradebook is not what was recorded.
     """
     name = NOTEBOOKS[lecture]
+    totals = _proved_totals(course, lecture, without, provisional)
+    Audit(course.folder).append(
+        "exported", assignment=name, format=kind, students=len(totals), without=sorted(set(without))
+    )
+    return lms.table(totals, title or name, kind)
+
+
+def _proved_totals(
+    course: Course, lecture: int, without: Iterable[str], provisional: bool
+) -> list[lms.StudentTotal]:
+    """Return the totals of a class; raises `NotProved` where they are not to be exported."""
     left_out = set(without)
     problems = []
     for problem in prove(course, lecture):
         if problem.partition(":")[0] not in left_out:
             problems.append(problem)
-    with Book(course.database, name) as book:
+    with Book(course.database, NOTEBOOKS[lecture]) as book:
         totals = [total for total in book.totals() if total.student not in left_out]
     if not provisional:
         problems += _unfinished(totals)
     if problems:
         raise NotProved("Nothing was exported 未导出:\n" + "\n".join(problems))
+    return totals
+
+
+def fill_worksheet(
+    course: Course,
+    lecture: int,
+    worksheet: Path,
+    title: str = "",
+    without: Iterable[str] = (),
+    provisional: bool = False,
+) -> Filled:
+    """Fill a lecture's grades into a file that the teacher downloaded; the audit notes the export.
+
+    Args:
+        worksheet: the downloaded file.
+        title: of the assignment, where the file has several.
+        without: students who are left out on purpose, graded or not.
+        provisional: export although manual grading is unfinished.
+    Raises:
+        NotProved: a submission is not graded, or the gradebook is not what was recorded.
+        InvalidInput: the file cannot be filled.
+    """
+    name = NOTEBOOKS[lecture]
+    totals = _proved_totals(course, lecture, without, provisional)
+    grading = grades_on_record(Audit(course.folder), course.assignment(lecture))
+    filled = fill(worksheet, totals, title, _remarks(grading.grades))
     Audit(course.folder).append(
-        "exported", assignment=name, format=kind, students=len(totals), without=sorted(left_out)
+        "exported",
+        assignment=name,
+        format=f"worksheet {worksheet.name}"[:100],
+        students=filled.count,
+        without=sorted(set(without)),
     )
-    return lms.table(totals, title or name, kind)
+    return filled
+
+
+def _remarks(grades: Iterable[CellGrade]) -> dict[str, str]:
+    """Return {student: points by exercise, with the first reason for lost ones}."""
+    parts: dict[str, dict[str, list[CellGrade]]] = {}
+    for grade in grades:
+        parts.setdefault(grade.student, {}).setdefault(grade.exercise, []).append(grade)
+    remarks = {}
+    for student, by_exercise in parts.items():
+        lines = []
+        for exercise, cells in by_exercise.items():
+            points = sum(cell.points for cell in cells)
+            worth = sum(cell.max_points for cell in cells)
+            reason = next((f" ({cell.reason})" for cell in cells if cell.reason), "")
+            lines.append(f"{exercise} {points:g}/{worth:g}{reason}")
+        remarks[student] = ", ".join(lines)
+    return remarks
 
 
 def _unfinished(totals: list[lms.StudentTotal]) -> list[str]:

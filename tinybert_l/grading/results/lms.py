@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -9,7 +10,9 @@ from datetime import datetime
 from tinybert_l.errors import InvalidInput
 
 FORMATS = ("csv", "canvas", "moodle")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes a cell that begins like this
+# A spreadsheet computes a cell that begins like this, also with full-width signs. It may split a
+# cell at separators of its own, so a part that follows one counts as a beginning.
+_FORMULA = re.compile(r"(^|[;,|\t\r\n])(\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r])")
 Row = dict[str, object]  # {column: value}
 
 
@@ -83,9 +86,18 @@ def to_csv(
 def _cell(value: object, quote_formulas: bool) -> object:
     if isinstance(value, float):
         return f"{value:g}"
-    if quote_formulas and isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
+    if quote_formulas and isinstance(value, str):
+        return defused(value)
     return value
+
+
+def defused(text: str) -> str:
+    """Return a text of which no spreadsheet computes any part.
+
+    >>> defused("=1+1;=cmd")
+    "'=1+1;'=cmd"
+    """
+    return _FORMULA.sub(r"\1'\2", text)
 
 
 def _plain(totals: Sequence[StudentTotal], title: str) -> list[Row]:
