@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from tinybert_l.grading.printable import printable
 
 from tinybert_l.errors import InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from tinybert_l.cli.tables import show
+from tinybert_l.course.home import shorten
 from tinybert_l.errors import printable
 from tinybert_l.grading.intake import IntakeResult
 from tinybert_l.grading.release import Plan
@@ -83,7 +84,7 @@ def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
 def _first_reason(grades: Sequence[CellGrade]) -> str:
     for grade in grades:
         if grade.reason:
-            return printable(f"{grade.exercise}: {grade.reason}"[:REASON_WIDTH])
+            return printable(shorten(f"{grade.exercise}: {grade.reason}", REASON_WIDTH))
     return ""
 
 
