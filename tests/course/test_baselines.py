@@ -180,3 +180,11 @@ def test_the_masked_tokens_baseline_is_the_most_frequent_character(benchmarks):
             points = other.named_percent.mean - row.named_percent.mean
             assert gap.estimate == pytest.approx(points, abs=POINTS)
             assert gap.low < gap.estimate < gap.high
+
+
+def test_the_teacher_on_reviews_is_compared_with_words_of_the_same_sentences():
+    (bag,) = rows_of("baselines", task="reviews", model="bag_of_words", labelled_reviews=0)
+    for row in read_record("teacher_on_reviews").rows:
+        assert row.labelled_sentences == bag.labelled_sentences
+        gap = 100 * mean(row.hits[0].unpack()) - 100 * mean(bag.hits[0].unpack())
+        assert row.against_bag_points.estimate == pytest.approx(gap)
