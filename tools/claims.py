@@ -71,29 +71,29 @@ def the_row(rows: Iterable[R], **identifiers: Any) -> R:
 
 
 def answers_of_headline(record: Record) -> Iterator[ClaimVerdict]:
-    choices = (
-        ("chosen_small", "≥ 15× the teacher's speed", 97.0, 15.0, "times_faster"),
-        ("chosen_same_runtime", "≥ 8× in its runtime", 96.8, 8.0, "same_runtime_times_faster"),
+    goals = (
+        ("chosen_small", "the teacher's speed", 97.0, 15.0, "times_faster"),
+        ("chosen_same_runtime", "in its runtime", 96.8, 8.0, "same_runtime_times_faster"),
     )
-    for role, among, kept, speed, field in choices:
+    for role, words, kept, speed, field in goals:
         row = the_row(rows_of(record, HeadlineRow), role=role)
-        chosen = f"the choice of validation among those of {among}"
+        goal = f"≥ {speed:g}× {words}"
         if row.kept_percent is None:
-            yield evidence.no_record(
-                chosen, chosen, "至少一个子模型足够快", "a sub-model that is fast enough"
-            )
+            needed = "至少一个子模型足够快", "a sub-model that is fast enough"
+            yield evidence.no_record(goal, goal, *needed)
             continue
+        chosen = ", ".join(model.label for model in row.models)
         yield judged(
-            f"{chosen} keeps ≥ {kept:g} % of the teacher's accuracy",
+            f"{chosen}: ≥ {kept:g} % of the teacher's accuracy",
             evidence.from_record(record.name, "kept_percent", row),
             kept,
         )
         for batch in (1, 32):
             faster = evidence.from_record(record.name, f"{field}_batch_{batch}", row)
-            yield judged(f"{chosen}: ≥ {speed:g}×, batch {batch}", faster, speed)
+            yield judged(f"{chosen}: {goal}, batch {batch}", faster, speed)
         if role == "chosen_small":
             smaller = evidence.from_record(record.name, "times_smaller", row)
-            yield judged(f"{chosen} is ≥ 10× smaller", smaller, 10.0)
+            yield judged(f"{chosen}: ≥ 10× smaller", smaller, 10.0)
 
 
 def answers_of_ablation(record: Record) -> Iterator[ClaimVerdict]:
