@@ -6,9 +6,12 @@ from pathlib import Path
 import click
 
 from tinybert_l.cli.tables import show
+from tinybert_l.course.home import shorten
+from tinybert_l.errors import printable
 from tinybert_l.grading.intake import IntakeResult
 from tinybert_l.grading.release import Plan
 from tinybert_l.grading.results.audit import Change, Entry
+from tinybert_l.grading.results.packing import Packed
 from tinybert_l.grading.run import CellGrade, Grading
 
 REASON_WIDTH = 70  # characters of a reason in the table of grades
@@ -57,12 +60,14 @@ def show_grades(grading: Grading, lecture: int) -> None:
     for student, grades in by_student.items():
         rows.append((student, *_points(grades, exercises), _first_reason(grades)))
     for student, reason in grading.errors.items():
-        rows.append((student, *["-"] * len(exercises), "ERROR", reason))
+        rows.append((student, *["-"] * len(exercises), "ERROR", printable(reason)))
     title = (
         f"Lecture {lecture}: auto-graded points 自动评分 "
         "(manual questions still open 手动评分题待评)"
     )
     show(title, ("student", *exercises, "total", "first reason"), rows)
+    if grading.missing:
+        click.echo(f"not handed in 未提交 ({len(grading.missing)}): {'; '.join(grading.missing)}")
 
 
 def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
@@ -79,8 +84,15 @@ def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
 def _first_reason(grades: Sequence[CellGrade]) -> str:
     for grade in grades:
         if grade.reason:
-            return f"{grade.exercise}: {grade.reason}"[:REASON_WIDTH]
+            return printable(shorten(f"{grade.exercise}: {grade.reason}", REASON_WIDTH))
     return ""
+
+
+def show_packed(packed: Packed, path: Path) -> None:
+    """Print where an archive of feedback is, and who is not in it."""
+    click.echo(f"{len(packed.names)} pages in 已打包: {path}")
+    for student, reason in packed.left_out.items():
+        click.echo(f"left out 未包含: {student}: {reason}")
 
 
 def show_changes(changes: Sequence[Change], lecture: int) -> None:

@@ -8,13 +8,14 @@ import click
 from tinybert_l.cache import write_atomically
 from tinybert_l.cli import grade_tables
 from tinybert_l.cli.courses import pass_course
-from tinybert_l.cli.options import FOLDER, NEW_FILE, lecture_argument
-from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.cli.options import FILE, FOLDER, NEW_FILE, lecture_argument
+from tinybert_l.errors import CourseError, InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import job as jobs
 from tinybert_l.grading import run
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.results.audit import Audit, changes
+from tinybert_l.grading.results.packing import LMS, pack_feedback
 
 
 @click.command()
@@ -124,6 +125,11 @@ def audit(course: Course, lecture: int, with_changes: bool) -> None:
     help="Leave this student out on purpose; may be repeated.",
 )
 @click.option("--provisional", is_flag=True, help="Export although manual grading is unfinished.")
+@click.option(
+    "--worksheet",
+    type=FILE,
+    help="Fill the grades into this file, downloaded from the LMS, in any language.",
+)
 @click.option("--to", type=NEW_FILE, help="Write into this file. Default: the terminal.")
 @pass_course
 def grades(
@@ -133,6 +139,7 @@ def grades(
     title: str,
     without: tuple[str, ...],
     provisional: bool,
+    worksheet: Path | None,
     to: Path | None,
 ) -> None:
     """Export the grades of a LECTURE for an LMS.
@@ -140,6 +147,14 @@ def grades(
     Refuses what the audit does not prove.
     """
     course.assignment(lecture)
+    if worksheet is not None:
+        filled = run.fill_worksheet(course, lecture, worksheet, title, without, provisional)
+        target = to or worksheet.with_name(f"{worksheet.stem}-graded{worksheet.suffix}")
+        write_atomically(target, filled.content)
+        click.echo(f"written: {target} ({filled.count} grades 成绩)")
+        for problem in filled.problems:
+            click.echo(printable(problem))
+        return
     text = run.export(course, lecture, kind, title, without, provisional)
     if to is None:
         click.echo(text, nl=False)
@@ -150,15 +165,25 @@ def grades(
 
 @click.command()
 @lecture_argument
+@click.option(
+    "--zip",
+    "lms",
+    type=click.Choice(LMS),
+    help="Pack all pages into one archive that this system hands back to everybody at once.",
+)
 @pass_course
-def feedback(course: Course, lecture: int) -> None:
+def feedback(course: Course, lecture: int, lms: str | None) -> None:
     """Write the feedback of a LECTURE anew, after manual grading.
 
-    Takes in the points and comments that people gave in Formgrader.
+    Takes in the points and comments that people gave in Formgrader. With --zip, the archive goes to
+    Moodle by "Upload multiple feedback files in a zip", to Canvas by "Upload Submissions"; it needs
+    submissions that were collected from that system's own zip file.
     """
     course.assignment(lecture)
     count = run.feedback(course, lecture)
     click.echo(f"{count} pages below {course.folder / 'feedback'}")
+    if lms is not None:
+        grade_tables.show_packed(*pack_feedback(course, lecture, lms))
 
 
 def _grade(course: Course, lecture: int, options: run.Options) -> None:
@@ -169,6 +194,11 @@ def _grade(course: Course, lecture: int, options: run.Options) -> None:
 
 
 def _require_submissions(course: Course, lecture: int) -> None:
+    if not course.folder.is_dir():
+        raise InvalidInput(
+            f"No course here ({course.folder} is missing): tinybert-l course init FOLDER makes "
+            "one; then cd into it. 此处没有课程。"
+        )
     if not course.students(lecture):
         raise InvalidInput(
             f"No submission of lecture {lecture} below {course.folder / 'submitted'}."

@@ -102,7 +102,9 @@ def _without_copy_marks(file_name: str) -> tuple[str, int]:
         text = text.strip("“”\"'「」《》 ")
         match = _COPY_AFTER.search(text)
         if match is None or match.start() == 0:
-            return text, number
+            if before == text and not _COPY_BEFORE.match(text):
+                return text, number
+            continue
         digits = "".join(group or "" for group in match.groups())
         number = max(number, int(digits or 1))
         text = text[: match.start()]

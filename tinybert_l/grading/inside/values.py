@@ -7,8 +7,12 @@ equals nothing and says which type it was.
 
 import json
 import math
+import re
+from collections import UserDict, UserList, UserString
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -22,7 +26,15 @@ Tree = Any  # what `json` can write
 DEPTH_LIMIT = 32  # of lists in lists
 INT_DIGITS_LIMIT = 4000
 TENSOR_LIMIT = MESSAGE_LIMIT // 2  # bytes
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RuntimeError)
+MALFORMED = (
+    TypeError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    ArithmeticError,
+    RuntimeError,
+)
 DTYPES = {
     str(dtype): dtype
     for dtype in (
@@ -319,6 +331,57 @@ def _decode_bert_config(decoder: Decoder, settings: dict[str, Any]) -> BertConfi
     return BertConfig(**settings)
 
 
+def _encode_user_string(encoder: Encoder, value: Any) -> str:
+    return str(value)
+
+
+def _encode_set(encoder: Encoder, values: Any) -> list[Tree]:
+    return [encoder.encode(value) for value in sorted(values, key=repr)]
+
+
+def _decode_set(decoder: Decoder, trees: list[Tree]) -> set[Any]:
+    return set(map(decoder.decode, trees))
+
+
+def _encode_as_text(encoder: Encoder, value: Any) -> str:
+    return str(value)
+
+
+def _decode_decimal(decoder: Decoder, text: str) -> Decimal:
+    if len(text) > INT_DIGITS_LIMIT:
+        raise WireError("A decimal number of too many digits.")
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise WireError("A decimal number that is none.") from None
+
+
+def _decode_fraction(decoder: Decoder, text: str) -> Fraction:
+    if len(text) > INT_DIGITS_LIMIT or not re.fullmatch(r"-?[0-9]+(/[0-9]+)?", text):
+        raise WireError("A fraction that is none.")
+    try:
+        return Fraction(text)
+    except ZeroDivisionError:
+        raise WireError("A fraction that is none.") from None
+
+
+def _encode_complex(encoder: Encoder, value: Any) -> list[Tree]:
+    return [_encode_float(encoder, value.real), _encode_float(encoder, value.imag)]
+
+
+def _decode_complex(decoder: Decoder, parts: list[str]) -> complex:
+    real, imaginary = parts
+    return complex(_decode_float(decoder, real), _decode_float(decoder, imaginary))
+
+
+def _encode_bytes(encoder: Encoder, value: Any) -> int:
+    return encoder.add_buffer(bytes(value))
+
+
+def _decode_bytes(decoder: Decoder, index: int) -> bytes:
+    return bytes(decoder.buffers[index])
+
+
 def _encode_as_it_is(encoder: Encoder, value: Any) -> Tree:
     return value
 
@@ -344,10 +407,19 @@ CODECS = (
     Codec("str", (str,), _encode_str, _decode_str, subclasses=True),
     Codec("tensor", (torch.Tensor,), _encode_tensor, _decode_tensor, subclasses=True),
     Codec("generator", (torch.Generator,), _encode_generator, _decode_generator, subclasses=True),
-    Codec("list", (list,), _encode_items, _decode_list),
-    Codec("tuple", (tuple, torch.Size), _encode_items, _decode_tuple),
+    # of a subclass, such as a named tuple or a Counter, as what it equals in the student's notebook
+    Codec("list", (list,), _encode_items, _decode_list, subclasses=True),
+    Codec("list", (UserList,), _encode_items, _decode_list, subclasses=True),
+    Codec("tuple", (tuple,), _encode_items, _decode_tuple, subclasses=True),
     Codec("range", (range,), _encode_range, _decode_range),
-    Codec("dict", (dict,), _encode_dict, _decode_dict),
+    Codec("dict", (dict,), _encode_dict, _decode_dict, subclasses=True),
+    Codec("dict", (UserDict,), _encode_dict, _decode_dict, subclasses=True),
+    Codec("str", (UserString,), _encode_user_string, _decode_str, subclasses=True),
+    Codec("set", (set, frozenset), _encode_set, _decode_set),
+    Codec("decimal", (Decimal,), _encode_as_text, _decode_decimal),
+    Codec("fraction", (Fraction,), _encode_as_text, _decode_fraction),
+    Codec("complex", (complex, np.complexfloating), _encode_complex, _decode_complex, True),
+    Codec("bytes", (bytes, bytearray), _encode_bytes, _decode_bytes),
     Codec("array", (np.ndarray,), _encode_array, _decode_array),
     Codec("SubModel", (SubModel,), _encode_submodel, _decode_submodel),
     Codec("BertConfig", (BertConfig,), _encode_bert_config, _decode_bert_config, subclasses=True),

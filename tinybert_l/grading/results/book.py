@@ -49,7 +49,7 @@ class SubmissionGrades:
         has_manual_scores: whether a person gave any points.
     """
 
-    scores: dict[str, float]
+    scores: dict[str, float | None]
     comments: dict[str, str]
     penalty: float
     seconds_late: float
@@ -151,12 +151,21 @@ class Book:
             if db.scalar(sa.select(SUBMISSIONS.c.id).where(self._is_of(student))) is not None:
                 self._settle(db, self._submission(db, student, when), student, policy)
 
-    def students(self) -> dict[str, str]:
-        """Return {student: name} of everybody in the gradebook, handed in or not."""
-        columns = (STUDENTS.c.id, STUDENTS.c.first_name, STUDENTS.c.last_name)
+    def students(self) -> list[StudentTotal]:
+        """Return everybody in the gradebook, as if nobody had handed in, in order of their ids."""
+        people = []
         with self.engine.connect() as db:
-            rows = db.execute(sa.select(*columns))
-            return {row[0]: f"{row[1] or ''} {row[2] or ''}".strip() for row in rows}
+            for row in db.execute(sa.select(STUDENTS).order_by(STUDENTS.c.id)):
+                person = StudentTotal(
+                    row.id,
+                    last_name=row.last_name or "",
+                    first_name=row.first_name or "",
+                    email=row.email or "",
+                    lms_user_id=row.lms_user_id or "",
+                    is_missing=True,
+                )
+                people.append(person)
+        return people
 
     def _submission(self, db: sa.Connection, student: str, handed_in: datetime | None) -> str:
         """Return the id of the student's submitted notebook, which is made where it is missing."""
@@ -244,10 +253,11 @@ class Book:
         Args:
             submitted: id of the submitted notebook.
         """
-        scores = {}
+        scores: dict[str, float | None] = {}
         has_manual_scores = False
         for grade in self._grades_of(db, submitted):
-            scores[grade.name] = _score(grade)
+            is_open = grade.auto_score is None and grade.manual_score is None
+            scores[grade.name] = None if is_open else _score(grade)
             if grade.manual_score is not None or grade.extra_credit is not None:
                 has_manual_scores = True
         comments = {}
@@ -255,7 +265,7 @@ class Book:
             text = comment.manual_comment or comment.auto_comment
             if text:
                 comments[comment.name] = text
-        score = sum(scores.values())
+        score = sum(filter(None, scores.values()))
         seconds_late = self._seconds_late(db, student)
         cost = policy.penalty(score, seconds_late, self._due(db, student))
         penalty = min(max(cost, 0.0), score)

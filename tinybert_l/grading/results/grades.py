@@ -1,6 +1,6 @@
 """The grades of a class as the audit has them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tinybert_l.grading.assignment import Assignment, exercise_of
 from tinybert_l.grading.results.audit import Audit, Entry
@@ -25,10 +25,12 @@ class Grading:
     Args:
         grades: by student, then in the order of the assignment's tests.
         errors: {student: why the submission could not be graded}.
+        missing: who is on the roster and has not handed in.
     """
 
     grades: list[CellGrade]
     errors: dict[str, str]
+    missing: list[str] = field(default_factory=list)
 
     def of(self, students: list[str]) -> "Grading":
         """Return the part of these students, in their order."""

@@ -2,14 +2,18 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from tinybert_l.errors import InvalidInput
 
+NOT_HANDED_IN = "not handed in 未提交"
 FORMATS = ("csv", "canvas", "moodle")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet computes a cell that begins like this
+# A spreadsheet computes a cell that begins like this, also with full-width signs. It may split a
+# cell at separators of its own, so a part that follows one counts as a beginning.
+_FORMULA = re.compile(r"(^|[;,|\t\r\n])(\s*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20\t\r])")
 Row = dict[str, object]  # {column: value}
 
 
@@ -23,6 +27,7 @@ class StudentTotal:
         max_score: of the whole assignment.
         to_grade_by_hand: number of cells that a person still has to grade.
         score: `raw_score` less the late penalty.
+        is_missing: nothing was handed in, so there is no score.
     """
 
     student: str
@@ -36,6 +41,12 @@ class StudentTotal:
     max_score: float = 0.0
     to_grade_by_hand: int = 0
     score: float = 0.0
+    is_missing: bool = False
+
+    @property
+    def shown_score(self) -> float | str:
+        """The score; empty where nothing was handed in."""
+        return "" if self.is_missing else self.score
 
     @property
     def full_name(self) -> str:
@@ -83,13 +94,28 @@ def to_csv(
 def _cell(value: object, quote_formulas: bool) -> object:
     if isinstance(value, float):
         return f"{value:g}"
-    if quote_formulas and isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
+    if quote_formulas and isinstance(value, str):
+        return defused(value)
     return value
 
 
+def defused(text: str) -> str:
+    """Return a text of which no spreadsheet computes any part.
+
+    >>> defused("=1+1;=cmd")
+    "'=1+1;'=cmd"
+    """
+    return _FORMULA.sub(r"\1'\2", text)
+
+
 def _plain(totals: Sequence[StudentTotal], title: str) -> list[Row]:
-    return [{"assignment": title, **asdict(total)} for total in totals]
+    rows: list[Row] = []
+    for total in totals:
+        row: Row = {"assignment": title, **asdict(total)}
+        if row.pop("is_missing"):
+            row |= {"timestamp": NOT_HANDED_IN, "raw_score": "", "max_score": "", "score": ""}
+        rows.append(row)
+    return rows
 
 
 def _canvas(totals: Sequence[StudentTotal], title: str) -> list[Row]:
@@ -106,7 +132,7 @@ def _canvas(totals: Sequence[StudentTotal], title: str) -> list[Row]:
             "ID": "",
             "SIS Login ID": "",
             "Section": "",
-            title: totals[0].max_score,
+            title: max(total.max_score for total in totals),
         }
     ]
     for total in totals:
@@ -116,7 +142,7 @@ def _canvas(totals: Sequence[StudentTotal], title: str) -> list[Row]:
                 "ID": total.lms_user_id,
                 "SIS Login ID": "" if total.lms_user_id else total.student,
                 "Section": "",
-                title: total.score,
+                title: total.shown_score,
             }
         )
     return rows
@@ -134,7 +160,7 @@ def _moodle(totals: Sequence[StudentTotal], title: str) -> list[Row]:
                 "Identifier": identifier,
                 "Full name": total.full_name,
                 "Email address": total.email,
-                "Grade": total.score,
+                "Grade": total.shown_score,
                 "Maximum Grade": total.max_score,
             }
         )

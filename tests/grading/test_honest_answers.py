@@ -1,0 +1,220 @@
+"""Every honest way to write an answer keeps its points, in the sandbox and before handing in."""
+
+import json
+import time
+
+import pytest
+
+from tinybert_l.course.judging import judge_notebook
+from tinybert_l.exercises.answers import answer_cells, run_answer_cell
+from tinybert_l.exercises.registry import find_exercise, forget_answers
+from tinybert_l.grading.outside import execute, forker, sandbox
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sandbox.problem() is not None, reason=f"no sandbox: {sandbox.problem()}"),
+]
+LECTURE = 3
+SETUP = "import torch\nimport tinybert_l\nfrom tinybert_l import *\ntinybert_l.begin(lecture=3)"
+BODY = """
+def {name}(num_layers, depth):
+    if not 1 <= depth <= num_layers:
+        raise ValueError("depth")
+    return [i * num_layers // depth - 1 for i in range(1, depth + 1)]
+"""
+RIGHT = "@kept_layers.implement" + BODY.format(name="kept_layers")
+TEST = """
+for _ in range(2):
+    assert kept_layers(6, 3) == [1, 3, 5]
+try:
+    kept_layers(6, 0)
+except ValueError as error:
+    assert str(error)
+else:
+    raise AssertionError("no ValueError")
+"""
+# What students put into a cell, each with what has to stand there for it to run at all.
+MAGICS = [
+    "%matplotlib inline",
+    "%matplotlib notebook",
+    "%matplotlib widget",
+    "%pylab inline",
+    "%config InlineBackend.figure_format = 'retina'",
+    "%load_ext autoreload\n%autoreload 2",
+    "%timeit -n1 -r1 1",
+    "%time 1 + 1",
+    "%who",
+    "%whos",
+    "%env",
+    "%pwd",
+    "%cd .",
+    "%lsmagic",
+    "%precision 3",
+    "%pip --version",
+    "%history",
+    "%store",
+    "%connect_info",
+    "%gui",
+    "%xmode Plain",
+    "%pdb off",
+    "!echo hello",
+    "files = !ls",
+    "get_ipython().run_line_magic('matplotlib', 'inline')",
+    "display('shown')",
+    "torch?",
+    "import matplotlib.pyplot as plt\nplt.plot([1, 2]);\nplt.show()",
+]
+CELL_MAGICS = ["%%time", "%%capture", "%%capture output", "%%timeit -n1 -r1", "%%prun -q"]
+WAYS = {
+    "an exception of one's own": "class DepthError(ValueError): pass\n\n"
+    + RIGHT.replace('ValueError("depth")', 'DepthError("depth")'),
+    "an exception with two bases": RIGHT.replace('ValueError("d', 'Both("d').replace(
+        "@kept", "class Both(KeyError, ValueError): pass\n\n@kept", 1
+    ),
+    "a generator in a list": RIGHT.replace("return [", "return list(").replace("+ 1)]", "+ 1))"),
+    "numpy's numbers": RIGHT.replace("return [", "import numpy as np\n    return [np.int64(1) * ("
+    ).replace("- 1 for", "- 1) for"),
+    "a decorator with wraps": """
+import functools
+def logged(function):
+    @functools.wraps(function)
+    def inner(*args, **kwargs):
+        return function(*args, **kwargs)
+    return inner
+""" + RIGHT.replace("implement", "implement\n@logged", 1),
+    "a partial": "import functools" + BODY.format(name="helper")
+    + "kept_layers.implement(functools.partial(helper))",
+    "a lambda": BODY.format(name="helper") + "kept_layers.implement(lambda n, d: helper(n, d))",
+    "an object that is called": "class Layers:\n    def __call__(self, n, d): return helper(n, d)\n"
+    + BODY.format(name="helper") + "kept_layers.implement(Layers())",
+    "a list of one's own": "class Layers(list): pass\n"
+    + RIGHT.replace("return [", "return Layers([").replace("+ 1)]", "+ 1)])"),
+    "type hints and a dataclass": "from dataclasses import dataclass\n@dataclass\nclass Depth:\n"
+    "    value: int\n" + RIGHT.replace("_layers, depth)", "_layers: int, depth: int) -> list")
+    .replace("// depth", "// Depth(depth).value"),
+}  # fmt: skip
+
+
+def run(*cells: str, tests: tuple[str, ...] = (), cell_seconds: int = 60) -> execute.Outcome:
+    plan = execute.Plan(LECTURE, (SETUP,), cells, tests)
+    return execute.execute(plan, forker.socket_path(LECTURE, unsafe=False), cell_seconds, 20)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_that_python_offers_keeps_its_points(way):
+    outcome = run(WAYS[way], tests=(TEST,))
+    assert outcome.cells[0]["error"] is None, outcome.cells[0]
+    assert outcome.tests == [None]
+
+
+def test_no_magic_of_a_stock_kernel_keeps_an_answer_from_its_points():
+    cells = [f"{magic}\n{RIGHT}\nprint('answered')" for magic in MAGICS]
+    cells += [f"{magic}\n{RIGHT}" for magic in CELL_MAGICS]
+    outcome = run(*cells, tests=(TEST,))
+    for cell, reply in zip(cells, outcome.cells, strict=True):
+        assert reply["error"] is None, (cell.splitlines()[0], reply["error"])
+    for magic, reply in zip(MAGICS, outcome.cells, strict=False):
+        assert "answered" in reply["output"], magic
+    assert outcome.tests == [None]
+
+
+@pytest.mark.parametrize("magic", ["%matplotlib inline", "%%time", "%%capture", "x = !echo 1"])
+def test_the_students_side_agrees_with_grading(magic, tmp_path, checkout):
+    """`check` and `home` judge as grading does; one's own earlier answer is taken likewise."""
+    source = checkout / "notebooks" / "03-architecture" / "03-architecture.ipynb"
+    tree = json.loads(source.read_text(encoding="utf-8"))
+    for cell in tree["cells"]:
+        if cell["metadata"].get("nbgrader", {}).get("grade_id") == "kept_layers":
+            cell["source"] = f"{magic}\n{RIGHT}"
+    notebook = tmp_path / source.name
+    notebook.write_text(json.dumps(tree), encoding="utf-8")
+    answer = answer_cells(notebook)["kept_layers"]
+    assert answer.startswith(magic)
+    file = tmp_path / "answer.py"
+    file.write_text(answer, encoding="utf-8")
+    if magic in ("%matplotlib inline", "%%time"):  # a process each
+        verdicts = judge_notebook(notebook, {"kept_layers": file})["kept_layers"]
+        assert all(verdict.passed for verdict in verdicts), verdicts
+    exercise = find_exercise("kept_layers")
+    run_answer_cell(notebook, answer, {"kept_layers": exercise.function})
+    try:
+        assert exercise.student(6, 3) == [1, 3, 5]
+    finally:
+        forget_answers()
+
+
+def test_an_answer_that_keeps_something_between_calls_is_found_out():
+    first_only = """
+seen = []
+@kept_layers.implement
+def kept_layers(num_layers, depth):
+    seen.append(depth)
+    return [1, 3, 5] if len(seen) == 1 else []
+"""
+    (error,) = run(first_only, tests=("assert kept_layers(6, 3) == [1, 3, 5]",)).tests
+    assert "called again" in error["evalue"]
+
+
+def test_a_value_of_any_size_costs_that_answer_alone():
+    huge = "@kept_layers.implement\ndef kept_layers(n, d):\n    return range(10**12)"
+    fine = "@layer_map.implement\ndef layer_map(m, n, strategy='uniform'):\n    return [m]"
+    tests = ("assert len(list(kept_layers(1, 1))) == 1", "assert layer_map(3, 6) == [3]")
+    outcome = run(huge, fine, tests=tests)
+    assert outcome.tests[0] is not None and outcome.tests[1] is None
+
+
+FORGED = """
+import gc
+from tinybert_l.grading.inside.side import Side
+(side,) = [x for x in gc.get_objects() if isinstance(x, Side)]
+side.reply({REPLY}, [])
+"""
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '{"output": 7, "error": None}',
+        '{"output": "", "error": {"ename": 1, "evalue": [], "traceback": 3.5}}',
+        '{"output": "\\ud800" * 10, "error": {"ename": "E", "evalue": "\\ud800", "traceback": []}}',
+        '{"output": "x" * 10**7, "error": None}',
+        '{"output": "", "error": [[], [[]]] * 10**5}',
+        '{"buffers": [float("inf")]}',
+    ],
+)
+def test_a_forged_reply_is_that_submissions_failure_and_never_the_graders(reply):
+    outcome = run(FORGED.replace("{REPLY}", reply), RIGHT, tests=(TEST,))
+    for cell in outcome.cells:
+        json.dumps(cell).encode("utf-8")
+        assert len(cell["output"]) <= 100_000
+        if cell["error"] is not None:
+            assert isinstance(cell["error"]["traceback"], list)
+
+
+ORPHAN = """
+import ctypes, os, time
+if os.fork() == 0:
+    os.setsid()
+    ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)  # no signal when its parent dies
+    if os.fork() == 0:
+        ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+        os.execv("/usr/bin/sleep", ["sleep", "987.25"])
+    os._exit(0)
+ctypes.CDLL(None).prctl(1, 0, 0, 0, 0)
+"""
+
+
+@pytest.mark.parametrize("last", ["", "while True: pass"])
+def test_nothing_of_a_submission_lives_on(last):
+    import psutil
+
+    run(ORPHAN, f"import ctypes\n{last}", cell_seconds=3 if last else 60)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        left = [
+            p for p in psutil.process_iter(["cmdline"]) if "987.25" in (p.info["cmdline"] or [])
+        ]
+        if not left:
+            return
+        time.sleep(0.2)
+    pytest.fail(f"{left} lives on")
