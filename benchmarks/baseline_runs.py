@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from random import Random
 from statistics import mean
 from typing import Literal, cast
 
 import numpy as np
-from long_run import Job, Settings, by_seed, correct, paired_interval, spread
+from long_run import Job, Settings, by_seed, correct, kept, paired_interval, spread
 
+from tinybert_l.cache import recipe_hash
 from tinybert_l.course import recipes
 from tinybert_l.course.records import read_record
 from tinybert_l.course.rows import (
@@ -23,6 +26,7 @@ from tinybert_l.course.rows import (
 )
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.data import Split, load_reviews
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.teacher import load_embedded, load_teacher
 from tinybert_l.tasks.bag_of_words import FEATURES, Features, best_bag_of_words, majority_class
 from tinybert_l.tasks.documents import classify_documents
@@ -30,6 +34,7 @@ from tinybert_l.tasks.generation import review_blocks
 from tinybert_l.tasks.stories import KINDS, TESTING, Story, best_trivial_answer, make_stories
 from tinybert_l.tasks.trigram import Trigram
 
+PARTS = Path("outputs/records/parts")  # a bag of words each, from which a killed run goes on
 Task = Literal["sentences", "reviews"]
 
 
@@ -57,17 +62,37 @@ def baselines(seed: int, settings: Settings) -> list[BaselineSeed]:
     sentences, reviews = load_reviews(), load_reviews("imdb")
     drawn = shuffled(reviews["train"], seed) if seed else reviews["train"]
     none = Split([], [])
-    rows = []
+    fits = []
     for count in settings["labelled_reviews"]:
-        part = drawn.head(count)
-        rows.append(bag_row("reviews", none, part, reviews, settings["features_of_parts"]))
+        fits.append(Fit("reviews", none, drawn.head(count), tuple(settings["features_of_parts"])))
+    rows = []
     if not seed:
         rows += [majority_row("sentences", sentences), majority_row("reviews", reviews)]
-        rows.append(bag_row("sentences", sentences["train"], none, sentences))
-        rows.append(bag_row("reviews", sentences["train"], none, reviews))
-        rows.append(bag_row("reviews", none, reviews["train"], reviews))
-        rows.append(bag_row("sentences", sentences["train"], reviews["train"], sentences))
+        fits.append(Fit("sentences", sentences["train"], none))
+        fits.append(Fit("reviews", sentences["train"], none))
+        fits.append(Fit("reviews", none, reviews["train"]))
+        fits.append(Fit("sentences", sentences["train"], reviews["train"]))
+    data = {"sentences": sentences, "reviews": reviews}
+    begun = f"baselines-{recipe_hash(settings)}-{seed}"
+    for fit in fits:
+        path = PARTS / begun / f"{fit.name}.json"
+        rows.append(kept(path, BaselineSeed, partial(bag_row, fit, data[fit.task])))
     return rows
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The training texts of a bag of words, the task it is for, and what it may count."""
+
+    task: Task
+    sentences: Split
+    reviews: Split
+    features: tuple[Features, ...] = FEATURES
+
+    @property
+    def name(self) -> str:
+        """A name for files."""
+        return f"{self.task}-{len(self.sentences)}-{len(self.reviews)}"
 
 
 def shuffled(split: Split, seed: int) -> Split:
@@ -94,30 +119,23 @@ def majority_row(task: Task, data: dict[str, Split]) -> BaselineSeed:
     )
 
 
-def bag_row(
-    task: Task,
-    sentences: Split,
-    reviews: Split,
-    data: dict[str, Split],
-    features: Sequence[Features] = FEATURES,
-) -> BaselineSeed:
+def bag_row(fit: Fit, data: dict[str, Split]) -> BaselineSeed:
     """Fit the best bag of words on sentences and reviews, tuned on the task's validation texts."""
-    train = Split(sentences.texts + reviews.texts, sentences.labels + reviews.labels)
-    fitted = best_bag_of_words(train, data["validation"], features)
+    texts = fit.sentences.texts + fit.reviews.texts
+    train = Split(texts, fit.sentences.labels + fit.reviews.labels)
+    fitted = best_bag_of_words(train, data["validation"], fit.features)
     hits = fitted.correct(data["test"])
-    row = BaselineSeed(
-        task=task,
+    return BaselineSeed(
+        task=fit.task,
         model="bag_of_words",
-        labelled_sentences=len(sentences),
-        labelled_reviews=len(reviews),
+        labelled_sentences=len(fit.sentences),
+        labelled_reviews=len(fit.reviews),
         accuracy_percent=100 * mean(hits),
         validation_percent=100 * fitted.validation_accuracy,
         hits=Hits.pack(hits),
         features=fitted.features,
         strength=fitted.strength,
     )
-    print(row, flush=True)
-    return row
 
 
 def summarise_baselines(seeds: list[list[BaselineSeed]]) -> list[Row]:
@@ -172,11 +190,12 @@ def teacher_on_reviews(seed: int, settings: Settings) -> list[BaselineRow]:
         and (row.task, row.model, row.labelled_reviews) == ("reviews", "bag_of_words", 0)
     )
     teacher, test = load_teacher(), load_reviews("imdb")["test"]
+    model = elastic_copy(teacher.model)
     readings: tuple[Literal["cut", "windows"], ...] = ("cut", "windows")
     rows = []
     for reading in readings:
         logits = classify_documents(
-            teacher.model, teacher.tokenizer, test.texts, reading, None, settings["segment"]
+            model, teacher.tokenizer, test.texts, reading, None, settings["segment"]
         )
         hits = correct(logits, test.labels)
         gap = by_seed([hits]) - by_seed([bag.hits[0].unpack()])

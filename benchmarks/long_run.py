@@ -1,17 +1,20 @@
 """The parts that long runs share: a job's description, set-up, and summaries over seeds."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
 
+from tinybert_l.cache import write_atomically
 from tinybert_l.course.experiments import LectureSetup, first_texts, open_bench
 from tinybert_l.course.intervals import hierarchical
-from tinybert_l.course.rows import Interval, OverSeeds, Row
+from tinybert_l.course.rows import Interval, OverSeeds, Row, from_json, to_json
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
@@ -119,3 +122,10 @@ def spread(values: Sequence[float]) -> OverSeeds:
     """Mean, standard deviation and values; a single value has no spread."""
     sd = stdev(values) if len(values) > 1 else 0.0
     return OverSeeds(mean(values), sd, tuple(values))
+
+
+def kept(path: Path, row_type: type[SeedRow], make: Callable[[], SeedRow]) -> SeedRow:
+    """Read a part of a seed's work; make and keep it first where no earlier run has."""
+    if not path.is_file():
+        write_atomically(path, json.dumps(to_json(make()), ensure_ascii=False))
+    return from_json(row_type, json.loads(path.read_text(encoding="utf-8")), path.name)

@@ -13,16 +13,22 @@ from tinybert_l.course.record_types import Better, ClaimVerdict, Evidence
 from tinybert_l.course.records import Record, benchmark_records, read_record
 from tinybert_l.course.rows import (
     AblationRow,
+    BaselineRow,
+    CascadeRow,
     ChineseRow,
     DeployRow,
     DocumentRow,
+    GradientAgreementRow,
     HeadlineRow,
     JointCostRow,
+    MaskedTokenRow,
     PeerRow,
+    PerplexityRow,
     QuestionRow,
     ReadingSpeedRow,
     Row,
     StepRow,
+    TrivialAnswerRow,
 )
 from tinybert_l.submodels import SubModel
 
@@ -185,6 +191,78 @@ def answers_of_chinese(record: Record) -> Iterator[ClaimVerdict]:
             yield judged(f"joint pre-training helps {row.sub_model.label}", gain)
 
 
+def answers_of_baselines(record: Record) -> Iterator[ClaimVerdict]:
+    """Bags of words and the teacher against the bag that learned from the task's own sentences."""
+    for row in rows_of(record, BaselineRow):
+        bag = {"task": row.task, "model": "bag_of_words", "labelled_reviews": 0}
+        if row.task == "reviews" and row.model == "bag_of_words":
+            continue  # the learning curve, which the table shows
+        if row.model == "majority" or (row.model == "bag_of_words" and not row.labelled_reviews):
+            continue
+        if row.model == "teacher":
+            hope = f"{captions.label(row)}: better than the bag of words of the same sentences"
+            if read_record("baselines") is None:
+                continue
+        else:
+            hope = f"{row.labelled_reviews:,} labelled reviews help a bag of words with sentences"
+        gap = evidence.difference(
+            record.name, "accuracy_percent", row, bag, other_record="baselines"
+        )
+        yield judged(hope, gap)
+
+
+def answers_of_trigram(record: Record) -> Iterator[ClaimVerdict]:
+    counted = {"author": "trigram", "blocks_read": max}
+    for row in rows_of(record, PerplexityRow):
+        if row.sub_model is not None:
+            gap = evidence.difference(record.name, "perplexity", row, counted)
+            hope = f"{captions.label(row)} predicts better than trigrams of the same text"
+            yield judged(f"{hope} (perplexity)", gap, better="smaller")
+
+
+def answers_of_trivial_answers(record: Record) -> Iterator[ClaimVerdict]:
+    questions = read_record("questions")
+    if questions is None:
+        return
+    largest = max(rows_of(questions, QuestionRow), key=size_of_reader)
+    for row in rows_of(record, TrivialAnswerRow):
+        gap = evidence.difference(
+            "questions",
+            "exact_match_percent",
+            largest,
+            row,
+            key=row.question,
+            other_record=record.name,
+        )
+        rule = captions.caption("rule", row.rule).en.replace("{word}", row.word or "")
+        hope = f"{captions.label(largest)} answers better than {rule}: {row.question}"
+        yield judged(hope, gap)
+
+
+def answers_of_masked_tokens(record: Record) -> Iterator[ClaimVerdict]:
+    for row in rows_of(record, MaskedTokenRow):
+        if row.model == "pretrained":
+            gap = evidence.from_record(record.name, "against_most_frequent_points", row)
+            hope = f"{captions.label(row)}: names more hidden tokens than the most frequent one"
+            yield judged(hope, gap)
+
+
+def answers_of_agreement(record: Record) -> Iterator[ClaimVerdict]:
+    for row in rows_of(record, GradientAgreementRow):
+        cosine = evidence.from_record(record.name, "cosines", row)
+        yield judged(f"gradients of {captions.label(row)} agree (mean cosine)", cosine)
+
+
+def answers_of_cascade(record: Record) -> Iterator[ClaimVerdict]:
+    margins = {"cost": ("better", 0.0), "accuracy": ("within 0.5 points", -0.5)}
+    for row in rows_of(record, CascadeRow):
+        if row.goal is not None and row.target is not None:
+            words, margin = margins[row.goal]
+            spent = f"{row.gflops.mean:.3f} GFLOPs a sentence"
+            gap = evidence.from_record(record.name, "difference_points", row)
+            yield judged(f"{captions.label(row)}: {words} ({spent})", gap, margin)
+
+
 # by kind of record
 ANSWERS: dict[str, Callable[[Record], Iterator[ClaimVerdict]]] = {
     "headline": answers_of_headline,
@@ -196,6 +274,12 @@ ANSWERS: dict[str, Callable[[Record], Iterator[ClaimVerdict]]] = {
     "questions": answers_of_questions,
     "generation": answers_of_generation,
     "chinese": answers_of_chinese,
+    "baselines": answers_of_baselines,
+    "trigram": answers_of_trigram,
+    "trivial_answers": answers_of_trivial_answers,
+    "masked_tokens": answers_of_masked_tokens,
+    "gradient_agreement": answers_of_agreement,
+    "cascade": answers_of_cascade,
 }
 
 

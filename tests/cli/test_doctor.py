@@ -70,6 +70,31 @@ def test_a_missing_or_broken_kernel(monkeypatch, spec):
     assert "ipykernel install" in doctor.kernel().advice
 
 
+def test_a_kernel_that_is_started_as_python_needs_none_on_the_path(monkeypatch):
+    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
+
+    monkeypatch.setattr(
+        KernelSpecManager,
+        "get_kernel_spec",
+        lambda *_: KernelSpec(argv=["python"], resource_dir="x"),
+    )
+    monkeypatch.setenv("PATH", "")
+    assert doctor.kernel().is_well
+
+
+def test_a_missing_temporary_folder_is_no_fault_of_torch(monkeypatch, tmp_path):
+    def missing():
+        raise FileNotFoundError("No usable temporary directory found in [...]")
+
+    monkeypatch.setattr(machine.tempfile, "TemporaryFile", missing)
+    assert "TMPDIR" in machine.temporary_folder().advice
+    (tmp_path / "torch.py").write_text(
+        "raise FileNotFoundError('No usable temporary directory found in [...]')"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert "reinstall" not in machine.torch_works().advice
+
+
 def test_a_missing_font(monkeypatch, tmp_path):
     monkeypatch.setattr(doctor, "FONT", tmp_path / "font.ttf")
     assert "force-reinstall" in doctor.chinese_font().advice

@@ -32,8 +32,24 @@ def run(error: BaseException):
     [
         (CourseError("the course is busy"), "Error: the course is busy\n"),
         (InvalidInput("--seed -1; allowed: 0 or more."), "Error: --seed -1; allowed: 0 or more.\n"),
-        (FileNotFoundError(2, "No such file", "a.csv"), "Error: [Errno 2] No such file: 'a.csv'\n"),
-        (PermissionError(13, "Denied", "/x"), "Error: [Errno 13] Denied: '/x'\n"),
+        (
+            FileNotFoundError(2, "No such file", "a.csv"),
+            "Error: a.csv: there is no such file or folder. 文件或文件夹不存在。\n",
+        ),
+        (
+            PermissionError(13, "Denied", "/x"),
+            "Error: /x: no permission; choose a folder that is yours. 没有权限。\n",
+        ),
+        (
+            OSError(30, "Read-only file system", "/x"),
+            "Error: /x: it is read-only; choose a folder that can be written. 只读，不能写入。\n",
+        ),
+        (
+            OSError(28, "No space"),
+            "Error: the disk is full; make room and run the command again. 磁盘已满。\n",
+        ),
+        (OSError(5, "Input/output error", "/x"), "Error: /x: Input/output error.\n"),
+        (FileNotFoundError("roster.csv is missing."), "Error: roster.csv is missing.\n"),
     ],
 )
 def test_a_mistake_of_the_user_is_one_line(error, line):

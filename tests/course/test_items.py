@@ -1,6 +1,7 @@
 """One list everywhere: exercises, questions and essays, in home, Validate and `submit`."""
 
 import ast
+import re
 from pathlib import Path
 
 import nbformat
@@ -12,6 +13,7 @@ from tinybert_l.course.home import (
     DUE_METADATA,
     Row,
     hand_in,
+    home_notebook,
     rows_of,
     shorten,
     summary,
@@ -206,3 +208,19 @@ def test_due_dates_stand_in_the_released_notebook(made):
     assert nbformat.read(path, as_version=4).metadata[DUE_METADATA] == "2030-12-01 15:59 UTC"
     other = made.folder / "release" / NOTEBOOKS[10] / f"{NOTEBOOKS[10]}.ipynb"
     assert DUE_METADATA not in nbformat.read(other, as_version=4).metadata
+
+
+# what the other language looks like
+OTHER = {"zh": r"[a-z]{3,} [a-z]{3,}", "en": "[\u4e00-\u9fff]"}
+
+
+@pytest.mark.parametrize("lang", OTHER)
+def test_a_release_in_one_language_has_home_and_readme_in_it_alone(made, lang):
+    folder = release(made, 11, lang)
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    home = home_notebook(folder)
+    texts = [cell.source for cell in home.cells if cell.cell_type == "markdown"]
+    page = table(folder)
+    for text in (readme, *texts, re.sub(r"<[^>]*>", " ", page)):
+        assert not re.search(OTHER[lang], text), text
+    assert "<code>flops</code>" in page and len(texts) == 2

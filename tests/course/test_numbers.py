@@ -3,7 +3,6 @@
 import ast
 import dataclasses
 import importlib
-import importlib.util
 import json
 import re
 import types
@@ -15,6 +14,7 @@ import pytest
 from tinybert_l.cache import recipe_hash
 from tinybert_l.course import captions, records, rows
 from tinybert_l.course.recipes import RECORDS
+from tinybert_l.course.record_types import ClaimVerdict
 from tinybert_l.course.records import (
     RECORD_KINDS,
     RESULTS,
@@ -126,14 +126,16 @@ def test_every_file_under_results_is_known(checkout):
         assert "command" in record or path.parent.name == "verdicts", path.name
 
 
-@pytest.fixture(scope="module")
-def make_results(checkout):
-    spec = importlib.util.spec_from_file_location(
-        "make_results", checkout / "tools" / "make_results.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def make_results(checkout, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "tools")
+    return importlib.import_module("make_results")
+
+
+@pytest.fixture
+def claims(checkout, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "tools")
+    return importlib.import_module("claims")
 
 
 def test_documents_say_what_the_records_say(make_results):
@@ -153,20 +155,44 @@ def test_the_readme_has_a_line_for_each_teacher_and_runtime(make_results):
     assert all(len(line) <= 100 for line in lines), [line for line in lines if len(line) > 100]
 
 
-def test_every_record_answers_what_was_hoped_for(make_results):
-    answered = {source.removeprefix("benchmark ") for source, _ in make_results.answers()}
+def test_every_record_answers_what_was_hoped_for(claims):
+    answered = {source.removeprefix("benchmark ") for source, _ in claims.answers()}
     assert answered >= {name for name in RECORDS if (RESULTS / f"{name}.json").is_file()}
-    assert make_results.BENCHMARK_ANSWERS.keys() <= RECORD_KINDS.keys()
+    assert claims.ANSWERS.keys() | claims.BENCHMARK_ANSWERS.keys() <= RECORD_KINDS.keys()
 
 
-def answers_and_figures(make_results):
-    return [(source, a.answer, a.figures) for source, a in make_results.answers()]
+def test_the_page_judges_by_the_rule_alone(checkout, claims):
+    """No comparison of numbers and no verdict in words: `evidence.judge` decides."""
+    tree = ast.parse((checkout / "tools" / "claims.py").read_text(encoding="utf-8"))
+    orders = ast.Lt | ast.LtE | ast.Gt | ast.GtE
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare):
+            assert not any(isinstance(order, orders) for order in node.ops), ast.unparse(node)
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) != "ClaimVerdict"
+    assert all(isinstance(verdict, ClaimVerdict) for _, verdict in claims.answers())
 
 
-def test_answers_do_not_depend_on_captions(make_results, monkeypatch):
+def test_the_page_marks_old_intervals_and_names_what_is_needed(make_results):
+    lines = make_results.answers_table().splitlines()
+    old = [line for line in lines if "bootstrap †" in line]
+    assert old and "bootstrap* †" in make_results.INTRODUCTION
+    assert any("cannot be decided; needed: the values of seeds" in line for line in lines)
+    decided = [line for line in old if "| yes |" in line or "| **no** |" in line]
+    assert not decided  # an old interval decides under a condition
+
+
+def answers_and_figures(claims):
+    answers = []
+    for source, verdict in claims.answers():
+        answers.append((source, verdict.kind, verdict.number, verdict.condition_en))
+    return answers
+
+
+def test_answers_do_not_depend_on_captions(claims, make_results, monkeypatch):
     """Every caption becomes nonsense; the page is still written, with the same answers."""
-    before = answers_and_figures(make_results)
-    hopes = [answer.hope for _, answer in make_results.answers()]
+    before = answers_and_figures(claims)
+    hopes = [verdict.claim_en for _, verdict in claims.answers()]
     count = iter(range(10_000))
 
     def nonsense(*_):
@@ -188,43 +214,30 @@ def test_answers_do_not_depend_on_captions(make_results, monkeypatch):
     monkeypatch.setattr(captions, "BENCHMARK_TITLES", titles)
     monkeypatch.setattr(captions, "NAME", nonsense())
     monkeypatch.setattr(captions, "SPREAD", "blah")
-    assert answers_and_figures(make_results) == before
+    assert answers_and_figures(claims) == before
     page = make_results.page()
     assert "qux" in page and "accuracy (%)" not in page
-    assert [answer.hope for _, answer in make_results.answers()] != hopes
+    assert [verdict.claim_en for _, verdict in claims.answers()] != hopes
 
 
-def test_another_number_gives_another_answer(make_results, tmp_path, monkeypatch):
+def test_another_number_gives_another_answer(claims, tmp_path, monkeypatch):
     """Otherwise the test above could not fail."""
     monkeypatch.setattr(records, "RESULTS", tmp_path)
-    low = rows.JointMeanGapRow(Interval(-2.0, -3.0, -1.0))
-    high = rows.JointMeanGapRow(Interval(2.0, 1.0, 3.0))
-    costs = []
-    for compared_with in ("largest_alone", "all_alone"):
-        for unit in ("forward_flops", "seconds"):
-            costs.append(rows.JointCostRow(compared_with, unit, 0.4))
+    low = rows.JointMeanGapRow(Interval(-2.0, -3.0, -1.0, "seeds"))
+    high = rows.JointMeanGapRow(Interval(2.0, 1.0, 3.0, "seeds"))
     answers = []
-    for gap in (low, high):
+    for gap, ratio in ((low, 0.4), (high, 0.6)):
+        costs = []
+        for compared_with in ("largest_alone", "all_alone"):
+            for unit in ("forward_flops", "seconds"):
+                costs.append(rows.JointCostRow(compared_with, unit, ratio))
         write_record("one", "joint_against_separate", "python", {}, [gap, *costs])
         record = read_record("one")
-        answers.append([a.answer for a in make_results.ANSWERS[record.kind](record)])
-    assert answers == [["**no**", "yes", "yes"], ["yes", "yes", "yes"]]
-
-
-@pytest.mark.parametrize(
-    ("mean", "other", "options", "answer"),
-    [
-        (3.0, 1.0, {}, "yes"),
-        (1.0, 3.0, {}, "**no**"),
-        (1.0, 3.0, {"smaller": True}, "yes"),
-        (2.0, 1.5, {}, "undecided"),
-        (1.5, 2.0, {}, "undecided"),
-        (3.0, 1.0, {"smaller": True}, "**no**"),
-    ],
-)
-def test_an_answer_is_no_surer_than_its_spreads(make_results, mean, other, options, answer):
-    compared = make_results.compared("", OverSeeds(mean, 0.4), OverSeeds(other, 0.4), **options)
-    assert compared.answer == answer
+        answers.append([verdict.kind for verdict in claims.ANSWERS[record.kind](record)])
+    assert answers == [
+        ["does_not_hold", "holds", "no_record", "holds", "no_record"],
+        ["holds", "holds", "no_record", "does_not_hold", "no_record"],
+    ]
 
 
 def example(hint):

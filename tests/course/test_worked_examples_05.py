@@ -140,30 +140,42 @@ def test_the_half_width_near_85_percent_on_120_reviews(texts):
     stands(texts, rf"\sqrt{{0.85 \times 0.15 / 120}} = {error:.3f}", "±6")
 
 
-def test_what_the_reading_says_of_the_record_of_questions():
+def test_what_the_readings_say_of_the_record_of_questions():
     record = read_record("questions")
     stories = make_stories(record.recipe["stories"], 1_000_000, world=TESTING)
-    by_size = {row.sub_model.name: row.exact_match_percent for row in record.rows if row.sub_model}
-    of_kind = {kind: [s for s in stories if s.kind == kind] for kind in KINDS}
-
-    def share(kind, answer):
-        asked = of_kind[kind]
-        return 100 * sum(answer(story) == story.answer for story in asked) / len(asked)
-
-    copied = share("where is a person", last_mentioned)
+    asked = [story for story in stories if story.kind == "where is a person"]
+    copied = 100 * sum(last_mentioned(story) == story.answer for story in asked) / len(asked)
     assert 40 < copied < 50, "somewhat less than half the time"
+    by_size = {row.sub_model.name: row.exact_match_percent for row in record.rows if row.sub_model}
     smallest = by_size["2x0.25"]["where is a person"]
     assert abs(smallest.mean - copied) < 2 * smallest.sd
     assert by_size["6x1"]["where is a person"].mean == 100
-    always_one = share("counting", lambda story: "one")
-    for size in ("3x0.5", "2x0.25"):
-        counted = by_size[size]["counting"]
-        assert counted.mean == pytest.approx(always_one) and counted.sd == 0
-    for answers in by_size.values():
-        path = answers["path"]
-        assert path.mean < max(share("path", lambda s, w=w: w) for w in ("north", "south")) + 5
     gaps = {kind: by_size["6x1"][kind].mean - by_size["2x0.25"][kind].mean for kind in KINDS}
     assert gaps["where was it before"] > 45 and gaps["where is an object"] > 45
+
+
+def test_what_the_readings_say_of_trivial_answers():
+    floors = {row.question: row for row in read_record("trivial_answers").rows}
+    assert floors["counting"].word == "one"
+    for row in read_record("questions").rows:
+        if row.sub_model is None:
+            continue
+        counted, path = row.exact_match_percent["counting"], row.exact_match_percent["path"]
+        if row.sub_model.name != "6x1":
+            assert counted.mean == pytest.approx(floors["counting"].exact_match_percent)
+            assert counted.sd == 0, "all they have learned is to say one"
+        assert path.mean < floors["path"].exact_match_percent, "nobody has learned it"
+
+
+def test_what_the_readings_say_of_trigrams():
+    rows = read_record("trigram").rows
+    largest = next(row for row in rows if row.sub_model and row.sub_model.name == "6x1")
+    counted = sorted(
+        (row for row in rows if row.author == "trigram"), key=lambda row: row.blocks_read
+    )
+    assert counted[0].blocks_read == largest.blocks_read
+    same_blocks, same_text = counted[0].perplexity.mean, counted[-1].perplexity.mean
+    assert same_text < largest.perplexity.mean < same_blocks
 
 
 def test_the_reading_time_is_computed_from_the_text(cells, texts):

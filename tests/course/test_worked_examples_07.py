@@ -133,5 +133,3 @@ def test_the_time_for_reading_is_computed(checkout):
     minutes = reading_minutes(checkout, LECTURE)
     assert f"阅读约{minutes}分钟" in text_of(checkout, LECTURE, "zh")
     assert f"About {minutes} minutes of reading" in text_of(checkout, LECTURE, "en")
-
-

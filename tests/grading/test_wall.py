@@ -157,12 +157,12 @@ def test_one_more_file_behind_the_wall_would_be_noticed(checkout, monkeypatch, f
 FORMULAS = """
 import os
 
-import tinybert_l
-from tinybert_l import formulas
+from tinybert_l import exercises as package
+from tinybert_l.exercises import formulas
 from tinybert_l.exercises.registry import exercises
 
 print([n for n in vars(formulas) if not n.startswith("__")])
-folder = os.path.dirname(tinybert_l.__file__)
+folder = os.path.dirname(package.__file__)
 print([f for f in os.listdir(folder) + os.listdir(folder + "/__pycache__") if "formulas" in f])
 for entry in exercises().values():
     entry.formula_allowed = True

@@ -38,7 +38,9 @@ def kernel() -> Finding:
         return Finding(name, "missing", f"{install} 请安装内核")
     program = spec.argv[0]
     advice = ""
-    if not Path(program).exists() and shutil.which(program) is None:
+    is_this_python = program in ("python", "python3", f"python3.{sys.version_info.minor}")
+    # Jupyter puts the path of its own Python in the place of such a name
+    if not (is_this_python or Path(program).exists() or shutil.which(program)):
         advice = f"it starts {program}, which is not there: {install} 内核已损坏"
     return Finding(name, spec.resource_dir, advice)
 
@@ -104,6 +106,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     machine.export_packages,
     machine.memory,
     machine.disk,
+    machine.temporary_folder,
     machine.cache_writable,
     machine.cache_whole,
     chinese_font,

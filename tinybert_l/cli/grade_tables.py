@@ -6,10 +6,12 @@ from pathlib import Path
 import click
 
 from tinybert_l.cli.tables import show
+from tinybert_l.course.home import shorten
 from tinybert_l.errors import printable
 from tinybert_l.grading.intake import IntakeResult
 from tinybert_l.grading.release import Plan
 from tinybert_l.grading.results.audit import Change, Entry
+from tinybert_l.grading.results.packing import Packed
 from tinybert_l.grading.run import CellGrade, Grading
 
 REASON_WIDTH = 70  # characters of a reason in the table of grades
@@ -82,8 +84,15 @@ def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
 def _first_reason(grades: Sequence[CellGrade]) -> str:
     for grade in grades:
         if grade.reason:
-            return printable(f"{grade.exercise}: {grade.reason}"[:REASON_WIDTH])
+            return printable(shorten(f"{grade.exercise}: {grade.reason}", REASON_WIDTH))
     return ""
+
+
+def show_packed(packed: Packed, path: Path) -> None:
+    """Print where an archive of feedback is, and who is not in it."""
+    click.echo(f"{len(packed.names)} pages in 已打包: {path}")
+    for student, reason in packed.left_out.items():
+        click.echo(f"left out 未包含: {student}: {reason}")
 
 
 def show_changes(changes: Sequence[Change], lecture: int) -> None:

@@ -15,6 +15,7 @@ from tinybert_l.grading import job as jobs
 from tinybert_l.grading import run
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.results.audit import Audit, changes
+from tinybert_l.grading.results.packing import LMS, pack_feedback
 
 
 @click.command()
@@ -164,15 +165,25 @@ def grades(
 
 @click.command()
 @lecture_argument
+@click.option(
+    "--zip",
+    "lms",
+    type=click.Choice(LMS),
+    help="Pack all pages into one archive that this system hands back to everybody at once.",
+)
 @pass_course
-def feedback(course: Course, lecture: int) -> None:
+def feedback(course: Course, lecture: int, lms: str | None) -> None:
     """Write the feedback of a LECTURE anew, after manual grading.
 
-    Takes in the points and comments that people gave in Formgrader.
+    Takes in the points and comments that people gave in Formgrader. With --zip, the archive goes to
+    Moodle by "Upload multiple feedback files in a zip", to Canvas by "Upload Submissions"; it needs
+    submissions that were collected from that system's own zip file.
     """
     course.assignment(lecture)
     count = run.feedback(course, lecture)
     click.echo(f"{count} pages below {course.folder / 'feedback'}")
+    if lms is not None:
+        grade_tables.show_packed(*pack_feedback(course, lecture, lms))
 
 
 def _grade(course: Course, lecture: int, options: run.Options) -> None:

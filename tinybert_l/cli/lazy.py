@@ -1,5 +1,6 @@
 """A group of commands that imports each when it is used, and shows users' mistakes as a line."""
 
+import errno
 import importlib
 import os
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -107,7 +108,26 @@ class LazyGroup(click.Group):
         except (CourseError, OSError) as error:
             if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                 raise  # click ends quietly when the reader of its output has gone
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(_in_words(error)) from error
+
+
+def _in_words(error: Exception) -> str:
+    """Say what is wrong; of an error of the system what it means, in place of its number."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    place = "" if error.filename is None else f"{error.filename}: "
+    meanings = {
+        errno.ENOENT: "there is no such file or folder. 文件或文件夹不存在。",
+        errno.EACCES: "no permission; choose a folder that is yours. 没有权限。",
+        errno.EPERM: "no permission; choose a folder that is yours. 没有权限。",
+        errno.EROFS: "it is read-only; choose a folder that can be written. 只读，不能写入。",
+        errno.ENOSPC: "the disk is full; make room and run the command again. 磁盘已满。",
+        errno.EADDRINUSE: "the port is in use; choose another with --port. 端口已被占用。",
+        errno.ENOTDIR: "a part of this path is a file, not a folder. 路径中有一部分不是文件夹。",
+        errno.EISDIR: "it is a folder, and a file is needed. 这是文件夹，需要文件。",
+        errno.EEXIST: "it exists already. 已经存在。",
+    }
+    return place + meanings.get(error.errno, f"{error.strerror}.")
 
 
 def _import_commands(module: str) -> ModuleType:

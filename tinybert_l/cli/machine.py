@@ -101,6 +101,17 @@ def export_packages() -> Finding:
     return Finding("ONNX export 导出", number, advice, needed=False)
 
 
+def temporary_folder() -> Finding:
+    """Check that temporary files can be written: torch and Jupyter need that to start."""
+    name = "temporary folder 临时文件夹"
+    try:
+        with tempfile.TemporaryFile():
+            return Finding(name, tempfile.gettempdir())
+    except OSError as error:
+        advice = "make a folder for temporary files and name it in TMPDIR 请设置TMPDIR"
+        return Finding(name, error.strerror or str(error), advice)
+
+
 def torch_works() -> Finding:
     """Check that torch multiplies matrices, in another process: a broken build may crash it."""
     name = "torch computes 计算"
@@ -115,6 +126,8 @@ def torch_works() -> Finding:
         return Finding(name, done.stdout.strip())
     lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
     advice = "reinstall it: pip install --force-reinstall torch 请重装torch"
+    if "temporary directory" in lines[-1]:
+        advice = "see the temporary folder above 见上面的临时文件夹"
     return Finding(name, lines[-1][:120], advice)
 
 

@@ -85,12 +85,26 @@ COUNTING_FUNCTIONS = {
     ("tinybert_l.method.evaluation", "count_parameters"),
     ("tinybert_l.method.evaluation", "count_flops"),
     ("tinybert_l.method.evaluation", "weight_bytes"),
+    ("tinybert_l.course.experiments", "training_cost"),
     ("tinybert_l.course.evidence", "lines_of"),
     ("tinybert_l.course.evidence", "settings_of"),
 }
+# by how a field's name begins or ends
+UNITS = {
+    "_percent": "%",
+    "_points": "points",
+    "_nats": "nats",
+    "_ms": "ms",
+    "seconds": "s",
+    "megabytes": "MB",
+    "gflops": "GFLOPs",
+    "times_": "×",
+    "same_runtime_times_": "×",
+    "ratio": "×",
+}
 NO_SPREAD = (
-    "记录须保存各种子或各轮的数值，而不只是一个数字",
-    "a record with the values of seeds or rounds, not one number",
+    "需要各种子或各轮的数值，而记录只保存了一个数字",
+    "the values of seeds or rounds, of which the record keeps one number",
 )
 SEEDS_HARDLY_DIFFER = (
     "种子之间几乎没有差异（记录未保存各种子的数值）",
@@ -166,7 +180,7 @@ def _kind(evidence: Evidence, margin: float, better: Better) -> tuple[VerdictKin
     """The verdict, and the condition that the evidence itself brings."""
     if evidence.method == "missing":
         file = f"results/{evidence.record}.json"
-        return "no_record", (f"需要{file}，用make records生成", f"{file} is needed: make records")
+        return "no_record", (f"需要{file}，用make records生成", f"{file}, by make records")
     if evidence.method == "bare":
         return "no_record", NO_SPREAD
     decided = answer(evidence.low, evidence.high, margin, better)
@@ -265,7 +279,7 @@ def from_record(
         measured(stored),
         _place(choice, field, key),
         compared or f"{captions.label(stored.row)}: {_title(stored.row, field, key)}",
-        _unit(stored.row, field),
+        _unit(field),
     )
 
 
@@ -342,7 +356,7 @@ def _compare(
         compare(first, second),
         f"{_place(rows[0][1], field, key)} {sign} {second_place}",
         compared or f"{words}: {_title(first.row, field, key)}",
-        "×" if is_ratio else _unit_of_difference(first.row, field),
+        "×" if is_ratio else _unit(field).replace("%", "points"),
         stale=first.record.stale or second.record.stale,
     )
 
@@ -529,16 +543,12 @@ def _title(row: Row, field: str, key: str | None) -> str:
     return str(title).format(key=key or "")
 
 
-def _unit(row: Row, field: str) -> str:
-    column = _column(row, field)
-    if column is not None and column.title.unit:
-        return column.title.unit
-    return "×" if field.startswith("times_") or field == "ratio" else ""
-
-
-def _unit_of_difference(row: Row, field: str) -> str:
-    unit = _unit(row, field)
-    return "points" if unit == "%" or field == "hits" else unit
+def _unit(field: str) -> str:
+    """The unit that a field's name gives."""
+    for ending, unit in UNITS.items():
+        if field.startswith(ending) or field.endswith(ending):
+            return unit
+    return ""
 
 
 def _place(where: RowChoice, field: str, key: str | None) -> str:

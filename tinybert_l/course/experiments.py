@@ -271,12 +271,19 @@ def _switching_ms(before: Callable[[], Any], call: Callable[[], Any], repeats: i
 
 
 def training_cost(
-    recipe: JointRecipe, model: ElasticBertForSequenceClassification
+    recipe: JointRecipe,
+    model: ElasticBertForSequenceClassification,
+    steps_alone: int | None = None,
 ) -> tuple[float, float]:
-    """Count the FLOPs of a joint run, and of training each sub-model alone for as many steps.
+    """Count the FLOPs of a joint run, and of training each sub-model alone.
 
     Counted from the real schedule, for the forward pass of one text a step: backward passes cost
     twice as much on both sides, and the teacher costs both sides the same.
+
+    Args:
+        recipe: of the joint run.
+        model: that both start from.
+        steps_alone: of each run alone; None: as many as the joint run has.
 
     Returns:
         (joint, all alone).
@@ -285,7 +292,8 @@ def training_cost(
     joint = 0
     for step in range(recipe.num_steps):
         joint += sum(flops[s] for s in recipe.participants(step))
-    return float(joint), float(sum(flops.values()) * recipe.num_steps)
+    steps = recipe.num_steps if steps_alone is None else steps_alone
+    return float(joint), float(sum(flops.values()) * steps)
 
 
 def open_supernet() -> Supernet:

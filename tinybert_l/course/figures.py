@@ -300,7 +300,7 @@ def self_distillation(
         axes.axvline(step, color="#666666", linestyle=":", linewidth=1.5)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step 训练步 (dotted 虚线: a stage opens 新阶段开启)")
-    axes.set_ylabel("KL to the largest (nats)\n与最大子模型的KL散度（纳特）")
+    axes.set_ylabel("KL to the largest (nats)\n与最大子模型的KL散度（奈特）")
     axes.set_title(
         f"How far is each sub-model from the largest? 各子模型离最大者有多远？\n{caption}"
     )

@@ -7,6 +7,7 @@ import json
 import re
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -40,7 +41,9 @@ STATES = {
 STATE_MARKS = {"passes": "✔ ", "written": "✔ ", "fails": "✘ "}
 MESSAGE_LIMIT = 200  # characters of a failed test's message in the table
 BEGIN_OF_STUB = "your answer goes here"  # in each answer cell of a released notebook
+LANGUAGE_METADATA = "tinybert_l_language"  # likewise: its only language, zh or en
 DUE_METADATA = "tinybert_l_due"  # in a released notebook's metadata: when it is due
+_ENGLISH_THEN_CHINESE = re.compile(r"([^\u2e80-\u9fff]+)([\u2e80-\u9fff].*)", re.DOTALL)
 STUDENT_NAME = re.compile(r"(?!\.)[\w.@-]{1,64}")
 
 
@@ -316,8 +319,11 @@ def table(folder: Path, judge_new: bool = True) -> str:
         else:
             groups.append(_Group(title, "", "", []))
     judged = [row for part in rows.values() for row in part if not row.item.by_hand]
-    template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return template.from_string(_TABLE).render(
+    lang = language_of(notebooks.values())
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["words"] = lambda text: in_words_of(text, lang)
+    return environment.from_string(_TABLE).render(
+        lang=lang,
         groups=groups,
         num_passed=sum(row.state == "passes" for row in judged),
         num_exercises=len(judged),
@@ -327,17 +333,42 @@ def table(folder: Path, judge_new: bool = True) -> str:
 
 def due_date(notebook: Path) -> str:
     """Return when a notebook is due, as its release has written it; "" where it has not."""
+    return _metadata(notebook, DUE_METADATA)
+
+
+def language_of(notebooks: Iterable[Path]) -> str | None:
+    """Return the language, zh or en, that all these notebooks were released in alone."""
+    languages = {_metadata(notebook, LANGUAGE_METADATA) for notebook in notebooks}
+    return languages.pop() or None if len(languages) == 1 else None
+
+
+def _metadata(notebook: Path, key: str) -> str:
     content = read_json(notebook)
-    return str(content.get("metadata", {}).get(DUE_METADATA, ""))
+    return str(content.get("metadata", {}).get(key, ""))
 
 
-def home_notebook(folder: Path | None = None) -> nbformat.NotebookNode:
+def in_words_of(text: str, lang: str | None) -> str:
+    """Return one language's half of a text that is English first, then Chinese.
+
+    >>> in_words_of("not begun 未开始", "zh"), in_words_of("not begun 未开始", "en")
+    ('未开始', 'not begun')
+    """
+    match = _ENGLISH_THEN_CHINESE.fullmatch(text)
+    if lang is None or match is None:
+        return text
+    return match.group(2 if lang == "zh" else 1).strip()
+
+
+def home_notebook(folder: Path | None = None, lang: str | None = None) -> nbformat.NotebookNode:
     """Return the course home as a notebook.
 
     Args:
         folder: the student's folder: the notebook then shows its table, as far as the states are
             known without running any test.
+        lang: zh or en; None: that of the folder's notebooks, or both.
     """
+    if folder is not None and lang is None:
+        lang = language_of(notebooks_in(folder).values())
     cell = nbformat.v4.new_code_cell(f"{HOME_CODE}show()", id="progress")
     if folder is not None:
         data = {
@@ -348,7 +379,7 @@ def home_notebook(folder: Path | None = None) -> nbformat.NotebookNode:
         cell.execution_count = 1
     introduction, *other_texts = [
         nbformat.v4.new_markdown_cell(text, id=f"text-{number}")
-        for number, text in enumerate(HOME_TEXTS)
+        for number, text in enumerate(HOME_TEXTS[lang or "both"])
     ]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     return nbformat.v4.new_notebook(
@@ -457,14 +488,15 @@ def login_name() -> str:
 
 
 HOME_CODE = "from tinybert_l.course.home import show\n\n"
-HOME_TEXTS = (
-    """# TinyBERT-L · 课程主页 · Course home
+HOME_TEXTS = {
+    "both": (
+        """# TinyBERT-L · 课程主页 · Course home
 
 下表列出各讲、练习、用时，以及你的哪些解答已通过可见测试。点击讲名打开笔记本；运行下面的单元格刷新表格。
 
 The table lists lectures, exercises, effort, and which of your answers already pass their visible
 tests. A lecture's name opens it; run the cell below to bring the table up to date.""",
-    """## 提交 · Handing in
+        """## 提交 · Handing in
 
 1. 在讲义笔记本中点击 **Validate** 检查全部可见测试。
    Press **Validate** in the lecture's notebook: it runs all visible tests.
@@ -472,19 +504,45 @@ tests. A lecture's name opens it; run the cell below to bring the table up to da
    Run `tinybert-l submit` in a terminal, and upload the zip file it makes.
 
 有问题时运行 `tinybert-l doctor`。 If something does not work, run `tinybert-l doctor`.""",
-)
+    ),
+    "en": (
+        """# TinyBERT-L · Course home
+
+The table lists lectures, exercises, effort, and which of your answers already pass their visible
+tests. A lecture's name opens it; run the cell below to bring the table up to date.""",
+        """## Handing in
+
+1. Press **Validate** in the lecture's notebook: it runs all visible tests.
+2. Run `tinybert-l submit` in a terminal, and upload the zip file it makes.
+
+If something does not work, run `tinybert-l doctor`.""",
+    ),
+    "zh": (
+        """# TinyBERT-L · 课程主页
+
+下表列出各讲、练习、用时，以及你的哪些解答已通过可见测试。点击讲名打开笔记本；运行下面的单元格刷新表格。""",
+        """## 提交
+
+1. 在讲义笔记本中点击 **Validate** 检查全部可见测试。
+2. 在终端运行 `tinybert-l submit`，把生成的压缩包上传到教学平台。
+
+有问题时运行 `tinybert-l doctor`。""",
+    ),
+}
 
 # The styles stand in the cells themselves: JupyterLab removes style sheets from outputs.
 _TABLE = """\
 {% set left = 'style="text-align:left"'|safe %}
-<table {{ left }}><caption {{ left }}>{{ num_passed }} of {{ num_exercises }} exercises pass their \
-visible tests 练习通过可见测试</caption>
+<table {{ left }}><caption {{ left }}>\
+{% if lang == "zh" %}{{ num_exercises }}道题中{{ num_passed }}道通过可见测试{% else %}\
+{{ num_passed }} of {{ num_exercises }} \
+{{ "exercises pass their visible tests 练习通过可见测试"|words }}{% endif %}</caption>
 <thead><tr>
-<th scope="col" {{ left }}>lecture 讲</th>
-<th scope="col" {{ left }}>exercise 练习</th>
-<th scope="col" {{ left }}>minutes 分钟</th>
-<th scope="col" {{ left }}>points 分</th>
-<th scope="col" {{ left }}>your answer 你的解答</th>
+<th scope="col" {{ left }}>{{ "lecture 讲"|words }}</th>
+<th scope="col" {{ left }}>{{ "exercise 练习"|words }}</th>
+<th scope="col" {{ left }}>{{ "minutes 分钟"|words }}</th>
+<th scope="col" {{ left }}>{{ "points 分"|words }}</th>
+<th scope="col" {{ left }}>{{ "your answer 你的解答"|words }}</th>
 </tr></thead>
 <tbody>
 {% for group in groups %}
@@ -493,21 +551,22 @@ visible tests 练习通过可见测试</caption>
 {% if loop.first %}
 <th scope="rowgroup" {{ left }} rowspan="{{ group.rows|length }}">
 <a href="{{ group.link }}">{{ group.title }}</a>
-{% if group.due %}<br><small>due 截止 {{ group.due }}</small>{% endif %}
+{% if group.due %}<br><small>{{ "due 截止"|words }} {{ group.due }}</small>{% endif %}
 </th>
 {% endif %}
-<td {{ left }}>{{ row.item.title_zh }}<br>{{ row.item.title_en }}<br>\
+<td {{ left }}>{% if lang != "en" %}{{ row.item.title_zh }}<br>{% endif %}\
+{% if lang != "zh" %}{{ row.item.title_en }}<br>{% endif %}\
 <small><code>{{ row.item.name }}</code></small></td>
 <td {{ left }}>{{ row.item.minutes or "" }}</td>
 <td {{ left }}>{{ "%g"|format(row.item.points) }}</td>
-<td {{ left }}>{{ row.outcome }}\
+<td {{ left }}>{{ row.outcome|words }}\
 {% if row.message %}<br><small>{{ row.short_message }}</small>{% endif %}
 </td>
 </tr>
 {% else %}
 <tr>
 <th scope="rowgroup" {{ left }}>{{ group.title }}</th>
-<td colspan="4" {{ left }}>{{ absent }}</td>
+<td colspan="4" {{ left }}>{{ absent|words }}</td>
 </tr>
 {% endfor %}
 {% endfor %}

@@ -357,7 +357,23 @@ def _run_cell(
                 return
         else:
             if is_check:
-                add_verdict(part, True, first_line.strip())
+                add_verdict(part, True, what_is_asked(statement) or first_line.strip())
+
+
+def what_is_asked(statement: ast.stmt) -> str:
+    """Say what a statement of a test asks for, without the text of its failure; "" if unclear.
+
+    >>> what_is_asked(ast.parse("assert f(4) == 2, 'f(4) should be 2'").body[0])
+    'f(4) == 2'
+    >>> code = "try:\\n    f(9)\\nexcept ValueError:\\n    pass\\nelse:\\n    raise AssertionError"
+    >>> what_is_asked(ast.parse(code).body[0])
+    'f(9) raises ValueError'
+    """
+    if isinstance(statement, ast.Assert):
+        return ast.unparse(statement.test)
+    if isinstance(statement, ast.Try) and _asks_for_value_error(statement):
+        return f"{ast.unparse(statement.body[0])} raises ValueError"
+    return ""
 
 
 def _asks_for_value_error(statement: ast.stmt) -> bool:

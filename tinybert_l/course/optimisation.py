@@ -3,7 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -94,8 +94,14 @@ def constant_rate(step: int, warmup_steps: int, total_steps: int) -> float:
 class Strategy:
     """A way to train: what the recipe changes, and another learning-rate schedule or None."""
 
-    changes: Mapping[str, float]
+    changes: Mapping[str, Any]
     rate: Rate | None = None
+
+    def schedule(self) -> AbstractContextManager[None]:
+        """Use the strategy's learning-rate schedule within a `with` statement."""
+        if self.rate is None:
+            return nullcontext()
+        return linear_warmup_decay.exercise.answered_by(self.rate)
 
 
 STRATEGIES = {
@@ -144,26 +150,23 @@ def strategy_runs(
         texts, num_steps, outlier_step = 24, 6, 2
     data = first_texts(setup.train, texts)
     outputs = keep_outputs(setup.teacher, data, (), "float32")
-    setup = replace(setup, train=data)
-    soft_labels_only = {"hidden_weight": 0.0, "attention_weight": 0.0, "embedding_weight": 0.0}
     recipe = replace(
         alone(setup.recipe, sub_model),
         num_steps=num_steps,
         learning_rate=3e-4,
-        **soft_labels_only,
+        hidden_weight=0.0,
+        attention_weight=0.0,
+        embedding_weight=0.0,
     )
     runs = []
     for seed in setup.seeds:
         for name, has_outlier in cases:
-            strategy = STRATEGIES[name]
-            steps, divergences, look = _watch(setup, sub_model, num_steps)
             outlier = outlier_batch(outlier_step, factor) if has_outlier else nullcontext()
-            rate: Any = nullcontext()
-            if strategy.rate is not None:
-                rate = linear_warmup_decay.exercise.answered_by(strategy.rate)
-            own_recipe = replace(recipe, seed=seed, **dict(strategy.changes))
-            with outlier, rate:
-                run = short_run(setup, own_recipe, on_step=look, outputs=outputs)
+            with outlier, STRATEGIES[name].schedule():
+                own_recipe = replace(recipe, seed=seed, **STRATEGIES[name].changes)
+                own_setup = replace(setup, train=data)
+                steps, divergences, look = _watch(setup, sub_model, num_steps)
+                run = short_run(own_setup, own_recipe, on_step=look, outputs=outputs)
             look(num_steps, run.model)
             norms = [row["gradient_norm"] for row in run.log]
             runs.append(StrategyRun(name, has_outlier, seed, steps, divergences, norms))

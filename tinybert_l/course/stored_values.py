@@ -14,7 +14,7 @@ import numpy as np
 from tinybert_l.course import intervals
 from tinybert_l.course.intervals import Estimate
 from tinybert_l.course.record_types import Method, Record
-from tinybert_l.course.rows import Interval, OverSeeds, Quartiles, Row
+from tinybert_l.course.rows import Hits, Interval, OverSeeds, Quartiles, Row
 from tinybert_l.errors import InvalidInput
 
 # fields that hold counts, which are the same in every run
@@ -51,11 +51,11 @@ class StoredValue:
         hits = getattr(self.row, "hits", None)
         if hits and self.field in ("accuracy_percent", "exact_match_percent"):
             by_seed = hits
-        if hasattr(by_seed, "unpack"):
+        if isinstance(by_seed, Hits):
             by_seed = (by_seed,)
         if not isinstance(by_seed, tuple) or not by_seed:
             return None
-        if hasattr(by_seed[0], "unpack"):
+        if isinstance(by_seed[0], Hits):
             return 100 * np.array([hits.unpack() for hits in by_seed], float)
         if isinstance(by_seed[0], tuple):
             return np.array(by_seed, float)
@@ -91,7 +91,9 @@ class StoredValue:
             means = items.mean(-1)
             sd = float(means.std(ddof=1)) if len(means) > 1 else 0.0
             error = float(items.mean(0).std(ddof=1)) / math.sqrt(items.shape[1])
-            return Spread(float(means.mean()), sd, len(means), error)
+            # a single row of a record without seeds: nothing was drawn at random
+            seeds = len(means) if len(means) > 1 else self.seeds and 1
+            return Spread(float(means.mean()), sd, seeds, error)
         if isinstance(self.value, OverSeeds):
             mean = self.value.mean
             return Spread(mean, self.value.sd, self.seeds or 2, self.share_error(mean))
@@ -204,10 +206,15 @@ def _ratio_of_durations(first: Quartiles, second: Quartiles) -> Estimate:
 
 def _from_spreads(mean: float, *spreads: Spread) -> Measured:
     """An interval from independent spreads; degrees of freedom are those of the fewest seeds."""
-    counts = [spread.seeds for spread in spreads if spread.seeds and spread.seeds > 1]
-    seeds = min(counts, default=2)
     sd = math.hypot(*(spread.sd for spread in spreads))
     error = math.hypot(*(spread.items_error for spread in spreads))
+    counts = [spread.seeds for spread in spreads if spread.seeds]
+    if 1 in counts and error:
+        estimate = Estimate.around(mean, intervals.NORMAL_QUANTILE * error)
+        return Measured(estimate, "one_seed", 1)
+    if 1 in counts:
+        return Measured(Estimate(mean, mean, mean), "bare", 1)
+    seeds = min(counts, default=2)
     return Measured(intervals.from_spread(mean, sd, seeds, error), "seeds", seeds)
 
 

@@ -77,7 +77,7 @@ class Exercise(Generic[P, R]):
         reference: the reference answer; set by `begin`.
         peer_allowed: whether the stand-in may serve; `begin` forbids it in the exercise's own
             lecture, where it would pass for an answer.
-        formula_allowed: whether the method's own function (`tinybert_l.formulas`) may serve;
+        formula_allowed: whether the method's own function (`formulas.py`) may serve;
             `begin` allows it for the exercises of earlier lectures alone.
     """
 
@@ -346,7 +346,7 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
 
 def _own_functions() -> dict[str, Callable[..., Any]]:
     """Return the method's own functions by exercise; none where grading hides their file."""
-    from tinybert_l import formulas
+    from tinybert_l.exercises import formulas
 
     return getattr(formulas, "FORMULAS", {})
 

@@ -252,7 +252,7 @@ def _grade(source: Path, work: Path, path: str | None) -> None:
     notebook = nbformat.writes(nb)
     write_atomically(work / "graded.ipynb", notebook)
     stopwatch.note("write")
-    points = {verdict.cell: verdict.points or 0.0 for verdict in verdicts}
+    points = {verdict.cell: verdict.points for verdict in verdicts}
     feedback = _rendered(nb, assignment, points)
     write_atomically(work / "feedback.html", feedback)
     stopwatch.note("feedback")
@@ -262,7 +262,7 @@ def _grade(source: Path, work: Path, path: str | None) -> None:
     write_atomically(work / "timing.json", json.dumps({**stopwatch.seconds, "worker": worker}))
 
 
-def _rendered(nb: NotebookNode, assignment: Assignment, points: dict[str, float]) -> str:
+def _rendered(nb: NotebookNode, assignment: Assignment, points: dict[str, float | None]) -> str:
     """Return the feedback's page; with the student's texts as typed where rendering fails."""
     try:
         return render(nb, assignment.name, points)

@@ -13,7 +13,7 @@ import nbformat
 from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.authoring import in_language
-from tinybert_l.course.home import DUE_METADATA, HOME, home_notebook
+from tinybert_l.course.home import DUE_METADATA, HOME, LANGUAGE_METADATA, home_notebook
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released, solutions_file
@@ -33,7 +33,8 @@ c = get_config()  # noqa: F821
 c.Execute.skip_cells_with_tag = "demo"
 c.Execute.timeout = 120
 '''
-WELCOME = """# TinyBERT-L, lecture {lecture} · 第{lecture}讲
+WELCOME = {
+    "both": """# TinyBERT-L, lecture {lecture} · 第{lecture}讲
 
 In this folder 在本文件夹中:
 
@@ -49,7 +50,35 @@ In this folder 在本文件夹中:
 `solutions/`中是之前各讲的参考答案。
 
 `tinybert-l doctor` examines your machine. 检查本机。
-"""
+""",
+    "en": """# TinyBERT-L, lecture {lecture}
+
+In this folder:
+
+1. `pip install {package}` (Python 3.11 or newer; once a term)
+2. `tinybert-l lab` opens the course home; follow its link to {notebook}.
+3. Write your answers, run the tests below each, press **Validate**.
+4. `tinybert-l submit` makes the zip file to hand in.
+
+`solutions/` holds the reference answers of earlier lectures: {answers}.
+
+`tinybert-l doctor` examines your machine.
+""",
+    "zh": """# TinyBERT-L，第{lecture}讲
+
+在本文件夹中：
+
+1. `pip install {package}`（需要Python 3.11或更高版本，一学期一次）
+2. `tinybert-l lab`打开课程主页，点击链接进入{notebook}。
+3. 写出解答，运行其下的测试，点击**Validate**。
+4. `tinybert-l submit`生成用于提交的压缩包。
+
+`solutions/`中是之前各讲的参考答案：{answers}。
+
+`tinybert-l doctor`检查本机。
+""",
+}
+NO_ANSWERS = {"both": "none 无", "en": "none", "zh": "无"}
 
 
 class ReleaseFailed(CourseError, RuntimeError):
@@ -134,20 +163,19 @@ def release(
         raise ReleaseFailed(f"nbgrader generate_assignment failed:\n{log}")
     folder = course.folder / "release" / name
     notebook = folder / f"{name}.ipynb"
-    if lang is not None:
-        nbformat.write(in_language(nbformat.read(notebook, as_version=4), lang), notebook)
-    _write_due_date(notebook, course, lecture)
+    _write_language_and_due_date(notebook, lang, course, lecture)
     _remove_all_but(notebook)
     (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
-    (folder / HOME).write_text(nbformat.writes(home_notebook()) + "\n", encoding="utf-8")
+    home = home_notebook(lang=lang)
+    (folder / HOME).write_text(nbformat.writes(home) + "\n", encoding="utf-8")
     _add_answers(course, lecture, folder / "solutions", answers_given)
     if wheel is not None:
         shutil.copy(wheel, folder)
-    welcome = WELCOME.format(
+    welcome = WELCOME[lang or "both"].format(
         lecture=lecture,
         notebook=name,
         package=_package(notebook, wheel),
-        answers=", ".join(map(str, answers_given)) or "none 无",
+        answers=", ".join(map(str, answers_given)) or NO_ANSWERS[lang or "both"],
     )
     (folder / "README.md").write_text(welcome, encoding="utf-8")
     leaks = leak_scan(folder, course.sources, course.solutions, lecture, set(answers_given))
@@ -164,13 +192,17 @@ def handout(course: Course, lecture: int) -> Path:
     return course.folder / "handouts" / f"{NOTEBOOKS[lecture]}.zip"
 
 
-def _write_due_date(notebook: Path, course: Course, lecture: int) -> None:
-    """Write into a notebook when it is due, for the course home."""
+def _write_language_and_due_date(
+    notebook: Path, lang: str | None, course: Course, lecture: int
+) -> None:
+    """Reduce a notebook to one language; note that, and when it is due, for the course home."""
+    content = in_language(nbformat.read(notebook, as_version=4), lang)
+    if lang is not None:
+        content.metadata[LANGUAGE_METADATA] = lang
     due = read_calendar(course.folder).due.get(lecture)
     if due is not None:
-        content = nbformat.read(notebook, as_version=4)
         content.metadata[DUE_METADATA] = f"{due:%Y-%m-%d %H:%M} UTC"
-        nbformat.write(content, notebook)
+    nbformat.write(content, notebook)
 
 
 def _remove_all_but(notebook: Path) -> None:

@@ -14,7 +14,7 @@ from tinybert_l.errors import CourseError
 PROGRAM = "tinybert_l.grading.inside.server"
 # The only folder of the grading that a submission's process can see.
 INSIDE = Path(__file__).resolve().parents[1] / "inside"
-FORMULAS = "formulas.py"  # the method's own functions, which would pass for answers
+FORMULAS = "exercises/formulas.py"  # the method's own functions, which would pass for answers
 NO_FORMULAS = INSIDE / "no_formulas.py"
 SYSTEM = (
     "/usr",
@@ -138,7 +138,7 @@ def library_binds() -> list[str]:
     library = Path(tinybert_l.__file__).resolve().parent
     grading = str(library / "grading")
     inside = str(library / "grading" / "inside")
-    compiled = library / "__pycache__"
+    compiled = library / "exercises" / "__pycache__"
     with suppress(OSError):  # where nobody can make it, nobody can compile into it later
         compiled.mkdir(exist_ok=True)
     hidden = ["--ro-bind", str(NO_FORMULAS), str(library / FORMULAS)]

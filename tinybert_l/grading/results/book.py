@@ -49,7 +49,7 @@ class SubmissionGrades:
         has_manual_scores: whether a person gave any points.
     """
 
-    scores: dict[str, float]
+    scores: dict[str, float | None]
     comments: dict[str, str]
     penalty: float
     seconds_late: float
@@ -253,10 +253,11 @@ class Book:
         Args:
             submitted: id of the submitted notebook.
         """
-        scores = {}
+        scores: dict[str, float | None] = {}
         has_manual_scores = False
         for grade in self._grades_of(db, submitted):
-            scores[grade.name] = _score(grade)
+            is_open = grade.auto_score is None and grade.manual_score is None
+            scores[grade.name] = None if is_open else _score(grade)
             if grade.manual_score is not None or grade.extra_credit is not None:
                 has_manual_scores = True
         comments = {}
@@ -264,7 +265,7 @@ class Book:
             text = comment.manual_comment or comment.auto_comment
             if text:
                 comments[comment.name] = text
-        score = sum(scores.values())
+        score = sum(filter(None, scores.values()))
         seconds_late = self._seconds_late(db, student)
         cost = policy.penalty(score, seconds_late, self._due(db, student))
         penalty = min(max(cost, 0.0), score)

@@ -10,6 +10,7 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader
 from numpy.typing import NDArray
 
+from tinybert_l.course.home import shorten
 from tinybert_l.grading.results.grades import CellGrade
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
@@ -66,7 +67,7 @@ class ClassTable:
         worth: {exercise: points}.
         earned: {(student, exercise): points}.
         reasons: {(student, exercise): the first reason why points were lost}.
-        failures: {(exercise, reason): how often}.
+        failures: {(exercise, reason): number of students}.
     """
 
     students: list[str]
@@ -179,6 +180,7 @@ def page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["shorten"] = shorten
     return environment.get_template(TEMPLATE.name).render(
         name=name,
         font=font,
@@ -207,6 +209,7 @@ def class_table(grades: Sequence[CellGrade]) -> ClassTable:
         table.worth.setdefault(grade.exercise, 0.0)
         if grade.student == students[0]:
             table.worth[grade.exercise] += grade.max_points
+    failed: set[tuple[str, str, str]] = set()  # visible and hidden tests may fail alike
     for student in students:
         for exercise in table.worth:
             table.earned[student, exercise] = 0.0
@@ -215,7 +218,9 @@ def class_table(grades: Sequence[CellGrade]) -> ClassTable:
         if grade.reason:
             reason = grade.reason.partition(MISSING_ANSWER_DETAIL)[0]
             table.reasons.setdefault((grade.student, grade.exercise), reason)
-            table.failures[grade.exercise, reason] += 1
+            failed.add((grade.student, grade.exercise, reason))
+    for _, exercise, reason in sorted(failed):
+        table.failures[exercise, reason] += 1
     return table
 
 

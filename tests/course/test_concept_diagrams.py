@@ -1,0 +1,79 @@
+"""Test the concept diagrams of lectures 1 and 2: counts, words and glyphs."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from tinybert_l.course import concept_diagrams
+from tinybert_l.method.evaluation import count_parameters
+from tinybert_l.method.extraction import extract
+from tinybert_l.submodels import SubModel
+
+NAMES = ["6×1", "3×½", "2×¼"]
+
+
+@pytest.fixture
+def parts(supernet):
+    """Parts of a small teacher, of the supernet (the same sizes) and of two sub-models."""
+    teacher = concept_diagrams.parts_of(supernet)
+    depth = supernet.config.num_hidden_layers
+    small = {"2×½": SubModel(2, 0.5), "1×½": SubModel(1, 0.5)}
+    sizes = {"teacher": teacher, SubModel(depth).label: teacher}
+    sizes |= {
+        name: concept_diagrams.parts_of(extract(supernet, chosen)) for name, chosen in small.items()
+    }
+    return sizes
+
+
+def words(figure) -> list[str]:
+    texts = []
+    for axes in figure.axes:
+        texts += [text.get_text() for text in axes.texts] + [axes.get_title()]
+    return texts
+
+
+def test_parts_are_all_parameters_of_a_model(supernet):
+    parts = concept_diagrams.parts_of(supernet)
+    total, without_embeddings = count_parameters(supernet)
+    assert sum(parts.values()) == total
+    assert total - parts[concept_diagrams.EMBEDDINGS] == without_embeddings
+    smaller = concept_diagrams.parts_of(extract(supernet, SubModel(1, 0.5)))
+    assert smaller[concept_diagrams.EMBEDDINGS] == parts[concept_diagrams.EMBEDDINGS]
+    assert smaller[concept_diagrams.FFN] < parts[concept_diagrams.FFN]
+
+
+def test_the_supernet_shares_the_teacher_s_square_and_no_number_is_left_out(parts, supernet):
+    largest = SubModel(supernet.config.num_hidden_layers).label
+    shown = words(concept_diagrams.concept(parts, largest))
+    assert sum("supernet 超网络\nat the start" in text for text in shown) == 1
+    for name, sizes in parts.items():
+        for part in (
+            concept_diagrams.EMBEDDINGS,
+            concept_diagrams.ATTENTION,
+            concept_diagrams.FFN,
+        ):
+            assert f"{sizes[part] / 1e6:.2f} M" in shown, (name, part)
+
+
+def test_a_step_s_picture_names_every_participant_and_every_spread():
+    mean, spread = np.full((3, 3), 0.25), np.full((3, 3), 0.125)
+    participants = [SubModel(6), SubModel(2, 0.25), SubModel(3, 0.5)]
+    figure = concept_diagrams.joint_step(participants, "Step 14", NAMES, mean, spread)
+    shown = words(figure)
+    assert {s.label for s in participants} <= set(shown) and "Step 14" in shown
+    assert sum("±0.12" in text for text in shown) == 6  # all pairs, both ways; not the diagonal
+
+
+def test_no_glyph_is_missing(parts, tmp_path):
+    heat = np.eye(3)
+    figures = [
+        concept_diagrams.concept(parts, "none"),
+        concept_diagrams.softened([2.0, 1.0, -1.0], (0.5, 8.0)),
+        concept_diagrams.joint_step([SubModel(6), SubModel(2)], "步", NAMES, heat, heat),
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for number, figure in enumerate(figures):
+            figure.savefig(tmp_path / f"{number}.png")
+            assert (tmp_path / f"{number}.png").stat().st_size > 10_000

@@ -1,0 +1,174 @@
+"""Compute every worked example of lecture 9 from its formula, and find it in both languages."""
+
+import math
+from statistics import mean, stdev
+
+import pytest
+import torch
+from lecture_text import missing_from, reading_minutes, text_of
+
+from tinybert_l.course.records import read_record
+from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.decoding import Decoding, _count_accepted
+from tinybert_l.tasks.trigram import Trigram
+
+LECTURE = 9
+
+
+def test_perplexity(checkout):
+    losses = [-math.log(p) for p in (1 / 2, 1 / 4, 1 / 8)]
+    assert [round(loss, 3) for loss in losses] == [0.693, 1.386, 2.079]
+    assert round(mean(losses), 3) == 1.386 and math.exp(mean(losses)) == pytest.approx(4)
+    vocabulary = 50
+    assert math.exp(-math.log(1 / vocabulary)) == pytest.approx(vocabulary)
+    fragments = ["½", "¼", "⅛", "0.693", "1.386", "2.079", r"$\mathrm{PPL}=e^{1.386}=4$"]
+    assert missing_from(checkout, LECTURE, fragments) == []
+
+
+def test_the_memory_of_the_kv_cache(checkout):
+    per_token = 2 * 6 * 384 * 4
+    small = 2 * 2 * 96 * 4
+    llama = 2 * 32 * 4096 * 2
+    assert (per_token, small, per_token // small) == (18_432, 1_536, 12)
+    assert round(per_token * 512 / 1e6, 1) == 9.4
+    assert llama == 2**19 and llama * 4096 == 2 * 2**30  # 0.5 MiB and 2 GiB
+    fragments = [
+        r"$2\cdot 6\cdot 384\cdot 4 = 18{,}432$",
+        "9.4 MB",
+        "1,536",
+        "0.5 MiB",
+        "2 GiB",
+        "$L=2$",
+        "$H'=96$",
+    ]
+    assert missing_from(checkout, LECTURE, fragments) == []
+
+
+def test_what_the_kv_cache_saves(checkout):
+    tokens = 100
+    assert sum(range(1, tokens + 1)) == tokens * (tokens + 1) // 2 == 5050
+    assert missing_from(checkout, LECTURE, ["5,050", "$1+2+\\dots+n = n(n+1)/2$", "0.5"]) == []
+
+
+def test_temperature_and_repetition_penalty(checkout):
+    logits = torch.tensor([0.5, 0.3, 0.2]).log()
+    sharper = Decoding(0.5).probabilities(logits).tolist()
+    assert [round(p, 3) for p in sharper] == [0.658, 0.237, 0.105]
+    assert sum(p * p for p in (0.5, 0.3, 0.2)) == pytest.approx(0.38)
+    text = text_of(checkout, LECTURE, "zh") + text_of(checkout, LECTURE, "en")
+    assert text.count("0.658") == text.count("0.237") == text.count("0.105") == 2
+    penalised = Decoding(0, repetition_penalty=1.2)._penalised(torch.tensor([2.4, -1.0]), [0, 1])
+    assert penalised.tolist() == pytest.approx([2.0, -1.2])
+    assert missing_from(checkout, LECTURE, [r"$\theta=1.2$", "2.4", "2.0", "-1.0", "-1.2"]) == []
+
+
+def test_the_trigram_model(checkout):
+    """The library's own model, with counts made to fit the example: λ = 10 / (10 + 5·2)."""
+    model = Trigram(torch.zeros(0, 3), vocabulary_size=4)
+    movie, was, good, other = 1, 2, 3, 0
+    # before "movie was" is known, P(good | was) is 0.1
+    before = torch.tensor([0.3, 0.3, 0.3, 0.1])
+    counts = {good: 6, other: 4}
+    total, different = sum(counts.values()), len(counts)
+    trust = total / (total + 5 * different)
+    assert trust == 0.5
+    by_hand = (1 - trust) * float(before[good]) + trust * counts[good] / total
+    assert by_hand == pytest.approx(0.35)
+    texts = [[movie, was, good]] * 6 + [[movie, was, other]] * 4
+    counted = Trigram(torch.tensor(texts), vocabulary_size=4)
+    without = Trigram(torch.tensor(texts), vocabulary_size=4)
+    without.counts[2] = {}
+    shares = without.probabilities([movie, was])
+    expected = 0.5 * float(shares[good]) + 0.5 * 0.6
+    assert float(counted.probabilities([movie, was])[good]) == pytest.approx(expected)
+    assert float(model.probabilities([movie, was])[good]) == 0.25
+    fragments = [
+        r"$\lambda = 10/(10+10) = 0.5$",
+        r"$P(\text{good}\mid\text{was})=0.1$",
+        r"$0.5\cdot 0.1 + 0.5\cdot 0.6 = 0.35$",
+    ]
+    assert missing_from(checkout, LECTURE, fragments) == []
+
+
+def test_paired_intervals(checkout):
+    gaps = [0.3, -0.1, 0.2, 0.0]
+    deviation = stdev(gaps)
+    assert mean(gaps) == pytest.approx(0.10) and round(deviation, 3) == 0.183
+    assert round(1.96 * deviation / math.sqrt(4), 2) == 0.18
+    assert round(1.96 * deviation / math.sqrt(100), 3) == 0.036
+    fragments = [
+        r"$0.10 \pm 1.96\cdot 0.183/2 = 0.10 \pm 0.18$",
+        r"$0.10 \pm 0.036$",
+        "$n=100$",
+    ]
+    assert missing_from(checkout, LECTURE, fragments) == []
+
+
+def test_the_acceptance_rule(checkout):
+    q, p = torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.4, 0.4, 0.2])
+    shares = torch.minimum(torch.ones(3), p / q)
+    assert shares.tolist() == pytest.approx([2 / 3, 1, 1])
+    accepted = torch.minimum(q, p)
+    rest = (p - q).clamp(min=0)
+    assert float(accepted.sum()) == pytest.approx(0.8)
+    assert (rest / rest.sum()).tolist() == pytest.approx([0, 0.5, 0.5])
+    written = accepted + (1 - accepted.sum()) * rest / rest.sum()
+    assert written.tolist() == pytest.approx(p.tolist())
+    fragments = [
+        "$q=(0.6, 0.3, 0.1)$",
+        "$p=(0.4, 0.4, 0.2)$",
+        "$0.4/0.6=2/3$",
+        r"$\alpha=\sum\min(q,p)=0.4+0.3+0.1=0.8$",
+        r"$\max(0,p-q)=(0, 0.1, 0.1)$",
+        r"$0.3 + 0.2\cdot ½ = 0.4$",
+    ]
+    assert missing_from(checkout, LECTURE, fragments) == []
+
+
+def test_the_library_accepts_by_the_rule_of_the_text():
+    q, p = torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.4, 0.4, 0.2])
+    generator = torch.Generator().manual_seed(0)
+    for token, share in enumerate((2 / 3, 1.0, 1.0)):
+        count = sum(_count_accepted([token], [q], [p, p], generator) for _ in range(3000))
+        assert count / 3000 == pytest.approx(share, abs=0.03)
+
+
+def test_when_drafting_pays(checkout):
+    def round_of(alpha, drafts=4):
+        return sum(alpha**i for i in range(drafts + 1))
+
+    cost = 1 + 4 * 0.25
+    assert round_of(0.8) == pytest.approx((1 - 0.8**5) / 0.2)
+    assert round(round_of(0.8), 2) == 3.36 and round(round_of(0.8) / cost, 2) == 1.68
+    assert round(round_of(0.5), 2) == 1.94 and round_of(0.5) < cost == 2
+    fragments = [r"$\alpha=0.8$", r"$\gamma=4$", "$c=0.25$", "$E=3.36$", "1.68", "$E=1.94$"]
+    assert missing_from(checkout, LECTURE, fragments) == []
+
+
+def test_what_is_read_from_the_record_is_in_it():
+    """Drafting is no faster than plain writing, and 3×½ predicts no better than 2×¼."""
+    rows = read_record("generation").rows
+    greedy = [row for row in rows if row.decoding == "greedy" and row.kv_cache]
+    speeds = {row.drafted: row.tokens_per_second for row in greedy if row.sub_model == SubModel(6)}
+    assert speeds[True].mean < speeds[False].mean
+    perplexities = {row.sub_model: row.perplexity for row in greedy}
+    middle, small = perplexities[SubModel(3, 0.5)], perplexities[SubModel(2, 0.25)]
+    assert abs(middle.mean - small.mean) < 2 * (middle.sd + small.sd)
+
+
+def test_the_fair_comparison_has_two_sides():
+    """Trigrams of all texts beat every sub-model; of as many as it read, only the largest wins."""
+    rows = read_record("trigram").rows
+    ours = {row.sub_model: row.perplexity.mean for row in rows if row.author == "sub_model"}
+    counted = {row.blocks_read: row.perplexity.mean for row in rows if row.author == "trigram"}
+    (read,) = {row.blocks_read for row in rows if row.author == "sub_model"}
+    assert counted[max(counted)] < min(ours.values())
+    better = {sub_model for sub_model, value in ours.items() if value < counted[read]}
+    assert better == {SubModel(6)}
+    assert 0.3 < read / max(counted) < 0.4  # "about a third"
+
+
+def test_the_time_for_reading_is_computed(checkout):
+    minutes = reading_minutes(checkout, LECTURE)
+    assert f"阅读约{minutes}分钟" in text_of(checkout, LECTURE, "zh")
+    assert f"About {minutes} minutes of reading" in text_of(checkout, LECTURE, "en")
