@@ -60,8 +60,8 @@ class Metadata(MetadataHookInterface):
             raise ValueError(f"{init} has no line with __version__.")
         metadata["version"] = match.group(1)
         metadata["dependencies"] = [
-            "bleach>=6.1",  # cleans what students wrote before it is shown
             f"tinybert-l[export]=={metadata['version']}",
             "sqlalchemy>=2",
             "psutil>=5.9",
+            "bleach>=6.1",  # cleans what students wrote before it is shown
         ]
