@@ -43,7 +43,7 @@ def home(folder: Path) -> None:
 def lab(words: tuple[str, ...], no_browser: bool) -> None:
     """Open JupyterLab on the course home of FOLDER.
 
-    What follows goes to JupyterLab, [FOLDER] [OPTIONS]: tinybert-l lab . --port=8890 --ip=0.0.0.0
+    In [FOLDER] [OPTIONS], the options go to JupyterLab: --port=8890 takes another port.
     """
     from tinybert_l.course.lab import open_lab
 
