@@ -26,6 +26,7 @@ from tinybert_l.course.rows import (
 )
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.data import Split, load_reviews
+from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.teacher import load_embedded, load_teacher
 from tinybert_l.tasks.bag_of_words import FEATURES, Features, best_bag_of_words, majority_class
 from tinybert_l.tasks.documents import classify_documents
@@ -189,11 +190,12 @@ def teacher_on_reviews(seed: int, settings: Settings) -> list[BaselineRow]:
         and (row.task, row.model, row.labelled_reviews) == ("reviews", "bag_of_words", 0)
     )
     teacher, test = load_teacher(), load_reviews("imdb")["test"]
+    model = elastic_copy(teacher.model)
     readings: tuple[Literal["cut", "windows"], ...] = ("cut", "windows")
     rows = []
     for reading in readings:
         logits = classify_documents(
-            teacher.model, teacher.tokenizer, test.texts, reading, None, settings["segment"]
+            model, teacher.tokenizer, test.texts, reading, None, settings["segment"]
         )
         hits = correct(logits, test.labels)
         gap = by_seed([hits]) - by_seed([bag.hits[0].unpack()])

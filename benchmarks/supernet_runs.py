@@ -36,6 +36,8 @@ from tinybert_l.tasks.early_exits import (
 )
 
 LARGEST = SubModel(6)
+Goal = Literal["cost", "accuracy"]
+GOALS: tuple[Goal, ...] = ("cost", "accuracy")
 
 
 def supernet_of(seed: int) -> Supernet:
@@ -96,10 +98,7 @@ def summarise_agreement(seeds: list[list[AgreementSeed]]) -> list[Row]:
 
 @dataclass(frozen=True)
 class CascadeSeed:
-    """One seed's way to answer the test sentences, with its mean cost a sentence.
-
-    `target` and `goal` say what the entropy was chosen for; without them it is a point of a curve.
-    """
+    """One seed's way to answer the test sentences at an entropy, with its mean cost a sentence."""
 
     method: ExitMethod
     sub_models: list[SubModel]
@@ -109,8 +108,6 @@ class CascadeSeed:
     validation_gflops: float
     validation_percent: float
     hits: Hits
-    goal: Literal["cost", "accuracy"] | None = None
-    target: SubModel | None = None
 
 
 @dataclass(frozen=True)
@@ -144,13 +141,9 @@ def cascade(seed: int, settings: Settings) -> list[CascadeSeed]:
             )
         )
     ways += exits_of_layers(supernet, seed, settings)
-    alone = {name: measured(way, None, data) for name, way in singles.items()}
-    rows = list(alone.values())
+    rows = [measured(way, None, data) for way in singles.values()]
     for way in ways:
-        curve = [measured(way, entropy, data) for entropy in settings["entropies"]]
-        rows += curve
-        for name in settings["targets"]:
-            rows += chosen(curve, alone[name])
+        rows += [measured(way, entropy, data) for entropy in settings["entropies"]]
     return rows
 
 
@@ -207,55 +200,75 @@ def measured(way: Exits, max_entropy: float | None, data: dict[str, Encoded]) ->
     )
 
 
-def chosen(curve: Sequence[CascadeSeed], target: CascadeSeed) -> list[CascadeSeed]:
-    """Choose entropies on validation, for a single sub-model's cost and for its accuracy.
+def chosen(curve: Sequence[CascadeSeed], target: CascadeSeed, goal: Goal) -> CascadeSeed | None:
+    """Choose a point of a curve on validation, for a single sub-model's cost or accuracy.
 
-    Cost: the most accurate at no more cost. Accuracy: the cheapest that is no less accurate. Where
-    nothing meets the goal, the cheapest or the most accurate stands in.
+    Cost: the most accurate at no more cost; of equal ones the cheapest. Accuracy: the cheapest that
+    is no less accurate. None: nothing meets the goal.
     """
-    (sub_model,) = target.sub_models
-    cheapest = min(curve, key=lambda row: row.validation_gflops)
-    best = max(curve, key=lambda row: row.validation_percent)
-    affordable = [row for row in curve if row.validation_gflops <= target.validation_gflops]
-    accurate = [row for row in curve if row.validation_percent >= target.validation_percent]
-    by_cost = max(affordable or [cheapest], key=lambda row: row.validation_percent)
-    by_accuracy = min(accurate or [best], key=lambda row: row.validation_gflops)
-    return [
-        replace(by_cost, goal="cost", target=sub_model),
-        replace(by_accuracy, goal="accuracy", target=sub_model),
-    ]
+    if goal == "cost":
+        fits = [row for row in curve if row.validation_gflops <= target.validation_gflops]
+        best = [row for row in fits if row.validation_percent == best_percent(fits)]
+    else:
+        best = [row for row in curve if row.validation_percent >= target.validation_percent]
+    return min(best, key=lambda row: row.validation_gflops) if best else None
+
+
+def best_percent(rows: Sequence[CascadeSeed]) -> float:
+    return max(row.validation_percent for row in rows)
 
 
 def summarise_cascade(seeds: list[list[CascadeSeed]]) -> list[Row]:
-    """Means over seeds; chosen rows also against the single sub-model that they aim at."""
-    alone = {}
-    for same in zip(*seeds, strict=True):
-        if same[0].method == "single":
-            alone[same[0].sub_models[0]] = by_seed([row.hits.unpack() for row in same])
+    """Single sub-models and curves over seeds, then what validation chose for each target."""
     rows: list[Row] = []
+    alone: dict[SubModel, list[CascadeSeed]] = {}
+    curves: dict[tuple[object, ...], list[list[CascadeSeed]]] = {}
     for same in zip(*seeds, strict=True):
         first = same[0]
-        gap = None
-        if first.target is not None:
-            hits = by_seed([row.hits.unpack() for row in same])
-            gap = paired_interval(hits - alone[first.target])
-        is_point = first.goal is None and first.method != "single"
-        entropies = [row.max_entropy for row in same if row.max_entropy is not None]
-        rows.append(
-            CascadeRow(
-                method=first.method,
-                sub_models=tuple(first.sub_models),
-                gflops=spread([row.gflops for row in same]),
-                accuracy_percent=spread([row.accuracy_percent for row in same]),
-                validation_percent=spread([row.validation_percent for row in same]),
-                max_entropy=spread(entropies) if entropies else None,
-                goal=first.goal,
-                target=first.target,
-                difference_points=gap,
-                hits=() if is_point else tuple(row.hits for row in same),
-            )
-        )
+        rows.append(cascade_row(same))
+        if first.method == "single":
+            alone[first.sub_models[0]] = list(same)
+        else:
+            curves.setdefault((first.method, *first.sub_models), []).append(list(same))
+    for points_of_curve in curves.values():
+        by_seed_curves = list(zip(*points_of_curve, strict=True))
+        for name in recipes.CASCADE["targets"]:
+            target = alone[SubModel.parse(name)]
+            for goal in GOALS:
+                picked = []
+                for curve, single_row in zip(by_seed_curves, target, strict=True):
+                    picked.append(chosen(curve, single_row, goal))
+                fitting = [row for row in picked if row is not None]
+                if len(fitting) == len(picked):  # every seed meets the goal
+                    rows.append(cascade_row(fitting, goal, target))
     return rows
+
+
+def cascade_row(
+    same: Sequence[CascadeSeed],
+    goal: Goal | None = None,
+    target: Sequence[CascadeSeed] = (),
+) -> CascadeRow:
+    """Means over seeds; what was chosen for a target also against it."""
+    first = same[0]
+    is_point = goal is None and first.method != "single"
+    entropies = [row.max_entropy for row in same if row.max_entropy is not None]
+    gap = None
+    if target:
+        hits = by_seed([row.hits.unpack() for row in same])
+        gap = paired_interval(hits - by_seed([row.hits.unpack() for row in target]))
+    return CascadeRow(
+        method=first.method,
+        sub_models=tuple(first.sub_models),
+        gflops=spread([row.gflops for row in same]),
+        accuracy_percent=spread([row.accuracy_percent for row in same]),
+        validation_percent=spread([row.validation_percent for row in same]),
+        max_entropy=spread(entropies) if entropies else None,
+        goal=goal,
+        target=target[0].sub_models[0] if target else None,
+        difference_points=gap,
+        hits=() if is_point else tuple(row.hits for row in same),
+    )
 
 
 AGREEMENT = Job(

@@ -1,4 +1,10 @@
-"""Errors whose message is written for the user: the command line shows them as one line."""
+"""Errors whose message is written for the user, and text that others chose made fit to be shown."""
+
+import unicodedata
+
+# what moves the cursor, changes colours, turns the direction of writing or breaks a line
+_UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+_JOINERS = "\u200c\u200d"  # parts of words in several scripts
 
 
 class CourseError(Exception):
@@ -10,3 +16,18 @@ class InvalidInput(CourseError, ValueError):
 
     The message names it, what was given and what is allowed.
     """
+
+
+def printable(text: str) -> str:
+    r"""Return a text with all that is not seen written out.
+
+    >>> printable("a\x1b[2Jb")
+    'a\\x1b[2Jb'
+    """
+    return "".join(map(_seen, text))
+
+
+def _seen(character: str) -> str:
+    if character in _JOINERS or unicodedata.category(character) not in _UNSEEN:
+        return character
+    return character.encode("unicode_escape").decode("ascii")

@@ -1,12 +1,22 @@
 """The baselines' records say what the data say: each test measures a cheap part anew."""
 
 import importlib
+from dataclasses import replace
+from statistics import mean, stdev
 
 import pytest
 
-from tinybert_l.course.recipes import LONG_GENERATION, LONG_QUESTIONS, TRIGRAM
+from tinybert_l.course.recipes import CASCADE, LONG_GENERATION, LONG_QUESTIONS, TRIGRAM
 from tinybert_l.course.records import read_record
 from tinybert_l.course.rows import GenerationRow, Hits
+from tinybert_l.method.config import ElasticBertConfig, config_settings
+from tinybert_l.method.data import load_reviews
+from tinybert_l.method.evaluation import count_flops
+from tinybert_l.method.extraction import extract
+from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.teacher import load_embedded
+from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.bag_of_words import best_bag_of_words, majority_class
 
 POINTS = 0.3  # how far an accuracy in percent may be from the record's
 SHARE = 0.02  # and a perplexity or a cost
@@ -61,3 +71,88 @@ def test_the_trigram_has_read_all_the_text_and_is_scored_on_the_record_s_items(b
         assert kept.blocks_read == anew.blocks_read
         assert kept.nats_by_text[:20] == pytest.approx(anew.nats_by_text, rel=SHARE)
     assert kept.blocks_read == LONG_GENERATION["num_steps"] * LONG_GENERATION["batch_size"]
+
+
+def test_the_cascade_s_accuracies_are_those_of_its_hits_and_its_costs_those_of_the_models():
+    labels = load_reviews()["test"].labels
+    model = extractable()
+    singles = {row.sub_models[0]: row for row in rows_of("cascade", method="single")}
+    assert {sub_model.name for sub_model in singles} == set(CASCADE["sub_models"])
+    for sub_model, row in singles.items():
+        flops = count_flops(extract(model, sub_model), CASCADE["length"])
+        assert row.gflops.mean == pytest.approx(flops / 1e9, rel=SHARE)
+    for row in read_record("cascade").rows:
+        for hits in row.hits:
+            assert hits.count == len(labels)
+        if row.hits:
+            percent = 100 * mean(mean(hits.unpack()) for hits in row.hits)
+            assert row.accuracy_percent.mean == pytest.approx(percent)
+        if row.target is not None:
+            gap = row.accuracy_percent.mean - singles[row.target].accuracy_percent.mean
+            assert row.difference_points.estimate == pytest.approx(gap)
+
+
+def extractable():
+    """A model of the supernet's shape, with random weights."""
+    config = ElasticBertConfig(**config_settings(load_embedded()[0].config))
+    return ElasticBertForSequenceClassification(config)
+
+
+def test_entropies_are_chosen_on_validation_and_not_on_test(benchmarks):
+    """The point that is best on test is the worst on validation."""
+    runs = benchmarks("supernet_runs")
+    ways = [SubModel(2), SubModel(6)]
+    hits = Hits.pack([1])
+
+    def point(entropy, cost, validation, test):
+        return runs.CascadeSeed("cascade", ways, entropy, cost, test, cost, validation, hits)
+
+    target = point(None, 0.5, 80.0, 80.0)
+    curve = [point(0.1, 0.6, 82, 60), point(0.3, 0.5, 81, 61), point(0.5, 0.3, 70, 99)]
+    assert runs.chosen(curve, target, "cost").max_entropy == 0.3
+    assert runs.chosen(curve, target, "accuracy").max_entropy == 0.3
+    equal = [*curve, point(0.4, 0.4, 81, 1)]
+    assert runs.chosen(equal, target, "cost").max_entropy == 0.4, "of equal ones the cheapest"
+    out_of_reach = replace(target, validation_gflops=0.1, validation_percent=99.0)
+    assert runs.chosen(curve, out_of_reach, "cost") is None
+    assert runs.chosen(curve, out_of_reach, "accuracy") is None
+
+
+def test_gradient_agreement_is_the_mean_of_many_batches():
+    record = read_record("gradient_agreement")
+    assert record.recipe["batches"] >= 20
+    names = record.recipe["sub_models"]
+    assert len(record.rows) == len(names) * (len(names) - 1) // 2
+    for row in record.rows:
+        assert len(row.cosines) == record.recipe["batches"] * len(record.recipe["seeds"])
+        assert row.cosine_mean == pytest.approx(mean(row.cosines))
+        assert row.cosine_sd == pytest.approx(stdev(row.cosines))
+        assert row.negative_percent == pytest.approx(100 * mean(c < 0 for c in row.cosines))
+        assert all(-1 <= cosine <= 1 for cosine in row.cosines)
+
+
+def test_the_bag_of_words_of_the_sentences_is_fitted_again():
+    data = load_reviews()
+    (row,) = rows_of("baselines", task="sentences", model="bag_of_words", labelled_reviews=0)
+    (strength,), (features,) = row.strengths, row.features
+    fitted = best_bag_of_words(data["train"], data["validation"], [features], [strength])
+    assert 100 * mean(fitted.correct(data["test"])) == pytest.approx(
+        row.accuracy_percent.mean, abs=POINTS
+    )
+    assert 100 * mean(row.hits[0].unpack()) == pytest.approx(row.accuracy_percent.mean)
+
+
+def test_the_learning_curve_is_fitted_again_where_it_is_short():
+    """Seed 0 takes the first reviews, as the record `long_documents` does."""
+    data = load_reviews("imdb")
+    (row,) = rows_of("baselines", task="reviews", labelled_reviews=250)
+    assert len(row.hits) == len(read_record("baselines").recipe["seeds"])
+    fitted = best_bag_of_words(
+        data["train"].head(250), data["validation"], [row.features[0]], [row.strengths[0]]
+    )
+    kept = 100 * mean(row.hits[0].unpack())
+    assert 100 * mean(fitted.correct(data["test"])) == pytest.approx(kept, abs=POINTS)
+    answer = majority_class(data["train"].labels)
+    right = 100 * mean(label == answer for label in data["test"].labels)
+    (majority,) = rows_of("baselines", task="reviews", model="majority")
+    assert majority.accuracy_percent.mean == pytest.approx(right)

@@ -1,12 +1,15 @@
 """The one rule of evidence: intervals that cover, answers that follow, verdicts from records."""
 
+import ast
 import dataclasses
 import importlib
 import json
 import math
+import re
 import statistics
 from collections import Counter
 
+import nbformat
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,6 +38,12 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(records, "RESULTS", tmp_path / "results")
     monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path / "cache"))
     return tmp_path
+
+
+@pytest.fixture
+def claims(checkout, monkeypatch):
+    monkeypatch.syspath_prepend(checkout / "tools")
+    return importlib.import_module("claims")
 
 
 def gap_record(low, middle, high, method=None, recipe=LONG_JOINT):
@@ -116,6 +125,11 @@ def test_a_live_run_cannot_write_a_verdict(folder):
         dataclasses.replace(gap, low=0.5)
     with pytest.raises(CourseError, match="live run"):
         dataclasses.replace(judge("更好", "better", gap, 0.0), kind="holds")
+    old_form = ("更好 (better)", "24 texts", "+1.0", "holds 成立")
+    for not_judged in (old_form, Verdict(*old_form), gap):
+        with pytest.raises(CourseError, match="a live run illustrates"):
+            save_verdicts(2, [not_judged])
+    assert not (folder / "cache" / "verdicts").exists()
     with pytest.raises(InvalidInput, match="evidence=2"):
         judge("更好", "better", 2.0, 0.0)
     with pytest.raises(InvalidInput, match="measure_latency"):
@@ -489,3 +503,112 @@ def test_new_long_runs_keep_values_and_the_new_interval(checkout, monkeypatch):
     assert kept.method == "seeds_and_items"
     assert long_run.paired_interval(gaps[:1]).method == "one_seed"
     assert long_run.over_seeds([1.0, 2.0, 4.0]).values == (1.0, 2.0, 4.0)
+
+
+def hits(random, share, items=300):
+    return rows.Hits.pack(random.random(items) < share)
+
+
+def test_baselines_are_paired_by_text_with_the_bag_of_words(folder, claims):
+    random = np.random.default_rng(12)
+    spread = OverSeeds(80.0, 0.0)
+    usual = {"labelled_sentences": 0, "accuracy_percent": spread}
+    bag = {"model": "bag_of_words", "task": "reviews", **usual}
+    own = rows.BaselineRow(labelled_reviews=0, hits=(hits(random, 0.7),), **bag)
+    more = rows.BaselineRow(labelled_reviews=250, hits=(hits(random, 0.8),) * 3, **bag)
+    teacher = rows.BaselineRow(
+        model="teacher", task="reviews", labelled_reviews=0, hits=(hits(random, 0.95),), **usual
+    )
+    write_record("baselines", "baselines", "python", SEEDS, [own, more])
+    write_record("teacher_on_reviews", "baselines", "python", {"segment": 128}, [teacher])
+    (verdict,) = claims.ANSWERS["baselines"](records.read_record("teacher_on_reviews"))
+    right, wrong = (np.array(part.hits[0].unpack()) for part in (teacher, own))
+    assert verdict.evidence.mean == pytest.approx(100 * float((right - wrong).mean()))
+    assert verdict.kind == "holds_if" and verdict.evidence.method == "one_seed"
+    where = {"labelled_reviews": 250}, {"labelled_reviews": 0}
+    learnt = difference("baselines", "accuracy_percent", *where)
+    assert learnt.method == "seeds_and_items" and learnt.seeds == 3
+    assert "teacher_on_reviews" not in learnt.row
+    compared = difference(
+        "teacher_on_reviews", "accuracy_percent", {}, where[1], other_record="baselines"
+    )
+    assert compared.row.endswith("baselines: labelled_reviews=0, accuracy_percent")
+    sentences = dataclasses.replace(own, task="sentences", labelled_reviews=1)
+    write_record("baselines", "baselines", "python", SEEDS, [own, sentences])
+    apart = difference("baselines", "accuracy_percent", {"task": "sentences"}, {"task": "reviews"})
+    assert apart.method != "seeds_and_items"  # as many texts, but others
+
+
+def test_batches_of_one_trained_model_speak_for_it_alone(folder, claims):
+    pair = SubModel(6), SubModel(3)
+    row = rows.GradientAgreementRow(*pair, 0.3, 0.1, 0.0, (0.2, 0.3, 0.4, 0.3, 0.2, 0.4))
+    for seeds, kind in (([0], "holds_if"), ([0, 1, 2], "holds")):
+        settings = {"seeds": seeds}
+        write_record("gradient_agreement", "gradient_agreement", "python", settings, [row])
+        (verdict,) = claims.ANSWERS["gradient_agreement"](records.read_record("gradient_agreement"))
+        assert verdict.evidence.mean == pytest.approx(0.3) and verdict.kind == kind
+
+
+def test_a_cascade_is_judged_by_its_goal(folder, claims):
+    spread = OverSeeds(80.0, 0.0, (80.0,))
+    usual = {"gflops": spread, "accuracy_percent": spread, "validation_percent": spread}
+    chain = {"method": "cascade", "sub_models": (SubModel(2), SubModel(6)), **usual}
+    made = []
+    for goal in ("cost", "accuracy"):
+        gap = Interval(0.1, -0.3, 0.5, "one_seed")
+        aim = {"goal": goal, "target": SubModel(6), "difference_points": gap}
+        made.append(rows.CascadeRow(**chain, **aim))
+    write_record("cascade", "cascade", "python", {"seeds": [0]}, made)
+    better, within = claims.ANSWERS["cascade"](records.read_record("cascade"))
+    assert better.kind == "undecided" and within.kind == "holds_if"
+    assert within.margin == -0.5
+    alone = from_record("cascade", "accuracy_percent", goal="cost")
+    assert alone.method == "one_seed" and alone.low < 80.0 < alone.high
+    spent = from_record("cascade", "gflops", goal="cost")
+    assert spent.method == "bare"
+
+
+def test_what_draws_nothing_at_random_has_no_seeds(folder):
+    question = rows.QuestionRow(
+        SubModel(6), {"path": OverSeeds(40.0, 2.0)}, OverSeeds(40.0, 2.0), OverSeeds(40.0, 2.0)
+    )
+    trivial = rows.TrivialAnswerRow("path", "always", 30.0, 30.0, rows.Hits.pack([1, 0, 0] * 33))
+    write_record("questions", "questions", "python", {**SEEDS, "stories": 900}, [question])
+    write_record("trivial_answers", "trivial_answers", "python", {"stories": 900}, [trivial])
+    gap = difference(
+        "questions",
+        "exact_match_percent",
+        {},
+        {"question": "path"},
+        key="path",
+        other_record="trivial_answers",
+    )
+    assert gap.method == "seeds" and gap.seeds == 3
+    with pytest.raises(InvalidInput, match="key='time'; allowed: path"):
+        from_record("questions", "exact_match_percent", key="time")
+
+
+def verdict_cells(checkout):
+    for path in sorted((checkout / "notebooks").glob("*/*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "code" and "save_verdicts(" in cell.source:
+                yield path.stem, ast.parse(cell.source)
+
+
+def test_every_lecture_judges_by_the_rule(checkout):
+    """No verdict in words, none from the description of a live run, no way around the types."""
+    lectures = set()
+    for name, tree in verdict_cells(checkout):
+        lectures.add(name)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                assert not re.search("holds|does not hold|undecided|成立|未定", node.value), name
+            if isinstance(node, ast.Name | ast.Attribute | ast.alias):
+                words = ast.unparse(node)
+                assert not re.search(r"MAKER|ClaimVerdict|Evidence\b|describe", words), (
+                    name,
+                    words,
+                )
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "save_verdicts":
+                assert len(node.args) == 2 and not node.keywords, name
+    assert len(lectures) >= 10

@@ -263,12 +263,20 @@ def test_what_is_no_pair_of_loss_and_log_is_refused(few_problems):
         compare_joint_step(lambda *_: 3.0)
 
 
+def test_a_step_that_is_not_written_yet_is_told_so(few_problems):
+    def released_stub(*_):
+        raise NotImplementedError
+
+    with pytest.raises(InvalidInput, match="no answer yet"):
+        compare_joint_step(released_stub)
+
+
 def test_the_reference_step_is_not_released(checkout, cells):
     notebook = nbformat.read(checkout / "notebooks" / NAME / f"{NAME}.ipynb", as_version=4)
     (cell,) = [c for c in notebook.cells if c.id == "joint-step"]
     settings = cell.metadata["nbgrader"]
     assert settings["solution"] and not settings["grade"] and "points" not in settings
-    released, _ = ClearSolutions().preprocess_cell(cell, {}, 0)
+    released, _ = ClearSolutions().preprocess_cell(cell, {"language": "python"}, 0)
     solution = source(cells, "joint-step").partition("### BEGIN SOLUTION")[2]
     telling = [x.strip() for x in solution.splitlines() if len(x.strip()) > 24]
     assert telling and not [line for line in telling if line in released.source]

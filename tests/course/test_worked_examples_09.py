@@ -156,6 +156,18 @@ def test_what_is_read_from_the_record_is_in_it():
     assert abs(middle.mean - small.mean) < 2 * (middle.sd + small.sd)
 
 
+def test_the_fair_comparison_has_two_sides():
+    """Trigrams of all texts beat every sub-model; of as many as it read, only the largest wins."""
+    rows = read_record("trigram").rows
+    ours = {row.sub_model: row.perplexity.mean for row in rows if row.author == "sub_model"}
+    counted = {row.blocks_read: row.perplexity.mean for row in rows if row.author == "trigram"}
+    (read,) = {row.blocks_read for row in rows if row.author == "sub_model"}
+    assert counted[max(counted)] < min(ours.values())
+    better = {sub_model for sub_model, value in ours.items() if value < counted[read]}
+    assert better == {SubModel(6)}
+    assert 0.3 < read / max(counted) < 0.4  # "about a third"
+
+
 def test_the_time_for_reading_is_computed(checkout):
     minutes = reading_minutes(checkout, LECTURE)
     assert f"阅读约{minutes}分钟" in text_of(checkout, LECTURE, "zh")

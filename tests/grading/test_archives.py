@@ -32,7 +32,7 @@ def test_a_damaged_zip_of_a_student_is_refused_and_the_others_are_taken_in(tmp_p
     members = {f"ann-{NAME}.zip": inner.replace(b"{ ann }", b"{ eve }"), "bob.ipynb": b"{}"}
     arrivals, refusals = read_archive(write_zip(tmp_path / "a.zip", members), NAME)
     assert [a.student for a in arrivals] == ["bob"]
-    assert [r.origin for r in refusals] == [f"ann-{NAME}.zip"]
+    assert [r.origin for r in refusals] == [f"ann/{NAME}.ipynb"]
 
 
 def test_a_date_that_no_calendar_has_counts_as_now(tmp_path):

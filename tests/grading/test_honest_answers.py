@@ -1,4 +1,4 @@
-"""Every honest way to write an answer keeps its points, in the sandbox and on the student's side."""
+"""Every honest way to write an answer keeps its points, in the sandbox and before handing in."""
 
 import json
 import time
@@ -66,9 +66,8 @@ MAGICS = [
 ]
 CELL_MAGICS = ["%%time", "%%capture", "%%capture output", "%%timeit -n1 -r1", "%%prun -q"]
 WAYS = {
-    "an exception of one's own": RIGHT.replace('ValueError("depth")', 'DepthError("depth")').replace(
-        "@kept", "class DepthError(ValueError): pass\n\n@kept", 1
-    ),
+    "an exception of one's own": "class DepthError(ValueError): pass\n\n"
+    + RIGHT.replace('ValueError("depth")', 'DepthError("depth")'),
     "an exception with two bases": RIGHT.replace('ValueError("d', 'Both("d').replace(
         "@kept", "class Both(KeyError, ValueError): pass\n\n@kept", 1
     ),
@@ -91,8 +90,8 @@ def logged(function):
     "a list of one's own": "class Layers(list): pass\n"
     + RIGHT.replace("return [", "return Layers([").replace("+ 1)]", "+ 1)])"),
     "type hints and a dataclass": "from dataclasses import dataclass\n@dataclass\nclass Depth:\n"
-    "    value: int\n" + RIGHT.replace("(num_layers, depth)", "(num_layers: int, depth: int) -> list"
-    ).replace("// depth", "// Depth(depth).value"),
+    "    value: int\n" + RIGHT.replace("_layers, depth)", "_layers: int, depth: int) -> list")
+    .replace("// depth", "// Depth(depth).value"),
 }  # fmt: skip
 
 
@@ -121,7 +120,7 @@ def test_no_magic_of_a_stock_kernel_keeps_an_answer_from_its_points():
 
 @pytest.mark.parametrize("magic", ["%matplotlib inline", "%%time", "%%capture", "x = !echo 1"])
 def test_the_students_side_agrees_with_grading(magic, tmp_path, checkout):
-    """`check` and `home` judge as grading does; an earlier answer of one's own is taken likewise."""
+    """`check` and `home` judge as grading does; one's own earlier answer is taken likewise."""
     source = checkout / "notebooks" / "03-architecture" / "03-architecture.ipynb"
     tree = json.loads(source.read_text(encoding="utf-8"))
     for cell in tree["cells"]:

@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tinybert_l.errors import InvalidInput
+from tinybert_l.errors import InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
 from tinybert_l.grading.identities import match
 from tinybert_l.grading.intake import Reading, read_archive
 from tinybert_l.grading.owners import is_student_name
-from tinybert_l.grading.printable import printable
 from tinybert_l.grading.rosters import read_roster
 from tinybert_l.grading.versions import copy_number, stem
 

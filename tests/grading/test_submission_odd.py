@@ -5,6 +5,7 @@ import json
 import struct
 import time
 import zlib
+from functools import cache
 
 import nbformat
 import pytest
@@ -69,7 +70,8 @@ def assignment() -> Assignment:
             )
     texts = frozenset(map(text_digest, (RELEASED_TEXT, QUESTION, AFTER)))
     demos = frozenset(["train()\nplot()"])
-    return Assignment("03-architecture", 3, tuple(cells), demos, texts, {}, tuple(layout))
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    return Assignment("03-architecture", 3, tuple(cells), demos, texts, kernel, tuple(layout))
 
 
 def graded(tree: dict):
@@ -214,18 +216,22 @@ def png(width: int = 3, height: int = 2) -> str:
 SVG = base64.b64encode(b"<svg onload='alert(1)'/>").decode()
 
 
-def shown(source: str, attachments: dict | None = None, kind: str = "markdown") -> str:
-    """Return what is shown of a student's answer, as Formgrader renders it."""
+@cache
+def exporter():
     from nbconvert import HTMLExporter
 
+    return HTMLExporter(template_name="classic")
+
+
+def shown(source: str, attachments: dict | None = None, kind: str = "markdown") -> str:
+    """Return what is shown of a student's answer, as Formgrader renders it."""
     tree = released()
     tree["cells"][5] |= {"source": source, "cell_type": kind}
     if attachments is not None:
         tree["cells"][5]["attachments"] = attachments
     nb, _, _ = graded(tree)
     showing.defuse(nb, assignment())
-    exporter = HTMLExporter(template_name="classic")
-    page, _ = exporter.from_notebook_node(nbformat.v4.new_notebook(cells=[nb.cells[5]]))
+    page, _ = exporter().from_notebook_node(nbformat.v4.new_notebook(cells=[nb.cells[5]]))
     return page
 
 
@@ -277,6 +283,11 @@ def test_ordinary_text_is_shown_as_it_was_meant(source, expected):
     assert "<img" not in page and "Shown as typed" not in page
 
 
+@cache
+def page_of_nothing() -> str:
+    return shown("nothing")
+
+
 @pytest.mark.parametrize(
     "source",
     [
@@ -303,7 +314,7 @@ def test_ordinary_text_is_shown_as_it_was_meant(source, expected):
 def test_no_text_does_anything_in_the_readers_browser(source, kind):
     from bs4 import BeautifulSoup
 
-    empty = BeautifulSoup(shown("nothing"), "html.parser")
+    empty = BeautifulSoup(page_of_nothing(), "html.parser")
     page = BeautifulSoup(shown(source, kind=kind), "html.parser")
     for tag in ("script", "svg", "math", "iframe", "form", "button", "base", "style", "img"):
         assert len(page.find_all(tag)) == len(empty.find_all(tag)), tag

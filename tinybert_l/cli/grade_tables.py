@@ -7,6 +7,7 @@ import click
 
 from tinybert_l.cli.tables import show
 from tinybert_l.course.home import shorten
+from tinybert_l.errors import printable
 from tinybert_l.grading.intake import IntakeResult
 from tinybert_l.grading.release import Plan
 from tinybert_l.grading.results.audit import Change, Entry
@@ -59,7 +60,7 @@ def show_grades(grading: Grading, lecture: int) -> None:
     for student, grades in by_student.items():
         rows.append((student, *_points(grades, exercises), _first_reason(grades)))
     for student, reason in grading.errors.items():
-        rows.append((student, *["-"] * len(exercises), "ERROR", reason))
+        rows.append((student, *["-"] * len(exercises), "ERROR", printable(reason)))
     title = (
         f"Lecture {lecture}: auto-graded points 自动评分 "
         "(manual questions still open 手动评分题待评)"
@@ -83,7 +84,7 @@ def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
 def _first_reason(grades: Sequence[CellGrade]) -> str:
     for grade in grades:
         if grade.reason:
-            return shorten(f"{grade.exercise}: {grade.reason}", REASON_WIDTH)
+            return printable(shorten(f"{grade.exercise}: {grade.reason}", REASON_WIDTH))
     return ""
 
 

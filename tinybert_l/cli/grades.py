@@ -9,12 +9,11 @@ from tinybert_l.cache import write_atomically
 from tinybert_l.cli import grade_tables
 from tinybert_l.cli.courses import pass_course
 from tinybert_l.cli.options import FILE, FOLDER, NEW_FILE, lecture_argument
-from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.errors import CourseError, InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import job as jobs
 from tinybert_l.grading import run
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.printable import printable
 from tinybert_l.grading.results.audit import Audit, changes
 from tinybert_l.grading.results.packing import LMS, pack_feedback
 
@@ -195,6 +194,11 @@ def _grade(course: Course, lecture: int, options: run.Options) -> None:
 
 
 def _require_submissions(course: Course, lecture: int) -> None:
+    if not course.folder.is_dir():
+        raise InvalidInput(
+            f"No course here ({course.folder} is missing): tinybert-l course init FOLDER makes "
+            "one; then cd into it. 此处没有课程。"
+        )
     if not course.students(lecture):
         raise InvalidInput(
             f"No submission of lecture {lecture} below {course.folder / 'submitted'}."

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.registry import MissingAnswer
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Batch
 from tinybert_l.method.joint import WithProjection, joint_step
@@ -105,15 +106,14 @@ def compare_joint_step(own_step: JointStep, seed: int = 0) -> pd.DataFrame:
         One row a number: step, sub_model, what, own, library, agrees. `own` is NaN where the
         student's log has no such entry, `library` where the library's has none.
     Raises:
-        InvalidInput: the student's step does not return a scalar tensor and a dictionary.
+        InvalidInput: the student's step is not written yet, or does not return a scalar tensor and
+            a dictionary.
     """
     rows: list[dict[str, Any]] = []
     for problem in problems(seed):
         expected = _numbers(problem, *_library_step(problem))
         student = copy.deepcopy(problem.student)
-        returned = own_step(
-            student, problem.target, dict(problem.batch), problem.participants, problem.recipe
-        )
+        returned = _run(own_step, replace(problem, student=student))
         own = _numbers(replace(problem, student=student), *_checked(returned))
         step = f"{problem.step}" if problem.recipe.self_distillation else f"{problem.step}*"
         for key in dict.fromkeys([*expected, *own]):
@@ -123,6 +123,24 @@ def compare_joint_step(own_step: JointStep, seed: int = 0) -> pd.DataFrame:
 
 
 COLUMNS = ("step", "sub_model", "what", "own", "library", "agrees")
+
+
+def _run(own_step: JointStep, problem: Problem) -> Any:
+    try:
+        return own_step(
+            problem.student,
+            problem.target,
+            dict(problem.batch),
+            problem.participants,
+            problem.recipe,
+        )
+    except MissingAnswer:
+        raise
+    except NotImplementedError:
+        raise InvalidInput(
+            "my_joint_step has no answer yet: write it in the cell above. "
+            "请先在上一个单元格里写出它。"
+        ) from None
 
 
 def _library_step(problem: Problem) -> tuple[torch.Tensor, StepLog]:

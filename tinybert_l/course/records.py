@@ -14,7 +14,7 @@ from tinybert_l.course import rows as row_types
 from tinybert_l.course.recipes import RECORDS
 from tinybert_l.course.record_types import ClaimVerdict, LectureVerdicts, Record, Verdict
 from tinybert_l.course.rows import Row, from_json, row_from_json, row_to_json, to_json
-from tinybert_l.errors import InvalidInput
+from tinybert_l.errors import CourseError, InvalidInput
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 RESULTS = (
@@ -59,26 +59,30 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
 }
 
 
-def save_verdicts(lecture: int, verdicts: Sequence[Any], run: str = "") -> Any:
+def save_verdicts(lecture: int, verdicts: Sequence[ClaimVerdict]) -> Any:
     """Keep a lecture's verdicts for lecture 10, and show them.
 
     Args:
-        verdicts: what `tinybert_l.course.evidence` has judged: `ClaimVerdict`s.
-        run: only for verdicts of the old form, four texts each, which name the run they come from.
+        verdicts: what `tinybert_l.course.evidence` has judged.
     Returns:
         The table, styled.
+    Raises:
+        CourseError: a verdict that was not judged from a record.
     """
     from tinybert_l.course.tables import verdicts_table
 
-    plain = []
     for verdict in verdicts:
-        is_new = isinstance(verdict, ClaimVerdict)
-        plain.append(verdict.to_verdict() if is_new else Verdict(*verdict))
+        if not isinstance(verdict, ClaimVerdict):
+            raise CourseError(
+                f"save_verdicts: {verdict!r}; allowed: what tinybert_l.course.evidence judges from "
+                "records: a live run illustrates and decides nothing. 判断只能由记录得出。"
+            )
+    plain = [verdict.to_verdict() for verdict in verdicts]
     record = {
-        "schema": VERDICTS_SCHEMA if not run else SCHEMA,
+        "schema": VERDICTS_SCHEMA,
         "lecture": lecture,
         "rows": list(map(to_json, plain)),
-        "run": run,
+        "run": "by the rule of evidence 依证据规则",
         **provenance(),
     }
     write_atomically(

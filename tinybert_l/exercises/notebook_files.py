@@ -91,7 +91,8 @@ def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
             break
     else:
         try:
-            return raw.decode("utf-8-sig"), []
+            if b"\0" not in raw[:4]:  # or it is UTF-16, whose every second byte is often 0
+                return raw.decode("utf-8-sig"), []
         except UnicodeDecodeError:
             pass
     for encoding in encodings:

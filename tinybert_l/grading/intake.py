@@ -14,7 +14,7 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.errors import InvalidInput
+from tinybert_l.errors import InvalidInput, printable
 from tinybert_l.exercises.notebook_files import UnreadableNotebook
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import IncomingFile, incoming_files
@@ -23,7 +23,6 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.identities import Identities
 from tinybert_l.grading.owners import folded, is_online_text, names_person, owner_of
 from tinybert_l.grading.policy import read_calendar
-from tinybert_l.grading.printable import printable
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.versions import Candidate, choose, may_be_notebook, stem, texts_of
@@ -116,6 +115,7 @@ def collect_archive(
     arrivals = with_times(arrivals, calendar.due.get(lecture), told)
     outcomes = take_in(course, name, arrivals, refusals)
     with Book(course.database, name) as book:
+        book.set_due(calendar.due.get(lecture))  # so that Formgrader shows it
         for arrival in arrivals:
             if arrival.student not in outcomes:
                 continue

@@ -60,7 +60,7 @@ def _let_nbgrader_find(folder: Path) -> None:
     if "[" not in str(folder):
         return
     for name in MODULES_THAT_GLOB:
-        importlib.import_module(name).glob = _RootIsNoPattern(str(folder))
+        vars(importlib.import_module(name))["glob"] = _RootIsNoPattern(str(folder))
 
 
 def nbgrader_settings(folder: Path, sources: Path, course_id: str = "tinybert-l") -> Config:

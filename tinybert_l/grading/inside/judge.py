@@ -305,8 +305,9 @@ def rebuilt_error(name: str, message: str, bases: Sequence[str] = ()) -> Excepti
     kinds: list[type[Exception]] = []
     for base in (name, *bases):
         kind = getattr(builtins, base, None)
-        is_exception = isinstance(kind, type) and issubclass(kind, Exception)
-        if is_exception and not any(issubclass(known, kind) for known in kinds):
+        if not isinstance(kind, type) or not issubclass(kind, Exception):
+            continue
+        if not any(issubclass(known, kind) for known in kinds):
             kinds.append(kind)
     if not kinds:
         return RuntimeError(f"{name}: {message}")

@@ -8,13 +8,13 @@ Run as a program it serves one text after the other, so that a text that takes f
 up (see `rendering`): `python -m tinybert_l.grading.outside.markdown DESCRIPTOR`.
 """
 
-import html
 import re
 import resource
 import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from html import escape
 from typing import Any
 from urllib.parse import unquote
 
@@ -41,12 +41,18 @@ ATTRIBUTES = {
 }
 # names that the highlighter gives to its elements: `k`, `mi`, `s2`, `highlight`
 _HIGHLIGHT = re.compile(r"highlight|[a-z]{1,3}[0-9]?")
+_ATTRIBUTE = r"""\s+(?:open|[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'=<>`]+))"""
+_TAG = re.compile(rf"</?[a-zA-Z][a-zA-Z0-9]*(?:{_ATTRIBUTE})*\s*/?>|<!--.*-->", re.DOTALL)
 _DATA = re.compile(r"data:(?P<kind>[^;,]*);base64,(?P<text>.*)", re.DOTALL)
 _ATTACHMENT = "attachment:"
 
 
 class _Renderer(IPythonRenderer):
     """nbconvert's renderer, for which a missing picture is no error."""
+
+    def inline_html(self, html: str) -> str:
+        """Render a tag inside a line; `a<b and c>d` holds none."""
+        return super().inline_html(html if _TAG.fullmatch(html) else escape(html))
 
     def image(self, text: str, url: str, title: str | None = None) -> str:
         """Render a picture; one of an attachment with its bytes, or with the reason why not."""
@@ -55,8 +61,8 @@ class _Renderer(IPythonRenderer):
         name = unquote(url.removeprefix(_ATTACHMENT))
         source, problem = _attached(self.attachments, name)
         if problem:
-            return html.escape(f"[picture {name} not shown: {problem} 图片未显示]")
-        return f'<img src="{source}" alt="{html.escape(text)}">'
+            return escape(f"[picture {name} not shown: {problem} 图片未显示]")
+        return f'<img src="{source}" alt="{escape(text)}">'
 
 
 def _attached(attachments: Mapping[str, Any], name: str) -> tuple[str, str]:

@@ -151,12 +151,21 @@ class Book:
             if db.scalar(sa.select(SUBMISSIONS.c.id).where(self._is_of(student))) is not None:
                 self._settle(db, self._submission(db, student, when), student, policy)
 
-    def students(self) -> dict[str, str]:
-        """Return {student: name} of everybody in the gradebook, handed in or not."""
-        columns = (STUDENTS.c.id, STUDENTS.c.first_name, STUDENTS.c.last_name)
+    def students(self) -> list[StudentTotal]:
+        """Return everybody in the gradebook, as if nobody had handed in, in order of their ids."""
+        people = []
         with self.engine.connect() as db:
-            rows = db.execute(sa.select(*columns))
-            return {row[0]: f"{row[1] or ''} {row[2] or ''}".strip() for row in rows}
+            for row in db.execute(sa.select(STUDENTS).order_by(STUDENTS.c.id)):
+                person = StudentTotal(
+                    row.id,
+                    last_name=row.last_name or "",
+                    first_name=row.first_name or "",
+                    email=row.email or "",
+                    lms_user_id=row.lms_user_id or "",
+                    is_missing=True,
+                )
+                people.append(person)
+        return people
 
     def _submission(self, db: sa.Connection, student: str, handed_in: datetime | None) -> str:
         """Return the id of the student's submitted notebook, which is made where it is missing."""

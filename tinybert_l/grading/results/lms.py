@@ -9,6 +9,7 @@ from datetime import datetime
 
 from tinybert_l.errors import InvalidInput
 
+NOT_HANDED_IN = "not handed in 未提交"
 FORMATS = ("csv", "canvas", "moodle")
 # A spreadsheet computes a cell that begins like this, also with full-width signs. It may split a
 # cell at separators of its own, so a part that follows one counts as a beginning.
@@ -26,6 +27,7 @@ class StudentTotal:
         max_score: of the whole assignment.
         to_grade_by_hand: number of cells that a person still has to grade.
         score: `raw_score` less the late penalty.
+        is_missing: nothing was handed in, so there is no score.
     """
 
     student: str
@@ -39,6 +41,12 @@ class StudentTotal:
     max_score: float = 0.0
     to_grade_by_hand: int = 0
     score: float = 0.0
+    is_missing: bool = False
+
+    @property
+    def shown_score(self) -> float | str:
+        """The score; empty where nothing was handed in."""
+        return "" if self.is_missing else self.score
 
     @property
     def full_name(self) -> str:
@@ -101,7 +109,13 @@ def defused(text: str) -> str:
 
 
 def _plain(totals: Sequence[StudentTotal], title: str) -> list[Row]:
-    return [{"assignment": title, **asdict(total)} for total in totals]
+    rows: list[Row] = []
+    for total in totals:
+        row: Row = {"assignment": title, **asdict(total)}
+        if row.pop("is_missing"):
+            row |= {"timestamp": NOT_HANDED_IN, "raw_score": "", "max_score": "", "score": ""}
+        rows.append(row)
+    return rows
 
 
 def _canvas(totals: Sequence[StudentTotal], title: str) -> list[Row]:
@@ -118,7 +132,7 @@ def _canvas(totals: Sequence[StudentTotal], title: str) -> list[Row]:
             "ID": "",
             "SIS Login ID": "",
             "Section": "",
-            title: totals[0].max_score,
+            title: max(total.max_score for total in totals),
         }
     ]
     for total in totals:
@@ -128,7 +142,7 @@ def _canvas(totals: Sequence[StudentTotal], title: str) -> list[Row]:
                 "ID": total.lms_user_id,
                 "SIS Login ID": "" if total.lms_user_id else total.student,
                 "Section": "",
-                title: total.score,
+                title: total.shown_score,
             }
         )
     return rows
@@ -146,7 +160,7 @@ def _moodle(totals: Sequence[StudentTotal], title: str) -> list[Row]:
                 "Identifier": identifier,
                 "Full name": total.full_name,
                 "Email address": total.email,
-                "Grade": total.score,
+                "Grade": total.shown_score,
                 "Maximum Grade": total.max_score,
             }
         )

@@ -155,13 +155,20 @@ def _cells_to_compare(cells: list[CellGrade], index: int) -> list[int]:
     return of_other_exercises or other_cells
 
 
-def page(name: str, grades: Sequence[CellGrade], errors: Mapping[str, str], font: str = "") -> str:
+def page(
+    name: str,
+    grades: Sequence[CellGrade],
+    errors: Mapping[str, str],
+    font: str = "",
+    missing: Sequence[str] = (),
+) -> str:
     """Render the report of a class as HTML.
 
     Args:
         name: of the assignment.
         errors: {student: why the submission could not be graded}.
         font: address of a font for Chinese, for machines that have none.
+        missing: who is on the roster and has not handed in.
     """
     table = class_table(grades)
     totals = table.totals()
@@ -185,6 +192,7 @@ def page(name: str, grades: Sequence[CellGrade], errors: Mapping[str, str], font
         items=items(grades),
         failures=table.failures.most_common(FREQUENT_FAILURES),
         errors=errors,
+        missing=missing,
     )
 
 

@@ -1,0 +1,225 @@
+"""Prove what a course's record says, sum it up, explain it to students and export it."""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from tinybert_l.cache import write_atomically
+from tinybert_l.course.fonts import FONT
+from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.archives import read_plain_file
+from tinybert_l.grading.assignment import Assignment
+from tinybert_l.grading.course import Course
+from tinybert_l.grading.job import program_hash
+from tinybert_l.grading.owners import folded
+from tinybert_l.grading.policy import read_calendar
+from tinybert_l.grading.results import audit as audit_module
+from tinybert_l.grading.results import lms, report
+from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.results.grades import CellGrade, Grading, grades_on_record
+from tinybert_l.grading.results.worksheet import Filled, fill
+
+NAMES_SHOWN = 5  # students in a message
+
+
+class NotProved(CourseError, RuntimeError):
+    """Grades that are not to be exported; the message says why."""
+
+
+def summarise(course: Course, book: Book, assignment: Assignment) -> Grading:
+    """Read the grades on record; write the tables and the report of the class.
+
+    Writes grades.csv (a row for each student and cell), gradebook.csv (a row for each student) and
+    the report with its font.
+    """
+    missing = missing_students(course, book, assignment.lecture)
+    grading = replace(
+        grades_on_record(Audit(course.folder), assignment),
+        missing=[f"{total.student} {total.full_name}".strip() for total in missing],
+    )
+    rows: list[lms.Row] = [dict(vars(cell)) for cell in grading.grades]
+    for student, reason in sorted(grading.errors.items()):
+        rows.append({"student": student, "reason": f"NOT GRADED: {reason}"})
+    write_atomically(course.folder / "grades.csv", lms.to_csv(rows))
+    gradebook = lms.table([*book.totals(), *missing], assignment.name, "csv")
+    write_atomically(course.folder / "gradebook.csv", gradebook)
+    page = report.page(assignment.name, grading.grades, grading.errors, FONT.name, grading.missing)
+    write_atomically(course.folder / f"report-{assignment.name}.html", page)
+    if not (course.folder / FONT.name).is_file():
+        shutil.copy(FONT, course.folder / FONT.name)
+    return grading
+
+
+def missing_students(course: Course, book: Book, lecture: int) -> list[lms.StudentTotal]:
+    """List who is in the gradebook and has not handed a lecture in."""
+    handed_in = {folded(student) for student in course.students(lecture)}
+    missing = []
+    for person in book.students():
+        if folded(person.student) not in handed_in:
+            missing.append(person)
+    return missing
+
+
+def prove(course: Course, lecture: int) -> list[str]:
+    """List what keeps a lecture's grades from being believed (see `audit.prove`)."""
+    name = NOTEBOOKS[lecture]
+    submissions = {}
+    for student in course.students(lecture):
+        try:
+            raw = read_plain_file(course.submission(student, lecture))
+        except InvalidInput:
+            submissions[student] = ""  # no grading is of this: it is reported
+        else:
+            submissions[student] = sha256(raw).hexdigest()
+    with Book(course.database, name) as book:
+        return audit_module.prove(Audit(course.folder), name, book.automatic(), submissions)
+
+
+def other_programs(course: Course, lecture: int) -> list[str]:
+    """Tell which grades another version of the program gave, and how to go on.
+
+    Such grades are proved like all others; a line for each program, empty when there is none.
+    """
+    current = program_hash()
+    lines = []
+    for program, students in audit_module.programs(
+        Audit(course.folder), NOTEBOOKS[lecture]
+    ).items():
+        if program != current:
+            lines.append(
+                f"{students} submissions were graded by another version of the program, "
+                f"{program} (installed is {current}). Their grades stay as they are; to grade "
+                f"them with this version: tinybert-l grade {lecture} --again. 由其他版本评分。"
+            )
+    return lines
+
+
+def export(
+    course: Course,
+    lecture: int,
+    kind: str,
+    title: str = "",
+    without: Iterable[str] = (),
+    provisional: bool = False,
+) -> str:
+    """Return a lecture's grades as CSV for a learning platform; the audit notes the export.
+
+    Args:
+        kind: one of `lms.FORMATS`.
+        title: the assignment's name in the platform; the notebook's when empty.
+        without: students who are left out on purpose, graded or not.
+        provisional: export although manual grading is unfinished.
+    Raises:
+        NotProved: a submission is not graded, or the gradebook is not what was recorded.
+    """
+    name = NOTEBOOKS[lecture]
+    totals = _proved_totals(course, lecture, without, provisional)
+    students = sum(not total.is_missing for total in totals)
+    Audit(course.folder).append(
+        "exported", assignment=name, format=kind, students=students, without=sorted(set(without))
+    )
+    return lms.table(totals, title or name, kind)
+
+
+def _proved_totals(
+    course: Course, lecture: int, without: Iterable[str], provisional: bool
+) -> list[lms.StudentTotal]:
+    """Return the totals of a class; raises `NotProved` where they are not to be exported."""
+    left_out = set(without)
+    problems = []
+    for problem in prove(course, lecture):
+        if problem.partition(":")[0] not in left_out:
+            problems.append(problem)
+    with Book(course.database, NOTEBOOKS[lecture]) as book:
+        everybody = [*book.totals(), *missing_students(course, book, lecture)]
+    totals = [total for total in everybody if total.student not in left_out]
+    if not provisional:
+        problems += _unfinished(totals)
+    if problems:
+        raise NotProved("Nothing was exported 未导出:\n" + "\n".join(problems))
+    return totals
+
+
+def fill_worksheet(
+    course: Course,
+    lecture: int,
+    worksheet: Path,
+    title: str = "",
+    without: Iterable[str] = (),
+    provisional: bool = False,
+) -> Filled:
+    """Fill a lecture's grades into a file that the teacher downloaded; the audit notes the export.
+
+    Args:
+        worksheet: the downloaded file.
+        title: of the assignment, where the file has several.
+        without: students who are left out on purpose, graded or not.
+        provisional: export although manual grading is unfinished.
+    Raises:
+        NotProved: a submission is not graded, or the gradebook is not what was recorded.
+        InvalidInput: the file cannot be filled.
+    """
+    name = NOTEBOOKS[lecture]
+    totals = _proved_totals(course, lecture, without, provisional)
+    totals = [total for total in totals if not total.is_missing]
+    grading = grades_on_record(Audit(course.folder), course.assignment(lecture))
+    filled = fill(worksheet, totals, title, _remarks(grading.grades))
+    Audit(course.folder).append(
+        "exported",
+        assignment=name,
+        format=f"worksheet {worksheet.name}"[:100],
+        students=filled.count,
+        without=sorted(set(without)),
+    )
+    return filled
+
+
+def _remarks(grades: Iterable[CellGrade]) -> dict[str, str]:
+    """Return {student: points by exercise, with the first reason for lost ones}."""
+    parts: dict[str, dict[str, list[CellGrade]]] = {}
+    for grade in grades:
+        parts.setdefault(grade.student, {}).setdefault(grade.exercise, []).append(grade)
+    remarks = {}
+    for student, by_exercise in parts.items():
+        lines = []
+        for exercise, cells in by_exercise.items():
+            points = sum(cell.points for cell in cells)
+            worth = sum(cell.max_points for cell in cells)
+            reason = next((f" ({cell.reason})" for cell in cells if cell.reason), "")
+            lines.append(f"{exercise} {points:g}/{worth:g}{reason}")
+        remarks[student] = ", ".join(lines)
+    return remarks
+
+
+def _unfinished(totals: list[lms.StudentTotal]) -> list[str]:
+    """Say whose answers are still to be graded by hand; empty when there are none."""
+    students = [total.student for total in totals if total.to_grade_by_hand]
+    if not students:
+        return []
+    names = ", ".join(students[:NAMES_SHOWN])
+    return [
+        f"to be graded by hand: {len(students)} students ({names} …); "
+        "Formgrader shows their answers; --provisional exports all the same 仍有手动评分题待评"
+    ]
+
+
+def feedback(course: Course, lecture: int) -> int:
+    """Write everybody's feedback anew, with the scores and comments that people gave.
+
+    Returns:
+        The number of pages.
+    """
+    late = read_calendar(course.folder).late
+    pages = 0
+    with course.alone(), Book(course.database, NOTEBOOKS[lecture]) as book:
+        for student in tqdm(course.students(lecture), desc="feedback 反馈", unit="page"):
+            if course.graded(student, lecture).is_file():
+                course.write_feedback(student, lecture, book.settle(student, late))
+                pages += 1
+    return pages
