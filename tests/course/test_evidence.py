@@ -387,7 +387,8 @@ def test_durations_of_a_benchmark_are_compared_by_their_quartiles(folder):
 
 
 def stored(value, **fields):
-    record = Record("one", "one", "", (), SEEDS, {}, {}, {}, "", False)
+    recipe = {"seeds": fields.get("seeds", [0, 1, 2])}
+    record = Record("one", "one", "", (), recipe, {}, {}, {}, "", False)
     return StoredValue(record, rows.Row(), fields.get("field", "value"), value)
 
 
@@ -495,6 +496,13 @@ def test_values_of_seeds_are_paired_where_a_mean_keeps_them():
         stored(first, field="accuracy_percent"), stored(second, field="accuracy_percent")
     )
     assert of_shares.estimate.high > 0.2  # which sentences were asked counts, too
+    same = OverSeeds(80.0, 0.0, (80.0, 80.0, 80.0))
+    share = stored_values.measured(stored(same, field="accuracy_percent"))
+    assert share.estimate.high - 80 == pytest.approx(
+        196 * intervals.share_error(0.8, 1200), rel=0.01
+    )
+    once = stored(OverSeeds(2.0, 0.0, (2.0,)), seeds=[0])
+    assert stored_values.difference(once, once).method == "bare"
 
 
 def test_new_long_runs_keep_values_and_the_new_interval(checkout, monkeypatch):
