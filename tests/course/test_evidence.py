@@ -638,3 +638,37 @@ def test_every_lecture_judges_by_the_rule(checkout):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "save_verdicts":
                 assert len(node.args) == 2 and not node.keywords, name
     assert len(lectures) >= 10
+
+
+def all_rows(verdict):
+    yield verdict
+    for part in verdict.parts:
+        yield from all_rows(part)
+
+
+def test_recorded_verdicts_follow_the_rule_from_records_that_exist(checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
+    lectures = all_verdicts()
+    assert {lecture.lecture for lecture in lectures} == set(range(1, 12))
+    names = {path.stem for path in (checkout / "results").rglob("*.json")}
+    count = 0
+    for lecture in lectures:
+        for verdict in (row for kept in lecture.verdicts for row in all_rows(kept)):
+            assert verdict.kind is not None, (lecture.lecture, verdict.claim)
+            if verdict.margin is None or verdict.kind == "no_record":
+                continue
+            decided = answer(verdict.low, verdict.high, verdict.margin, verdict.better)
+            assert verdict.kind.removesuffix("_if") == decided, verdict
+            assert verdict.kind.endswith("_if") == bool(verdict.condition), verdict
+            if verdict.method != "count":
+                assert verdict.record in names, verdict
+            count += 1
+    assert count > 30
+
+
+def test_an_interval_of_a_share_ends_where_shares_do():
+    perfect = stored(OverSeeds(100.0, 0.0), field="exact_match_percent")
+    result = stored_values.measured(perfect)
+    assert result.estimate.low < 100.0 == result.estimate.high
+    fraction = stored_values.measured(stored(OverSeeds(0.01, 0.02), field="accuracy_fraction"))
+    assert fraction.estimate.low == 0.0

@@ -149,9 +149,12 @@ def measured(stored: StoredValue) -> Measured:
     items = stored.items
     if items is not None:
         bounds = (0.0, 100.0) if stored.are_hits else None
-        return Measured(intervals.hierarchical(items, bounds), _method(items), len(items))
+        result = Measured(intervals.hierarchical(items, bounds), _method(items), len(items))
+        return _within(result, bounds)
     if isinstance(value, OverSeeds) and stored.spread is not None:
-        return _from_spreads(value.mean, stored.spread)
+        is_share = stored.share_error(0.5) > 0
+        bounds = (0.0, 100.0 if stored.field.endswith("_percent") else 1.0) if is_share else None
+        return _within(_from_spreads(value.mean, stored.spread), bounds)
     by_seed = stored.by_seed
     is_exact = getattr(stored.row, "unit", "") == "forward_flops"
     if by_seed is not None and len(by_seed) > 1 and not is_exact:
@@ -160,6 +163,14 @@ def measured(stored: StoredValue) -> Measured:
     if not isinstance(value, int | float):
         raise InvalidInput(f"evidence: {stored.field}={value!r}; allowed: fields of numbers.")
     return _without_spread(value, stored)
+
+
+def _within(result: Measured, bounds: tuple[float, float] | None) -> Measured:
+    """Cut an interval at what a share can be."""
+    if bounds is None:
+        return result
+    low, high = max(result.estimate.low, bounds[0]), min(result.estimate.high, bounds[1])
+    return dataclasses.replace(result, estimate=Estimate(result.estimate.mean, low, high))
 
 
 def difference(first: StoredValue, second: StoredValue) -> Measured:
