@@ -16,6 +16,7 @@ from tinybert_l.grading import run
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.results.audit import Audit, changes
 from tinybert_l.grading.results.packing import LMS, pack_feedback
+from tinybert_l.grading.results.worksheet import Filled
 
 
 @click.command()
@@ -149,18 +150,9 @@ def grades(
     course.assignment(lecture)
     if worksheet is not None:
         filled = run.fill_worksheet(course, lecture, worksheet, title, without, provisional)
-        target = to or worksheet.with_name(f"{worksheet.stem}-graded{worksheet.suffix}")
-        write_atomically(target, filled.content)
-        click.echo(f"written: {target} ({filled.count} grades 成绩)")
-        for problem in filled.problems:
-            click.echo(printable(problem))
-        return
-    text = run.export(course, lecture, kind, title, without, provisional)
-    if to is None:
-        click.echo(text, nl=False)
+        _write_worksheet(filled, worksheet, to)
     else:
-        write_atomically(to, text)
-        click.echo(f"written: {to}")
+        _write_table(run.export(course, lecture, kind, title, without, provisional), to)
 
 
 @click.command()
@@ -184,6 +176,24 @@ def feedback(course: Course, lecture: int, lms: str | None) -> None:
     click.echo(f"{count} pages below {course.folder / 'feedback'}")
     if lms is not None:
         grade_tables.show_packed(*pack_feedback(course, lecture, lms))
+
+
+def _write_worksheet(filled: Filled, worksheet: Path, to: Path | None) -> None:
+    """Write a filled worksheet, beside the one that it was made from where no place is named."""
+    target = to or worksheet.with_name(f"{worksheet.stem}-graded{worksheet.suffix}")
+    write_atomically(target, filled.content)
+    click.echo(f"written: {target} ({filled.count} grades 成绩)")
+    for problem in filled.problems:
+        click.echo(printable(problem))
+
+
+def _write_table(text: str, to: Path | None) -> None:
+    """Write a table into a file, or into the terminal where none is named."""
+    if to is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomically(to, text)
+        click.echo(f"written: {to}")
 
 
 def _grade(course: Course, lecture: int, options: run.Options) -> None:

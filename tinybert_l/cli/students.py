@@ -38,17 +38,17 @@ def home(folder: Path) -> None:
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.argument("folder", default=".", type=FOLDER)
-@click.argument("jupyter_options", metavar="OPTIONS", nargs=-1, type=click.UNPROCESSED)
+@click.argument("words", metavar="[FOLDER] [OPTIONS]", nargs=-1, type=click.UNPROCESSED)
 @click.option("--no-browser", is_flag=True, help="Print the address and open no browser.")
-def lab(folder: Path, jupyter_options: tuple[str, ...], no_browser: bool) -> None:
+def lab(words: tuple[str, ...], no_browser: bool) -> None:
     """Open JupyterLab on the course home of FOLDER.
 
-    Further OPTIONS go to JupyterLab: tinybert-l lab --port=8890 --ip=0.0.0.0
+    In [FOLDER] [OPTIONS], the options go to JupyterLab: --port=8890 takes another port.
     """
     from tinybert_l.course.lab import open_lab
 
-    open_lab(folder, browser=not no_browser, options=jupyter_options)
+    folder, options = _folder_and_options(words)
+    open_lab(folder, browser=not no_browser, options=options)
 
 
 @click.command()
@@ -111,6 +111,13 @@ def doctor() -> None:
     tables.show_findings(findings)
     if any(finding.is_problem for finding in findings):
         sys.exit(1)
+
+
+def _folder_and_options(words: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
+    """Split what stands behind `lab`: a folder comes first, if there is one."""
+    if words and not words[0].startswith("-"):
+        return FOLDER(words[0]), words[1:]
+    return Path("."), words
 
 
 def _only_notebook(folder: Path) -> Path:

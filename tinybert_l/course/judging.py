@@ -379,8 +379,8 @@ def what_is_asked(statement: ast.stmt) -> str:
 def _asks_for_value_error(statement: ast.stmt) -> bool:
     """Whether a statement of a test tries a call that is to raise a ValueError."""
     for node in ast.walk(statement):
-        is_handler = isinstance(node, ast.ExceptHandler) and node.type is not None
-        if is_handler and "ValueError" in ast.unparse(cast(ast.ExceptHandler, node)):
+        caught = node.type if isinstance(node, ast.ExceptHandler) else None
+        if caught is not None and "ValueError" in ast.unparse(caught):
             return True
     return False
 

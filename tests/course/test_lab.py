@@ -1,0 +1,61 @@
+"""`tinybert-l lab` asks for no news, warns of nothing, and passes JupyterLab's options on."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tinybert_l.cli.app import main
+from tinybert_l.course import lab
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """What `lab` would open: (folder, browser, options) of each call."""
+    calls = []
+    monkeypatch.setattr(
+        lab, "open_lab", lambda folder, browser, options: calls.append((folder, browser, options))
+    )
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], (Path("."), True, ())),
+        (["--port=8890"], (Path("."), True, ("--port=8890",))),
+        (["--no-browser", "--ip", "0.0.0.0"], (Path("."), False, ("--ip", "0.0.0.0"))),
+        ([".", "--port", "8890"], (Path("."), True, ("--port", "8890"))),
+    ],
+)
+def test_options_of_jupyterlab_are_passed_on(opened, words, expected):
+    result = CliRunner().invoke(main, ["lab", *words], catch_exceptions=False)
+    assert result.exit_code == 0 and opened == [expected]
+
+
+def test_a_folder_that_is_not_there_is_named(opened):
+    result = CliRunner().invoke(main, ["lab", "nowhere", "--port=8890"])
+    assert result.exit_code == 2 and "'nowhere' does not exist" in result.stderr and not opened
+
+
+def test_the_command_line_keeps_news_and_updates_off(tmp_path):
+    command = lab.lab_command(tmp_path, "course-home.ipynb", False, ["--port=8890"])
+    assert "--LabApp.news_url=None" in command and "--no-browser" in command
+    assert command[-1] == "--port=8890"
+
+
+def test_the_environment_turns_the_popup_off_and_keeps_what_was_there():
+    environment = lab.lab_environment({"JUPYTER_CONFIG_PATH": "/mine", "HOME": "/home/ann"})
+    ours, mine = environment["JUPYTER_CONFIG_PATH"].split(":")
+    assert mine == "/mine" and environment["HOME"] == "/home/ann"
+    page = json.loads((Path(ours) / "labconfig" / "page_config.json").read_text(encoding="utf-8"))
+    assert page["disabledExtensions"] == {"@jupyterlab/apputils-extension:announcements": True}
+    assert Path(environment["PYTHONSTARTUP"]).is_file()
+
+
+def test_the_students_wheel_has_the_settings(student_wheel):
+    names = zipfile.ZipFile(student_wheel).namelist()
+    assert "tinybert_l/course/jupyter/labconfig/page_config.json" in names
+    assert "tinybert_l/course/kernel_startup.py" in names
