@@ -394,7 +394,7 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
     page = (course.folder / "feedback" / "perfect" / NAME / f"{NAME}.html").read_text(
         encoding="utf-8"
     )
-    assert "well argued" in page and "Late submission penalty" in page
+    assert "well argued" in page and "迟交扣分" in page
     grade(course, LECTURE, options=Options(again=True))
     text = export(course, LECTURE, "csv")
     lines = {line.split(",")[1]: line.split(",") for line in text.splitlines()}

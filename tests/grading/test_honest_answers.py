@@ -189,6 +189,12 @@ def test_a_forged_reply_is_that_submissions_failure_and_never_the_graders(reply)
             assert isinstance(cell["error"]["traceback"], list)
 
 
+def test_a_submission_makes_no_namespaces_of_its_own():
+    cell = "import ctypes\nprint(ctypes.CDLL(None).unshare(0x10000000))"
+    (reply,) = run(cell).cells
+    assert reply["output"].strip() == "-1"
+
+
 ORPHAN = """
 import ctypes, os, time
 if os.fork() == 0:

@@ -276,6 +276,15 @@ def test_a_copy_that_nobody_touched_is_never_the_answer(tmp_path, copy, answer_i
     assert "untouched since the release" in arrival.notes[0]
 
 
+def test_an_untouched_notebook_beside_another_one_is_left_to_a_person(tmp_path):
+    members = {f"ann/{NAME}.ipynb": STUB, "ann/final.ipynb": ANSWER, "ann/notes.txt": b""}
+    path = write_zip(tmp_path / "a.zip", members)
+    arrivals, (refusal,) = read(path, released=RELEASED)
+    assert not arrivals and "which one counts" in refusal.reason
+    (arrival,), _ = read(path)  # nothing is known of the release
+    assert arrival.raw == STUB and [raw for _, raw in arrival.others] == [ANSWER]
+
+
 def test_of_two_answers_the_later_one_counts_and_it_is_said(tmp_path):
     folder = tmp_path / "in" / "ann"
     folder.mkdir(parents=True)

@@ -10,11 +10,14 @@ import pytest
 from tinybert_l import __version__
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.identities import match
 from tinybert_l.grading.intake import IntakeResult, collect_archive
 from tinybert_l.grading.job import Job, Result, program_hash
+from tinybert_l.grading.outcome import NotProved, fill_worksheet, missing_students
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.run import (
     Options,
     WrongVersion,
@@ -24,6 +27,7 @@ from tinybert_l.grading.run import (
     other_programs,
     prove,
 )
+from tinybert_l.grading.setup import enrol
 
 LECTURE = 3
 NAME = NOTEBOOKS[LECTURE]
@@ -136,3 +140,46 @@ def test_its_job_and_result_files_are_read_and_written_as_they_are():
         "test_kept_layers_hidden": 2.0,
         "essay": 0.0,
     }
+
+
+def test_the_teachers_own_table_is_filled_and_noted(course, tmp_path):
+    table = tmp_path / "moodle.csv"
+    table.write_text("学号;成绩\nANN;\nzoe;\n", encoding="utf-8-sig")
+    filled = fill_worksheet(course, LECTURE, table, provisional=True)
+    rows = filled.content.decode("utf-8-sig").split()
+    assert rows[1].startswith("ANN;") and float(rows[1].split(";")[1]) >= 4 and rows[2] == "zoe;"
+    assert ["zoe" in line or "bob" in line for line in filled.problems] == [True, True]
+    exported = [entry for entry in Audit(course.folder).entries() if entry["event"] == "exported"]
+    assert exported[-1]["format"] == "worksheet moodle.csv" and exported[-1]["students"] == 1
+    with sqlite3.connect(course.database) as gradebook:
+        gradebook.execute("UPDATE grade SET auto_score = 0")
+    with pytest.raises(NotProved):
+        fill_worksheet(course, LECTURE, table, provisional=True)
+
+
+def test_the_roster_knows_who_came_when_and_who_did_not(course, tmp_path):
+    people = [
+        {"id": "ann", "first_name": "Ann", "last_name": "Li"},
+        {"id": "cy", "first_name": "Cy", "last_name": "Xu"},
+    ]
+    enrol(course, people)
+    identities, _ = match(people)
+    identities.write(course.folder)
+    calendar = course.folder / "course.toml"
+    text = f"zone = 'Asia/Shanghai'\n[due]\n{LECTURE} = 2026-11-20T00:00:00Z\n"
+    calendar.write_text(f"{text}[late]\npercent_per_day = 10\ncount = 'calendar'\n")
+    times = tmp_path / "times.csv"
+    times.write_text("name,handed_in\nAnn Li,2026-11-21 23:00\n")  # the next day in Shanghai
+    with zipfile.ZipFile(tmp_path / "moodle.zip", "w") as archive:
+        raw = course.submission("ann", LECTURE).read_bytes()
+        archive.writestr(f"Ann Li_77_assignsubmission_file_/{NAME}.ipynb", raw)
+    (result,) = collect_archive(course, LECTURE, tmp_path / "moodle.zip", handed_in=times)
+    assert result.who == "ann" and not result.refused and "known from the roster" in result.outcome
+    with Book(course.database, NAME) as book:
+        totals = {total.student: total for total in book.totals()}
+        missing = [person.full_name for person in missing_students(course, book, LECTURE)]
+    assert totals["ann"].late_penalty == pytest.approx(totals["ann"].raw_score / 10)
+    assert missing == ["Cy Xu"]
+    text = export(course, LECTURE, "moodle", provisional=True)
+    (row,) = [line for line in text.splitlines() if "Cy Xu" in line]
+    assert row.split(",")[3] == "", "no grade where nothing came"

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
-from tinybert_l.grading import job, showing
+from tinybert_l.grading import job, showing, verdicts
 from tinybert_l.grading.assignment import Assignment, Cell, place_of, text_digest
 from tinybert_l.grading.inside.judge import rebuilt_error
 from tinybert_l.grading.inside.wire import WireError
 from tinybert_l.grading.outside import replies
+from tinybert_l.grading.outside.execute import Outcome
 from tinybert_l.grading.outside.rendering import RenderingFailed, renderer
 from tinybert_l.grading.pictures import problem_with
 from tinybert_l.grading.submission import needs_person, read_submission, sanitise
@@ -78,17 +79,17 @@ def graded(tree: dict):
     """Return a submission put right, its repairs, and {cell: verdict} where nothing was run."""
     nb, repairs = read_submission(json.dumps(tree).encode(), "x.ipynb")
     repairs += sanitise(nb, assignment())
-    verdicts = {verdict.cell: verdict for verdict in job.verdicts_of(nb, assignment())}
-    return nb, repairs, verdicts
+    by_cell = {verdict.cell: verdict for verdict in verdicts.verdicts_of(nb, assignment())}
+    return nb, repairs, by_cell
 
 
 # Lost metadata
 
 
 def test_a_whole_submission_needs_nobody():
-    nb, repairs, verdicts = graded(released())
+    nb, repairs, earned = graded(released())
     assert repairs == [] and not any(map(needs_person, nb.cells))
-    assert verdicts["essay"].points == 0.0 and not verdicts["essay"].answered
+    assert earned["essay"].points == 0.0 and not earned["essay"].answered
 
 
 def test_names_that_an_editor_has_stripped_are_found_again_and_the_essay_goes_to_a_person():
@@ -96,11 +97,11 @@ def test_names_that_an_editor_has_stripped_are_found_again_and_the_essay_goes_to
     for node in tree["cells"]:
         node["metadata"] = {}
     tree["cells"][5]["source"] = "Because it is nearest to the loss."
-    nb, _, verdicts = graded(tree)
+    nb, _, earned = graded(tree)
     names = [c.metadata.get("nbgrader", {}).get("grade_id") for c in nb.cells]
     assert names == [None, "setup", "layer_map", "test_layer_map", None, "essay", None]
     assert nb.cells[5].source == "Because it is nearest to the loss."
-    assert verdicts["essay"].points is None and "lost its name" in verdicts["essay"].reason
+    assert earned["essay"].points is None and "lost its name" in earned["essay"].reason
     showing.defuse(nb, assignment())
     assert "LOOK HERE" in nb.cells[5].source
 
@@ -108,24 +109,24 @@ def test_names_that_an_editor_has_stripped_are_found_again_and_the_essay_goes_to
 def test_a_box_that_came_back_stands_below_the_students_texts_and_goes_to_a_person():
     tree = released()
     tree["cells"][5:6] = [cell("markdown", "First thought"), cell("markdown", "Second thought")]
-    nb, _, verdicts = graded(tree)
+    nb, _, earned = graded(tree)
     sources = [c.source for c in nb.cells]
     assert sources[5:9] == ["First thought", "Second thought", BOX, AFTER]
-    assert verdicts["essay"].points is None
+    assert earned["essay"].points is None
     del tree["cells"][5:7]
-    _, _, verdicts = graded(tree)
-    assert verdicts["essay"].points is None, "never a zero by itself"
+    _, _, earned = graded(tree)
+    assert earned["essay"].points is None, "never a zero by itself"
 
 
 def test_an_empty_box_beside_a_text_of_the_students_goes_to_a_person():
     tree = released()
     tree["cells"].insert(7, cell("markdown", "My answer, below by mistake"))
-    _, _, verdicts = graded(tree)
-    assert verdicts["essay"].points is None and "empty" in verdicts["essay"].reason
+    _, _, earned = graded(tree)
+    assert earned["essay"].points is None and "empty" in earned["essay"].reason
     tree["cells"].insert(1, cell("markdown", "A note far away"))
     del tree["cells"][8]
-    _, _, verdicts = graded(tree)
-    assert verdicts["essay"].points == 0.0
+    _, _, earned = graded(tree)
+    assert earned["essay"].points == 0.0
 
 
 def test_a_demonstration_is_known_however_it_was_saved():
@@ -380,7 +381,7 @@ def test_any_reply_to_a_cell_is_a_notebooks_output_or_that_submissions_failure(h
     except WireError:
         return
     node = nbformat.v4.new_code_cell("x", id="x")
-    job._write_outputs(node, reply)
+    verdicts.fill_in(Outcome([reply], []), [node], [])
     nb = nbformat.v4.new_notebook(cells=[node])
     nbformat.validate(nb)
     nbformat.writes(nb).encode("utf-8")

@@ -42,6 +42,7 @@ class Arrival:
         has_own_time: whether the path itself says when it was handed in.
         is_told: whether the teacher said when it was handed in.
         is_unsure: whether nobody can tell if it was late.
+        other_names: what the platform calls the student, where the roster says otherwise.
     """
 
     student: str
@@ -56,6 +57,7 @@ class Arrival:
     has_own_time: bool = False
     is_told: bool = False
     is_unsure: bool = False
+    other_names: tuple[str, ...] = ()
 
 
 def with_times(
@@ -76,7 +78,7 @@ def with_times(
 def _with_time(
     arrival: Arrival, due: datetime | None, told: Mapping[str, datetime], same_moment: bool
 ) -> Arrival:
-    for name in (arrival.student, *arrival.known.values()):
+    for name in (arrival.student, *arrival.known.values(), *arrival.other_names):
         when = told.get(folded(name))
         if when is not None:
             return replace(arrival, when=when, is_told=True, notes=[*arrival.notes, TOLD])

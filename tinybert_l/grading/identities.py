@@ -68,7 +68,10 @@ class Identities:
                 continue
             known = {k: v for k, v in arrival.known.items() if k == "lms_user_id"}
             notes = [*arrival.notes, MATCHED]
-            renamed.append(replace(arrival, student=student, known=known, notes=notes))
+            names = (arrival.student, *arrival.known.values())
+            renamed.append(
+                replace(arrival, student=student, known=known, notes=notes, other_names=names)
+            )
         return renamed
 
 

@@ -37,7 +37,7 @@ _PATTERNS = (
 )
 # Beside letters, digits and what combines with them; no name begins with a full stop or a blank.
 _OTHER_CHARACTERS = "_.@-'’ ·•‧・,()&\u200c\u200d"
-_ONLINE_TEXTS = re.compile(r"onlinetext|_(?:text|url|link)\.html?$|(?:^|/)(?:text|url)\.html?$")
+_ONLINE_TEXTS = re.compile(r"onlinetext|(?:^|[/_])(?:text|url|link)\.html?$")
 
 
 @dataclass(frozen=True)

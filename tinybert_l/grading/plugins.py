@@ -14,7 +14,7 @@ from nbgrader.plugins import BasePlugin
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Bool, Dict, Integer
 
-from tinybert_l.grading import job
+from tinybert_l.grading import verdicts
 from tinybert_l.grading.assignment import Assignment
 from tinybert_l.grading.outside.execute import CELL_SECONDS, TEST_SECONDS, execute
 from tinybert_l.grading.outside.forker import socket_path
@@ -54,10 +54,10 @@ class TrustedExecute(NbGraderPreprocessor):
 
     def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
         assignment = _assignment(self, resources["nbgrader"])
-        plan, cells, tests = job.make_plan(nb, assignment)
+        plan, cells, tests = verdicts.make_plan(nb, assignment)
         path = socket_path(assignment.lecture, self.unsafe)
         outcome = execute(plan, path, self.timeout, self.test_timeout)
-        job.fill_in(outcome, cells, tests)
+        verdicts.fill_in(outcome, cells, tests)
         defuse(nb, assignment)
         for cell in tests:
             if cell.execution_count is None:
@@ -80,7 +80,7 @@ class WriteAudit(NbGraderPreprocessor):
             assignment.name,
             submission.read_bytes(),
             assignment.fingerprint,
-            job.verdicts_of(nb, assignment),
+            verdicts.verdicts_of(nb, assignment),
         )
         return nb, resources
 

@@ -132,7 +132,16 @@ def choose(candidates: Sequence[Candidate], name: str, released: tuple[str, ...]
     read, notes = _read_all(pool)
     best = _best_of(read, released)
     notes += _explained(best, read, released)
-    others = [(other.candidate.file.path, other.raw) for other in read if other is not best]
+    rest, _ = _read_all([x for x in candidates if x not in pool], may_be_none=True)
+    if best.texts is None or _is_untouched(best, released):
+        touched = [x for x in rest if x.texts and not _is_untouched(x, released)]
+        if touched and released:
+            raise InvalidInput(
+                f"{best.candidate.file_name} is as it was released, and "
+                f"{touched[0].candidate.file_name} is not: which one counts? "
+                "笔记本与发布时相同，另有其他笔记本，请人工确认"
+            )
+    others = [(x.candidate.file.path, x.raw) for x in [*read, *rest] if x is not best]
     return Choice(best.candidate, best.raw, notes, others)
 
 
@@ -143,7 +152,9 @@ def _lies_in_several_folders(pool: Sequence[Candidate]) -> bool:
     return len({PurePosixPath(candidate.file_name).parent for candidate in pool}) > 1
 
 
-def _read_all(pool: Sequence[Candidate]) -> tuple[list[_Read], list[str]]:
+def _read_all(
+    pool: Sequence[Candidate], may_be_none: bool = False
+) -> tuple[list[_Read], list[str]]:
     """Read candidates; returns them, and a note for each that cannot be read."""
     read = []
     notes = []
@@ -151,10 +162,10 @@ def _read_all(pool: Sequence[Candidate]) -> tuple[list[_Read], list[str]]:
         try:
             read.append(_read(candidate))
         except InvalidInput as error:
-            if len(pool) == 1:
+            if len(pool) == 1 and not may_be_none:
                 raise
             notes.append(f"not read: {candidate.file_name}: {error}")
-    if not read:
+    if not read and not may_be_none:
         raise InvalidInput(f"{len(pool)} notebooks, and none can be read 均无法读取")
     return read, notes
 

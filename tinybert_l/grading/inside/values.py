@@ -379,6 +379,8 @@ def _encode_bytes(encoder: Encoder, value: Any) -> int:
 
 
 def _decode_bytes(decoder: Decoder, index: int) -> bytes:
+    if type(index) is not int or index < 0:
+        raise WireError("Bytes that are none.")
     return bytes(decoder.buffers[index])
 
 

@@ -18,7 +18,8 @@ from typing import Any
 from filelock import FileLock
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.grading.job import Result, Verdict, program_hash
+from tinybert_l.grading.job import Result, program_hash
+from tinybert_l.grading.verdicts import Verdict
 
 FILE_NAME = "audit.jsonl"
 NO_LINE = "0" * 64  # stands for the SHA-256 of the line before the first

@@ -18,10 +18,11 @@ from nbgrader import api
 from sqlalchemy.exc import OperationalError
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.grading.job import Result, Verdict
+from tinybert_l.grading.job import Result
 from tinybert_l.grading.policy import LatePolicy
 from tinybert_l.grading.results.lms import StudentTotal
 from tinybert_l.grading.settings import database_url
+from tinybert_l.grading.verdicts import Verdict
 
 BUSY_SECONDS = 120  # how long to wait while another process holds the database
 TRIES = 3  # to record one result in a database that is still held then
