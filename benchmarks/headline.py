@@ -289,16 +289,18 @@ def over_seeds(
     role: Literal["candidate"] | Choice, same: Sequence[Measurement], teacher_correct: list[int]
 ) -> HeadlineRow:
     """Summarise one measurement of each seed; a choice may have another model for each seed."""
-    gains = {}
+    gains, by_seed = {}, {}
     for name in same[0].gains:
         if all(name in row.gains for row in same):
-            gains[name] = mean(row.gains[name] for row in same)
+            by_seed[name] = tuple(row.gains[name] for row in same)
+            gains[name] = mean(by_seed[name])
     correct = [row.correct for row in same]
     return HeadlineRow(
         role=role,
         models=tuple(dict.fromkeys(row.model for row in same)),
         accuracy_percent=100 * mean(map(mean, correct)),
         kept_percent=kept_interval(correct, teacher_correct),
+        by_seed=by_seed,
         **gains,
     )
 

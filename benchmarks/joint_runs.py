@@ -1,6 +1,6 @@
 """Long runs on short sentences: joint against separate, ways to introduce sub-models, methods."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import mean
@@ -124,9 +124,20 @@ def joint_costs(seeds: list[list[JointSeed]]) -> list[Row]:
             joint.append(getattr(seed[0], f"joint_{name}"))
             largest_alone.append(getattr(largest, f"separate_{name}"))
             all_alone.append(sum(getattr(row, f"separate_{name}") for row in seed))
-        rows.append(JointCostRow("largest_alone", unit, mean(joint) / mean(largest_alone)))
-        rows.append(JointCostRow("all_alone", unit, mean(joint) / mean(all_alone)))
+        rows.append(joint_cost("largest_alone", unit, joint, largest_alone))
+        rows.append(joint_cost("all_alone", unit, joint, all_alone))
     return rows
+
+
+def joint_cost(
+    compared_with: Literal["largest_alone", "all_alone"],
+    unit: Literal["forward_flops", "seconds"],
+    joint: Sequence[float],
+    others: Sequence[float],
+) -> JointCostRow:
+    """The ratio of two costs that were measured for each seed."""
+    ratios = tuple(cost / other for cost, other in zip(joint, others, strict=True))
+    return JointCostRow(compared_with, unit, mean(joint) / mean(others), {"ratio": ratios})
 
 
 @dataclass(frozen=True)

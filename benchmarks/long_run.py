@@ -79,7 +79,7 @@ def paired_interval(gaps: np.ndarray) -> Interval:
 
     With one seed the interval is over texts alone.
     """
-    estimate = hierarchical(100 * gaps)
+    estimate = hierarchical(100 * gaps, bounds=(-100.0, 100.0))
     method: Literal["seeds_and_items", "one_seed"] = "one_seed"
     if len(gaps) > 1:
         method = "seeds_and_items"

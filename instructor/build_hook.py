@@ -63,4 +63,5 @@ class Metadata(MetadataHookInterface):
             f"tinybert-l[export]=={metadata['version']}",
             "sqlalchemy>=2",
             "psutil>=5.9",
+            "bleach>=6.1",  # cleans what students wrote before it is shown
         ]

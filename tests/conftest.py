@@ -40,6 +40,7 @@ SECONDS = {
     "test_journey.py": 50,
     "test_teacher.py": 50,
     "test_distributions.py": 40,
+    "test_baselines.py": 30,
     "test_joint.py": 30,
     "test_lectures_solved.py": 25,
     "test_answers_sandboxed.py": 15,

@@ -71,29 +71,29 @@ def the_row(rows: Iterable[R], **identifiers: Any) -> R:
 
 
 def answers_of_headline(record: Record) -> Iterator[ClaimVerdict]:
-    choices = (
-        ("chosen_small", "≥ 15× the teacher's speed", 97.0, 15.0, "times_faster"),
-        ("chosen_same_runtime", "≥ 8× in its runtime", 96.8, 8.0, "same_runtime_times_faster"),
+    goals = (
+        ("chosen_small", "the teacher's speed", 97.0, 15.0, "times_faster"),
+        ("chosen_same_runtime", "in its runtime", 96.8, 8.0, "same_runtime_times_faster"),
     )
-    for role, among, kept, speed, field in choices:
+    for role, words, kept, speed, field in goals:
         row = the_row(rows_of(record, HeadlineRow), role=role)
-        chosen = f"the choice of validation among those of {among}"
+        goal = f"≥ {speed:g}× {words}"
         if row.kept_percent is None:
-            yield evidence.no_record(
-                chosen, chosen, "至少一个子模型足够快", "a sub-model that is fast enough"
-            )
+            needed = "至少一个子模型足够快", "a sub-model that is fast enough"
+            yield evidence.no_record(goal, goal, *needed)
             continue
+        chosen = ", ".join(model.label for model in row.models)
         yield judged(
-            f"{chosen} keeps ≥ {kept:g} % of the teacher's accuracy",
+            f"{chosen}: ≥ {kept:g} % of the teacher's accuracy",
             evidence.from_record(record.name, "kept_percent", row),
             kept,
         )
         for batch in (1, 32):
             faster = evidence.from_record(record.name, f"{field}_batch_{batch}", row)
-            yield judged(f"{chosen}: ≥ {speed:g}×, batch {batch}", faster, speed)
+            yield judged(f"{chosen}: {goal}, batch {batch}", faster, speed)
         if role == "chosen_small":
             smaller = evidence.from_record(record.name, "times_smaller", row)
-            yield judged(f"{chosen} is ≥ 10× smaller", smaller, 10.0)
+            yield judged(f"{chosen}: ≥ 10× smaller", smaller, 10.0)
 
 
 def answers_of_ablation(record: Record) -> Iterator[ClaimVerdict]:
@@ -192,19 +192,18 @@ def answers_of_chinese(record: Record) -> Iterator[ClaimVerdict]:
 
 
 def answers_of_baselines(record: Record) -> Iterator[ClaimVerdict]:
-    """Bags of words and the teacher against the bag that learned from the task's own sentences."""
+    """Bags of words, and the teacher on reviews, against the bag that learned from sentences."""
     for row in rows_of(record, BaselineRow):
         bag = {"task": row.task, "model": "bag_of_words", "labelled_reviews": 0}
-        if row.task == "reviews" and row.model == "bag_of_words":
-            continue  # the learning curve, which the table shows
-        if row.model == "majority" or (row.model == "bag_of_words" and not row.labelled_reviews):
-            continue
         if row.model == "teacher":
-            hope = f"{captions.label(row)}: better than the bag of words of the same sentences"
-            if read_record("baselines") is None:
-                continue
+            reading = captions.caption("reading", row.reading).en
+            hope = f"whole reviews: the teacher ({reading}) is better than a bag of its sentences"
+        elif row.model == "bag_of_words" and row.labelled_reviews:
+            words = "whole reviews" if row.task == "reviews" else "sentences"
+            hope = f"{words}: {row.labelled_reviews:,} labelled reviews teach a bag of words more "
+            hope += "than the sentences do"
         else:
-            hope = f"{row.labelled_reviews:,} labelled reviews help a bag of words with sentences"
+            continue
         gap = evidence.difference(
             record.name, "accuracy_percent", row, bag, other_record="baselines"
         )
@@ -254,13 +253,16 @@ def answers_of_agreement(record: Record) -> Iterator[ClaimVerdict]:
 
 
 def answers_of_cascade(record: Record) -> Iterator[ClaimVerdict]:
-    margins = {"cost": ("better", 0.0), "accuracy": ("within 0.5 points", -0.5)}
+    goals = {"cost": ("better than", 0.0), "accuracy": ("within 0.5 points of", -0.5)}
     for row in rows_of(record, CascadeRow):
-        if row.goal is not None and row.target is not None:
-            words, margin = margins[row.goal]
-            spent = f"{row.gflops.mean:.3f} GFLOPs a sentence"
-            gap = evidence.from_record(record.name, "difference_points", row)
-            yield judged(f"{captions.label(row)}: {words} ({spent})", gap, margin)
+        if row.goal is None or row.target is None:
+            continue
+        words, margin = goals[row.goal]
+        names = " → ".join(sub_model.label for sub_model in row.sub_models)
+        method = captions.caption("exit_method", row.method).en
+        hope = f"{method} {names}, {row.gflops.mean:.3f} GFLOPs: {words} {row.target.label} alone"
+        alone = {"method": "single", "sub_models": (row.target,)}
+        yield judged(hope, evidence.difference(record.name, "accuracy_percent", row, alone), margin)
 
 
 # by kind of record

@@ -5,6 +5,7 @@ from dataclasses import replace
 from statistics import mean, stdev
 
 import pytest
+import torch
 
 from tinybert_l.course.recipes import CASCADE, LONG_GENERATION, LONG_QUESTIONS, TRIGRAM
 from tinybert_l.course.records import read_record
@@ -156,3 +157,34 @@ def test_the_learning_curve_is_fitted_again_where_it_is_short():
     right = 100 * mean(label == answer for label in data["test"].labels)
     (majority,) = rows_of("baselines", task="reviews", model="majority")
     assert majority.accuracy_percent.mean == pytest.approx(right)
+
+
+def test_the_masked_tokens_baseline_is_the_most_frequent_character(benchmarks):
+    """Counted and scored anew on the same hidden tokens."""
+    runs = benchmarks("task_runs")
+    record = read_record("masked_tokens")
+    task = runs.chinese_task(0, record.recipe["pre_training"])
+    token = runs.most_frequent_token(task.data["train"], task.tokenizer)
+    assert task.tokenizer.convert_ids_to_tokens(token) in "的，"
+    test = runs.first_texts(task.data["test"], record.recipe["texts"])
+
+    def always(batch):
+        return torch.full((int(batch["chosen"].sum()),), token)
+
+    anew = runs.name_hidden_tokens(always, test, task.tokenizer)
+    (row,) = rows_of("masked_tokens", model="most_frequent_token")
+    assert row.named_percent.mean == pytest.approx(100 * anew.accuracy, abs=POINTS)
+    for other in record.rows:
+        gap = other.against_most_frequent_points
+        if gap is not None:
+            points = other.named_percent.mean - row.named_percent.mean
+            assert gap.estimate == pytest.approx(points, abs=POINTS)
+            assert gap.low < gap.estimate < gap.high
+
+
+def test_the_teacher_on_reviews_is_compared_with_words_of_the_same_sentences():
+    (bag,) = rows_of("baselines", task="reviews", model="bag_of_words", labelled_reviews=0)
+    for row in read_record("teacher_on_reviews").rows:
+        assert row.labelled_sentences == bag.labelled_sentences
+        gap = 100 * mean(row.hits[0].unpack()) - 100 * mean(bag.hits[0].unpack())
+        assert row.against_bag_points.estimate == pytest.approx(gap)

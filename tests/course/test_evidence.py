@@ -147,6 +147,10 @@ def test_a_number_without_spread_and_a_missing_record_decide_nothing(folder):
     missing = judge("快", "fast", from_record("ablation", "difference_points", key="2x0.25"), 0.0)
     assert missing.kind == "no_record" and "results/ablation.json" in missing.text
     save_verdicts(1, [verdict, missing])
+    kept = dataclasses.replace(row, by_seed={"times_faster_batch_1": (23.0, 24.0, 25.0)})
+    write_record("headline", "headline", "python", SEEDS, [kept])
+    speed = from_record("headline", "times_faster_batch_1", role="chosen_small")
+    assert speed.method == "seeds" and judge("快", "fast", speed, 15.0).kind == "holds"
     with pytest.raises(InvalidInput, match="record='abblation'; allowed: headline"):
         from_record("abblation", "difference_points")
 
@@ -498,11 +502,16 @@ def test_new_long_runs_keep_values_and_the_new_interval(checkout, monkeypatch):
     long_run = importlib.import_module("long_run")
     gaps = planted(1, 3, 50, (0.1, 0.5, 0.5))[0]
     kept = long_run.paired_interval(gaps)
-    estimate = intervals.hierarchical(100 * gaps)
+    estimate = intervals.hierarchical(100 * gaps, (-100.0, 100.0))
     assert (kept.estimate, kept.low, kept.high) == (estimate.mean, estimate.low, estimate.high)
     assert kept.method == "seeds_and_items"
     assert long_run.paired_interval(gaps[:1]).method == "one_seed"
     assert long_run.over_seeds([1.0, 2.0, 4.0]).values == (1.0, 2.0, 4.0)
+    headline = importlib.import_module("headline")
+    student, teacher = [[1, 1, 0, 1], [1, 0, 0, 1]], [1, 1, 1, 1]
+    kept = headline.kept_interval(student, teacher)
+    assert kept.estimate == pytest.approx(62.5) and kept.low < 62.5 < kept.high
+    assert kept.method == "seeds_and_items"
 
 
 def hits(random, share, items=300):
@@ -550,22 +559,31 @@ def test_batches_of_one_trained_model_speak_for_it_alone(folder, claims):
 
 
 def test_a_cascade_is_judged_by_its_goal(folder, claims):
+    random = np.random.default_rng(13)
+    right = random.random(300) < 0.8
     spread = OverSeeds(80.0, 0.0, (80.0,))
     usual = {"gflops": spread, "accuracy_percent": spread, "validation_percent": spread}
-    chain = {"method": "cascade", "sub_models": (SubModel(2), SubModel(6)), **usual}
-    made = []
-    for goal in ("cost", "accuracy"):
-        gap = Interval(0.1, -0.3, 0.5, "one_seed")
-        aim = {"goal": goal, "target": SubModel(6), "difference_points": gap}
-        made.append(rows.CascadeRow(**chain, **aim))
-    write_record("cascade", "cascade", "python", {"seeds": [0]}, made)
+    same = (rows.Hits.pack(right),)
+    alone = rows.CascadeRow("single", (SubModel(6),), hits=same, **usual)
+    chain = {"method": "cascade", "sub_models": (SubModel(2), SubModel(6)), "hits": same, **usual}
+    chosen = [rows.CascadeRow(**chain, goal=g, target=SubModel(6)) for g in ("cost", "accuracy")]
+    write_record("cascade", "cascade", "python", {"seeds": [0]}, [alone, *chosen])
     better, within = claims.ANSWERS["cascade"](records.read_record("cascade"))
-    assert better.kind == "undecided" and within.kind == "holds_if"
-    assert within.margin == -0.5
-    alone = from_record("cascade", "accuracy_percent", goal="cost")
-    assert alone.method == "one_seed" and alone.low < 80.0 < alone.high
-    spent = from_record("cascade", "gflops", goal="cost")
-    assert spent.method == "bare"
+    assert better.kind == "undecided" and within.kind == "undecided"
+    assert within.margin == -0.5 and within.evidence.mean == 0.0
+    assert within.evidence.low < 0 < within.evidence.high  # 300 answers that agree prove little
+    measured = from_record("cascade", "accuracy_percent", goal="cost")
+    assert measured.method == "one_seed" and measured.low < 100 * right.mean() < measured.high
+    assert from_record("cascade", "gflops", goal="cost").method == "bare"
+
+
+def test_answers_that_all_agree_are_no_certainty():
+    for items, half in ((1200, 0.24), (100, 2.9)):
+        agree = intervals.hierarchical(np.zeros((3, items)), bounds=(-100.0, 100.0))
+        assert agree.mean == 0 and agree.high == pytest.approx(half, rel=0.1)
+    many = 100 * (np.random.default_rng(14).random((3, 1200)) < 0.2)
+    plain, bounded = intervals.hierarchical(many), intervals.hierarchical(many, (0.0, 100.0))
+    assert bounded.high == pytest.approx(plain.high, abs=0.1)
 
 
 def test_what_draws_nothing_at_random_has_no_seeds(folder):

@@ -157,7 +157,7 @@ def test_the_readme_has_a_line_for_each_teacher_and_runtime(make_results):
 
 def test_every_record_answers_what_was_hoped_for(claims):
     answered = {source.removeprefix("benchmark ") for source, _ in claims.answers()}
-    assert answered >= {name for name in RECORDS if (RESULTS / f"{name}.json").is_file()}
+    assert answered >= RECORDS.keys()
     assert claims.ANSWERS.keys() | claims.BENCHMARK_ANSWERS.keys() <= RECORD_KINDS.keys()
 
 

@@ -37,7 +37,8 @@ def test_every_work_that_a_lecture_cites_is_in_the_bibliography_with_its_whole_t
     missing = []
     for lecture, language, label, title in further_reading():
         labelled = [w for w in works if label == getattr(w, f"label_{language}")]
-        found = [w for w in labelled if w.title == title and lecture in w.lectures]
+        same_title = [w for w in labelled if w.title.lower() == title.lower()]
+        found = [w for w in same_title if lecture in w.lectures]
         if not found:
             near = [(w.title, w.lectures) for w in labelled]
             missing.append(f"lecture {lecture}: {label}, {title!r}; the bibliography has {near}")

@@ -117,6 +117,17 @@ def test_what_the_text_reads_in_the_short_record():
     assert mean.high < 0 and record.recipe["num_steps"] == 60
 
 
+def test_what_the_text_reads_in_the_record_of_gradients():
+    record = read_record("gradient_agreement")
+    assert (record.recipe["batches"], record.recipe["batch_size"]) == (24, 32)
+    rows = {(row.first.label, row.second.label): row for row in record.rows}
+    for pair in (("2×1", "2×¼"), ("6×1", "2×1"), ("6×1", "6×¼"), ("3×1", "2×1")):
+        assert_stands(2, f"{rows[pair].cosine_mean:.2f}")
+    same_depth = rows["6×1", "6×¼"]
+    assert abs(same_depth.cosine_mean) < 2 * same_depth.cosine_sd / math.sqrt(24)
+    assert all(row.cosine_mean > 0 for row in record.rows), "the text: no mean is negative"
+
+
 def test_sum_and_mean_by_hand():
     gradient = torch.tensor([3.0, 4.0])
     for factor, length in ((1, 5), (3, 15)):

@@ -6,8 +6,10 @@ import pytest
 import torch
 from lecture_text import missing_from, reading_minutes, text_of
 
+from tinybert_l.course import evidence
 from tinybert_l.course.records import read_record
 from tinybert_l.exercises.released import load_reference_answers
+from tinybert_l.submodels import SubModel
 
 LECTURE = 7
 
@@ -127,6 +129,28 @@ def test_what_is_read_from_the_ablation_is_in_the_record():
         for gap in rows[variant].values():
             assert gap.low < 0 < gap.high, variant
     assert all(gap.estimate > 0 for gap in rows["no_unlabelled_text"].values())
+
+
+def test_what_is_read_from_the_cascade_s_record_is_in_it():
+    """Exits without training save less than a layer; 6×½ alone is as good as the cascade."""
+    rows = read_record("cascade").rows
+    three = (SubModel(2, 0.25), SubModel(3, 0.5), SubModel(6))
+    (largest,) = [row for row in rows if row.method == "single" and row.sub_models == three[2:]]
+    for row in rows:
+        if row.method == "untrained_exits" and row.max_entropy.mean < 0.69:
+            assert row.gflops.mean > 5 / 6 * largest.gflops.mean
+            assert row.accuracy_percent.mean > 80
+    by_cost = {row.target: row for row in rows if row.sub_models == three and row.goal == "cost"}
+    against_largest = by_cost[SubModel(6)]
+    assert against_largest.gflops.mean < largest.gflops.mean
+    assert against_largest.difference_points.low < 0 < against_largest.difference_points.high
+    against_middle = by_cost[SubModel(3)]
+    gap = against_middle.difference_points
+    assert gap.low < 0 < gap.estimate and against_middle.gflops.mean < 0.345
+    chosen = {"method": "cascade", "sub_models": three, "goal": "cost", "target": "3x1"}
+    wide = {"method": "single", "sub_models": (SubModel(6, 0.5),)}
+    between = evidence.difference("cascade", "hits", chosen, wide)
+    assert between.low < 0 < between.high
 
 
 def test_the_time_for_reading_is_computed(checkout):

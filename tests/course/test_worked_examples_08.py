@@ -153,6 +153,36 @@ def test_what_the_reading_says_of_the_headline_records():
         assert longer[name] > of_strong[name]
 
 
+def baseline(task, model, labelled_reviews, reading=None):
+    """The accuracy of a row of the record of baselines, in percent."""
+    for row in read_record("baselines").rows:
+        if (row.task, row.model, row.reading) == (task, model, reading):
+            sentences_too = row.labelled_sentences and row.labelled_reviews
+            if row.labelled_reviews == labelled_reviews and not sentences_too:
+                return row.accuracy_percent.mean
+    raise AssertionError("no such row")
+
+
+def test_what_the_reading_says_of_the_learning_curve():
+    curve = [baseline("reviews", "bag_of_words", count) for count in (250, 1000, 4000)]
+    assert curve == sorted(curve)
+    by_size = {}
+    for row in read_record("long_documents").rows:
+        if row.reading == "windows":
+            by_size[row.sub_model.name] = row.accuracy_percent
+    counted = baseline("reviews", "bag_of_words", 4000)
+    assert abs(counted - by_size["3x0.5"]) < 1 < counted - by_size["2x0.25"]
+
+
+def test_a_half_to_three_quarters_of_the_way_from_the_floor_to_the_teacher():
+    floor = baseline("sentences", "bag_of_words", 0)
+    for name in ("headline", "headline_stronger_teacher", "headline_longer"):
+        teacher, students = headline(name)
+        kept = students["2x0.25"] / teacher
+        share = (students["2x0.25"] - floor) / (teacher - floor)
+        assert kept > 0.95 and 0.45 < share < 0.76
+
+
 def test_the_teacher_s_use_is_undecided_in_the_record_of_training_methods():
     rows = {row.method: row.accuracy_fraction for row in read_record("training_methods").rows}
     labels, soft = rows["labels_only"], rows["logits_only"]

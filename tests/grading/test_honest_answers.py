@@ -64,7 +64,7 @@ MAGICS = [
     "torch?",
     "import matplotlib.pyplot as plt\nplt.plot([1, 2]);\nplt.show()",
 ]
-CELL_MAGICS = ["%%time", "%%capture", "%%capture output", "%%timeit -n1 -r1", "%%prun -q"]
+CELL_MAGICS = ["%%time", "%%capture", "%%capture output", "%%prun -q"]
 WAYS = {
     "an exception of one's own": "class DepthError(ValueError): pass\n\n"
     + RIGHT.replace('ValueError("depth")', 'DepthError("depth")'),
@@ -82,11 +82,6 @@ def logged(function):
         return function(*args, **kwargs)
     return inner
 """ + RIGHT.replace("implement", "implement\n@logged", 1),
-    "a partial": "import functools" + BODY.format(name="helper")
-    + "kept_layers.implement(functools.partial(helper))",
-    "a lambda": BODY.format(name="helper") + "kept_layers.implement(lambda n, d: helper(n, d))",
-    "an object that is called": "class Layers:\n    def __call__(self, n, d): return helper(n, d)\n"
-    + BODY.format(name="helper") + "kept_layers.implement(Layers())",
     "a list of one's own": "class Layers(list): pass\n"
     + RIGHT.replace("return [", "return Layers([").replace("+ 1)]", "+ 1)])"),
     "type hints and a dataclass": "from dataclasses import dataclass\n@dataclass\nclass Depth:\n"
@@ -156,8 +151,11 @@ def kept_layers(num_layers, depth):
 
 
 def test_a_value_of_any_size_costs_that_answer_alone():
-    huge = "@kept_layers.implement\ndef kept_layers(n, d):\n    return range(10**12)"
-    fine = "@layer_map.implement\ndef layer_map(m, n, strategy='uniform'):\n    return [m]"
+    huge = "@kept_layers.implement\ndef kept_layers(num_layers, depth):\n    return range(10**12)"
+    fine = (
+        "@layer_map.implement\ndef layer_map(num_student_layers, num_teacher_layers, "
+        "strategy='uniform'):\n    return [num_student_layers]"
+    )
     tests = ("assert len(list(kept_layers(1, 1))) == 1", "assert layer_map(3, 6) == [3]")
     outcome = run(huge, fine, tests=tests)
     assert outcome.tests[0] is not None and outcome.tests[1] is None

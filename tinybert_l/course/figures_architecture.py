@@ -123,9 +123,9 @@ def introduction(rows: Sequence[StabilityRow]) -> Figure:
     left.set_ylabel("gradient norm, mean of ten steps\n梯度范数，十步平均")
     left.set_title("Mean of the seeds 各种子的平均")
     left.legend(frameon=False, fontsize=11, loc="upper center", bbox_to_anchor=(0.5, -0.16))
-    right.set_yticks(range(len(rows)), ["" for _ in rows])
+    right.set_yticks([])
     right.set_ylim(len(rows) - 0.5, -0.5)
     right.set_xlim(left=0)
     right.set_xlabel("largest norm of a run 一次训练中的最大范数")
-    right.set_title("Mean ± sd over seeds 均值±标准差")
+    right.set_title("Mean ± sd over seeds 均值±标准差\n(colours as on the left 颜色同左)")
     return figure

@@ -22,7 +22,7 @@ _CONDITIONS = {
 
 def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> Figure:
     """Draw figure 6: participants, learning rate, gradient norm and losses of a joint run."""
-    figure, axes = new_figure(13, 10, nrows=4, sharex=True, height_ratios=[1.5, 0.7, 0.9, 1.4])
+    figure, axes = new_figure(13, 8.6, nrows=4, sharex=True, height_ratios=[1.5, 0.7, 0.9, 1.4])
     participants, rate, norm, losses = axes
     order = recipe.sub_models()[::-1]
     names = [sub_model.name for sub_model in order]
@@ -104,7 +104,7 @@ def _draw_adam(axes: Any, num_steps: int = 60, outlier_step: int = 10) -> None:
     axes.plot(steps, adam_updates(clipped(gradients, 1.0)), color="#009E73", lw=2.2, ls="--")
     axes.plot(steps, adam_updates(gradients), color=SMALLEST, lw=2.2, ls="-.")
     axes.text(num_steps, 0.93, "clipped 裁剪", ha="right", va="top", color="#007A58")
-    axes.text(num_steps, 0.1, "not clipped 不裁剪", ha="right", color=SMALLEST)
+    axes.text(num_steps, 0.16, "not clipped 不裁剪", ha="right", color=SMALLEST)
     axes.axvline(outlier_step, color=_GREY, linestyle=":")
     axes.set_ylim(0, 1.1)
     axes.set(xlabel="step 训练步", ylabel="update / learning rate 更新量÷学习率")

@@ -45,14 +45,25 @@ def t_quantile(degrees: float) -> float:
     return float(stdtrit(degrees, 0.975))
 
 
-def hierarchical(differences: Any) -> Estimate:
+def hierarchical(differences: Any, bounds: tuple[float, float] | None = None) -> Estimate:
     """The mean of paired differences [seeds, items], with its interval over seeds and items.
 
     Items may be the same for all seeds or others for each (folds): items that differ add nothing
     that the spread between the seeds does not hold already. With one seed the interval is over
     items alone: it speaks of this one trained model.
+
+    Args:
+        bounds: the least and the most that an item can be, for right and wrong answers. One item
+            of each is added to find the width: answers that all agree are no certainty.
     """
-    return Estimate.around(np.mean(differences), half_width(np.asarray(differences, float)))
+    values = np.asarray(differences, float)
+    return Estimate.around(np.mean(values), half_width(_with_bounds(values, bounds)))
+
+
+def _with_bounds(values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
+    if bounds is None:
+        return values
+    return np.hstack([values, np.broadcast_to(np.array(bounds), (len(values), 2))])
 
 
 def half_width(differences: np.ndarray) -> Any:

@@ -129,8 +129,8 @@ def strategy_runs(
     setup: LectureSetup,
     cases: Sequence[tuple[str, bool]],
     sub_model: SubModel,
-    num_steps: int = 60,
-    outlier_step: int = 20,
+    num_steps: int = 40,
+    outlier_step: int = 15,
     factor: float = 100.0,
 ) -> list[StrategyRun]:
     """Train one sub-model on soft labels with each strategy, with and without an outlier batch.
@@ -174,13 +174,13 @@ def strategy_runs(
 
 
 def _watch(
-    setup: LectureSetup, sub_model: SubModel, num_steps: int, texts: int = 128
+    setup: LectureSetup, sub_model: SubModel, num_steps: int, texts: int = 64
 ) -> tuple[list[int], list[float], Callable[[int, Any], None]]:
     """Return two empty lists, and a function that fills them with steps and divergences."""
     texts = min(texts, len(setup.held_out))
     batch = collate(setup.held_out, range(texts))
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    every = max(1, num_steps // 12)
+    every = max(1, num_steps // 8)
     steps: list[int] = []
     divergences: list[float] = []
 

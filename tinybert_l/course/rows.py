@@ -121,6 +121,7 @@ class HeadlineRow(Row):
     # faster than the teacher in float32 in the row's own runtime
     same_runtime_times_faster_batch_1: float | None = None
     same_runtime_times_faster_batch_32: float | None = None
+    by_seed: dict[str, tuple[float, ...]] | None = None  # the values behind means, by field
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ class JointCostRow(Row):
     compared_with: Literal["largest_alone", "all_alone"]
     unit: Literal["forward_flops", "seconds"]
     ratio: float
+    by_seed: dict[str, tuple[float, ...]] | None = None  # the values behind the ratio
 
 
 @dataclass(frozen=True)

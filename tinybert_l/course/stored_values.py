@@ -45,15 +45,8 @@ class StoredValue:
     @property
     def items(self) -> np.ndarray | None:
         """The values of every item [seeds, items], in percent where they are hits."""
-        by_seed = self.value
-        if self.field.endswith("_curve"):  # over steps
-            return None
-        hits = getattr(self.row, "hits", None)
-        if hits and self.field in ("accuracy_percent", "exact_match_percent"):
-            by_seed = hits
-        if isinstance(by_seed, Hits):
-            by_seed = (by_seed,)
-        if not isinstance(by_seed, tuple) or not by_seed:
+        by_seed = self._hits or self.value
+        if not isinstance(by_seed, tuple) or not by_seed or self.field.endswith("_curve"):
             return None
         if isinstance(by_seed[0], Hits):
             return 100 * np.array([hits.unpack() for hits in by_seed], float)
@@ -63,6 +56,22 @@ class StoredValue:
         if seeds and len(by_seed) > seeds and len(by_seed) % seeds == 0:  # batches of each seed
             return np.array(by_seed, float).reshape(seeds, -1)
         return None
+
+    @property
+    def _hits(self) -> tuple[Hits, ...]:
+        """Right and wrong answers, which rows keep beside the share of the right ones."""
+        hits = self.value
+        if self.field in ("accuracy_percent", "exact_match_percent"):
+            hits = getattr(self.row, "hits", ())
+        if isinstance(hits, Hits):
+            return (hits,)
+        is_hits = isinstance(hits, tuple) and bool(hits) and isinstance(hits[0], Hits)
+        return hits if is_hits else ()
+
+    @property
+    def are_hits(self) -> bool:
+        """Whether the items are right and wrong answers, in percent: 100 and 0."""
+        return bool(self._hits)
 
     @property
     def seeds(self) -> int | None:
@@ -77,6 +86,9 @@ class StoredValue:
     @property
     def by_seed(self) -> tuple[float, ...] | None:
         """One value a seed; None: not kept."""
+        kept = getattr(self.row, "by_seed", None) or {}
+        if self.field in kept:
+            return kept[self.field]
         if isinstance(self.value, OverSeeds):
             return self.value.values
         if not isinstance(self.value, tuple) or self.field.endswith("_curve"):
@@ -135,10 +147,13 @@ def measured(stored: StoredValue) -> Measured:
         return Measured(Estimate(value.median, value.low, value.high), "rounds")
     items = stored.items
     if items is not None:
-        return Measured(intervals.hierarchical(items), _method(items), len(items))
-    if isinstance(value, tuple) and len(value) > 1 and not stored.field.endswith("_curve"):
+        bounds = (0.0, 100.0) if stored.are_hits else None
+        return Measured(intervals.hierarchical(items, bounds), _method(items), len(items))
+    by_seed = stored.by_seed
+    unit = getattr(stored.row, "unit", "")
+    if by_seed is not None and len(by_seed) > 1 and unit != "forward_flops":
         method = "seeds" if stored.seeds else "rounds"
-        return Measured(intervals.over_seeds(value), method, stored.seeds)
+        return Measured(intervals.over_seeds(by_seed), method, stored.seeds)
     if isinstance(value, OverSeeds) and stored.spread is not None:
         return _from_spreads(value.mean, stored.spread)
     if not isinstance(value, int | float):
@@ -155,7 +170,8 @@ def difference(first: StoredValue, second: StoredValue) -> Measured:
     paired = _paired(first, second)
     if paired is not None:
         gaps = paired[0] - paired[1]
-        return Measured(intervals.hierarchical(gaps), _method(gaps), len(gaps))
+        bounds = (-100.0, 100.0) if first.are_hits and second.are_hits else None
+        return Measured(intervals.hierarchical(gaps, bounds), _method(gaps), len(gaps))
     by_seed = _by_seed(first, second)
     if by_seed is not None:
         gaps = by_seed[0] - by_seed[1]

@@ -53,8 +53,8 @@ class Shell(ZMQInteractiveShell):
         failure: the traceback of the last cell's error; None where it had none.
     """
 
-    displayhook_class = Type(DisplayHook)
-    display_pub_class = Type(DisplayPublisher)
+    displayhook_class = Type(DisplayHook)  # type: ignore[assignment]
+    display_pub_class = Type(DisplayPublisher)  # type: ignore[assignment]
     failure: list[str] | None = None
 
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
@@ -86,7 +86,8 @@ def make_shell() -> Shell:
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"
     shell = Shell.instance(config=config, kernel=_NoKernel())
-    shell.extension_manager.load_extension(STORE)
+    if shell.extension_manager is not None:
+        shell.extension_manager.load_extension(STORE)
     return shell
 
 
