@@ -188,3 +188,23 @@ def test_the_teacher_on_reviews_is_compared_with_words_of_the_same_sentences():
         assert row.labelled_sentences == bag.labelled_sentences
         gap = 100 * mean(row.hits[0].unpack()) - 100 * mean(bag.hits[0].unpack())
         assert row.against_bag_points.estimate == pytest.approx(gap)
+
+
+@pytest.mark.nightly  # trains the course's supernet where the cache has none
+def test_a_trained_supernet_s_gradients_and_cascades_are_those_of_the_records(benchmarks):
+    """Other machines train in another precision: within spreads, not digit by digit."""
+    runs = benchmarks("supernet_runs")
+    recipe = read_record("gradient_agreement").recipe
+    few = {**recipe, "batches": 4, "sub_models": ["6x1", "3x1", "2x1"]}
+    for anew in runs.gradient_agreement(0, few):
+        (row,) = rows_of("gradient_agreement", first=anew.first, second=anew.second)
+        assert abs(mean(anew.cosines) - row.cosine_mean) < 2 * row.cosine_sd
+    one = {"sub_models": ["3x0.5", "6x1"], "cascades": [["3x0.5", "6x1"]], "entropies": [0.4]}
+    short = {**CASCADE, **one, "exit_steps": 1}
+    anew = {row.method: row for row in runs.cascade(0, short)}
+    cascade, single = anew["cascade"], anew["single"]
+    assert single.sub_models == [SubModel(6)]
+    assert cascade.gflops < single.gflops
+    assert abs(cascade.accuracy_percent - single.accuracy_percent) < 2
+    (row,) = rows_of("cascade", method="single", sub_models=(SubModel(6),))
+    assert abs(single.accuracy_percent - row.accuracy_percent.mean) < 2

@@ -387,7 +387,8 @@ def test_durations_of_a_benchmark_are_compared_by_their_quartiles(folder):
 
 
 def stored(value, **fields):
-    record = Record("one", "one", "", (), SEEDS, {}, {}, {}, "", False)
+    recipe = {"seeds": fields.get("seeds", [0, 1, 2])}
+    record = Record("one", "one", "", (), recipe, {}, {}, {}, "", False)
     return StoredValue(record, rows.Row(), fields.get("field", "value"), value)
 
 
@@ -495,6 +496,13 @@ def test_values_of_seeds_are_paired_where_a_mean_keeps_them():
         stored(first, field="accuracy_percent"), stored(second, field="accuracy_percent")
     )
     assert of_shares.estimate.high > 0.2  # which sentences were asked counts, too
+    same = OverSeeds(80.0, 0.0, (80.0, 80.0, 80.0))
+    share = stored_values.measured(stored(same, field="accuracy_percent"))
+    assert share.estimate.high - 80 == pytest.approx(
+        196 * intervals.share_error(0.8, 1200), rel=0.01
+    )
+    once = stored(OverSeeds(2.0, 0.0, (2.0,)), seeds=[0])
+    assert stored_values.difference(once, once).method == "bare"
 
 
 def test_new_long_runs_keep_values_and_the_new_interval(checkout, monkeypatch):
@@ -630,3 +638,37 @@ def test_every_lecture_judges_by_the_rule(checkout):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "save_verdicts":
                 assert len(node.args) == 2 and not node.keywords, name
     assert len(lectures) >= 10
+
+
+def all_rows(verdict):
+    yield verdict
+    for part in verdict.parts:
+        yield from all_rows(part)
+
+
+def test_recorded_verdicts_follow_the_rule_from_records_that_exist(checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
+    lectures = all_verdicts()
+    assert {lecture.lecture for lecture in lectures} == set(range(1, 12))
+    names = {path.stem for path in (checkout / "results").rglob("*.json")}
+    count = 0
+    for lecture in lectures:
+        for verdict in (row for kept in lecture.verdicts for row in all_rows(kept)):
+            assert verdict.kind is not None, (lecture.lecture, verdict.claim)
+            if verdict.margin is None or verdict.kind == "no_record":
+                continue
+            decided = answer(verdict.low, verdict.high, verdict.margin, verdict.better)
+            assert verdict.kind.removesuffix("_if") == decided, verdict
+            assert verdict.kind.endswith("_if") == bool(verdict.condition), verdict
+            if verdict.method != "count":
+                assert verdict.record in names, verdict
+            count += 1
+    assert count > 30
+
+
+def test_an_interval_of_a_share_ends_where_shares_do():
+    perfect = stored(OverSeeds(100.0, 0.0), field="exact_match_percent")
+    result = stored_values.measured(perfect)
+    assert result.estimate.low < 100.0 == result.estimate.high
+    fraction = stored_values.measured(stored(OverSeeds(0.01, 0.02), field="accuracy_fraction"))
+    assert fraction.estimate.low == 0.0

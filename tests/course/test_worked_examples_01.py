@@ -2,13 +2,14 @@
 
 import math
 
+import pandas as pd
 import pytest
 import torch
 from transformers import BertConfig
-from worked_examples import assert_minutes_are_stated, assert_stands
+from worked_examples import assert_minutes_are_stated, assert_stands, cells
 
-from tinybert_l import flops, parameter_count, soft_cross_entropy
-from tinybert_l.course import evidence
+from tinybert_l import flops, parameter_count, soft_cross_entropy, tables
+from tinybert_l.course import evidence, experiments
 from tinybert_l.course.records import read_record
 
 pytestmark = pytest.mark.lecture1
@@ -161,3 +162,17 @@ def test_soft_labels_are_nearer_to_the_teacher_in_the_record():
     gap = abs(soft.accuracy_fraction.mean - hard.accuracy_fraction.mean)
     spread = soft.accuracy_fraction.sd + hard.accuracy_fraction.sd
     assert gap < spread, "the text says that the difference is about as large as the spread"
+
+
+def test_a_student_that_never_saw_a_3_knows_most_of_them_with_another_seed_too():
+    """The lecture's demonstration, with a seed that its own run does not use."""
+    (source,) = [cell.source for cell in cells(1) if "load_digits" in cell.source]
+    seeds = "range(1 if experiments.reduced() else 5)"
+    assert source.count(seeds) == 1
+    names = {"torch": torch, "pd": pd, "tables": tables, "experiments": experiments}
+    names["soft_cross_entropy"] = soft_cross_entropy
+    exec(source.replace(seeds, "(11,)"), names)
+    runs = names["digit_runs"].set_index(["learns from 学自", "seed"])
+    known = runs["3s recognised 认得的3 (%)"]
+    assert known["0/1 labels 硬标签", 11] == 0
+    assert known["soft labels 软标签", 11] > 50, "the text says: most of them"

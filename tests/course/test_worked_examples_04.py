@@ -142,6 +142,15 @@ def test_readings_say_what_the_records_say(cells):
     gains = [r for r in read_record("chinese").rows if getattr(r, "gain_points", None)]
     above = [row.sub_model.name for row in gains if row.gain_points.low > 0]
     assert len(gains) == 3 and above == ["2x0.5"], "'of the three only that of 2×½ does not'"
+    gaps = {}
+    for row in read_record("masked_tokens").rows:
+        if row.model == "pretrained":
+            gaps[row.sub_model.name] = row.against_most_frequent_points
+        if row.model == "untrained":
+            assert row.named_percent.mean == 0, "'untrained models name none'"
+    for name in ("4x1", "2x0.5"):
+        assert gaps[name].low > 0 and gaps[name].estimate < 1.5, "'about a point above'"
+    assert gaps["1x0.25"].low < 0 < gaps["1x0.25"].high, "'cannot be told from it'"
 
 
 def test_method_costs_count_forward_backward_and_the_teacher(supernet):

@@ -514,7 +514,7 @@ def _identifier(row: Row, name: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value as it is written: a sub-model by its name, several in a row with arrows."""
+    """A value as records write it: a sub-model by its name."""
     if isinstance(value, SubModel):
         return value.name
     if isinstance(value, tuple | list):

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import ndtri, stdtrit
 
-NORMAL_QUANTILE = 1.959964
+NORMAL_QUANTILE = float(ndtri(0.975))
 
 
 @dataclass(frozen=True)

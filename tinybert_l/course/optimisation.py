@@ -147,7 +147,7 @@ def strategy_runs(
     """
     texts = 640
     if reduced():
-        texts, num_steps, outlier_step = 24, 6, 2
+        texts, num_steps, outlier_step = 24, 4, 1
     data = first_texts(setup.train, texts)
     outputs = keep_outputs(setup.teacher, data, (), "float32")
     recipe = replace(

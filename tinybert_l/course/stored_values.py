@@ -107,8 +107,9 @@ class StoredValue:
             seeds = len(means) if len(means) > 1 else self.seeds and 1
             return Spread(float(means.mean()), sd, seeds, error)
         if isinstance(self.value, OverSeeds):
-            mean = self.value.mean
-            return Spread(mean, self.value.sd, self.seeds or 2, self.share_error(mean))
+            mean, values = self.value.mean, self.value.values or ()
+            seeds = len(values) if len(values) > 1 else self.seeds or 2
+            return Spread(mean, self.value.sd, seeds, self.share_error(mean))
         if isinstance(self.value, int | float):  # a baseline that draws nothing at random
             return Spread(self.value, 0.0, None, self.share_error(self.value))
         return None
@@ -148,17 +149,28 @@ def measured(stored: StoredValue) -> Measured:
     items = stored.items
     if items is not None:
         bounds = (0.0, 100.0) if stored.are_hits else None
-        return Measured(intervals.hierarchical(items, bounds), _method(items), len(items))
+        result = Measured(intervals.hierarchical(items, bounds), _method(items), len(items))
+        return _within(result, bounds)
+    if isinstance(value, OverSeeds) and stored.spread is not None:
+        is_share = stored.share_error(0.5) > 0
+        bounds = (0.0, 100.0 if stored.field.endswith("_percent") else 1.0) if is_share else None
+        return _within(_from_spreads(value.mean, stored.spread), bounds)
     by_seed = stored.by_seed
-    unit = getattr(stored.row, "unit", "")
-    if by_seed is not None and len(by_seed) > 1 and unit != "forward_flops":
+    is_exact = getattr(stored.row, "unit", "") == "forward_flops"
+    if by_seed is not None and len(by_seed) > 1 and not is_exact:
         method = "seeds" if stored.seeds else "rounds"
         return Measured(intervals.over_seeds(by_seed), method, stored.seeds)
-    if isinstance(value, OverSeeds) and stored.spread is not None:
-        return _from_spreads(value.mean, stored.spread)
     if not isinstance(value, int | float):
         raise InvalidInput(f"evidence: {stored.field}={value!r}; allowed: fields of numbers.")
     return _without_spread(value, stored)
+
+
+def _within(result: Measured, bounds: tuple[float, float] | None) -> Measured:
+    """Cut an interval at what a share can be."""
+    if bounds is None:
+        return result
+    low, high = max(result.estimate.low, bounds[0]), min(result.estimate.high, bounds[1])
+    return dataclasses.replace(result, estimate=Estimate(result.estimate.mean, low, high))
 
 
 def difference(first: StoredValue, second: StoredValue) -> Measured:
@@ -259,7 +271,7 @@ def _by_seed(first: StoredValue, second: StoredValue) -> np.ndarray | None:
     values = first.by_seed, second.by_seed
     if values[0] is None or values[1] is None or len(values[0]) != len(values[1]):
         return None
-    return np.array(values, float)
+    return np.array(values, float) if len(values[0]) > 1 else None
 
 
 def _are_numbers(first: StoredValue, second: StoredValue) -> bool:
