@@ -1,7 +1,7 @@
 """The one rule by which this course decides: a verdict is computed from a record, never from a run.
 
 A claim names a margin. Evidence is a number with its 95 % interval, and comes from a record under
-results/ or from a counting function. Then the claim
+results/ or from a counting function. Then the claim::
 
     holds              the whole interval lies beyond the margin,
     does not hold      the whole interval lies on the other side,
@@ -9,7 +9,7 @@ results/ or from a counting function. Then the claim
     holds if …         beyond the margin, under a condition, which is printed,
     cannot be decided  there is no record, or it keeps one number without any spread.
 
-A cell of verdicts looks like this:
+A cell of verdicts looks like this::
 
     from tinybert_l.course import evidence
     from tinybert_l.course.records import save_verdicts

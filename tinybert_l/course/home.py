@@ -20,7 +20,7 @@ from tinybert_l import __version__
 from tinybert_l.cache import cache_root, read_json, short_digest, write_atomically
 from tinybert_l.course.items import Item, is_written, items_of
 from tinybert_l.course.judging import judge_notebook, read_tests
-from tinybert_l.errors import InvalidInput
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.answers import answer_cells, read_cells
 from tinybert_l.exercises.notebook_files import read_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS, exercises
@@ -455,7 +455,12 @@ def _lecture_of(notebook: Path) -> int:
 
 def _read_submission(notebook: Path, lecture: int) -> nbformat.NotebookNode:
     """Read a student's notebook, and check that it has the tests of each exercise."""
-    tree, _ = read_notebook(notebook.read_bytes(), f"submit: {notebook}")
+    try:
+        tree, _ = read_notebook(notebook.read_bytes(), notebook.name)
+    except CourseError as error:
+        raise InvalidInput(
+            f"submit: {notebook} is damaged: {error} Save it in JupyterLab again. 请重新保存。"
+        ) from None
     content = nbformat.from_dict(tree)
     grade_ids = set()
     for cell in content.cells:

@@ -1,0 +1,91 @@
+"""Natural mistakes give one sentence that says what to do, and leave nothing half-written."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tinybert_l.cli.app import main
+from tinybert_l.grading import setup
+
+# {what was typed: what the sentence says}; the folder holds the files that `folder` makes
+MISTAKES = {
+    "release 12": "12 is not in the range 1<=x<=11",
+    "release 3 --lang fr": "'fr' is not one of 'zh', 'en'",
+    "release 3 --answers 3": "allowed: those of earlier lectures",
+    "release 3 --answers next": "allowed: all, none, or numbers such as 1,2",
+    "release 3 --wheel missing.whl": "'missing.whl' does not exist",
+    "grade 3": "No submission of lecture 3",
+    "feedback 3": "release it first",
+    "feedback 3 --zip blackboard": "'blackboard' is not one of 'moodle', 'canvas'",
+    "audit 3": "release it first",
+    "grades 3": "release it first",
+    "collect 3 missing.zip": "'missing.zip' does not exist",
+    "collect 3 notes.txt": "release it first",
+    "course init full": "not empty",
+    "course init new --roster missing.csv": "'missing.csv' does not exist",
+    "course init new --roster notes.txt": "id",
+    "course roster missing.csv": "'missing.csv' does not exist",
+    "sample-class --student bob": "--student bob; allowed: perfect",
+    "check no_such notes.txt": "There is no exercise 'no_such'; there are: parameter_count",
+    "check layer_map missing.py": "'missing.py' does not exist",
+    "check layer_map": "Missing argument 'ANSWER'",
+    "submit": "Which NOTEBOOK?",
+    "submit notes.txt": "allowed: a notebook of the course, such as 03-architecture.ipynb",
+    "home empty": "No notebook of the course in",
+    "lab empty": "Unzip a lecture and start here again",
+    "lab nowhere": "'nowhere' does not exist",
+    "export 5x0.5": "allowed: 2x0.25, 3x0.25",
+    "choose": "Missing option '--max-latency-ms'",
+    "choose --max-latency-ms 0": "0.0 is not in the range x>0",
+    "train --data missing.csv": "'missing.csv' does not exist",
+    "questions missing.json": "'missing.json' does not exist",
+    "trian": "train",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A new course, with a text file, an empty folder and one that is not empty."""
+    made = setup.init(tmp_path_factory.mktemp("mistakes") / "course").folder
+    (made / "notes.txt").write_text("name\nann\n")
+    (made / "empty").mkdir()
+    (made / "full").mkdir()
+    (made / "full" / "thesis.txt").write_text("mine")
+    return made
+
+
+def files(folder: Path) -> set[str]:
+    """All files but the lock that every run of grading takes."""
+    return {str(path) for path in folder.rglob("*") if path.suffix != ".lock"}
+
+
+@pytest.mark.parametrize("typed", MISTAKES)
+def test_a_mistake_is_answered_by_what_to_do(folder, monkeypatch, typed):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("COLUMNS", "300")
+    before = files(folder)
+    result = CliRunner().invoke(main, typed.split())
+    assert result.exit_code in (1, 2), result.output
+    assert isinstance(result.exception, SystemExit), result.exception
+    error = result.stderr.strip().splitlines()[-1]
+    assert error.startswith("Error: ") and MISTAKES[typed] in error, error
+    assert "Errno" not in result.stderr and "Traceback" not in result.stderr
+    assert files(folder) == before
+
+
+def test_a_missing_roster_and_a_damaged_calendar_are_named(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    roster = folder / "roster.csv"
+    kept = roster.read_bytes()
+    roster.unlink()
+    result = CliRunner().invoke(main, ["course", "roster"])
+    roster.write_bytes(kept)
+    assert result.exit_code == 1 and "roster.csv" in result.stderr
+    assert "Errno" not in result.stderr
+    calendar = folder / "course.toml"
+    kept = calendar.read_bytes()
+    calendar.write_text("[due]\n3 = tomorrow\n")
+    result = CliRunner().invoke(main, ["release", "3"])
+    calendar.write_bytes(kept)
+    assert result.exit_code == 1 and "course.toml" in result.stderr
