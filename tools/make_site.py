@@ -115,19 +115,21 @@ def build(language: str, lectures: list[int], target: Path, with_answers: bool =
 
     Raises:
         CalledProcessError: Sphinx warns or fails.
-        LeakError: a page gives something away; the site is removed then.
+        LeakError: a page gives something away; the site before stays as it was.
     """
-    shutil.rmtree(target, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:  # sources are not published
-        source = Path(scratch) / "source"
+        source, pages = Path(scratch) / "source", Path(scratch) / "site" / language
         write_source(source, language, lectures, with_answers)
         sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
-        sphinx += ["-d", f"{scratch}/doctrees", str(source), str(target)]
+        sphinx += ["-d", f"{scratch}/doctrees", str(source), str(pages)]
         subprocess.run(sphinx, check=True, cwd=CHECKOUT)
-    for path in target.rglob("*.html"):
-        write_atomically(path, accessible(path.read_text(encoding="utf-8")))
-    if not with_answers:
-        require_no_answers(target)
+        for path in pages.rglob("*.html"):
+            write_atomically(path, accessible(path.read_text(encoding="utf-8")))
+        if not with_answers:
+            require_no_answers(pages)
+        shutil.rmtree(target, ignore_errors=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(pages, target)
 
 
 def write_source(source: Path, language: str, lectures: list[int], with_answers: bool) -> None:
@@ -293,6 +295,8 @@ def main() -> None:
     try:
         if not arguments.unexecuted:
             require_executed(lectures)
+        for left_behind in ("source", "jupyter_execute"):  # by earlier versions
+            shutil.rmtree(folder / left_behind, ignore_errors=True)
         for language in arguments.languages or LANGUAGES:
             build(language, lectures, folder / language, arguments.with_answers)
             print(folder / language / "index.html")

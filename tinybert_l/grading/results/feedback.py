@@ -54,6 +54,7 @@ RENDERED_LIMIT = 2000  # cells; most are the same in every submission of a lectu
 STYLE = (
     "a, a:link, a:visited { color: #0b3d66 !important; text-decoration: underline }"
     ".panel-heading { background: #e8eef4 !important; color: #1a1a1a !important }"
+    ".items code { color: #1a1a1a; background: none }"
     ".items td, .items th { padding: 3px 14px 3px 0; vertical-align: top; text-align: left }"
     "pre, .highlight pre { background: #fff !important }"
     ".prompt, .jp-InputPrompt, .jp-OutputPrompt { color: #444 !important }"
