@@ -105,7 +105,7 @@ def test_an_essay_counts_as_written_once_it_is(made, tmp_path):
 
 
 def test_questions_that_are_answered_by_variables_are_judged_too(made, tmp_path):
-    path = released(made, 10, tmp_path, final_check='q1 = [1, 2, 3]\nq2 = "d"\nq3 = (0, 1)')
+    path = released(made, 10, tmp_path, final_check='q1 = [2, 4, 6]\nq2 = "d"\nq3 = (1, 5)')
     rows = {row.item.name: row for row in rows_of(10, path)}
     assert rows["q1"].state == rows["q3"].state == "passes"
     assert rows["q2"].state == "fails" and '"a", "b" or "c"' in rows["q2"].message
