@@ -87,7 +87,7 @@ def test_an_unknown_sub_model_is_refused_before_anything_is_trained():
 
 def test_grading_nothing_and_a_lecture_that_is_not_there_are_said_plainly(tmp_path):
     nothing = run("grade", "3", "--output", tmp_path)
-    assert nothing.exit_code == 1 and "No submission" in nothing.stderr
+    assert nothing.exit_code == 1 and "tinybert-l course init" in nothing.stderr
     missing = run("release", "12", "--output", tmp_path)
     assert missing.exit_code == 2 and "12 is not in the range 1<=x<=11" in missing.stderr
 
