@@ -27,7 +27,7 @@ def course(tmp_path_factory) -> Course:
 
 @pytest.fixture(scope="module")
 def released(course) -> Path:
-    return release(course, LECTURE)
+    return release(course, LECTURE, answers=(1, 2))
 
 
 @pytest.fixture(scope="module")
