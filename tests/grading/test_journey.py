@@ -38,7 +38,8 @@ def layer_map(num_student_layers, num_teacher_layers, strategy="uniform"):
 
 
 def run(*words: str, ok: bool = True) -> str:
-    result = CliRunner().invoke(main, list(words), catch_exceptions=False)
+    wide = {"COLUMNS": "200"}  # else a table breaks its texts
+    result = CliRunner().invoke(main, list(words), catch_exceptions=False, env=wide)
     assert (result.exit_code == 0) == ok, result.output
     return result.output + (result.stderr if result.stderr not in result.output else "")
 
