@@ -47,6 +47,26 @@ def broadcasts_heads(student_scores, teacher_scores, attention_mask):
     return d.pow(2).sum() / (m.sum() * d.shape[1]).clamp(min=1)
 
 
+@wrong("squeezed", message="An axis of size one")
+def squeezed(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape != teacher_scores.shape:
+        raise ValueError("shape")
+    m = (attention_mask[:, None, :, None] * attention_mask[:, None, None, :]).bool()
+    d = torch.where(m, (student_scores - teacher_scores.detach()).squeeze(), 0.0)
+    return d.pow(2).sum() / (m.sum() * student_scores.shape[1]).clamp(min=1)
+
+
+@wrong("mean of texts", message="whole batch")
+def mean_of_texts(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape != teacher_scores.shape:
+        raise ValueError("shape")
+    losses = []
+    for s, t, m in zip(student_scores, teacher_scores.detach(), attention_mask.bool()):
+        d = s[:, m][:, :, m] - t[:, m][:, :, m]
+        losses.append(d.pow(2).sum() / max(d.numel(), 1))
+    return torch.stack(losses).mean()
+
+
 @right("loop over texts")
 def loop_over_texts(student_scores, teacher_scores, attention_mask):
     if student_scores.shape != teacher_scores.shape:
@@ -68,3 +88,14 @@ def masked_fill(student_scores, teacher_scores, attention_mask):
     off = pair == 0
     d = student_scores.masked_fill(off, 0) - teacher_scores.detach().masked_fill(off, 0)
     return d.pow(2).sum(dim=(0, 2, 3)).mean() / pair.sum().clamp(min=1)
+
+
+@right("heads last")
+def heads_last(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape[1] != teacher_scores.shape[1]:
+        raise ValueError("heads")
+    token = attention_mask == 1
+    pair = token.unsqueeze(2) & token.unsqueeze(1)
+    s = student_scores.permute(0, 2, 3, 1)[pair]
+    t = teacher_scores.detach().permute(0, 2, 3, 1)[pair]
+    return torch.nn.functional.mse_loss(s, t) if pair.any() else (s - t).sum()

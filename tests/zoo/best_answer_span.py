@@ -96,6 +96,27 @@ def product(start_logits, end_logits, max_answer_length):
     return found
 
 
+@wrong("floats", message="whole numbers")
+def floats(start_logits, end_logits, max_answer_length):
+    n = len(start_logits)
+    scores = start_logits[:, None] + end_logits[None, :]
+    i, j = torch.arange(n)[:, None], torch.arange(n)[None]
+    scores = scores.masked_fill((j < i) | (j >= i + max_answer_length), -math.inf)
+    flat = int((scores.flatten() == scores.max()).nonzero()[0])
+    return flat / n, flat % n
+
+
+@wrong("shortest first", message="earliest start, then shortest")
+def shortest_first(start_logits, end_logits, max_answer_length):
+    best, found = -math.inf, (0, 0)
+    for size in range(max_answer_length):
+        for i in range(len(start_logits) - size):
+            score = float(start_logits[i]) + float(end_logits[i + size])
+            if score > best:
+                best, found = score, (i, i + size)
+    return found
+
+
 @right("loops")
 def loops(start_logits, end_logits, max_answer_length):
     best, found = -math.inf, (0, 0)
@@ -115,3 +136,14 @@ def matrix(start_logits, end_logits, max_answer_length):
     scores = scores.masked_fill((j < i) | (j >= i + max_answer_length), -math.inf)
     flat = int((scores.flatten() == scores.max()).nonzero()[0])
     return divmod(flat, n)
+
+
+@right("best end of each start")
+def best_end_of_each_start(start_logits, end_logits, max_answer_length):
+    spans = []
+    for i, start in enumerate(start_logits.tolist()):
+        ends = end_logits[i : i + max_answer_length].tolist()
+        j = ends.index(max(ends))
+        spans.append((start + ends[j], -i, i + j))
+    _, start, end = max(spans, key=lambda span: span[:2])
+    return torch.tensor([-start, end])

@@ -52,6 +52,21 @@ def no_check(query_length, key_length):
     return torch.ones(query_length, key_length).tril(key_length - query_length).bool()
 
 
+@wrong("squeezed", message="One new token")
+def squeezed(query_length, key_length):
+    if query_length > key_length:
+        raise ValueError("q")
+    mask = torch.ones(query_length, key_length, dtype=torch.bool).tril(key_length - query_length)
+    return mask.squeeze()
+
+
+@wrong("whole numbers", message="True and False")
+def whole_numbers(query_length, key_length):
+    if query_length > key_length:
+        raise ValueError("q")
+    return torch.ones(query_length, key_length, dtype=torch.long).tril(key_length - query_length)
+
+
 @right("tril")
 def tril(query_length, key_length):
     if not 1 <= query_length <= key_length:
@@ -69,3 +84,11 @@ def loops(query_length, key_length):
             for i in range(query_length)
         ]
     )
+
+
+@right("last rows of the square")
+def last_rows_of_the_square(query_length, key_length):
+    if query_length > key_length or query_length < 1:
+        raise ValueError("q")
+    position = torch.arange(key_length)
+    return position.ge(position.unsqueeze(1)).T[-query_length:]

@@ -104,6 +104,26 @@ def sorts_in_place(candidates, latency_budget_ms):
     return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]["name"]
 
 
+@wrong("whole milliseconds", message="Do not round latencies")
+def whole_milliseconds(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if int(c["latency_ms"]) <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fit, key=lambda c: (-c["quality"], c["latency_ms"]))[0]["name"]
+
+
+@wrong("whole percents", message="Do not round qualities")
+def whole_percents(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fit = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fit:
+        raise ValueError("fastest is " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fit, key=lambda c: (-round(c["quality"], 2), c["latency_ms"]))[0]["name"]
+
+
 @right("sorted")
 def by_sorted(candidates, latency_budget_ms):
     if not candidates:
@@ -131,3 +151,15 @@ def loop(candidates, latency_budget_ms):
     if best is None:
         raise ValueError(f"fastest: {min(candidates, key=lambda c: c['latency_ms'])['name']}")
     return best["name"]
+
+
+@right("sorts twice")
+def sorts_twice(candidates, latency_budget_ms):
+    by_speed = sorted(candidates, key=lambda c: c["latency_ms"])
+    if not by_speed:
+        raise ValueError("no candidates")
+    by_quality = sorted(by_speed, key=lambda c: c["quality"], reverse=True)
+    for c in by_quality:
+        if c["latency_ms"] <= latency_budget_ms:
+            return c["name"]
+    raise ValueError(f"none fits; {by_speed[0]['name']} is the fastest")

@@ -1,5 +1,7 @@
 """Wrong and right answers to exercise 4.3, `clip_by_global_norm`."""
 
+import math
+
 import torch
 
 from zoo import right, wrong
@@ -106,6 +108,26 @@ def float_norm(gradients, max_norm):
     return [None if g is None else g * factor for g in gradients], float(norm)
 
 
+@wrong("squeezed", message="axes of size one")
+def squeezed(gradients, max_norm):
+    present = [g for g in gradients if g is not None]
+    norm = torch.cat([g.flatten() for g in present]).norm()
+    if not torch.isfinite(norm):
+        raise ValueError("norm")
+    factor = 1.0 if norm == 0 else min(1.0, max_norm / float(norm))
+    return [None if g is None else (g * factor).squeeze() for g in gradients], norm
+
+
+@wrong("numbers without axes left out", message="without axes")
+def numbers_without_axes_left_out(gradients, max_norm):
+    present = [g for g in gradients if g is not None and g.dim() > 0]
+    norm = torch.cat([g.flatten() for g in present]).norm()
+    if not torch.isfinite(norm):
+        raise ValueError("norm")
+    factor = 1.0 if norm == 0 else min(1.0, max_norm / float(norm))
+    return [None if g is None else g * factor for g in gradients], norm
+
+
 @right("loop")
 def loop(gradients, max_norm):
     norms = [float((g.double() ** 2).sum()) for g in gradients if g is not None]
@@ -134,3 +156,17 @@ def get_total_norm(gradients, max_norm):
         raise ValueError("norm")
     scale = torch.clamp(max_norm / torch.clamp(norm, min=1e-12), max=1.0)
     return [g if g is None else (g * scale).to(g.dtype) for g in gradients], norm
+
+
+@right("one long vector")
+def one_long_vector(gradients, max_norm):
+    present = [g.reshape(-1) for g in gradients if g is not None]
+    norm = torch.cat(present).square().sum().sqrt()
+    if not math.isfinite(float(norm)):
+        raise ValueError("norm")
+    clipped = []
+    for g in gradients:
+        if g is not None and norm > max_norm:
+            g = g / norm * max_norm
+        clipped.append(g if g is None else g.clone())
+    return clipped, norm

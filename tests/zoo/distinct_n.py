@@ -45,6 +45,21 @@ def tail_too(token_ids, n):
     return len(set(g)) / len(g) if len(token_ids) >= n else 0.0
 
 
+@wrong("digits joined", message="joined")
+def digits_joined(token_ids, n):
+    g = ["".join(map(str, token_ids[i : i + n])) for i in range(len(token_ids) - n + 1)]
+    return len(set(g)) / len(g) if g else 0.0
+
+
+@wrong("packed into one number", message="told apart")
+def packed_into_one_number(token_ids, n):
+    g = [
+        sum(token * 1000**place for place, token in enumerate(token_ids[i : i + n]))
+        for i in range(len(token_ids) - n + 1)
+    ]
+    return len(set(g)) / len(g) if g else 0.0
+
+
 @right("slices")
 def slices(token_ids, n):
     g = [tuple(token_ids[i : i + n]) for i in range(len(token_ids) - n + 1)]
@@ -55,3 +70,12 @@ def slices(token_ids, n):
 def by_zip(token_ids, n):
     g = list(zip(*(token_ids[i:] for i in range(n))))
     return len(set(g)) / max(1, len(g))
+
+
+@right("digits joined with a separator")
+def digits_joined_with_a_separator(token_ids, n):
+    seen, total = set(), 0
+    for end in range(n, len(token_ids) + 1):
+        seen.add(" ".join(str(token) for token in token_ids[end - n : end]))
+        total += 1
+    return len(seen) / total if total else 0.0

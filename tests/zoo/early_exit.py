@@ -94,6 +94,22 @@ def floats(logits_per_layer, max_entropy):
     return (ok.int().argmax(0) + 1).float()
 
 
+@wrong("strictly below", message="Exactly the limit")
+def strictly_below(logits_per_layer, max_entropy):
+    q = torch.stack(list(logits_per_layer)).double().log_softmax(-1)
+    ok = -(q.exp() * q).sum(-1) < max_entropy
+    ok[-1] = True
+    return ok.int().argmax(0) + 1
+
+
+@wrong("squeezed", message="shape|Error")
+def squeezed(logits_per_layer, max_entropy):
+    q = torch.stack(list(logits_per_layer)).squeeze().double().log_softmax(-1)
+    ok = -(q.exp() * q).sum(-1) <= max_entropy
+    ok[-1] = True
+    return ok.int().argmax(0) + 1
+
+
 @right("stack")
 def stack(logits_per_layer, max_entropy):
     z = torch.stack(list(logits_per_layer)).double()
@@ -126,3 +142,13 @@ def backwards(logits_per_layer, max_entropy):
         h = -torch.special.xlogy(p, p).sum(-1)
         out = torch.where(h <= max_entropy, m, out)
     return out
+
+
+@right("counts the unsure")
+def counts_the_unsure(logits_per_layer, max_entropy):
+    still = torch.ones(len(logits_per_layer[0]), dtype=torch.bool)
+    layers = torch.ones(len(still), dtype=torch.long)
+    for z in logits_per_layer[:-1]:
+        still = still & (torch.special.entr(z.softmax(-1)).sum(-1) > max_entropy)
+        layers += still
+    return layers

@@ -55,6 +55,22 @@ def adds_embeddings(config, sequence_length):
     )
 
 
+@wrong("attention of each head", message="264|torch counts")
+def attention_of_each_head(config, sequence_length):
+    c, s = config, sequence_length
+    H, inner = c.hidden_size, c.intermediate_size
+    attention = 2 * s * s * H * c.num_attention_heads
+    return 2 * c.num_hidden_layers * (s * (4 * H * H + 2 * H * inner) + attention)
+
+
+@wrong("billions rounded", message="264|whole number")
+def billions_rounded(config, sequence_length):
+    c, s = config, sequence_length
+    H, inner = c.hidden_size, c.intermediate_size
+    exact = 2 * c.num_hidden_layers * (s * (4 * H * H + 2 * H * inner) + 2 * s * s * H)
+    return round(exact / 1e9, 3) * 1e9
+
+
 @right("formula")
 def formula(config, sequence_length):
     c, s = config, sequence_length
@@ -74,3 +90,10 @@ def products_one_by_one(config, sequence_length):
     s, H, inner = sequence_length, config.hidden_size, config.intermediate_size
     products = [(s, H, H)] * 4 + [(s, H, inner), (s, inner, H), (s, H, s), (s, s, H)]
     return 2 * config.num_hidden_layers * sum(m * k * n for m, k, n in products)
+
+
+@right("per token")
+def per_token(config, sequence_length):
+    weights = 4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size
+    looks = 2 * sequence_length * config.hidden_size
+    return (weights + looks) * sequence_length * config.num_hidden_layers * 2

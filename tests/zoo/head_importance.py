@@ -50,6 +50,19 @@ def gradient_only(activations, gradients):
     return gradients.sum((2, 3)).abs().mean(0)
 
 
+@wrong("squeezed", message="IndexError|shape")
+def squeezed(activations, gradients):
+    products = (activations * gradients).squeeze(0)
+    if products.dim() == 3:
+        products = products[None]
+    return products.squeeze(-1).flatten(2).sum(2).squeeze().abs().mean(0)
+
+
+@wrong("mean over numbers", message="sum over tokens and numbers|inner product|worked")
+def mean_over_numbers(activations, gradients):
+    return (activations * gradients).mean(3).sum(2).abs().mean(0)
+
+
 @right("einsum")
 def einsum(activations, gradients):
     return torch.einsum("bhsd,bhsd->bh", activations, gradients).abs().mean(0)
@@ -70,3 +83,10 @@ def loops(activations, gradients):
                 / b
             )
     return out
+
+
+@right("matrix products")
+def matrix_products(activations, gradients):
+    a = activations.detach().flatten(2).unsqueeze(2)
+    g = gradients.detach().flatten(2).unsqueeze(3)
+    return torch.matmul(a, g)[:, :, 0, 0].abs().mean(0)

@@ -55,6 +55,29 @@ def mean_of_sentences(student_hidden, teacher_hidden, projection, attention_mask
     return torch.stack(out).mean()
 
 
+@wrong("broadcasts sizes", message="not broadcast")
+def broadcasts_sizes(student_hidden, teacher_hidden, projection, attention_mask):
+    t = attention_mask.bool()
+    s, h = student_hidden[t], teacher_hidden.detach()[t]
+    s = s if projection is None else s @ projection
+    try:
+        d = s - h
+    except RuntimeError:
+        raise ValueError("sizes") from None
+    return d.pow(2).sum() / max(d.numel(), 1)
+
+
+@wrong("squeezed", message="An axis of size one")
+def squeezed(student_hidden, teacher_hidden, projection, attention_mask):
+    t = attention_mask.bool()[..., None]
+    s = torch.where(t, student_hidden.squeeze(), 0.0)
+    h = torch.where(t, teacher_hidden.detach().squeeze(), 0.0)
+    s = s if projection is None else s @ projection
+    if s.shape != h.shape:
+        raise ValueError("sizes")
+    return (s - h).pow(2).sum() / (t.sum() * h.shape[-1]).clamp(min=1)
+
+
 @right("select")
 def select(student_hidden, teacher_hidden, projection, attention_mask):
     t = attention_mask.bool()
@@ -75,3 +98,16 @@ def einsum_and_masked_fill(student_hidden, teacher_hidden, projection, attention
     elif s.shape != h.shape:
         raise ValueError("sizes")
     return ((s - h) ** 2).sum() / max(1, int(attention_mask.sum()) * h.shape[-1])
+
+
+@right("loop over tokens")
+def loop_over_tokens(student_hidden, teacher_hidden, projection, attention_mask):
+    if projection is None and student_hidden.shape[2] != teacher_hidden.shape[2]:
+        raise ValueError("sizes")
+    total = teacher_hidden.new_zeros(())
+    places = attention_mask.nonzero().tolist()
+    for i, j in places:
+        s = student_hidden[i, j]
+        s = s if projection is None else projection.T @ s
+        total = total + (s - teacher_hidden[i, j].detach()).square().mean()
+    return total / max(len(places), 1)

@@ -36,6 +36,21 @@ def floats(num_layers, depth):
     return [i * num_layers / depth // 1 - 1 for i in range(1, depth + 1)]
 
 
+@wrong("rounded step", message="multiply by i first")
+def rounded_step(num_layers, depth):
+    if not 1 <= depth <= num_layers:
+        raise ValueError("depth")
+    step = num_layers / depth
+    return [int(i * step) - 1 for i in range(1, depth + 1)]
+
+
+@wrong("rounds up", message="floor")
+def rounds_up(num_layers, depth):
+    if not 1 <= depth <= num_layers:
+        raise ValueError("depth")
+    return [math.ceil(i * num_layers / depth) - 1 for i in range(1, depth + 1)]
+
+
 @right("loop")
 def loop(num_layers, depth):
     if depth < 1 or depth > num_layers:
@@ -51,3 +66,11 @@ def by_layer_map(num_layers, depth):
     if depth < 1 or depth > num_layers:
         raise ValueError("no")
     return [math.floor(i * num_layers / depth) - 1 for i in range(1, depth + 1)]
+
+
+@right("divmod")
+def by_divmod(num_layers, depth):
+    if depth not in range(1, num_layers + 1):
+        raise ValueError("depth")
+    step, rest = divmod(num_layers, depth)
+    return [i * step + i * rest // depth - 1 for i in range(1, depth + 1)]

@@ -45,6 +45,26 @@ def takes_any_strategy(num_student_layers, num_teacher_layers, strategy="uniform
     return [m * num_teacher_layers // num_student_layers for m in layers]
 
 
+@wrong("floats at the top", message="not 2.0")
+def floats_at_the_top(num_student_layers, num_teacher_layers, strategy="uniform"):
+    M, N = num_student_layers, num_teacher_layers
+    if not 1 <= M <= N or strategy not in ("uniform", "top", "bottom"):
+        raise ValueError("M")
+    if strategy == "uniform":
+        return [m * N // M for m in range(1, M + 1)]
+    start = N - M if strategy == "top" else 0
+    return [start + m / M * M for m in range(1, M + 1)]
+
+
+@wrong("rounded step", message="multiply by m first")
+def rounded_step(num_student_layers, num_teacher_layers, strategy="uniform"):
+    M, N = num_student_layers, num_teacher_layers
+    if not 1 <= M <= N or strategy not in ("uniform", "top", "bottom"):
+        raise ValueError("M")
+    start, step = {"uniform": (0, N / M), "top": (N - M, 1), "bottom": (0, 1)}[strategy]
+    return [start + math.floor(m * step) for m in range(1, M + 1)]
+
+
 @right("chain")
 def chain(num_student_layers, num_teacher_layers, strategy="uniform"):
     M, N = num_student_layers, num_teacher_layers
@@ -79,3 +99,18 @@ def tables_of_all_strategies(num_student_layers, num_teacher_layers, strategy="u
     if strategy not in tables:
         raise ValueError("strategy")
     return tables[strategy]
+
+
+@right("whole steps and rests")
+def whole_steps_and_rests(num_student_layers, num_teacher_layers, strategy="uniform"):
+    M, N = num_student_layers, num_teacher_layers
+    if not 1 <= M <= N:
+        raise ValueError("M")
+    match strategy:
+        case "uniform":
+            return [m * (N // M) + m * (N % M) // M for m in range(1, M + 1)]
+        case "top":
+            return list(range(N + 1))[-M:]
+        case "bottom":
+            return [m + 1 for m in range(M)]
+    raise ValueError("strategy")

@@ -67,6 +67,28 @@ def cosine(step, warmup_steps, total_steps):
     return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (total_steps - warmup_steps)))
 
 
+@wrong("whole numbers", message="expected")
+def whole_numbers(step, warmup_steps, total_steps):
+    if not 0 <= warmup_steps <= total_steps:
+        raise ValueError("warm-up")
+    if step >= total_steps:
+        return 0.0
+    if step < warmup_steps:
+        return step // warmup_steps
+    return (total_steps - step) // (total_steps - warmup_steps)
+
+
+@wrong("only past the end", message="ZeroDivision")
+def only_past_the_end(step, warmup_steps, total_steps):
+    if not 0 <= warmup_steps <= total_steps:
+        raise ValueError("warm-up")
+    if step > total_steps:
+        return 0.0
+    if step < warmup_steps:
+        return step / warmup_steps
+    return (total_steps - step) / (total_steps - warmup_steps)
+
+
 @right("cases")
 def cases(step, warmup_steps, total_steps):
     if not 0 <= warmup_steps <= total_steps:
@@ -87,3 +109,15 @@ def min_and_max(step, warmup_steps, total_steps):
     rise = step / warmup_steps if warmup_steps else 1.0
     fall = (total_steps - step) / max(1, total_steps - warmup_steps)
     return float(rise if step < warmup_steps else max(0.0, fall))
+
+
+@right("fractions")
+def fractions(step, warmup_steps, total_steps):
+    from fractions import Fraction
+
+    if warmup_steps < 0 or warmup_steps > total_steps:
+        raise ValueError("warm-up")
+    left = max(0, total_steps - step)
+    if step < warmup_steps:
+        return float(Fraction(step, warmup_steps))
+    return float(Fraction(left, total_steps - warmup_steps)) if left else 0.0

@@ -96,6 +96,26 @@ def of_means(predictions, labels, num_classes):
     )
 
 
+@wrong("whole division", message="worked example")
+def whole_division(predictions, labels, num_classes):
+    p, y = [int(v) for v in predictions], [int(v) for v in labels]
+    scores = []
+    for c in range(num_classes):
+        tp = sum(a == c and b == c for a, b in zip(p, y))
+        scores.append(2 * tp // max(1, p.count(c) + y.count(c)))
+    return sum(scores) / num_classes
+
+
+@wrong("tensors as keys", message="expected")
+def tensors_as_keys(predictions, labels, num_classes):
+    scores = []
+    for c in range(num_classes):
+        p = {i for i, a in enumerate(predictions) if a in {c}}
+        y = {i for i, b in enumerate(labels) if b in {c}}
+        scores.append(2 * len(p & y) / max(1, len(p) + len(y)))
+    return sum(scores) / num_classes
+
+
 @right("loop")
 def loop(predictions, labels, num_classes):
     p, y = [int(v) for v in predictions], [int(v) for v in labels]
@@ -128,3 +148,14 @@ def confusion_matrix(predictions, labels, num_classes):
     for a, b in zip(p.tolist(), y.tolist()):
         m[b, a] += 1
     return float((2 * m.diag() / (m.sum(0) + m.sum(1)).clamp(min=1)).mean())
+
+
+@right("sets of places")
+def sets_of_places(predictions, labels, num_classes):
+    total = 0.0
+    for c in range(num_classes):
+        p = {i for i, a in enumerate(predictions) if a == c}
+        y = {i for i, b in enumerate(labels) if b == c}
+        if p or y:
+            total += 2 * len(p & y) / (len(p) + len(y))
+    return torch.tensor(total / num_classes, dtype=torch.float64)

@@ -1,5 +1,7 @@
 """Wrong and right answers to exercise 1.1, `parameter_count`."""
 
+import math
+
 import torch
 
 from zoo import right, wrong
@@ -69,6 +71,22 @@ def inner_is_4H(config, pooler=True):
     return emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0)
 
 
+@wrong("floats", message="whole number")
+def floats(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 4 * (H * H + H) + 2 * H * inner + inner + H + 4 * H
+    return float(emb + c.num_hidden_layers * layer + (H * H + H if pooler else 0))
+
+
+@wrong("layers shared", message="109,482,240")
+def layers_shared(config, pooler=True):
+    c, H, inner = config, config.hidden_size, config.intermediate_size
+    emb = (c.vocab_size + c.max_position_embeddings + c.type_vocab_size) * H + 2 * H
+    layer = 4 * (H * H + H) + 2 * H * inner + inner + H + 4 * H
+    return emb + layer + (H * H + H if pooler else 0)
+
+
 @right("formula")
 def formula(config, pooler=True):
     c, H, inner = config, config.hidden_size, config.intermediate_size
@@ -83,3 +101,15 @@ def instantiates(config, pooler=True):
 
     with torch.device("meta"):
         return sum(p.numel() for p in BertModel(config, add_pooling_layer=pooler).parameters())
+
+
+@right("shapes one by one")
+def shapes_one_by_one(config, pooler=True):
+    H, inner = config.hidden_size, config.intermediate_size
+    norm = [(H,), (H,)]
+    layer = [(H, H), (H,)] * 4 + [(H, inner), (inner,), (inner, H), (H,)] + norm * 2
+    tables = (config.vocab_size, config.max_position_embeddings, config.type_vocab_size)
+    shapes = [(rows, H) for rows in tables] + norm + layer * config.num_hidden_layers
+    if pooler:
+        shapes += [(H, H), (H,)]
+    return sum(math.prod(shape) for shape in shapes)

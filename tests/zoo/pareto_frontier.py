@@ -91,6 +91,27 @@ def not_strict(points):
     return out
 
 
+@wrong("float indices", message="whole numbers")
+def float_indices(points):
+    best, out = -math.inf, []
+    for _, q, i in sorted((c, -q, float(i)) for i, (c, q) in enumerate(points)):
+        if -q > best:
+            best = -q
+            out.append(i)
+    return out
+
+
+@wrong("rounded", message="do not round")
+def rounded(points):
+    best, out = -math.inf, []
+    near = [(round(c, 4), round(q, 4)) for c, q in points]
+    for i in sorted(range(len(near)), key=lambda i: (near[i][0], -near[i][1])):
+        if near[i][1] > best:
+            best = near[i][1]
+            out.append(i)
+    return out
+
+
 @right("sweep")
 def sweep(points):
     best, out = -math.inf, []
@@ -112,3 +133,14 @@ def all_pairs(points):
         if not any(beats(tuple(q), tuple(p)) for q in points) and list(points).index(p) == i
     ]
     return sorted(keep, key=lambda i: points[i][0])
+
+
+@right("from the dearest back")
+def from_the_dearest_back(points):
+    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1], i))
+    kept = []
+    for place in reversed(range(len(order))):
+        quality = points[order[place]][1]
+        if all(points[i][1] < quality for i in order[:place]):
+            kept.insert(0, order[place])
+    return tuple(kept)

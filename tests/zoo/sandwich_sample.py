@@ -103,6 +103,25 @@ def neighbours_only(submodels, num_random, generator):
     return [submodels[-1], submodels[0]] + [others[i] for i in order]
 
 
+@wrong("never all", message="all take part|worked example")
+def never_all(submodels, num_random, generator):
+    if len(submodels) == 1:
+        return list(submodels)
+    others = submodels[1:-1]
+    order = torch.randperm(len(others), generator=generator).tolist()
+    order = order[: min(num_random, len(others) - 1)]
+    return [submodels[-1], submodels[0]] + [others[i] for i in order]
+
+
+@wrong("last other never drawn", message="all take part")
+def last_other_never_drawn(submodels, num_random, generator):
+    if len(submodels) == 1:
+        return list(submodels)
+    others = submodels[1:-1]
+    order = torch.randperm(max(len(others) - 1, 0), generator=generator).tolist()[:num_random]
+    return [submodels[-1], submodels[0]] + [others[i] for i in order]
+
+
 @right("randperm")
 def randperm(submodels, num_random, generator):
     if len(submodels) == 1:
@@ -134,3 +153,15 @@ def sort_of_noise(submodels, num_random, generator):
     others = submodels[1:-1]
     order = torch.rand(len(others), generator=generator).argsort().tolist()[:num_random]
     return [submodels[-1], submodels[0]] + [others[i] for i in order]
+
+
+@right("pops one by one")
+def pops_one_by_one(submodels, num_random, generator):
+    names = list(submodels)
+    chosen = [names.pop()]
+    if names:
+        chosen.append(names.pop(0))
+    for _ in range(min(num_random, len(names))):
+        place = torch.randint(len(names), (), generator=generator)
+        chosen.append(names.pop(int(place)))
+    return chosen

@@ -37,6 +37,24 @@ def interleaved(weight, bias, kept_heads, head_size):
     return weight[r], None if bias is None else bias[r]
 
 
+@wrong("squeezed", message="no squeeze")
+def squeezed(weight, bias, kept_heads, head_size):
+    n = weight.shape[0] // head_size
+    if len(set(kept_heads)) < len(kept_heads) or any(h not in range(n) for h in kept_heads):
+        raise ValueError("heads")
+    r = torch.tensor([h * head_size + i for h in kept_heads for i in range(head_size)])
+    return weight[r].squeeze(), None if bias is None else bias[r].squeeze()
+
+
+@wrong("number of heads allowed", message="out of range")
+def number_of_heads_allowed(weight, bias, kept_heads, head_size):
+    n = weight.shape[0] // head_size
+    if len(set(kept_heads)) < len(kept_heads) or any(not 0 <= h <= n for h in kept_heads):
+        raise ValueError("heads")
+    r = torch.tensor([h * head_size + i for h in kept_heads for i in range(head_size)])
+    return weight[r], None if bias is None else bias[r]
+
+
 @right("view")
 def view(weight, bias, kept_heads, head_size):
     n = weight.shape[0] // head_size
@@ -60,3 +78,15 @@ def cat(weight, bias, kept_heads, head_size):
         return torch.cat([t[h * head_size : (h + 1) * head_size] for h in kept_heads])
 
     return cut(weight), None if bias is None else cut(bias)
+
+
+@right("split")
+def split(weight, bias, kept_heads, head_size):
+    heads = list(kept_heads)
+    blocks = weight.split(head_size)
+    if sorted(heads) != sorted(set(heads)) or min(heads) < 0 or max(heads) >= len(blocks):
+        raise ValueError("heads")
+    chosen = torch.cat([blocks[h] for h in heads])
+    if bias is None:
+        return chosen, None
+    return chosen, torch.cat([bias.split(head_size)[h] for h in heads])

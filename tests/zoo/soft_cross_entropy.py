@@ -75,6 +75,20 @@ def hard_labels(student_logits, teacher_logits, temperature=1.0):
     )
 
 
+@wrong("squeezed", message="no squeeze")
+def squeezed(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach().squeeze() / temperature, -1)
+    q = torch.log_softmax(student_logits.squeeze() / temperature, -1)
+    return -(p * q).sum(-1).mean()
+
+
+@wrong("softmax over the batch", message="ln 2|Sum over classes|worked example")
+def softmax_over_the_batch(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, 0)
+    q = torch.log_softmax(student_logits / temperature, 0)
+    return -(p * q).sum(-1).mean()
+
+
 @right("torch's")
 def by_torch(student_logits, teacher_logits, temperature=1.0):
     return torch.nn.functional.cross_entropy(
@@ -99,3 +113,11 @@ def kl_plus_entropy(student_logits, teacher_logits, temperature=1.0):
         torch.nn.functional.kl_div(q, p, reduction="batchmean")
         - torch.special.xlogy(p, p).sum(-1).mean()
     )
+
+
+@right("loop over texts")
+def loop_over_texts(student_logits, teacher_logits, temperature=1.0):
+    losses = []
+    for s, t in zip(student_logits / temperature, teacher_logits.detach() / temperature):
+        losses.append(torch.logsumexp(s, 0) - torch.softmax(t, 0) @ s)
+    return torch.stack(losses).mean()

@@ -78,6 +78,30 @@ def no_check(token_ids, max_length, stride):
     return out
 
 
+@wrong("end by token", message="looks like the last")
+def end_by_token(token_ids, max_length, stride):
+    if not 1 <= stride <= max_length:
+        raise ValueError("stride")
+    out = []
+    for i in range(0, len(token_ids), stride):
+        out.append(token_ids[i : i + max_length])
+        if out[-1][-1] == token_ids[-1]:
+            break
+    return out
+
+
+@wrong("strictly past the end", message="stop at the first|one window too many")
+def strictly_past_the_end(token_ids, max_length, stride):
+    if not 1 <= stride <= max_length:
+        raise ValueError("stride")
+    out = []
+    for i in range(0, len(token_ids), stride):
+        out.append(token_ids[i : i + max_length])
+        if i + max_length > len(token_ids):
+            break
+    return out
+
+
 @right("while")
 def by_while(token_ids, max_length, stride):
     if not 1 <= stride <= max_length:
@@ -98,3 +122,17 @@ def count_first(token_ids, max_length, stride):
     n = len(token_ids)
     count = 0 if n == 0 else 1 + max(0, math.ceil((n - max_length) / stride))
     return [list(token_ids[j * stride : j * stride + max_length]) for j in range(count)]
+
+
+@right("recursion")
+def recursion(token_ids, max_length, stride):
+    if stride < 1 or stride > max_length:
+        raise ValueError("stride")
+
+    def windows_from(start):
+        window = list(token_ids[start : start + max_length])
+        if start + max_length >= len(token_ids):
+            return [window]
+        return [window, *windows_from(start + stride)]
+
+    return windows_from(0) if token_ids else []

@@ -122,6 +122,28 @@ def only_sorted(step, total_steps, stages):
     return sorted(out, key=str)
 
 
+@wrong("start times total", message="is rounded")
+def start_times_total(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    opened = [s for start, group in stages if start * total_steps <= step for s in group]
+    return list(dict.fromkeys(opened))
+
+
+@wrong("equal starts allowed", message="strictly rising")
+def equal_starts_allowed(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or starts != sorted(starts):
+        raise ValueError("stages")
+    opened = [s for start, group in stages if start <= step / total_steps for s in group]
+    return list(dict.fromkeys(opened))
+
+
 @right("loop")
 def loop(step, total_steps, stages):
     if not 0 <= step < total_steps:
@@ -149,3 +171,18 @@ def bisect(step, total_steps, stages):
         raise ValueError("stages")
     flat = [s for _, g in stages[: bisect_right(starts, step / total_steps)] for s in g]
     return [s for i, s in enumerate(flat) if s not in flat[:i]]
+
+
+@right("until the first that is closed")
+def until_the_first_that_is_closed(step, total_steps, stages):
+    if step not in range(total_steps):
+        raise ValueError("step")
+    previous, opened, waiting = None, {}, False
+    for start, group in stages:
+        if start <= previous if previous is not None else start != 0:
+            raise ValueError("stages")
+        previous = start
+        waiting = waiting or step / total_steps < start
+        if not waiting:
+            opened |= dict.fromkeys(group)
+    return [*opened]

@@ -116,6 +116,29 @@ def one_more(logits, p):
     return out
 
 
+@wrong("exactly is not enough", message="exactly")
+def exactly_is_not_enough(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError("p")
+    chances, order = logits.softmax(-1).sort(-1, descending=True)
+    drop = chances.cumsum(-1) > p
+    drop[..., 1:] = drop[..., :-1].clone()
+    drop[..., 0] = False
+    drop &= p < 1
+    return logits.masked_fill(torch.zeros_like(drop).scatter(-1, order, drop), -math.inf)
+
+
+@wrong("squeezed", message="An axis of size one|Shape")
+def squeezed(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError("p")
+    z = logits.squeeze(-1)
+    chances, order = z.softmax(-1).sort(-1, descending=True)
+    drop = (chances.cumsum(-1) - chances >= p) & (p < 1)
+    out = z.masked_fill(torch.zeros_like(drop).scatter(-1, order, drop), -math.inf)
+    return out.reshape(logits.shape)
+
+
 @right("scatter")
 def scatter(logits, p):
     if not 0 < p <= 1:
@@ -141,3 +164,16 @@ def loop(logits, p):
             out[row, token] = logits[row, token]
             total += float(q[token])
     return out
+
+
+@right("shifted sums")
+def shifted_sums(logits, p):
+    if p > 1 or p <= 0:
+        raise ValueError("p")
+    if p == 1:
+        return logits + 0
+    order = logits.argsort(dim=-1, descending=True)
+    reached = logits.softmax(-1).gather(-1, order).cumsum(-1) >= p
+    drop = torch.cat([torch.zeros_like(reached[:, :1]), reached[:, :-1]], dim=-1)
+    back = order.argsort(dim=-1)
+    return torch.where(drop.gather(-1, back), torch.tensor(-math.inf, dtype=logits.dtype), logits)

@@ -1,5 +1,7 @@
 """Wrong and right answers to exercise 4.4, `weight_decay_by_name`."""
 
+import math
+
 from zoo import right, wrong
 
 
@@ -38,6 +40,20 @@ def leaves_out(shapes, weight_decay):
     return {n: weight_decay for n, s in shapes.items() if len(s) > 1}
 
 
+@wrong("one long axis", message="count the axes")
+def one_long_axis(shapes, weight_decay):
+    if weight_decay < 0:
+        raise ValueError("weight_decay")
+    return {n: 0.0 if max(s) == math.prod(s) else weight_decay for n, s in shapes.items()}
+
+
+@wrong("zero refused", message="weight_decay")
+def zero_refused(shapes, weight_decay):
+    if weight_decay <= 0:
+        raise ValueError("weight_decay")
+    return {n: 0.0 if len(s) == 1 else weight_decay for n, s in shapes.items()}
+
+
 @right("loop")
 def loop(shapes, weight_decay):
     if weight_decay < 0:
@@ -54,3 +70,14 @@ def dict_of_pairs(shapes, weight_decay):
         raise ValueError("weight_decay")
     pairs = ((k, weight_decay * (len(v) > 1)) for k, v in shapes.items())
     return dict(pairs)
+
+
+@right("unpacks the shape")
+def unpacks_the_shape(shapes, weight_decay):
+    if weight_decay < 0:
+        raise ValueError("weight_decay")
+    rates = dict.fromkeys(shapes, weight_decay)
+    for name, (_, *more_axes) in shapes.items():
+        if not more_axes:
+            rates[name] = 0.0
+    return rates

@@ -51,7 +51,7 @@ def _top_p_by_transformers(logits: torch.Tensor, p: float) -> torch.Tensor:
 def top_p_filter(logits: torch.Tensor, p: float) -> torch.Tensor:
     """Keep the smallest set of most likely tokens whose probability reaches p.
 
-    This is nucleus sampling (Holtzman et al. 2020).
+    A probability of exactly p reaches it. This is nucleus sampling (Holtzman et al. 2020).
 
     Args:
         logits: [batch, vocabulary]; not changed.
