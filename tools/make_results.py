@@ -1,4 +1,4 @@
-"""Write the results page and the README's table of numbers: `python tools/make_results.py`.
+"""Write the results page and the READMEs' table of numbers: `python tools/make_results.py`.
 
 docs/explanation/results.md says for every record under results/ what was hoped for and what came,
 then shows the record as a table. Answers and figures are computed from typed rows; captions only
@@ -7,6 +7,7 @@ name things.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,6 @@ from tinybert_l.errors import InvalidInput
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = CHECKOUT / "docs" / "explanation" / "results.md"
-README = CHECKOUT / "README.md"
 MARKS = ("<!-- from results/headline.json by tools/make_results.py -->", "<!-- end -->")
 MOST_COLUMNS = 10  # a table with more leaves out the spreads
 
@@ -197,12 +197,12 @@ def cell(value: Any) -> str:
     return f"{value:.3g}" if abs(value) < 10 else f"{value:.1f}"
 
 
-README_HEAD = """\
+README_HEAD_EN = """\
 | teacher | speed against it in | sub-model chosen | kept (95 %) | batch 1 | batch 32 | smaller |
 |---|---|---|---|---|---|---|
 """
 
-README_NOTES = """\
+README_NOTES_EN = """\
 
 *teacher*: its accuracy on 1,200 test sentences. *kept*: the share of that accuracy which the chosen
 sub-model keeps. *batch 1*, *batch 32*: times the teacher's speed. Means over {seeds} seeds; each
@@ -210,27 +210,84 @@ seed's choice is by validation accuracy, among those that are fast and small eno
 From `{default}` and `{stronger}`.
 """
 
-OLD_INTERVALS = """ The intervals
+OLD_INTERVALS_EN = """ The intervals
 are bootstraps over three seeds, which cover less than 95 times in a hundred where seeds differ."""
 
+README_HEAD_ZH = """\
+| 教师模型 | 与它比速度时用 | 选出的子模型 | 保留（95 %） | 批大小1 | 批大小32 | 缩小 |
+|---|---|---|---|---|---|---|
+"""
 
-def readme_numbers() -> str:
-    """Write the README's numbers: what validation chose, for two teachers and two runtimes."""
+README_NOTES_ZH = """\
+
+*教师模型*：它在1,200个测试句子上的准确率。*保留*：选出的子模型保住了这个准确率的多少。
+*批大小1*、*批大小32*：速度是教师模型的几倍。都是{seeds}个随机种子的均值；
+每个种子按验证集准确率，在足够快、足够小的子模型里选。{intervals}
+来自`{default}`和`{stronger}`。
+"""
+
+OLD_INTERVALS_ZH = """
+区间是对三个种子做的自助法；种子之间若有差别，它在一百次里盖住真值不到95次。"""
+
+
+@dataclass(frozen=True)
+class Readme:
+    """A README and the words of its table, in one language."""
+
+    path: Path
+    head: str
+    notes: str
+    old_intervals: str
+    default: str
+    stronger: str
+    same_runtime: str
+    none: str
+    kept: str
+
+
+READMES = {
+    "en": Readme(
+        path=CHECKOUT / "README.md",
+        head=README_HEAD_EN,
+        notes=README_NOTES_EN,
+        old_intervals=OLD_INTERVALS_EN,
+        default="default, {:.1f} %",
+        stronger="stronger, {:.1f} %",
+        same_runtime="same runtime",
+        none="none is fast enough",
+        kept="{:.1f} % ({:.1f}-{:.1f})",
+    ),
+    "zh": Readme(
+        path=CHECKOUT / "README.zh.md",
+        head=README_HEAD_ZH,
+        notes=README_NOTES_ZH,
+        old_intervals=OLD_INTERVALS_ZH,
+        default="默认的，{:.1f} %",
+        stronger="更强的，{:.1f} %",
+        same_runtime="同一运行时",
+        none="都不够快",
+        kept="{:.1f} %（{:.1f}-{:.1f}）",
+    ),
+}
+
+
+def readme_numbers(words: Readme) -> str:
+    """Write a README's numbers: what validation chose, for two teachers and two runtimes."""
     default, stronger = read_record("headline"), read_record("headline_longer")
     if default is None or default.recipe is None or stronger is None:
         raise InvalidInput("make_results: results/headline.json or headline_longer.json is missing")
     teacher = claims.the_row(claims.rows_of(stronger, HeadlineRow), role="teacher").accuracy_percent
-    lines = headline_lines(default, f"default, {default_teacher_percent():.1f} %")
-    lines += headline_lines(stronger, f"stronger, {teacher:.1f} %")
+    lines = headline_lines(words, default, words.default.format(default_teacher_percent()))
+    lines += headline_lines(words, stronger, words.stronger.format(teacher))
     shown = [row.kept_percent for row in [*choices(default), *choices(stronger)]]
     are_old = any(interval is not None and interval.method is None for interval in shown)
-    notes = README_NOTES.format(
-        intervals=OLD_INTERVALS if are_old else "",
+    notes = words.notes.format(
+        intervals=words.old_intervals if are_old else "",
         seeds=len(default.recipe["seeds"]),
         default=default.command,
         stronger=stronger.command,
     )
-    return README_HEAD + "\n".join(lines) + "\n" + notes
+    return words.head + "\n".join(lines) + "\n" + notes
 
 
 def default_teacher_percent() -> float:
@@ -247,36 +304,38 @@ def choices(record: Record) -> tuple[HeadlineRow, HeadlineRow]:
     return small, claims.the_row(rows, role="chosen_same_runtime")
 
 
-def headline_lines(record: Record, teacher: str) -> list[str]:
+def headline_lines(words: Readme, record: Record, teacher: str) -> list[str]:
     """The two lines of a headline: any runtime against torch, and float32 in the same runtime."""
     small, same = choices(record)
     small_speeds = (small.times_faster_batch_1, small.times_faster_batch_32)
     same_speeds = (same.same_runtime_times_faster_batch_1, same.same_runtime_times_faster_batch_32)
     return [
-        f"| {teacher} | torch | {readme_cells(small, small_speeds)} |",
-        f"| {teacher} | same runtime | {readme_cells(same, same_speeds)} |",
+        f"| {teacher} | torch | {readme_cells(words, small, small_speeds)} |",
+        f"| {teacher} | {words.same_runtime} | {readme_cells(words, same, same_speeds)} |",
     ]
 
 
-def readme_cells(row: HeadlineRow, speeds: tuple[float | None, float | None]) -> str:
+def readme_cells(words: Readme, row: HeadlineRow, speeds: tuple[float | None, float | None]) -> str:
     """What a choice is, keeps and gains, in five cells."""
     interval = row.kept_percent
     if interval is None:
-        return "none is fast enough | | | | "
+        return f"{words.none} | | | | "
     sub_models = ", ".join(dict.fromkeys(model.sub_model.label for model in row.models))
     runtimes = ", ".join(dict.fromkeys(model.runtime for model in row.models))
-    kept_cell = f"{interval.estimate:.1f} % ({interval.low:.1f}-{interval.high:.1f})"
+    kept_cell = words.kept.format(interval.estimate, interval.low, interval.high)
     gains = " | ".join(f"{gain or 0.0:.1f}×" for gain in (*speeds, row.times_smaller))
     return f"{sub_models} {runtimes} | {kept_cell} | {gains}"
 
 
-def readme(text: str) -> str:
-    """Put today's table between the marks of the README."""
+def readme(words: Readme) -> str:
+    """Read a README and put today's table between its marks."""
+    text = words.path.read_text(encoding="utf-8")
     before, _, rest = text.partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    return f"{before}{MARKS[0]}\n{readme_numbers()}{MARKS[1]}{after}"
+    return f"{before}{MARKS[0]}\n{readme_numbers(words)}{MARKS[1]}{after}"
 
 
 if __name__ == "__main__":
     write_atomically(PAGE, page())
-    write_atomically(README, readme(README.read_text(encoding="utf-8")))
+    for words in READMES.values():
+        write_atomically(words.path, readme(words))

@@ -139,16 +139,19 @@ def claims(checkout, monkeypatch):
 
 
 def test_documents_say_what_the_records_say(make_results):
-    """The results page and the README's numbers are those of tools/make_results.py."""
+    """The results page and the READMEs' numbers are those of tools/make_results.py."""
     assert make_results.PAGE.read_text(encoding="utf-8") == make_results.page(), (
         "run tools/make_results.py"
     )
-    text = make_results.README.read_text(encoding="utf-8")
-    assert text == make_results.readme(text), "run tools/make_results.py"
+    for words in make_results.READMES.values():
+        text = words.path.read_text(encoding="utf-8")
+        assert all(text.count(mark) == 1 for mark in make_results.MARKS), words.path
+        assert text == make_results.readme(words), "run tools/make_results.py"
 
 
-def test_the_readme_has_a_line_for_each_teacher_and_runtime(make_results):
-    lines = make_results.readme_numbers().splitlines()
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_readme_has_a_line_for_each_teacher_and_runtime(make_results, language):
+    lines = make_results.readme_numbers(make_results.READMES[language]).splitlines()
     table = [line for line in lines if line.startswith("|")]
     assert len(table) == 2 + 4
     assert {line.count("|") for line in table} == {8}

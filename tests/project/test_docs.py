@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,12 @@ from tinybert_l.cli import main
 PROGRAMS = "tinybert-l|make|nbgrader|python|pip|pytest|jupyter|conda|apt"
 FOLDERS = "tinybert_l|tests|tools|docs|results|solutions|benchmarks"
 PLACEHOLDERS = {"solutions/lecture_NN.py"}
+TRANSLATED = (
+    "README.md",
+    "docs/tutorials/instructor.md",
+    "docs/how-to/present.md",
+    "docs/how-to/grading.md",
+)
 
 
 def documents(checkout: Path) -> list[Path]:
@@ -33,6 +40,28 @@ def commands_in(path: Path, programs: str = PROGRAMS) -> Iterator[str]:
     for span in spans(path.read_text(encoding="utf-8")):
         for command in re.findall(rf"(?:^|[|;'(] ?|&& )((?:{programs}) [^|;'>&)]*)", span):
             yield command.strip()
+
+
+def chinese(path: Path) -> Path:
+    """The Chinese page of an English one."""
+    return path.with_suffix(".zh.md")
+
+
+def code_blocks(text: str) -> list[str]:
+    """Lines of all code blocks, in their order, without comments."""
+    lines = []
+    for block in re.findall(r"```(\w*\n.*?)```", text, re.S):
+        lines += [line.split("  #")[0].rstrip() for line in block.splitlines()]
+    return lines
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```", "", text, flags=re.S)
+
+
+def width(line: str) -> int:
+    """Columns of a line: a Chinese character takes two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
 
 
 def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -106,3 +135,47 @@ def test_every_command_of_the_program_is_documented(checkout):
     names = main.list_commands(click.Context(main))
     missing = [name for name in names if f"tinybert-l {name}" not in text]
     assert len(names) >= 20 and not missing, missing
+
+
+def test_no_chinese_page_is_forgotten(checkout):
+    pages = {chinese(checkout / name) for name in TRANSLATED}
+    assert pages == {path for path in documents(checkout) if path.name.endswith(".zh.md")}
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_both_languages_of_a_page_have_the_same_commands(checkout, name):
+    """Code blocks line by line, and all inline code, but for the language of their comments."""
+    english = (checkout / name).read_text(encoding="utf-8")
+    translated = chinese(checkout / name).read_text(encoding="utf-8")
+    assert code_blocks(translated) == code_blocks(english)
+    assert sorted(commands_in(chinese(checkout / name))) == sorted(commands_in(checkout / name))
+    inline = [set(re.findall(r"`([^`\n]+)`", without_code(text))) for text in (translated, english)]
+    assert inline[0] == inline[1], inline[0] ^ inline[1]
+    headings = [re.findall(r"^#+ ", without_code(text), re.M) for text in (translated, english)]
+    assert headings[0] == headings[1]
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_both_languages_of_a_page_link_to_each_other(checkout, name):
+    other = chinese(checkout / name).name
+    first_lines = (checkout / name).read_text(encoding="utf-8").splitlines()[:4]
+    assert f"English · [中文]({other})" in first_lines
+    first_lines = chinese(checkout / name).read_text(encoding="utf-8").splitlines()[:4]
+    assert f"[English]({Path(name).name}) · 中文" in first_lines
+
+
+@pytest.mark.parametrize("name", TRANSLATED)
+def test_chinese_pages_are_plain(checkout, name):
+    """No polite forms, no blanks between Chinese and Latin letters, and 100 columns a line."""
+    text = without_code(chinese(checkout / name).read_text(encoding="utf-8"))
+    wrong = re.findall(r".{,8}[您请].{,8}", text)
+    wrong += re.findall(r"[\u4e00-\u9fff] +[A-Za-z0-9`].{,8}", text)
+    wrong += re.findall(r".{,8}[A-Za-z0-9`] +[\u4e00-\u9fff]", text)
+    lines = [line for line in text.splitlines() if not line.startswith("|")]
+    wrong += [line for line in lines if width(line) > 100]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_slips_of_a_chinese_page_would_be_noticed():
+    assert width("教师模型 a") == 10
+    assert code_blocks("```console\nmake demo    # 演示\n```") == ["console", "make demo"]

@@ -155,7 +155,8 @@ def test_many_leaks_are_counted_and_some_shown():
 
 
 @pytest.mark.parametrize(
-    "place", ["README.md", "CONTRIBUTING.md", "docs", "results", "tinybert_l/exercises"]
+    "place",
+    ["README.md", "README.zh.md", "CONTRIBUTING.md", "docs", "results", "tinybert_l/exercises"],
 )
 def test_the_checkouts_public_files_give_nothing_away(secrets, checkout, place):
     assert scan(checkout / place, secrets) == []
