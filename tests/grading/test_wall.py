@@ -2,6 +2,7 @@
 its judge through plain data."""
 
 import hashlib
+import itertools
 import json
 import subprocess
 import sys
@@ -144,7 +145,7 @@ def test_one_more_file_behind_the_wall_would_be_noticed(checkout, monkeypatch, f
     binds = sandbox.library_binds()
     extra = GRADING / "policy.py"
     hidden = str(GRADING)
-    closes = list(zip(binds, binds[1:], strict=False)).index(("--remount-ro", hidden))
+    closes = list(itertools.pairwise(binds)).index(("--remount-ro", hidden))
     wider = [*binds[:closes], "--ro-bind", str(extra), str(extra), *binds[closes:]]
     monkeypatch.setattr(sandbox, "library_binds", lambda: wider)
     secrets = secret_files(checkout)
