@@ -102,10 +102,11 @@ def output_html(output: nbformat.NotebookNode) -> str:
     if "image/png" in data:
         small = io.BytesIO()
         picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"]))).convert("RGB")
-        picture.quantize(96, dither=Image.Dither.NONE).save(small, "PNG", optimize=True)
+        few_colours = picture.quantize(96, dither=Image.Dither.NONE).convert("RGB")
+        few_colours.save(small, "WEBP", lossless=True, method=6)
         code = base64.b64encode(small.getvalue()).decode()
         alt = html.escape(output.metadata.get("image/png", {}).get("alt", ""))
-        return f'<p><img alt="{alt}" src="data:image/png;base64,{code}"></p>'
+        return f'<p><img alt="{alt}" src="data:image/webp;base64,{code}"></p>'
     if "text/html" in data:
         return str(data["text/html"])
     if output.output_type == "stream" and output.name == "stdout":
