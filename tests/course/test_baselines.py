@@ -19,6 +19,8 @@ from tinybert_l.method.teacher import load_embedded
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.bag_of_words import best_bag_of_words, majority_class
 
+pytestmark = pytest.mark.slow  # each lecture, record or release takes a second or two
+
 POINTS = 0.3  # how far an accuracy in percent may be from the record's
 SHARE = 0.02  # and a perplexity or a cost
 

@@ -26,6 +26,8 @@ from tinybert_l.grading import setup
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.release import release
 
+pytestmark = pytest.mark.slow  # each lecture, record or release takes a second or two
+
 NAME = NOTEBOOKS[3]
 FOUR = """@layer_map.implement
 def layer_map(num_student_layers, num_teacher_layers, strategy="uniform"):

@@ -192,6 +192,7 @@ def answers_and_figures(claims):
     return answers
 
 
+@pytest.mark.slow
 def test_answers_do_not_depend_on_captions(claims, make_results, monkeypatch):
     """Every caption becomes nonsense; the page is still written, with the same answers."""
     before = answers_and_figures(claims)

@@ -12,6 +12,8 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.leaks import LeakError
 from tinybert_l.grading.release import handout, leak_scan, plan, release
 
+pytestmark = pytest.mark.slow  # each lecture, record or release takes a second or two
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Course:

@@ -329,6 +329,7 @@ def test_no_text_does_anything_in_the_readers_browser(source, kind):
         assert formula.parent.name == "pre", "MathJax reads no pre"
 
 
+@pytest.mark.slow
 def test_a_text_made_to_be_slow_is_shown_as_typed_within_seconds():
     start = time.monotonic()
     page = shown("<b>x</b>" + r"\begin{a}" * 12_000)

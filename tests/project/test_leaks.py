@@ -234,6 +234,7 @@ def test_a_site_that_would_leak_is_removed(tools, tmp_path):
     assert not folder.exists()
 
 
+@pytest.mark.slow
 def test_a_release_of_the_project_is_emptied_where_it_would_leak(tools, tmp_path, student_wheel):
     dist = tmp_path / "dist"
     dist.mkdir()
