@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from worked_examples import cells
+from lecture_text import cells_of
 
 from tinybert_l.course import references
 from tinybert_l.course.references import bibliography, bibtex, show_works, works_of
@@ -19,7 +19,7 @@ CITATION = {
 def further_reading():
     """Each citation: lecture, language, author and year, title."""
     for lecture in NOTEBOOKS:
-        for cell in cells(lecture):
+        for cell in cells_of(lecture):
             tags = cell.metadata.get("tags", [])
             heading = re.match(r"## (延伸阅读|Further reading)", cell.source)
             if cell.cell_type != "markdown" or not heading:

@@ -5,8 +5,8 @@ import math
 import pandas as pd
 import pytest
 import torch
+from lecture_text import assert_stands, cells_of
 from transformers import BertConfig
-from worked_examples import assert_minutes_are_stated, assert_stands, cells
 
 from tinybert_l import flops, parameter_count, soft_cross_entropy, tables
 from tinybert_l.course import evidence, experiments
@@ -14,10 +14,6 @@ from tinybert_l.course.records import read_record
 
 pytestmark = pytest.mark.lecture1
 TEACHER = {"hidden_size": 384, "intermediate_size": 1536, "num_hidden_layers": 6}
-
-
-def test_the_minutes_of_reading_are_counted():
-    assert_minutes_are_stated(1)
 
 
 def test_a_matrix_pruned_factorised_and_quantized():
@@ -166,7 +162,7 @@ def test_soft_labels_are_nearer_to_the_teacher_in_the_record():
 
 def test_a_student_that_never_saw_a_3_knows_most_of_them_with_another_seed_too():
     """The lecture's demonstration, with a seed that its own run does not use."""
-    (source,) = [cell.source for cell in cells(1) if "load_digits" in cell.source]
+    (source,) = [cell.source for cell in cells_of(1) if "load_digits" in cell.source]
     seeds = "range(1 if experiments.reduced() else 5)"
     assert source.count(seeds) == 1
     names = {"torch": torch, "pd": pd, "tables": tables, "experiments": experiments}

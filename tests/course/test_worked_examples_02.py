@@ -4,17 +4,13 @@ import math
 
 import pytest
 import torch
-from worked_examples import assert_minutes_are_stated, assert_stands
+from lecture_text import assert_stands
 
 from tinybert_l import JointRecipe, SubModel, clip_by_global_norm, joint_loss, sandwich_sample
 from tinybert_l.course.records import read_record
 from tinybert_l.submodels import sub_model_grid
 
 pytestmark = pytest.mark.lecture2
-
-
-def test_the_minutes_of_reading_are_counted():
-    assert_minutes_are_stated(2)
 
 
 def test_the_examples_of_the_exercises():

@@ -18,7 +18,6 @@ from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel
 
 NAME = "03-architecture"
-HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
 @pytest.fixture(scope="module")
@@ -181,18 +180,6 @@ def test_readings_say_what_the_records_say(cells):
     for name in ("progressive", "all_at_once"):
         pair = rows[name, True].mean_accuracy_percent, rows[name, False].mean_accuracy_percent
         assert abs(pair[0].mean - pair[1].mean) < max(pair[0].sd, pair[1].sd)
-
-
-def test_the_stated_minutes_of_reading_are_computed(cells):
-    characters = exhibits = 0
-    for cell in cells.values():
-        tags = cell["metadata"].get("tags", [])
-        exhibits += any(re.fullmatch(r"(figure|table)-\d+", tag) for tag in tags)
-        if "lang-zh" in tags and "lang-en" not in tags and not {"role-task", "role-hint"} & {*tags}:
-            characters += len(HAN.findall("".join(cell["source"])))
-    minutes = 5 * round((characters / 300 + exhibits) / 5)
-    assert f"阅读约{minutes}分钟" in source(cells, "c001")
-    assert f"About {minutes} minutes of reading" in source(cells, "c002")
 
 
 # the student's own joint step

@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel
 
 NAME = "04-training"
-HAN = re.compile(r"[\u4e00-\u9fff]")
 
 
 @pytest.fixture(scope="module")
@@ -175,15 +173,3 @@ def test_the_planted_error_is_not_in_the_notebook(cells):
     for name in ("suspect_run", "schedule_per_sub_model"):
         assert text.count(name) == 1, "it is called, and not defined"
     assert "answered_by" not in text
-
-
-def test_the_stated_minutes_of_reading_are_computed(cells):
-    characters = exhibits = 0
-    for cell in cells.values():
-        tags = cell["metadata"].get("tags", [])
-        exhibits += any(re.fullmatch(r"(figure|table)-\d+", tag) for tag in tags)
-        if "lang-zh" in tags and "lang-en" not in tags and not {"role-task", "role-hint"} & {*tags}:
-            characters += len(HAN.findall("".join(cell["source"])))
-    minutes = 5 * round((characters / 300 + exhibits) / 5)
-    assert f"阅读约{minutes}分钟" in source(cells, "c001")
-    assert f"About {minutes} minutes of reading" in source(cells, "c002")

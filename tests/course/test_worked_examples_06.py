@@ -1,40 +1,19 @@
 """Every worked example of lecture 6 is computed anew, and stands in both languages."""
 
 import math
-import re
 from statistics import mean, median
 
-import nbformat
 import numpy as np
 import pytest
+from lecture_text import missing_from, text_of
 
 from tinybert_l.course.records import read_record
 
-NAME = "06-trade-offs"
-READ_ALOUD = {"title", "predict", "explain", "read", "verdict", "mistake", "quiz", "further"}
-EXHIBIT = re.compile(r"figures\.show\(|tables\.styled\(|show_record\(")
+LECTURE = 6
 
 
-@pytest.fixture(scope="module")
-def cells(checkout):
-    return nbformat.read(checkout / "notebooks" / NAME / f"{NAME}.ipynb", as_version=4).cells
-
-
-@pytest.fixture(scope="module")
-def texts(cells):
-    """All prose of the lecture, by language."""
-    found = {}
-    for language in ("zh", "en"):
-        chosen = [c.source for c in cells if f"lang-{language}" in c.metadata.get("tags", [])]
-        found[language] = "\n".join(chosen)
-    return found
-
-
-def stands(texts, *snippets):
-    """Each snippet stands in the text of both languages."""
-    for language, text in texts.items():
-        missing = [snippet for snippet in snippets if snippet not in text]
-        assert not missing, f"{language}: {missing}"
+def stands(*snippets):
+    assert missing_from(LECTURE, list(snippets)) == []
 
 
 def dominates(one, other):
@@ -51,43 +30,40 @@ def hypervolume(points, reference):
     return squares
 
 
-def test_a_wrong_number_would_be_noticed(texts):
+def test_a_wrong_number_would_be_noticed():
     with pytest.raises(AssertionError, match="zh"):
-        stands(texts, r"$4 \times 5 = 21$")
+        stands(r"$4 \times 5 = 21$")
 
 
-def test_the_frontier_of_four_points(texts):
+def test_the_frontier_of_four_points():
     points = {"A": (1, 5), "B": (2, 5), "C": (3, 9), "D": (4, 8)}
     assert dominates(points["A"], points["B"]) and dominates(points["C"], points["D"])
     frontier = []
     for name, point in points.items():
         if not any(dominates(other, point) for other in points.values()):
             frontier.append(name)
-    stands(texts, *(f"${name}{point}$" for name, point in points.items()))
-    stands(texts, f"${', '.join(frontier)}$")
+    stands(*(f"${name}{point}$" for name, point in points.items()))
+    stands(f"${', '.join(frontier)}$")
 
 
-def test_the_hypervolume(texts):
+def test_the_hypervolume():
     reference = (5, 0)
     area = hypervolume([(1, 5), (3, 9)], reference)
     assert area == 4 * 5 + 2 * 4 == hypervolume([(1, 5), (3, 9), (2, 5)], reference)
-    stands(texts, rf"$4 \times 5 = {4 * 5}$", rf"$2 \times 4 = {2 * 4}$")
-    assert f"合计{area}" in texts["zh"] and f"Together {area}" in texts["en"]
+    stands(rf"$4 \times 5 = {4 * 5}$", rf"$2 \times 4 = {2 * 4}$")
+    assert f"合计{area}" in text_of(LECTURE, "zh") and f"Together {area}" in text_of(LECTURE, "en")
 
 
-def test_the_median_of_five_runs(texts):
+def test_the_median_of_five_runs():
     runs = [98, 100, 101, 102, 160]
     low, high = np.percentile(runs, [25, 75])
-    stands(
-        texts, str(mean(runs)), str(median(runs)), f"${high:.0f} - {low:.0f} = {high - low:.0f}$"
-    )
+    stands(str(mean(runs)), str(median(runs)), f"${high:.0f} - {low:.0f} = {high - low:.0f}$")
 
 
-def test_the_intervals_on_600_sentences(texts):
+def test_the_intervals_on_600_sentences():
     alone = math.sqrt(0.8 * 0.2 / 600)
     paired = math.sqrt(0.1 / 600)
     stands(
-        texts,
         rf"\sqrt{{0.8 \times 0.2/600}} = {alone:.4f}",
         f"±{196 * alone:.1f}",
         rf"\sqrt{{0.1/600}} = {paired:.4f}",
@@ -95,24 +71,23 @@ def test_the_intervals_on_600_sentences(texts):
     )
 
 
-def test_the_number_of_sentences_that_tell_four_tenths_of_a_point(texts):
+def test_the_number_of_sentences_that_tell_four_tenths_of_a_point():
     needed = [1.96**2 * discordant / 0.004**2 for discordant in (0.1, 0.2)]
     assert round(needed[0], -3) == 24_000 and round(needed[1], -3) == 48_000
     squares = f"{1.96**2:.2f} \\times 0.1 / {0.004**2:.6f}"
-    stands(texts, squares, "24{,}000", "48,000")
+    stands(squares, "24{,}000", "48,000")
 
 
-def test_how_often_a_sentence_is_not_drawn(texts):
-    stands(texts, f"$(3/4)^4 = {(3 / 4) ** 4:.3f}$", f"$e^{{-1}} = {math.exp(-1):.3f}$")
+def test_how_often_a_sentence_is_not_drawn():
+    stands(f"$(3/4)^4 = {(3 / 4) ** 4:.3f}$", f"$e^{{-1}} = {math.exp(-1):.3f}$")
     draws = np.random.default_rng(0).integers(4, size=(20_000, 4))
     assert np.mean((draws != 0).all(1)) == pytest.approx((3 / 4) ** 4, abs=0.01)
 
 
-def test_the_cost_of_a_joint_step(texts):
+def test_the_cost_of_a_joint_step():
     r = 1.5
     given, everything = 3 * r + 1, 3 * r + 1 + 3
     stands(
-        texts,
         rf"$3 \times {r} + 1 = {given}$",
         f"$3/{given} = {3 / given:.2f}$",
         f"${everything}$",
@@ -121,25 +96,25 @@ def test_the_cost_of_a_joint_step(texts):
     )
 
 
-def test_one_bar_of_figure_9(texts):
+def test_one_bar_of_figure_9():
     ratio = 20 / 25
-    stands(texts, f"$20/25 = {ratio}$", rf"$\log_2 {ratio} = {math.log2(ratio):.2f}$")
+    stands(f"$20/25 = {ratio}$", rf"$\log_2 {ratio} = {math.log2(ratio):.2f}$")
 
 
-def test_the_size_of_the_word_embeddings(texts):
-    stands(texts, r"$30522 \times 384 \times 4$", f"$= {30522 * 384 * 4 / 1e6:.1f}$")
+def test_the_size_of_the_word_embeddings():
+    stands(r"$30522 \times 384 \times 4$", f"$= {30522 * 384 * 4 / 1e6:.1f}$")
 
 
-def test_the_pairs_of_windowed_attention(texts):
+def test_the_pairs_of_windowed_attention():
     seen = 3 * 42 + 1
     full, windowed = 4096**2, 4096 * seen
     assert round(full / windowed) == 32
-    stands(texts, rf"$3 \times 42 + 1 = {seen}$", "4096^2", rf"4096 \times {seen}")
-    assert "少32倍" in texts["zh"] and "32 times fewer" in texts["en"]
-    assert f"{full / 1e4:.0f}万" == "1678万" and "1680$万" in texts["zh"]
-    assert f"{full / 1e6:.1f}$ million" in texts["en"]
-    assert f"{windowed / 1e4:.0f}$万" in texts["zh"]
-    assert f"{windowed / 1e6:.2f}$ million" in texts["en"]
+    stands(rf"$3 \times 42 + 1 = {seen}$", "4096^2", rf"4096 \times {seen}")
+    assert "少32倍" in text_of(LECTURE, "zh") and "32 times fewer" in text_of(LECTURE, "en")
+    assert f"{full / 1e4:.0f}万" == "1678万" and "1680$万" in text_of(LECTURE, "zh")
+    assert f"{full / 1e6:.1f}$ million" in text_of(LECTURE, "en")
+    assert f"{windowed / 1e4:.0f}$万" in text_of(LECTURE, "zh")
+    assert f"{windowed / 1e6:.2f}$ million" in text_of(LECTURE, "en")
 
 
 def test_what_the_reading_says_of_training_alone():
@@ -155,16 +130,3 @@ def test_what_the_reading_says_of_long_documents():
     whole = rows["2x0.25", "windowed_attention_short_first"]
     assert whole.against_cutting_points.low > 0, "reading everything helps clearly"
     assert whole.against_windows_points.low < 0 < whole.against_windows_points.high
-
-
-def test_the_reading_time_is_computed_from_the_text(cells, texts):
-    characters = exhibits = 0
-    for cell in cells:
-        tags = cell.metadata.get("tags", [])
-        if cell.cell_type == "code":
-            exhibits += bool(EXHIBIT.search(cell.source))
-        elif "lang-zh" in tags and READ_ALOUD & {tag.removeprefix("role-") for tag in tags}:
-            characters += len(re.findall(r"[\u4e00-\u9fff]", cell.source))
-    minutes = 5 * round((characters / 300 + exhibits) / 5)
-    assert f"阅读约{minutes}分钟" in texts["zh"]
-    assert f"About {minutes} minutes of reading" in texts["en"]

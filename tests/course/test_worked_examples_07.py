@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from lecture_text import missing_from, reading_minutes, text_of
+from lecture_text import missing_from, text_of
 
 from tinybert_l.course import evidence
 from tinybert_l.course.records import read_record
@@ -25,7 +25,7 @@ def entropy(*logits):
     return -sum(p * math.log(p) for p in shares), shares
 
 
-def test_the_importance_of_a_head(checkout, answers):
+def test_the_importance_of_a_head(answers):
     outputs = torch.tensor([[2.0, 1.0], [1.0, 3.0]])[:, None, None, :]
     gradients = torch.tensor([[0.5, -0.2], [0.3, -0.3]])[:, None, None, :]
     products = (outputs * gradients).sum((1, 2, 3)).tolist()
@@ -34,7 +34,7 @@ def test_the_importance_of_a_head(checkout, answers):
     assert products == pytest.approx([0.8, -0.6])
     assert right == pytest.approx(0.7) and mean_first == pytest.approx(0.1)
     fragments = ["$1.0-0.2=0.8$", "$0.3-0.9=-0.6$", "$(0.8+0.6)/2=0.7$", "$|0.8-0.6|/2=0.1$"]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
     assert round(right / mean_first) == 7
 
 
@@ -48,7 +48,7 @@ def test_two_heads_that_back_each_other_up():
     assert output(1 - 1e-3, 1) - output(1, 1) == 0
 
 
-def test_entropies(checkout, answers):
+def test_entropies(answers):
     for logits, words in (
         ((0.0, 0.0), "0.693"),
         ((2.0, 0.0), "0.365"),
@@ -56,16 +56,16 @@ def test_entropies(checkout, answers):
     ):
         value, _ = entropy(*logits)
         assert f"{value:.{len(words) - 2}f}" == words
-        assert missing_from(checkout, LECTURE, [words]) == []
+        assert missing_from(LECTURE, [words]) == []
         group = [torch.tensor([logits]), torch.tensor([[0.0, 0.0]])]
         assert answers["early_exit"](group, value + 1e-4).tolist() == [1]
         assert answers["early_exit"](group, value - 1e-4).tolist() == [2]
     _, shares = entropy(2.0, 0.0)
     assert [round(p, 3) for p in shares] == [0.881, 0.119]
-    assert missing_from(checkout, LECTURE, ["$p=(0.881, 0.119)$", "0.693$"]) == []
+    assert missing_from(LECTURE, ["$p=(0.881, 0.119)$", "0.693$"]) == []
 
 
-def test_the_cost_of_a_cascade(checkout):
+def test_the_cost_of_a_cascade():
     costs = (1, 3, 12)
     stops = (0.60, 0.25)
     first, second = 1 - stops[0], 1 - sum(stops)
@@ -81,7 +81,7 @@ def test_the_cost_of_a_cascade(checkout):
         "$16/12$",
         "$r_1 < 1 - c_1/c_2$",
     ]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
 
 
 def test_the_two_stage_condition_is_where_a_cascade_breaks_even():
@@ -91,7 +91,7 @@ def test_the_two_stage_condition_is_where_a_cascade_breaks_even():
     assert cheap + (limit - 0.01) * dear < dear < cheap + (limit + 0.01) * dear
 
 
-def test_quantization(checkout):
+def test_quantization():
     weights = (0.503, -1.27, 0.034)
     scale = max(map(abs, weights)) / 127
     integers = [round(w / scale) for w in weights]
@@ -99,19 +99,19 @@ def test_quantization(checkout):
     assert scale == pytest.approx(0.01) and integers == [50, -127, 3]
     assert errors == pytest.approx([0.003, 0, 0.004]) and max(errors) <= scale / 2
     fragments = ["$w=(0.503, -1.27, 0.034)$", "$s=0.01$", "0.50", "-1.27", "0.03"]
-    assert missing_from(checkout, LECTURE, fragments) == []
-    assert "50、-127、3" in text_of(checkout, LECTURE, "zh")
-    assert "50, -127, 3" in text_of(checkout, LECTURE, "en")
-    assert "0.003、0、0.004" in text_of(checkout, LECTURE, "zh")
-    assert "0.003, 0, 0.004" in text_of(checkout, LECTURE, "en")
+    assert missing_from(LECTURE, fragments) == []
+    assert "50、-127、3" in text_of(LECTURE, "zh")
+    assert "50, -127, 3" in text_of(LECTURE, "en")
+    assert "0.003、0、0.004" in text_of(LECTURE, "zh")
+    assert "0.003, 0, 0.004" in text_of(LECTURE, "en")
 
 
-def test_low_rank(checkout):
+def test_low_rank():
     rows, columns, rank = 30_522, 384, 96
     before, after = rows * columns, rank * (rows + columns)
     assert round(before / after) == 4
     for language in ("zh", "en"):
-        text = text_of(checkout, LECTURE, language)
+        text = text_of(LECTURE, language)
         assert f"{before:,}" in text
         assert rf"$96\cdot 30{{,}}906 = {f'{after:,}'.replace(',', '{,}')}$" in text
 
@@ -151,9 +151,3 @@ def test_what_is_read_from_the_cascade_s_record_is_in_it():
     wide = {"method": "single", "sub_models": (SubModel(6, 0.5),)}
     between = evidence.difference("cascade", "hits", chosen, wide)
     assert between.low < 0 < between.high
-
-
-def test_the_time_for_reading_is_computed(checkout):
-    minutes = reading_minutes(checkout, LECTURE)
-    assert f"阅读约{minutes}分钟" in text_of(checkout, LECTURE, "zh")
-    assert f"About {minutes} minutes of reading" in text_of(checkout, LECTURE, "en")

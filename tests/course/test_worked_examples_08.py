@@ -1,43 +1,22 @@
 """Every worked example of lecture 8 is computed anew, and stands in both languages."""
 
 import math
-import re
 
-import nbformat
 import numpy as np
 import pytest
 import torch
+from lecture_text import missing_from
 from scipy.stats import norm
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from tinybert_l.course.records import read_record
 from tinybert_l.tasks.text_metrics import expected_calibration_error
 
-NAME = "08-text-classification"
-READ_ALOUD = {"title", "predict", "explain", "read", "verdict", "mistake", "quiz", "further"}
-EXHIBIT = re.compile(r"figures\.show\(|tables\.styled\(|show_record\(")
+LECTURE = 8
 
 
-@pytest.fixture(scope="module")
-def cells(checkout):
-    return nbformat.read(checkout / "notebooks" / NAME / f"{NAME}.ipynb", as_version=4).cells
-
-
-@pytest.fixture(scope="module")
-def texts(cells):
-    """All prose of the lecture, by language."""
-    found = {}
-    for language in ("zh", "en"):
-        chosen = [c.source for c in cells if f"lang-{language}" in c.metadata.get("tags", [])]
-        found[language] = "\n".join(chosen)
-    return found
-
-
-def stands(texts, *snippets):
-    """Each snippet stands in the text of both languages."""
-    for language, text in texts.items():
-        missing = [snippet for snippet in snippets if snippet not in text]
-        assert not missing, f"{language}: {missing}"
+def stands(*snippets):
+    assert missing_from(LECTURE, list(snippets)) == []
 
 
 def answers(tp, fp, fn, tn):
@@ -47,17 +26,16 @@ def answers(tp, fp, fn, tn):
     return labels, predictions
 
 
-def test_a_wrong_number_would_be_noticed(texts):
+def test_a_wrong_number_would_be_noticed():
     with pytest.raises(AssertionError, match="zh"):
-        stands(texts, "$4/5 = 0.9$")
+        stands("$4/5 = 0.9$")
 
 
-def test_the_confusion_matrix_of_ten_reviews(texts):
+def test_the_confusion_matrix_of_ten_reviews():
     labels, predictions = answers(4, 1, 2, 3)
     accuracy = np.mean(np.equal(labels, predictions))
     both = f1_score(labels, predictions, average=None)
     stands(
-        texts,
         "$tp = 4, fp = 1, fn = 2, tn = 3$",
         f"{accuracy:.1f}",
         f"$4/5 = {precision_score(labels, predictions):.1f}$",
@@ -68,48 +46,46 @@ def test_the_confusion_matrix_of_ten_reviews(texts):
     )
 
 
-def test_ninety_positives_in_a_hundred(texts):
+def test_ninety_positives_in_a_hundred():
     labels, predictions = answers(90, 10, 0, 0)
     both = f1_score(labels, predictions, average=None, zero_division=0)
-    stands(texts, f"180/(180+10) = {both[1]:.3f}$", f"{both.mean():.3f}")
+    stands(f"180/(180+10) = {both[1]:.3f}$", f"{both.mean():.3f}")
     assert both[0] == 0 and both.mean() < 0.5
 
 
-def test_the_calibration_error_of_ten_answers(texts):
+def test_the_calibration_error_of_ten_answers():
     confidence = torch.tensor([0.9] * 4 + [0.6] * 6)
     labels = torch.tensor([0, 0, 0, 1, 0, 0, 0, 1, 1, 1])
     error = expected_calibration_error(torch.stack((confidence, 1 - confidence), 1), labels)
     assert error == pytest.approx(0.4 * 0.15 + 0.6 * 0.1)
     stands(
-        texts,
         f"$|0.75 - 0.9| = {abs(0.75 - 0.9):.2f}$",
         f"$|0.5 - 0.6| = {abs(0.5 - 0.6):.1f}$",
         rf"0.4 \times 0.15 + 0.6 \times 0.1 = {error:.2f}$",
     )
 
 
-def test_p95_of_twenty_reviews(texts):
+def test_p95_of_twenty_reviews():
     times = torch.tensor([10.0] * 18 + [40.0, 200.0])
     p50, p95 = times.quantile(torch.tensor([0.5, 0.95])).tolist()
     assert p50 == 10 and p95 == pytest.approx(40 + 0.05 * 160, abs=1e-3)
-    stands(texts, rf"$40 + 0.05 \times 160 = {p95:.0f}$", f"{float(times.mean()):.0f}")
+    stands(rf"$40 + 0.05 \times 160 = {p95:.0f}$", f"{float(times.mean()):.0f}")
 
 
-def test_kept_against_the_share_of_the_way(texts):
+def test_kept_against_the_share_of_the_way():
     teacher, student, floor = 84, 80, 77
     kept = 100 * student / teacher
     share = 100 * (student - floor) / (teacher - floor)
-    stands(texts, rf"$80/84 = {kept:.1f} \%$", rf"$3/7 = {share:.1f} \%$")
+    stands(rf"$80/84 = {kept:.1f} \%$", rf"$3/7 = {share:.1f} \%$")
     assert share < 50
 
 
-def test_how_much_the_best_of_nine_overestimates(texts):
+def test_how_much_the_best_of_nine_overestimates():
     error = math.sqrt(0.8 * 0.2 / 300)
     x = np.linspace(-8, 8, 100_001)
     density = 9 * norm.pdf(x) * norm.cdf(x) ** 8
     highest = float(np.trapezoid(x * density, x))
     stands(
-        texts,
         rf"\sqrt{{0.8 \times 0.2/300}} = {error:.4f}",
         rf"${highest:.3f} \times {100 * error:.2f} = {100 * highest * error:.1f}$",
     )
@@ -194,16 +170,3 @@ def test_the_teacher_s_use_is_undecided_in_the_record_of_training_methods():
     rows = {row.method: row.accuracy_fraction for row in read_record("training_methods").rows}
     labels, soft = rows["labels_only"], rows["logits_only"]
     assert abs(soft.mean - labels.mean) < labels.sd + soft.sd
-
-
-def test_the_reading_time_is_computed_from_the_text(cells, texts):
-    characters = exhibits = 0
-    for cell in cells:
-        tags = cell.metadata.get("tags", [])
-        if cell.cell_type == "code":
-            exhibits += bool(EXHIBIT.search(cell.source))
-        elif "lang-zh" in tags and READ_ALOUD & {tag.removeprefix("role-") for tag in tags}:
-            characters += len(re.findall(r"[\u4e00-\u9fff]", cell.source))
-    minutes = 5 * round((characters / 300 + exhibits) / 5)
-    assert f"阅读约{minutes}分钟" in texts["zh"]
-    assert f"About {minutes} minutes of reading" in texts["en"]

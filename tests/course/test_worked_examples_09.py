@@ -5,7 +5,7 @@ from statistics import mean, stdev
 
 import pytest
 import torch
-from lecture_text import missing_from, reading_minutes, text_of
+from lecture_text import missing_from, text_of
 
 from tinybert_l.course.records import read_record
 from tinybert_l.submodels import SubModel
@@ -15,17 +15,17 @@ from tinybert_l.tasks.trigram import Trigram
 LECTURE = 9
 
 
-def test_perplexity(checkout):
+def test_perplexity():
     losses = [-math.log(p) for p in (1 / 2, 1 / 4, 1 / 8)]
     assert [round(loss, 3) for loss in losses] == [0.693, 1.386, 2.079]
     assert round(mean(losses), 3) == 1.386 and math.exp(mean(losses)) == pytest.approx(4)
     vocabulary = 50
     assert math.exp(-math.log(1 / vocabulary)) == pytest.approx(vocabulary)
     fragments = ["½", "¼", "⅛", "0.693", "1.386", "2.079", r"$\mathrm{PPL}=e^{1.386}=4$"]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
 
 
-def test_the_memory_of_the_kv_cache(checkout):
+def test_the_memory_of_the_kv_cache():
     per_token = 2 * 6 * 384 * 4
     small = 2 * 2 * 96 * 4
     llama = 2 * 32 * 4096 * 2
@@ -41,28 +41,28 @@ def test_the_memory_of_the_kv_cache(checkout):
         "$L=2$",
         "$H'=96$",
     ]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
 
 
-def test_what_the_kv_cache_saves(checkout):
+def test_what_the_kv_cache_saves():
     tokens = 100
     assert sum(range(1, tokens + 1)) == tokens * (tokens + 1) // 2 == 5050
-    assert missing_from(checkout, LECTURE, ["5,050", "$1+2+\\dots+n = n(n+1)/2$", "0.5"]) == []
+    assert missing_from(LECTURE, ["5,050", "$1+2+\\dots+n = n(n+1)/2$", "0.5"]) == []
 
 
-def test_temperature_and_repetition_penalty(checkout):
+def test_temperature_and_repetition_penalty():
     logits = torch.tensor([0.5, 0.3, 0.2]).log()
     sharper = Decoding(0.5).probabilities(logits).tolist()
     assert [round(p, 3) for p in sharper] == [0.658, 0.237, 0.105]
     assert sum(p * p for p in (0.5, 0.3, 0.2)) == pytest.approx(0.38)
-    text = text_of(checkout, LECTURE, "zh") + text_of(checkout, LECTURE, "en")
+    text = text_of(LECTURE, "zh") + text_of(LECTURE, "en")
     assert text.count("0.658") == text.count("0.237") == text.count("0.105") == 2
     penalised = Decoding(0, repetition_penalty=1.2)._penalised(torch.tensor([2.4, -1.0]), [0, 1])
     assert penalised.tolist() == pytest.approx([2.0, -1.2])
-    assert missing_from(checkout, LECTURE, [r"$\theta=1.2$", "2.4", "2.0", "-1.0", "-1.2"]) == []
+    assert missing_from(LECTURE, [r"$\theta=1.2$", "2.4", "2.0", "-1.0", "-1.2"]) == []
 
 
-def test_the_trigram_model(checkout):
+def test_the_trigram_model():
     """The library's own model, with counts made to fit the example: λ = 10 / (10 + 5·2)."""
     model = Trigram(torch.zeros(0, 3), vocabulary_size=4)
     movie, was, good, other = 1, 2, 3, 0
@@ -87,10 +87,10 @@ def test_the_trigram_model(checkout):
         r"$P(\text{good}\mid\text{was})=0.1$",
         r"$0.5\cdot 0.1 + 0.5\cdot 0.6 = 0.35$",
     ]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
 
 
-def test_paired_intervals(checkout):
+def test_paired_intervals():
     gaps = [0.3, -0.1, 0.2, 0.0]
     deviation = stdev(gaps)
     assert mean(gaps) == pytest.approx(0.10) and round(deviation, 3) == 0.183
@@ -101,10 +101,10 @@ def test_paired_intervals(checkout):
         r"$0.10 \pm 0.036$",
         "$n=100$",
     ]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
 
 
-def test_the_acceptance_rule(checkout):
+def test_the_acceptance_rule():
     q, p = torch.tensor([0.6, 0.3, 0.1]), torch.tensor([0.4, 0.4, 0.2])
     shares = torch.minimum(torch.ones(3), p / q)
     assert shares.tolist() == pytest.approx([2 / 3, 1, 1])
@@ -122,7 +122,7 @@ def test_the_acceptance_rule(checkout):
         r"$\max(0,p-q)=(0, 0.1, 0.1)$",
         r"$0.3 + 0.2\cdot ½ = 0.4$",
     ]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
 
 
 def test_the_library_accepts_by_the_rule_of_the_text():
@@ -133,7 +133,7 @@ def test_the_library_accepts_by_the_rule_of_the_text():
         assert count / 3000 == pytest.approx(share, abs=0.03)
 
 
-def test_when_drafting_pays(checkout):
+def test_when_drafting_pays():
     def round_of(alpha, drafts=4):
         return sum(alpha**i for i in range(drafts + 1))
 
@@ -142,7 +142,7 @@ def test_when_drafting_pays(checkout):
     assert round(round_of(0.8), 2) == 3.36 and round(round_of(0.8) / cost, 2) == 1.68
     assert round(round_of(0.5), 2) == 1.94 and round_of(0.5) < cost == 2
     fragments = [r"$\alpha=0.8$", r"$\gamma=4$", "$c=0.25$", "$E=3.36$", "1.68", "$E=1.94$"]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
 
 
 def test_what_is_read_from_the_record_is_in_it():
@@ -166,9 +166,3 @@ def test_the_fair_comparison_has_two_sides():
     better = {sub_model for sub_model, value in ours.items() if value < counted[read]}
     assert better == {SubModel(6)}
     assert 0.3 < read / max(counted) < 0.4  # "about a third"
-
-
-def test_the_time_for_reading_is_computed(checkout):
-    minutes = reading_minutes(checkout, LECTURE)
-    assert f"阅读约{minutes}分钟" in text_of(checkout, LECTURE, "zh")
-    assert f"About {minutes} minutes of reading" in text_of(checkout, LECTURE, "en")

@@ -1,7 +1,7 @@
 """Compute what lecture 10 works out by hand, and find it in both languages."""
 
 import pytest
-from lecture_text import cells_of, missing_from, reading_minutes, text_of
+from lecture_text import cells_of, missing_from, text_of
 
 from tinybert_l.course.records import read_record
 from tinybert_l.exercises.released import load_reference_answers
@@ -21,19 +21,19 @@ def answers(checkout):
 def check(checkout):
     """The given mask and the right answers of the short check, as the notebook has them."""
     values = {}
-    for cell in cells_of(checkout, LECTURE):
+    for cell in cells_of(LECTURE):
         if cell.metadata.get("nbgrader", {}).get("grade_id") in ("given", "final_check"):
             exec(cell.source, values)
     return values
 
 
-def test_how_many_claims_would_hold_by_luck(checkout):
+def test_how_many_claims_would_hold_by_luck():
     assert 20 * 0.05 == 1 and round(1 - 0.95**20, 2) == 0.64
     fragments = [r"$20 \cdot 0.05 = 1$", "$1 - 0.95^{20} = 0.64$", "$1-0.95^{20}=0.64$"]
-    assert missing_from(checkout, LECTURE, fragments) == []
+    assert missing_from(LECTURE, fragments) == []
 
 
-def test_the_log_of_question_2_is_what_its_error_gives(checkout, answers, check):
+def test_the_log_of_question_2_is_what_its_error_gives(answers, check):
     """The schedule advances three times a step; the rate is 1e-4 at its peak."""
     rate = answers["linear_warmup_decay"]
     log = [1e-4 * rate(3 * step, 10, 90) for step in (0, 10, 20, 30)]
@@ -41,8 +41,8 @@ def test_the_log_of_question_2_is_what_its_error_gives(checkout, answers, check)
     right = [1e-4 * rate(step, 10, 90) for step in (0, 10, 20, 30)]
     assert right[1] == pytest.approx(1e-4) and right[3] > 0
     assert check["q2"] == "b"
-    assert "0、7.5e-5、3.75e-5、0" in text_of(checkout, LECTURE, "zh")
-    assert "0, 7.5e-5, 3.75e-5, 0" in text_of(checkout, LECTURE, "en")
+    assert "0、7.5e-5、3.75e-5、0" in text_of(LECTURE, "zh")
+    assert "0, 7.5e-5, 3.75e-5, 0" in text_of(LECTURE, "en")
 
 
 def test_the_mask_of_question_3_has_one_wrong_place(answers, check):
@@ -72,15 +72,9 @@ def test_what_is_read_from_the_forest_plot_is_in_the_records():
     assert by_windows and all(gap.low > 0 for gap in by_windows)
 
 
-def test_every_question_names_the_place_where_it_was_asked(checkout):
+def test_every_question_names_the_place_where_it_was_asked():
     for language in ("zh", "en"):
-        text = text_of(checkout, LECTURE, language)
+        text = text_of(LECTURE, language)
         for number in range(1, 11):
             (line,) = [part for part in text.split("\n") if part.startswith(f"{number}. **")]
             assert "https://github.com/" in line and ".ipynb)" in line, (language, number)
-
-
-def test_the_time_for_reading_is_computed(checkout):
-    minutes = reading_minutes(checkout, LECTURE)
-    assert f"阅读约{minutes}分钟" in text_of(checkout, LECTURE, "zh")
-    assert f"About {minutes} minutes of reading" in text_of(checkout, LECTURE, "en")

@@ -3,8 +3,8 @@
 from statistics import mean
 
 import pytest
+from lecture_text import assert_stands
 from transformers import BertConfig
-from worked_examples import assert_minutes_are_stated, assert_stands
 
 from tinybert_l import flops, parameter_count
 
@@ -39,10 +39,6 @@ def configuration(layers, hidden, inner):
 
 def rounds(value, printed):
     return f"{value:.{len(printed.partition('.')[2])}f}" == printed
-
-
-def test_the_minutes_of_reading_are_counted():
-    assert_minutes_are_stated(11)
 
 
 def test_multiply_adds_by_hand():
