@@ -56,6 +56,21 @@ def installed(checkout, student_wheel, tmp_path_factory) -> Path:
     return site
 
 
+def printed(words: list[str], folder: Path, environment: dict[str, str]) -> str:
+    """Run a program, which must succeed; returns what it prints."""
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, (words, done.stdout[-1500:], done.stderr[-1500:])
+    return done.stdout
+
+
 def run(site: Path, folder: Path, *commands: list[str]) -> str:
     """Run commands of the installed program, in one process; returns what they print."""
     scripts = str(Path(sys.executable).parent)  # nbgrader starts alembic by name
@@ -67,17 +82,7 @@ def run(site: Path, folder: Path, *commands: list[str]) -> str:
     }
     home = next(parent for parent in site.parents if (parent / "pyvenv.cfg").is_file())
     words = [str(home / "bin" / "python"), "-c", COMMANDS, str(site), json.dumps(commands)]
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert done.returncode == 0, (commands, done.stdout[-1500:], done.stderr[-1500:])
-    return done.stdout
+    return printed(words, folder, environment)
 
 
 def test_the_wheels_have_no_file_in_common_and_both_know_their_dependencies(installed, checkout):
@@ -161,17 +166,7 @@ def run_as_student(site: Path, folder: Path, *commands: list[str]) -> str:
     environment["COLUMNS"] = "200"
     environment.pop("TINYBERT_L_SOLUTIONS", None)
     words = [sys.executable, "-c", COMMANDS, str(site), json.dumps(commands)]
-    done = subprocess.run(
-        words,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-    )
-    assert done.returncode == 0, (commands, done.stdout[-1500:], done.stderr[-1500:])
-    return done.stdout
+    return printed(words, folder, environment)
 
 
 def test_every_command_of_the_students_guide_runs_from_the_students_wheel(

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tinybert_l.errors import CourseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from tinybert_l.exercises.registry import Exercise
@@ -39,6 +41,33 @@ class MissingAnswer(CourseError, NotImplementedError):
         return [f"MissingAnswer: {self}"]
 
 
+def _before_shown(
+    shell: InteractiveShell,
+    errors: tuple[type[BaseException], ...],
+    explain: Callable[[BaseException], None],
+) -> None:
+    """Let IPython call a function with each error of these classes that ends a cell."""
+
+    def handle(
+        shell: InteractiveShell,
+        error_type: type[BaseException],
+        error: BaseException,
+        traceback: TracebackType,
+        tb_offset: int | None = None,
+    ) -> None:
+        explain(error)
+        shell.showtraceback((error_type, error, traceback), tb_offset=tb_offset)
+
+    shell.set_custom_exc(errors, handle)
+
+
+def _say(error: BaseException, message: str) -> None:
+    """Give a NameError another message, and let IPython show it alone."""
+    error.args = (message,)
+    render_method = "_render_traceback_"  # IPython asks the error for the lines to show
+    setattr(error, render_method, lambda: [f"NameError: {message}"])
+
+
 class NameErrorExplainer:
     """Says of an undefined name that the cell defining it stopped at a missing answer.
 
@@ -50,18 +79,7 @@ class NameErrorExplainer:
 
     def install(self, shell: InteractiveShell) -> None:
         """Let IPython call this object when a cell ends in a MissingAnswer or a NameError."""
-
-        def handle(
-            shell: InteractiveShell,
-            error_type: type[BaseException],
-            error: BaseException,
-            traceback: TracebackType,
-            tb_offset: int | None = None,
-        ) -> None:
-            self.explain(error)
-            shell.showtraceback((error_type, error, traceback), tb_offset=tb_offset)
-
-        shell.set_custom_exc((MissingAnswer, NameError), handle)
+        _before_shown(shell, (MissingAnswer, NameError), self.explain)
 
     def explain(self, error: BaseException) -> None:
         """Note a MissingAnswer; extend a NameError by the notes, if there are any."""
@@ -74,9 +92,7 @@ class NameErrorExplainer:
                 "answer yet. Answer it, then choose Run All. "
                 f"前面的单元格因{names}还没有答案而中断；完成后请重新运行全部。"
             )
-            error.args = (message,)
-            render_method = "_render_traceback_"  # IPython asks the error for the lines to show
-            setattr(error, render_method, lambda: [f"NameError: {message}"])
+            _say(error, message)
 
 
 FORGOTTEN_SETUP = (
@@ -90,27 +106,14 @@ class SetupReminder:
 
     def install(self, shell: InteractiveShell) -> None:
         """Let IPython call this object when a cell ends in a NameError."""
-
-        def handle(
-            shell: InteractiveShell,
-            error_type: type[BaseException],
-            error: BaseException,
-            traceback: TracebackType,
-            tb_offset: int | None = None,
-        ) -> None:
-            self.explain(error, set(shell.user_ns))
-            shell.showtraceback((error_type, error, traceback), tb_offset=tb_offset)
-
-        shell.set_custom_exc((NameError,), handle)
+        _before_shown(shell, (NameError,), lambda error: self.explain(error, set(shell.user_ns)))
 
     def explain(self, error: BaseException, defined: set[str]) -> None:
         """Extend the error by what to do, where the set-up has defined nothing yet."""
         if "tinybert_l" in defined:
             return
         message = FORGOTTEN_SETUP.format(error=error)
-        error.args = (message,)
-        render_method = "_render_traceback_"  # IPython asks the error for the lines to show
-        setattr(error, render_method, lambda: [f"NameError: {message}"])
+        _say(error, message)
 
 
 def explain_forgotten_setup() -> None:
