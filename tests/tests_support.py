@@ -59,7 +59,9 @@ def _kinds(cell: NotebookNode) -> list[str]:
         if output.output_type == "error":
             kinds.append(f"{output.ename}: {output.evalue}")
         elif output.output_type == "stream":
-            kinds += ["stdout"] if output.name == "stdout" else []
+            # a kernel sends what a cell prints in pieces, as many as time and stderr make of it
+            if output.name == "stdout" and kinds[-1] != "stdout":
+                kinds.append("stdout")
         elif "application/vnd.jupyter.widget-view+json" in output.data:
             return [*kinds, "widget"]
         else:

@@ -15,7 +15,11 @@ pytestmark = [
     pytest.mark.skipif(sandbox.problem() is not None, reason=f"no sandbox: {sandbox.problem()}"),
 ]
 LECTURE = 3
-SETUP = "import torch\nimport tinybert_l\nfrom tinybert_l import *\ntinybert_l.begin(lecture=3)"
+# named, for a star would import the whole library for each submission
+SETUP = (
+    "import torch\nimport tinybert_l\nfrom tinybert_l import kept_layers, layer_map\n"
+    "tinybert_l.begin(lecture=3)"
+)
 BODY = """
 def {name}(num_layers, depth):
     if not 1 <= depth <= num_layers:

@@ -20,7 +20,11 @@ pytestmark = [
     pytest.mark.skipif(sandbox.problem() is not None, reason=f"no sandbox: {sandbox.problem()}"),
 ]
 LECTURE = 3
-SETUP = "import torch\nimport tinybert_l\nfrom tinybert_l import *\ntinybert_l.begin(lecture=3)"
+# named, for a star would import the whole library for each submission
+SETUP = (
+    "import torch\nimport tinybert_l\nfrom tinybert_l import kept_layers, slice_heads\n"
+    "tinybert_l.begin(lecture=3)"
+)
 GRADING = sandbox.INSIDE.parent
 
 # Prints, as one line of JSON, the hash of each file under a folder called grading and of each file
