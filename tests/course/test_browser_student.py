@@ -138,14 +138,14 @@ def validate(page):
     return dialog
 
 
-@pytest.mark.lecture1
-def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path):
-    """The first lecture as `begin(lecture=1, demo=True)`, at the size for tests."""
-    name = NOTEBOOKS[1]
+@pytest.mark.parametrize("lecture", [10, pytest.param(1, marks=pytest.mark.nightly)])
+def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path, lecture):
+    """A lecture as `begin(lecture=…, demo=True)`, at the size for tests."""
+    name = NOTEBOOKS[lecture]
     notebook = nbformat.read(checkout / "notebooks" / name / f"{name}.ipynb", as_version=4)
     for notebook_cell in notebook.cells:
         notebook_cell.source = notebook_cell.source.replace(
-            "begin(lecture=1)", "begin(lecture=1, demo=True)"
+            f"begin(lecture={lecture})", f"begin(lecture={lecture}, demo=True)"
         )
     (tmp_path / "talk").mkdir()
     nbformat.write(notebook, tmp_path / "talk" / f"{name}.ipynb")
@@ -154,7 +154,7 @@ def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path):
     with server(command, tmp_path / "talk", tmp_path, TINYBERT_L_REDUCED="1") as address:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"{address}/lab/tree/{name}.ipynb")
-        cell(page, "begin(lecture=1")
+        cell(page, f"begin(lecture={lecture}")
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         last = page.locator(".jp-CodeCell").last.locator(".jp-InputPrompt")

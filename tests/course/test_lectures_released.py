@@ -13,6 +13,12 @@ from tinybert_l.exercises.registry import NOTEBOOKS, exercises
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.release import leak_scan, release
 
+# Those whose demonstrations train the longest run unsolved nightly; solved, all run every time.
+LONG = (1, 4, 6)
+LECTURES = [
+    pytest.param(lecture, marks=pytest.mark.nightly) if lecture in LONG else lecture
+    for lecture in NOTEBOOKS
+]
 EXPLANATIONS = ("has no answer yet", "your answer goes here", "Fill in")
 
 
@@ -42,7 +48,7 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lecture", list(NOTEBOOKS))
+@pytest.mark.parametrize("lecture", LECTURES)
 def test_a_released_lecture_runs_unsolved_and_every_error_is_explained(lecture, run_released):
     cells = code_cells(run_released(lecture, warm.run_notebook))
     assert all(cell.execution_count for cell in cells if cell.source.strip()), (
@@ -61,6 +67,7 @@ def test_a_released_lecture_runs_unsolved_and_every_error_is_explained(lecture, 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.lecture11
 def test_a_kernel_shows_the_errors_that_the_forked_process_shows(run_released):
     """The lectures are run without kernels here; this one says that it makes no difference."""
@@ -68,6 +75,12 @@ def test_a_kernel_shows_the_errors_that_the_forked_process_shows(run_released):
     assert forked == shown_kinds(run_released(11, execute))
     errors = [kind for cell in forked for kind in cell if "no answer yet" in kind]
     assert len(errors) >= 3, "two missing answers and at least one name that they leave undefined"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lecture", list(NOTEBOOKS))
+def test_a_release_gives_nothing_away(course, lecture):
+    assert leak_scan(release(course, lecture), course.sources, course.solutions, lecture) == []
 
 
 @pytest.mark.lecture11
