@@ -46,8 +46,34 @@ def graded(course, released) -> Grading:
         cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "demo"})
     notebook.cells.insert(4, nbformat.v4.new_code_cell("tinybert_l.begin(lecture=9, demo=True)"))
     nbformat.write(notebook, sly)
-    assert set(course.students(LECTURE)) == {*students, "not_json", "sly"}
+    hand_in_without_quiz(course)
+    assert set(course.students(LECTURE)) == {*students, "not_json", "sly", "old_release"}
     return grade(course, LECTURE)
+
+
+def hand_in_without_quiz(course: Course) -> None:
+    """Hand in for a student whose notebook was released before there were quizzes, in English."""
+    notebook = nbformat.read(course.submission("perfect", LECTURE), as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "quiz-" not in cell.id]
+    notebook.metadata["tinybert_l_language"] = "en"
+    path = course.submission("old_release", LECTURE)
+    path.parent.mkdir(parents=True)
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.slow
+def test_a_submission_that_lacks_the_quiz_loses_its_points_alone(course, graded):
+    got = {g.cell: (g.points, g.reason) for g in graded.grades if g.student == "old_release"}
+    expected = expected_points(course, "perfect")
+    for cell, (points, reason) in got.items():
+        if cell.startswith("test_quiz"):
+            assert points == 0 and f"Fill in {cell.removeprefix('test_')}" in reason
+        else:
+            assert points == expected[cell]
+    assert len(got) == 13
+    page = course.folder / "feedback" / "old_release" / NAME / f"{NAME}.html"
+    html = page.read_text(encoding="utf-8")
+    assert "Fill in quiz_3_1 in the cell above." in html and "先在上面的单元格里填写" not in html
 
 
 @pytest.mark.slow
@@ -55,7 +81,7 @@ def graded(course, released) -> Grading:
 def test_grades_equal_those_written_down_beforehand(course, graded, student):
     got = {g.cell: g.points for g in graded.grades if g.student == student}
     assert got == expected_points(course, student)
-    assert len(got) == 10
+    assert len(got) == 13
 
 
 def test_expectations_are_written_down_in_points(course):
@@ -63,20 +89,20 @@ def test_expectations_are_written_down_in_points(course):
         student: sum(expected_points(course, student).values()) for student in SAMPLE_STUDENTS
     }
     assert totals == {
-        "perfect": 20,
+        "perfect": 23,
         "blank": 0,
         "half_right": 12,
-        "wrong_idea": 18,
-        "syntax_error": 16,
-        "endless_loop": 16,
-        "killed_kernel": 16,
+        "wrong_idea": 20,
+        "syntax_error": 19,
+        "endless_loop": 19,
+        "killed_kernel": 19,
     }
 
 
 @pytest.mark.slow
 def test_a_student_cannot_skip_tests_by_tags_or_borrow_the_reference_answers(graded):
     points = [g.points for g in graded.grades if g.student == "sly"]
-    assert points == [0] * 10
+    assert points == [0] * 13
 
 
 @pytest.mark.slow
@@ -96,6 +122,8 @@ def test_a_submission_that_cannot_be_graded_is_an_error_not_a_zero(course, grade
         ("syntax_error", "SyntaxError"),
         ("blank", "layer_map has no answer yet"),
         ("wrong_idea", "fixed step"),
+        ("wrong_idea", "以为softmax可逆"),
+        ("blank", "NotImplementedError"),
     ],
 )
 def test_the_feedback_gives_the_reason(course, graded, student, reason):

@@ -10,6 +10,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from tinybert_l.cache import short_digest
+from tinybert_l.course.authoring import LANGUAGE_TAGS
+from tinybert_l.course.home import LANGUAGE_METADATA
 from tinybert_l.course.markers import without_hidden_tests
 from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
 from tinybert_l.grading.assignment import (
@@ -102,7 +104,10 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
             if _is_for_people(known_cell):
                 _mark(new, CAME_BACK)
             nb.cells.insert(_place_for(known_cell.name, nb, assignment), new)
+    language = nb.metadata.get(LANGUAGE_METADATA)
     nb.metadata = NotebookNode(kernelspec=NotebookNode(assignment.kernelspec))
+    if language in LANGUAGE_TAGS:  # decides in which words feedback is given, and nothing else
+        nb.metadata[LANGUAGE_METADATA] = language
     return repairs
 
 

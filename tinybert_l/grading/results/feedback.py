@@ -21,8 +21,8 @@ from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from tinybert_l.course.home import shorten
-from tinybert_l.course.items import Item, items_of
+from tinybert_l.course.home import LANGUAGE_METADATA, in_words_of, shorten
+from tinybert_l.course.items import QUIZ, TEST, Item, items_of
 from tinybert_l.course.markers import without_hidden_tests
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import is_test
@@ -132,6 +132,8 @@ def render(
         settings = cell.metadata.get("nbgrader", {})
         grade_id = settings.get("grade_id")
         hide_tests(cell)
+        if str(grade_id).startswith(TEST + QUIZ):
+            _say_in(nb.metadata.get(LANGUAGE_METADATA), cell)
         if settings.get("grade") or settings.get("task"):
             settings["score"] = scores.get(grade_id, 0.0)
             if settings["score"] is None:
@@ -151,6 +153,14 @@ def render(
     listed = _list_of(shown, name, scores, comments or {}, late_penalty)
     page = re.sub(r'<div id="toc">.*?</div>', lambda _: listed, page, count=1, flags=re.DOTALL)
     return accessible(page)
+
+
+def _say_in(language: str | None, cell: NotebookNode) -> None:
+    """Reduce what is said of a quiz answer, in place, to the language of the student's release."""
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            output.evalue = in_words_of(str(output.evalue), language)
+            output.traceback = [in_words_of(line, language) for line in output.traceback]
 
 
 @dataclass(frozen=True)
