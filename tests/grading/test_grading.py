@@ -72,8 +72,8 @@ def test_a_submission_that_lacks_the_quiz_loses_its_points_alone(course, graded)
             assert points == expected[cell]
     assert len(got) == 13
     page = course.folder / "feedback" / "old_release" / NAME / f"{NAME}.html"
-    html = page.read_text(encoding="utf-8")
-    assert "Fill in quiz_3_1 in the cell above." in html and "先在上面的单元格里填写" not in html
+    listed = page.read_text(encoding="utf-8").partition("</table>")[0]
+    assert "Fill in quiz_3_1 in the cell above." in listed and "单元格里填写" not in listed
 
 
 @pytest.mark.slow
@@ -122,7 +122,7 @@ def test_a_submission_that_cannot_be_graded_is_an_error_not_a_zero(course, grade
         ("syntax_error", "SyntaxError"),
         ("blank", "layer_map has no answer yet"),
         ("wrong_idea", "fixed step"),
-        ("wrong_idea", "以为softmax可逆"),
+        ("wrong_idea", "每行之和为1的是softmax之后的权重"),
         ("blank", "NotImplementedError"),
     ],
 )

@@ -383,7 +383,7 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
         export(course, LECTURE, "csv")
     with Book(course.database, NAME) as book:
         rows = {r.student: r for r in book.totals()}
-        assert (rows["perfect"].raw_score, rows["perfect"].late_penalty) == (20, 4.0)
+        assert (rows["perfect"].raw_score, rows["perfect"].late_penalty) == (23, 4.6)
         assert rows["wrong_idea"].late_penalty == rows["blank"].late_penalty == 0
         with book.engine.begin() as db:
             db.exec_driver_sql(
@@ -398,7 +398,7 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
     grade(course, LECTURE, options=Options(again=True))
     text = export(course, LECTURE, "csv")
     lines = {line.split(",")[1]: line.split(",") for line in text.splitlines()}
-    assert float(lines["perfect"][-1]) == pytest.approx(23 * 0.8)
+    assert float(lines["perfect"][-1]) == pytest.approx(26 * 0.8)
     assert events(course, "exported")[-1]["students"] == 3
 
 

@@ -117,7 +117,7 @@ def test_what_is_planted_is_found_without_any_marker(secrets, place, planted):
     assert len([leak for leak in found if origin in leak]) >= 3, found
 
 
-QUIZ_ANSWERS = ("quiz_3_1 = \"G\"", "quiz_3_1='g'", 'quiz_3_2 = ["D", "P"]', "quiz_3_3 = 3.0")
+QUIZ_ANSWERS = ('quiz_3_1 = "G"', "quiz_3_1='g'", 'quiz_3_2 = ["D", "P"]', "quiz_3_3 = 3.0")
 
 
 @pytest.mark.parametrize("answer", QUIZ_ANSWERS)

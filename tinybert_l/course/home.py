@@ -428,8 +428,8 @@ class HandIn:
 
     @property
     def states(self) -> list[Progress]:
-        """The states of what tests judge."""
-        judged = [row for row in self.rows if not row.item.by_hand]
+        """The states of what visible tests judge."""
+        judged = [row for row in self.rows if not row.item.by_hand and not row.item.is_quiz]
         return [Progress(row.item.name, row.state, row.message) for row in judged]
 
 
