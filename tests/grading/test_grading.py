@@ -16,6 +16,8 @@ from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import LeakError, leak_scan, release
 from tinybert_l.grading.run import Grading, grade
 from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, expected_points, hand_in
+from tinybert_l.grading.submission import sanitise
+from tinybert_l.grading.verdicts import make_plan
 
 NAME = "03-architecture"
 
@@ -74,6 +76,31 @@ def test_a_submission_that_lacks_the_quiz_loses_its_points_alone(course, graded)
     page = course.folder / "feedback" / "old_release" / NAME / f"{NAME}.html"
     listed = page.read_text(encoding="utf-8").partition("</table>")[0]
     assert "Fill in quiz_3_1 in the cell above." in listed and "单元格里填写" not in listed
+
+
+@pytest.mark.parametrize("editor", ["VS Code", "Colab"])
+def test_quiz_answers_count_where_an_editor_has_lost_the_cells_names(course, released, editor):
+    """VS Code changes ids and adds settings of its own, Colab drops nbgrader's."""
+    assignment = course.assignment(LECTURE)
+    notebook = nbformat.read(released / f"{NAME}.ipynb", as_version=4)
+    for i, cell in enumerate(notebook.cells):
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        if name.startswith("quiz_"):
+            cell.source = f"{name} = 'k'"
+        cell.id = f"Y{i:03d}"
+        if editor == "Colab":
+            cell.metadata = {"id": cell.id, "colab": {"base_uri": "https://localhost/"}}
+        else:
+            cell.metadata["vscode"] = {"languageId": "python"}
+    sanitise(notebook, assignment)
+    plan, cells, tests = make_plan(notebook, assignment)
+    assert len(cells) == len(plan.cells) and len(tests) == 13
+    assert [source for source in plan.cells if source.startswith("quiz_")] == [
+        f"quiz_3_{number} = 'k'" for number in (1, 2, 3)
+    ]
+    assert not [source for source in plan.cells if "show_choices" in source]
+    judged = [source for source in plan.tests if '"quiz_3_' in source]
+    assert len(judged) == 3 and all("HIDDEN TESTS" in source for source in judged)
 
 
 @pytest.mark.slow
