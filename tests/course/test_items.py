@@ -134,6 +134,9 @@ def test_of_a_quiz_answer_only_the_form_is_told(made, tmp_path):
         (row,) = [row for row in rows if row.item.name == "quiz_3_1"]
         assert row.item.title == "测验3.1 · Quiz 3.1" and row.item.points == 1
         seen.add((row.state, row.message, summary(rows)))
+    stub = 'raise NotImplementedError("your answer goes here")'
+    rows = rows_of(3, released(made, 3, tmp_path, quiz_3_1=f"quiz_3_1 = 'C'\n{stub}"))
+    seen |= {(r.state, r.message, summary(rows)) for r in rows if r.item.name == "quiz_3_1"}
     ((state, message, told),) = seen
     assert (state, message) == ("answered", "") and "2 quiz questions open" in told
     assert "0 of 5 exercises" in table(tmp_path), "quiz questions are no exercises"
