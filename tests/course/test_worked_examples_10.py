@@ -29,7 +29,7 @@ def check(checkout):
 
 def test_how_many_claims_would_hold_by_luck():
     assert 20 * 0.05 == 1 and round(1 - 0.95**20, 2) == 0.64
-    fragments = [r"$20 \cdot 0.05 = 1$", "$1 - 0.95^{20} = 0.64$", "$1-0.95^{20}=0.64$"]
+    fragments = [r"$20 \cdot 0.05 = 1$", "$1 - 0.95^{20} = 0.64$"]
     assert missing_from(LECTURE, fragments) == []
 
 
