@@ -12,10 +12,9 @@ the numbers and names that stand there.
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
-
-from tinybert_l.errors import InvalidInput
 
 LANGUAGES = ("zh", "en")
 VARIABLE = "TINYBERT_L_LANGUAGE"  # of the environment: the language of this process
@@ -33,7 +32,8 @@ _SEPARATOR = re.compile(r"[:;,|·](?=\s)|\(")
 _SHARED_END = re.compile(r"[\s.,;:|)\]%]+$")
 # "更稳定 (more stable)", as verdicts keep their claims
 _CHINESE_FIRST = re.compile(
-    r"(?P<zh>[^A-Za-z()]*[\u2e80-\u9fff][^()]*) \((?P<en>[^\u2e80-\u9fff]*[a-z]{2,}[^\u2e80-\u9fff]*)\)"
+    r"(?P<zh>[^A-Za-z()]*[\u2e80-\u9fff][^()]*) "
+    r"\((?P<en>[^\u2e80-\u9fff]*[a-z]{2,}[^\u2e80-\u9fff]*)\)"
 )
 _NAME_BEFORE = re.compile(r"[^:]*:\s")
 _HOLE = re.compile(f"[{HOLES}]")
@@ -56,17 +56,27 @@ def use_language(language: str | None) -> None:
     """Show texts in one language from now on, in this process and those that it starts.
 
     Args:
-        language: "zh", "en", or None for both.
-
-    Raises:
-        InvalidInput: another language.
+        language: one of `LANGUAGES`, or None for both.
     """
     if language is None:
         os.environ.pop(VARIABLE, None)
-        return
-    if language not in LANGUAGES:
-        raise InvalidInput(f"language={language!r}; allowed: 'zh', 'en' or None.")
-    os.environ[VARIABLE] = language
+    else:
+        os.environ[VARIABLE] = language
+
+
+@contextmanager
+def showing(language: str | None) -> Iterator[None]:
+    """Show texts in one language within a `with` statement; None leaves the current one.
+
+    Args:
+        language: one of `LANGUAGES`, or None.
+    """
+    before = current_language()
+    use_language(language or before)
+    try:
+        yield
+    finally:
+        use_language(before)
 
 
 def current_language() -> str | None:
@@ -91,11 +101,23 @@ def in_words(text: str, language: str | None = None) -> str:
     return "".join(text[begin:end] for begin, end in kept_parts(text, language))
 
 
+def one_of(english: str, chinese: str, language: str | None = None) -> str:
+    """Return one of two texts, or both, English first.
+
+    Args:
+        language: as in `in_words`.
+    """
+    language = language or current_language()
+    if language is None:
+        return f"{english} {chinese}".strip()
+    return (chinese if language == "zh" else english) or english or chinese
+
+
 def words_in(value: T, language: str | None = None) -> T:
     """Return a value with each text in it, keys of dictionaries included, in one language.
 
     Args:
-        value: a text, or lists, tuples and dictionaries of texts; all else stays.
+        value: a text, or lists and dictionaries of texts; all else stays.
         language: as in `in_words`.
     """
     changed: Any = value
@@ -103,8 +125,6 @@ def words_in(value: T, language: str | None = None) -> T:
         changed = in_words(value, language)
     elif isinstance(value, list):
         changed = [words_in(part, language) for part in value]
-    elif type(value) is tuple:
-        changed = tuple(words_in(part, language) for part in value)
     elif isinstance(value, Mapping):
         changed = {words_in(key, language): words_in(part, language) for key, part in value.items()}
     return changed
@@ -113,7 +133,7 @@ def words_in(value: T, language: str | None = None) -> T:
 def kept_parts(text: str, language: str) -> list[tuple[int, int]]:
     """Return what stays of a text in a language, as positions [begin, end) in it."""
     chinese_first = _CHINESE_FIRST.fullmatch(text)
-    if chinese_first:
+    if chinese_first and _has_english(chinese_first["en"]):
         return [chinese_first.span("zh" if language == "zh" else "en")]
     kept = []
     position = 0
@@ -150,6 +170,15 @@ def unclear(text: str) -> str:
         in_language[language] = "".join(text[a:b] for a, b in kept_parts(text, language))
         if set(_HOLE.findall(text)) - set(_HOLE.findall(in_language[language])):
             return f"a value is lost in {language}: {in_language[language]!r}"
+    for pair in found:
+        english, chinese = text[pair.begin : pair.end], text[pair.start : pair.stop]
+        for mark in _SEPARATOR.findall(english):
+            if (
+                mark in ":;"
+                and not chinese.endswith("。")
+                and not set(_INSIDE[mark]) & set(chinese)
+            ):
+                return f"is {mark!r} shared, or part of {english!r}? {chinese!r} has none"
     if len(found) < len(list(_chinese_parts(text))) and _has_english(text):
         return "Chinese without English before it, in a text with both"
     rest = _PLAIN_ENGLISH.search(_QUOTED.sub("", in_language["zh"]))
@@ -227,10 +256,10 @@ def _after_shared_label(text: str, begin: int, end: int, chinese: str) -> int:
         if mark == "(":
             if inside.count(")") <= inside.count("("):
                 return separator.end()
-        elif not set(_INSIDE[mark]) & set(chinese):
-            label = text[begin : separator.start()]
-            if mark != "," or not _has_english(label):
-                return separator.end()
+        elif not set(_INSIDE[mark]) & set(chinese) and not _has_english(
+            text[begin : separator.start()]
+        ):
+            return separator.end()
     return begin
 
 

@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tinybert_l.languages import kept_parts, unclear
+from tinybert_l.languages import kept_parts, pairs, unclear
 
 _CHINESE = re.compile(r"[\u2e80-\u9fff\uff00-\uffef]")
 _OPENING = re.compile(r"([A-Za-z]{0,2})('''|\"\"\"|'|\")")
 _ESCAPE = re.compile(r"\\(?:N\{[^}]*\}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|x[0-9a-fA-F]{2}|\n|.)")
 _BETWEEN_ARGUMENTS = re.compile(r"\s*,\s*(?:\w+_en\s*=\s*)?")
-_BEFORE_PAIR = re.compile(r"(?:\b(?:judge|judge_all|no_record)\(\s*|\w_zh\s*=\s*|\w_en\s*=\s*)$")
+_PROSE = re.compile(r"[a-z]{2}.*(?: |-)|[a-z]{6}")
+_BEFORE_PAIR = re.compile(r"(?:\w\(\s*|\w_zh\s*=\s*|\w_en\s*=\s*)$")
 _FIRST_HOLE = 0xE000
 
 
@@ -62,9 +63,7 @@ def code_in_language(source: str, language: str) -> str:
     return "".join(source[place] for place in range(len(source)) if place not in dropped)
 
 
-def _pairs_of_arguments(
-    texts: list[CodeText], source: str
-) -> Iterator[tuple[CodeText, CodeText]]:
+def _pairs_of_arguments(texts: list[CodeText], source: str) -> Iterator[tuple[CodeText, CodeText]]:
     """Find the arguments that say the same in both languages: judge("更稳定", "more stable", …)."""
     end_of_pair = -1
     for first, second in itertools.pairwise(texts):
@@ -73,6 +72,10 @@ def _pairs_of_arguments(
         begin, end = first.literals[0][0], first.literals[-1][1]
         follows_pair = end_of_pair >= 0 and source[end_of_pair:begin].strip() == ","
         if not (follows_pair or _BEFORE_PAIR.search(source, 0, begin)):
+            continue
+        if not _CHINESE.search(first.text) or _CHINESE.search(second.text):
+            continue
+        if any(pairs(first.text)) or not _PROSE.search(second.text):
             continue
         if _BETWEEN_ARGUMENTS.fullmatch(source[end : second.literals[0][0]]):
             end_of_pair = second.literals[-1][1]
@@ -85,7 +88,7 @@ def _dropped_of(text: CodeText, source: str, language: str) -> set[int]:
     for begin, end in kept_parts(text.text, language):
         kept[begin:end] = [True] * (end - begin)
     dropped: set[int] = set()
-    filled = set()  # literals of which something stays
+    filled: set[tuple[int, int]] = set()  # literals of which something stays
     for (begin, end), stays in zip(text.places, kept, strict=True):
         if stays:
             filled.update(place for place in text.literals if place[0] <= begin < place[1])
@@ -105,7 +108,7 @@ def _dropped_of(text: CodeText, source: str, language: str) -> set[int]:
 
 def unclear_texts(source: str) -> list[str]:
     """List the texts of code that hold both languages and cannot be told apart, with the reason."""
-    listed = []
+    listed: list[str] = []
     if not _CHINESE.search(source):
         return listed
     for text in texts_of_code(source):

@@ -12,11 +12,14 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter
 
 from tinybert_l.course.fonts import FONT
 from tinybert_l.exercises.lecture_03 import kept_layers
 from tinybert_l.exercises.lecture_06 import pareto_frontier
 from tinybert_l.exercises.registry import MissingAnswer
+from tinybert_l.languages import current_language, in_words
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.evaluation import Result
 from tinybert_l.method.recipe import JointRecipe
@@ -67,13 +70,30 @@ def new_figure(width: float = 11, height: float = 5.5, **kwargs: Any) -> tuple[F
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Show a figure in a notebook as PNG, with a text for those who cannot see it."""
+    """Show a figure in a notebook as PNG, with a text for those who cannot see it.
+
+    Its texts are English first, then Chinese; in a course of one language the other half goes.
+    """
     from IPython.display import Image, display
 
+    say_in_language(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     _keep(figure)
-    display(Image(buffer.getvalue(), alt=alt))
+    display(Image(buffer.getvalue(), alt=in_words(alt)))
+
+
+def say_in_language(figure: Figure) -> None:
+    """Reduce all texts of a figure, in place, to the current language, where there is one."""
+    if current_language() is None:
+        return
+    for text in figure.findobj(Text):
+        text.set_text(in_words(text.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            ticks = axis.get_major_formatter()
+            if isinstance(ticks, FixedFormatter):
+                ticks.seq = [in_words(label) for label in ticks.seq]
 
 
 def _keep(figure: Figure) -> None:

@@ -159,6 +159,13 @@ class ClaimVerdict:
         return f"{words} (stale record 记录已过期)" if self.stale else words
 
     @property
+    def _claim(self) -> str:
+        """The claim in both languages, or in the one that a course of one language has."""
+        if self.claim_zh and self.claim_en:
+            return f"{self.claim_zh} ({self.claim_en})"
+        return self.claim_zh or self.claim_en
+
+    @property
     def test(self) -> str:
         """What was compared, and the margin that the claim names."""
         if self.parts:
@@ -193,7 +200,7 @@ class ClaimVerdict:
     def to_verdict(self) -> Verdict:
         """The plain values that are kept."""
         verdict = Verdict(
-            claim=f"{self.claim_zh} ({self.claim_en})",
+            claim=self._claim,
             test=self.test,
             number=self.number,
             verdict=self.text,
