@@ -188,15 +188,20 @@ def unclear(text: str) -> str:
 
 
 def _chinese_parts(text: str) -> Iterator[tuple[int, int]]:
-    """Find the Chinese parts of a text: words with Chinese, and numbers between such words."""
+    """Find the Chinese parts of a text: words with Chinese, and numbers between such words.
+
+    A bracket that Chinese follows, and what a part's own brackets hold, belong to the part.
+    """
     start = stop = None
     for word in _WORD.finditer(text):
-        if _CHINESE.search(word.group()):
+        if start is not None and _is_open(text[start:stop]):
+            stop = word.end()
+        elif _CHINESE.search(word.group()):
             if start is None:
-                start = word.start()
+                start = _begin_of_brackets(text, word.start(), word.end())
             stop = word.end()
         elif start is not None and (
-            _LETTER.search(word.group()) or _ends_a_label(text[start:stop])
+            _LETTER.search(word.group()) or _SHARED_END.search(text[start:stop])
         ):
             yield _trimmed(text, start, stop)
             start = stop = None
@@ -204,15 +209,29 @@ def _chinese_parts(text: str) -> Iterator[tuple[int, int]]:
         yield _trimmed(text, start, stop)
 
 
+def _is_open(part: str) -> bool:
+    """Tell whether a part has a bracket that is not closed."""
+    return any(part.count(pair[0]) > part.count(pair[1]) for pair in ("()", "[]"))
+
+
+def _begin_of_brackets(text: str, start: int, stop: int) -> int:
+    """Return where a Chinese word begins that starts within brackets: "f(6, 3)应为…"."""
+    word = text[start:stop]
+    last_chinese = max(place.start() for place in _CHINESE.finditer(word))
+    for opening, closing in ("()", "[]"):
+        head = word[:last_chinese]
+        if head.count(closing) > head.count(opening):
+            bracket = text.rfind(opening, 0, start)
+            before = text.rfind(" ", 0, bracket + 1) + 1
+            start = min(start, before if bracket >= 0 else start)
+    return start
+
+
 def _is_label_before(english: str, chinese: str) -> bool:
     """Tell whether what stands before Chinese is no translation of it: "note:", "BERT (…"."""
     if english[-1] in _OPEN_END:
         return True
     return chinese.startswith("(") and not _has_english(english)
-
-
-def _ends_a_label(chinese: str) -> bool:
-    return bool(_SHARED_END.search(chinese))
 
 
 def _trimmed(text: str, start: int, stop: int | None) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tinybert_l.course.rows import Row
 from tinybert_l.errors import CourseError
+from tinybert_l.languages import in_words
 
 Better = Literal["larger", "smaller"]
 # where an interval comes from
@@ -154,9 +155,11 @@ class ClaimVerdict:
 
     @property
     def text(self) -> str:
-        """The verdict in both languages."""
-        words = VERDICT_WORDS[self.kind].format(en=self.condition_en, zh=self.condition_zh)
-        return f"{words} (stale record 记录已过期)" if self.stale else words
+        """The verdict in both languages, or in that of a course of one language."""
+        words = in_words(VERDICT_WORDS[self.kind])
+        if self.stale:
+            words += in_words(" (stale record 记录已过期)")
+        return words.format(en=self.condition_en, zh=self.condition_zh)
 
     @property
     def _claim(self) -> str:
