@@ -41,7 +41,9 @@ STATES = {
 }
 STATE_MARKS = {"passes": "✔ ", "written": "✔ ", "fails": "✘ "}
 MESSAGE_LIMIT = 200  # characters of a failed test's message in the table
-BEGIN_OF_STUB = "your answer goes here"  # in each answer cell of a released notebook
+# in each answer cell of a released notebook: both, or the one of its language
+BEGIN_OF_STUB = "your answer goes here"
+BEGIN_OF_STUB_ZH = "请在此作答"
 LANGUAGE_METADATA = "tinybert_l_language"  # likewise: its only language, zh or en
 DUE_METADATA = "tinybert_l_due"  # in a released notebook's metadata: when it is due
 STUDENT_NAME = re.compile(r"(?!\.)[\w.@-]{1,64}")
@@ -245,7 +247,7 @@ def summary(rows: list[Row]) -> str:
 
 def is_begun(source: str) -> bool:
     """Whether an answer cell holds more than the stub that students get."""
-    return BEGIN_OF_STUB not in source
+    return BEGIN_OF_STUB not in source and BEGIN_OF_STUB_ZH not in source
 
 
 def _record_of(name: str, source: str, notebook: Path) -> Path:

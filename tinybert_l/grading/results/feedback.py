@@ -22,7 +22,7 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from tinybert_l.course.authoring import cell_in_language
-from tinybert_l.course.home import language_in, shorten
+from tinybert_l.course.home import is_begun, language_in, shorten
 from tinybert_l.course.items import Item, items_of
 from tinybert_l.course.markers import without_hidden_tests
 from tinybert_l.exercises.registry import NOTEBOOKS
@@ -161,7 +161,8 @@ def render(
 
 def _say_in(cell: NotebookNode, language: str) -> None:
     """Reduce the instructor's text of a cell, and what tests said, to one language, in place."""
-    if cell.cell_type != "code" or not cell.metadata.get("nbgrader", {}).get("locked"):
+    is_locked = cell.metadata.get("nbgrader", {}).get("locked")
+    if cell.cell_type != "code" or (is_begun(cell.source) and not is_locked):
         return
     cell.source = cell_in_language(cell.source, language)
     for output in cell.get("outputs", []):
