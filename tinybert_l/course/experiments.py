@@ -60,10 +60,11 @@ class LectureSetup:
 
     def describe(self) -> str:
         """Describe size and seeds in one line, for captions."""
-        size = "REDUCED 缩减, for tests" if reduced() else "live 现场运行"
+        size = "REDUCED for tests 为测试缩减" if reduced() else "live 现场运行"
         return (
-            f"{size}: {self.recipe.num_steps} steps of {self.recipe.batch_size} sentences, "
-            f"seeds {', '.join(map(str, self.seeds))}, {len(self.held_out)} held-out sentences"
+            f"{size}: steps 步 {self.recipe.num_steps}, sentences a step 每步句子 "
+            f"{self.recipe.batch_size}, seeds 种子 {', '.join(map(str, self.seeds))}, "
+            f"held-out sentences 留出句子 {len(self.held_out)}"
         )
 
 

@@ -12,6 +12,7 @@ from rich.table import Table
 from tinybert_l.course import captions
 from tinybert_l.course.record_types import LectureVerdicts, Record, Verdict
 from tinybert_l.course.rows import AblationRow, Interval, OverSeeds, Quartiles, Row
+from tinybert_l.languages import current_language, in_words, words_in
 from tinybert_l.submodels import SubModel
 
 if TYPE_CHECKING:
@@ -115,13 +116,16 @@ def verdicts_table(lecture: int, verdicts: Sequence[Verdict]) -> Any:
 def styled(frame: pd.DataFrame, caption: str, digits: int = 2, missing: str | None = None) -> Any:
     """Style a notebook table; its caption says where its numbers come from.
 
+    In a course of one language headings, texts and caption are reduced to it.
+
     Args:
         digits: decimals of every number.
         missing: the text where there is no number; None: "nan".
     """
-    return (
-        frame.style.hide(axis="index").set_caption(caption).format(precision=digits, na_rep=missing)
-    )
+    if current_language() is not None:
+        frame = frame.rename(columns=words_in).map(words_in)
+    style = frame.style.hide(axis="index").set_caption(in_words(caption))
+    return style.format(precision=digits, na_rep=missing)
 
 
 def console() -> Console:
@@ -188,9 +192,9 @@ def way_to_teacher(accuracy: float, floor: float, teacher: float) -> str:
 
 def rows_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A table of words for the terminal."""
-    table = Table(title=title)
+    table = Table(title=in_words(title))
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(in_words(heading), overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(in_words, row))
     return table

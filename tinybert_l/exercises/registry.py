@@ -22,6 +22,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answer_errors import AnswerError, MissingAnswer, explain_missing_names
 from tinybert_l.exercises.answers import answer_cells, find_own_notebook, run_answer_cell
 from tinybert_l.exercises.released import load_reference_answers, solutions_folder
+from tinybert_l.languages import LANGUAGES, in_words, use_language
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -307,7 +308,9 @@ def forget_answers() -> None:
         entry.forget_answer()
 
 
-def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
+def begin(
+    lecture: int, *, mine: bool = False, demo: bool = False, language: str | None = None
+) -> None:
     """Open a lecture's notebook: load released answers of earlier lectures, and list them.
 
     Where an earlier exercise has neither your answer nor a released one, the method's own function
@@ -318,13 +321,19 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
             never used.
         mine: prefer your own answers of earlier lectures (from the notebooks beside this one).
         demo: for lecturers, in a checkout that holds all solutions: use every reference answer.
+        language: "zh" or "en" shows figures, tables and messages in that language alone, as a
+            release in one language asks for.
 
     Raises:
-        InvalidInput: there is no such lecture.
+        InvalidInput: there is no such lecture or language.
         FileNotFoundError: `demo=True` without a solutions folder.
     """
     if lecture not in NOTEBOOKS:
         raise InvalidInput(f"begin: lecture={lecture!r}; allowed: 1 to {max(NOTEBOOKS)}.")
+    if language is not None:
+        if language not in LANGUAGES:
+            raise InvalidInput(f"begin: language={language!r}; allowed: 'zh', 'en' or None.")
+        use_language(language)
     folder = solutions_folder()
     if demo and folder is None:
         raise FileNotFoundError(
@@ -379,7 +388,7 @@ def _use_own_answers(lecture: int) -> None:
 
 def _print_sources(lecture: int) -> None:
     """Print for each exercise up to this lecture whose answer serves, and later stand-ins."""
-    print(f"TinyBERT-L · lecture 第{lecture}讲 · {NOTEBOOKS[lecture]}")
+    print(in_words(f"TinyBERT-L · lecture {lecture} 第{lecture}讲 · {NOTEBOOKS[lecture]}"))
     for source, label in SOURCE_LABELS.items():
         names = []
         for entry in exercises().values():
@@ -387,7 +396,7 @@ def _print_sources(lecture: int) -> None:
             if entry.source == source and is_shown:
                 names.append(entry.name)
         if names:
-            print(f"  {label}: {', '.join(names)}")
+            print(f"  {in_words(label)}: {', '.join(names)}")
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:
