@@ -154,15 +154,26 @@ def is_held(lecture: int) -> bool:
     return lecture not in _NOT_HELD
 
 
-def _write(lecture: int, entries: tuple[Entry, ...]) -> bool:
-    """Write the file of a released notebook in the working folder; False: there is no place."""
+def place_of(lecture: int) -> Path | None:
+    """Return the released notebook in the working folder; None: entries have no place there."""
     notebook = Path(f"{NOTEBOOKS[lecture]}.ipynb")
     try:
-        if not notebook.is_file() or BEGIN_SOLUTION in notebook.read_text(encoding="utf-8"):
-            return False
-        tree = {"schema": SCHEMA, "entries": plain(entries)}
-        write_atomically(file_beside(notebook), json.dumps(tree, ensure_ascii=False, indent=1))
+        if notebook.is_file() and BEGIN_SOLUTION not in notebook.read_text(encoding="utf-8"):
+            return notebook
     except (OSError, UnicodeDecodeError):
+        pass
+    return None
+
+
+def _write(lecture: int, entries: tuple[Entry, ...]) -> bool:
+    """Write the file where it has a place; False: it has none, or cannot be written."""
+    notebook = place_of(lecture)
+    if notebook is None:
+        return False
+    tree = {"schema": SCHEMA, "entries": plain(entries)}
+    try:
+        write_atomically(file_beside(notebook), json.dumps(tree, ensure_ascii=False, indent=1))
+    except OSError:
         return False
     return True
 

@@ -25,6 +25,7 @@ from tinybert_l.course.prediction_log import (
     append,
     is_held,
     is_number,
+    place_of,
     read_entries,
     unchanged,
 )
@@ -368,7 +369,12 @@ def histories() -> tuple[list[History], list[str]]:
 
 
 def _show_form(name: str, status: str) -> bool:
-    """Show the form in a notebook; False: there is no notebook, or ipywidgets are missing."""
+    """Show the form; False: this is no released notebook, or ipywidgets are missing.
+
+    In the sandbox nothing is to be stored, and nothing more is imported.
+    """
+    if place_of(question_of(name).lecture) is None:
+        return False
     try:
         from tinybert_l.course.prediction_form import show_form
     except ImportError:
