@@ -209,7 +209,7 @@ def test_where_there_is_no_place_nothing_is_written_and_it_lasts_in_memory(
     if where == "empty folder":
         notebook.unlink()
     elif where == "lecturer's source":
-        notebook.write_text(notebook.read_text() + "\n### BEGIN SOLUTION")
+        notebook.write_text(notebook.read_text() + "\n### BEGIN HIDDEN TESTS")
     else:
 
         def refuse(*_):
@@ -311,7 +311,7 @@ def test_handing_in_carries_predictions_and_a_damaged_file_does_not_stop_it(
     source = checkout / "notebooks" / NAME / f"{NAME}.ipynb"
     released = nbformat.read(source, as_version=4)
     for cell in released.cells:
-        cell.source = cell.source.replace("### BEGIN SOLUTION", "")
+        cell.source = cell.source.replace("### BEGIN HIDDEN TESTS", "")
     nbformat.write(released, folder / f"{NAME}.ipynb")
     monkeypatch.setattr(home, "rows_of", lambda *_: [])
     packed = []

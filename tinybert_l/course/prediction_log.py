@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_l.cache import read_json, short_digest, write_atomically
-from tinybert_l.course.markers import BEGIN_SOLUTION
+from tinybert_l.course.markers import BEGIN_HIDDEN_TESTS
 from tinybert_l.errors import CourseError, InvalidInput, printable
 from tinybert_l.exercises.answers import find_own_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS
@@ -158,7 +158,7 @@ def place_of(lecture: int) -> Path | None:
     """Return the released notebook in the working folder; None: entries have no place there."""
     notebook = Path(f"{NOTEBOOKS[lecture]}.ipynb")
     try:
-        if notebook.is_file() and BEGIN_SOLUTION not in notebook.read_text(encoding="utf-8"):
+        if notebook.is_file() and BEGIN_HIDDEN_TESTS not in notebook.read_text(encoding="utf-8"):
             return notebook
     except (OSError, UnicodeDecodeError):
         pass
