@@ -20,6 +20,7 @@ from tinybert_l import __version__
 from tinybert_l.cache import cache_root, read_json, short_digest, write_atomically
 from tinybert_l.course.items import Item, is_written, items_of
 from tinybert_l.course.judging import judge_notebook, read_tests
+from tinybert_l.course.prediction_log import carry_into
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.answers import answer_cells, read_cells
 from tinybert_l.exercises.notebook_files import read_notebook
@@ -457,6 +458,7 @@ def hand_in(notebook: Path, student: str, folder: Path) -> HandIn:
         )
     content = _read_submission(notebook, lecture)
     rows = rows_of(lecture, notebook)  # before anything is written
+    carry_into(content.metadata, notebook)
     raw = (nbformat.writes(content) + "\n").encode("utf-8")
     path = folder / f"{student}-{notebook.stem}.zip"
     write_atomically(path, _zipped(f"{notebook.stem}.ipynb", raw))
