@@ -50,6 +50,11 @@ MODULES = (
         },
     ),
     CommandModule(
+        "marking",
+        "Instructor",
+        {"mark": "Grade the essays of a LECTURE by hand, all answers on one page."},
+    ),
+    CommandModule(
         "models",
         "Models",
         {
