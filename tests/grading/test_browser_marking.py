@@ -3,9 +3,12 @@
 Needs no sandbox: what was handed in is graded already.
 """
 
+import base64
 import contextlib
+import struct
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,10 +22,6 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.marking.desk import Desk
 
 LECTURE = 3
-PNG = (
-    "iVBORw0KGgoAAAANSUhEUgAAAMgAAABkAQMAAADOquA5AAAAA1BMVEUAcrJ8mVVuAAAAGklEQVRIx+3BMQEAAADCoPVP"
-    "bQwfoAAAAICXAQHCAAGZ5h0nAAAAAElFTkSuQmCC"
-)
 ENGLISH = """\
 I propose the mapping **[1, 3, 6]**: early layers hold syntax, late ones the task, so the student's
 first layer should not skip the embeddings' neighbourhood.
@@ -41,6 +40,23 @@ HOSTILE = """\
 <script>document.title = "owned"</script><img src="https://evil.example/x.png">
 [click](javascript:alert(1)) My mapping is the top one, because the last layers know the task.
 """
+
+
+def png() -> str:
+    """A blue picture of 300 x 120 pixels, in base64."""
+    rows = (b"\0" + b"\0\x72\xb2" * 300) * 120
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", 300, 120, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    raw = b"\x89PNG\r\n\x1a\n"
+    for kind, data in parts:
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        raw += struct.pack(">I", len(data)) + kind + data + check
+    return base64.b64encode(raw).decode()
+
+
 pytestmark = [
     pytest.mark.nightly,
     pytest.mark.skipif(
@@ -53,7 +69,7 @@ def drawn() -> list[nbformat.NotebookNode]:
     """An essay with a drawing."""
     cell = nbformat.v4.new_markdown_cell("My drawing of the mapping:\n\n![map](attachment:map.png)")
     cell.metadata.nbgrader = {"grade_id": QUESTION}
-    cell.attachments = {"map.png": {"image/png": PNG}}
+    cell.attachments = {"map.png": {"image/png": png()}}
     return [cell]
 
 
@@ -103,12 +119,16 @@ def opened(browser, address: str, language: str, width: int = 1280):
     return page
 
 
+def shown(page, name: str) -> None:
+    """Save a picture of the page, with its font."""
+    page.evaluate("document.fonts.ready")
+    picture(page, name)
+
+
 def is_said(page, text: str) -> None:
-    page.wait_for_function(
-        "text => document.getElementById('said').textContent.includes(text)",
-        arg=text,
-        timeout=PATIENCE,
-    )
+    from playwright.sync_api import expect
+
+    expect(page.locator("#said")).to_contain_text(text, timeout=PATIENCE)
 
 
 def current(page) -> str:
@@ -124,7 +144,7 @@ def test_a_class_is_marked_by_keyboard_alone(course, browser):
     with marking(course) as (address, _):
         page = opened(browser, address, "en-GB")
         assert "token=" not in page.url and violations(page) == []
-        picture(page, "marking-overview-en")
+        shown(page, "marking-overview-en")
         page.keyboard.press("Tab")
         page.keyboard.press("Tab")
         page.keyboard.press("Tab")
@@ -133,6 +153,9 @@ def test_a_class_is_marked_by_keyboard_alone(course, browser):
         page.locator("article.current").wait_for(timeout=PATIENCE)
         assert page.evaluate("document.activeElement.tagName") == "ARTICLE"
         assert page.title() != "owned" and page.strangers == []
+        page.locator("article img").scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        assert page.locator("article img").evaluate("image => image.naturalWidth") == 300
         walk_through(page)
         assert violations(page) == []
         assert not [name for name in ("ann", "chen", "gao") if name in page.inner_text("body")]
@@ -141,7 +164,6 @@ def test_a_class_is_marked_by_keyboard_alone(course, browser):
 
 def walk_through(page) -> None:
     """Mark some answers as a person does, and look at each reply."""
-    start = current(page)
     while not page.locator("article.current", has_text="quite likely").count():
         page.keyboard.press("j")
     nearly_equal = current(page)
@@ -153,8 +175,8 @@ def walk_through(page) -> None:
     page.keyboard.press("c")
     page.keyboard.type("Say also what would refute it.")
     page.keyboard.press("Alt+Enter")
-    page.wait_for_function("state.phrases.length === 1", timeout=PATIENCE)
-    picture(page, "marking-group-en")
+    is_said(page, "kept for use again")
+    shown(page, "marking-group-en")
     page.keyboard.press("u")
     is_said(page, "Undone")
     assert page.locator("article.done .given", has_text="refute").count() == 0
@@ -174,28 +196,26 @@ def walk_through(page) -> None:
     page.keyboard.press("?")
     page.locator("dialog#keys[open]").wait_for(timeout=PATIENCE)
     assert violations(page) == []
-    picture(page, "marking-help-en")
+    shown(page, "marking-help-en")
     page.keyboard.press("Escape")
-    page.keyboard.press("k")
-    assert start
 
 
 def test_the_page_speaks_chinese_and_fits_a_narrow_window(course, browser):
     with marking(course) as (address, _):
         page = opened(browser, address, "zh-CN")
-        picture(page, "marking-overview-zh")
+        shown(page, "marking-overview-zh")
         page.goto(page.url + f"question/{QUESTION}")
         page.locator("article.current").wait_for(timeout=PATIENCE)
         page.keyboard.press("q")
         assert "评分标准" in page.inner_text("#prompt") and violations(page) == []
-        picture(page, "marking-zh")
+        shown(page, "marking-zh")
         page.keyboard.press("?")
-        picture(page, "marking-help-zh")
+        shown(page, "marking-help-zh")
         page.keyboard.press("Escape")
         page.set_viewport_size({"width": 420, "height": 860})
         page.keyboard.press("j")
         assert violations(page) == []
-        picture(page, "marking-narrow-zh")
+        shown(page, "marking-narrow-zh")
 
 
 def test_a_second_reader_sees_no_marks_and_hears_of_the_agreement(course, browser):
@@ -207,7 +227,7 @@ def test_a_second_reader_sees_no_marks_and_hears_of_the_agreement(course, browse
         assert page.locator("article").count() == 3 and page.locator("article.done").count() == 0
         page.keyboard.press("f")
         is_said(page, "5/5")
-        picture(page, "marking-second-en")
+        shown(page, "marking-second-en")
         process.terminate()
         printed = process.stdout.read()
     assert "1 of 3 marked" in printed and "marked by both readers" in printed

@@ -258,6 +258,8 @@ class File(Handler):
     def get(self, name: str) -> None:
         path, kind = FILES[name]
         self.set_header("Content-Type", kind)
+        if path == FONT:  # else every page would be drawn without it first
+            self.set_header("Cache-Control", "private, max-age=86400")
         self.finish(path.read_bytes())
 
 

@@ -60,13 +60,13 @@ function showScope() {
   const words = state.words;
   const codes = members();
   const done = codes.filter((code) => state.marks[code].done).length;
-  let text = words.no_group;
+  let text = "";
   if (codes.length > 1) {
     text = whole ? fill(words.group_on, { count: codes.length, done }) : words.group_off;
   }
   byId("scope").textContent = text;
   byId("group").setAttribute("aria-pressed", String(whole));
-  byId("group").disabled = codes.length < 2;
+  byId("group").hidden = codes.length < 2;
   byId("panel").classList.toggle("whole", whole);
   for (const each of articles) {
     const together = whole && codes.includes(each.dataset.code);
@@ -279,7 +279,9 @@ async function undo() {
 function keepComment() {
   const text = comment.value.trim();
   if (!text) return Promise.resolve();
-  return saveComment().then(() => send({ action: "keep", text }));
+  return saveComment()
+    .then(() => send({ action: "keep", text }))
+    .then((reply) => reply && say(state.words.kept));
 }
 
 function insert(text) {
