@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from marking_class import QUESTION, make_class
 
@@ -89,6 +89,7 @@ def test_equal_and_nearly_equal_answers_are_grouped():
     assert same.members == ("a", "b") and same.equal
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=12))
 def test_no_answer_is_in_two_groups_and_equal_ones_are_together(texts):
     named = {str(index): text for index, text in enumerate(texts)}
@@ -296,6 +297,7 @@ def test_every_word_of_the_page_is_there_in_both_languages():
         assert zh and en and any("一" <= letter <= "鿿" for letter in zh + en), key
 
 
+@pytest.mark.nightly
 def test_marking_needs_neither_torch_nor_pandas():
     code = "import sys, tinybert_l.cli.marking; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
