@@ -52,7 +52,7 @@ MODULES = (
     CommandModule(
         "marking",
         "Instructor",
-        {"mark": "Grade the essays of a LECTURE by hand, all answers on one page."},
+        {"mark": "Grade a LECTURE's essays by hand, all answers on one page."},
     ),
     CommandModule(
         "models",

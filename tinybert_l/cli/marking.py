@@ -31,7 +31,7 @@ from tinybert_l.grading.marking.server import serve
     "--agreement",
     "only_agreement",
     is_flag=True,
-    help="Only print how far the second reader and the first marks agree.",
+    help="Print how far the second reader and the first marks agree, and serve no page.",
 )
 @click.option(
     "--port",
@@ -39,7 +39,7 @@ from tinybert_l.grading.marking.server import serve
     default=0,
     help="Serve the page on this port. Default: a free one.",
 )
-@click.option("--no-browser", is_flag=True, help="Only print the page's address.")
+@click.option("--no-browser", is_flag=True, help="Print the page's address and open no browser.")
 @pass_course
 def mark(
     course: Course,
@@ -51,7 +51,7 @@ def mark(
     port: int,
     no_browser: bool,
 ) -> None:
-    """Grade the essays of a LECTURE by hand, all answers on one page.
+    """Grade a LECTURE's essays by hand, all answers on one page.
 
     Opens a page of this machine alone: j and k go from answer to answer, digits tick the rubric,
     ? shows all keys. Points and comments go into the gradebook, so Formgrader, 'feedback' and
