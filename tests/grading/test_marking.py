@@ -10,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from marking_class import QUESTION, make_class
+from nbconvert.exporters import HTMLExporter
+from nbgrader.converters import GenerateFeedback
+from nbgrader.coursedir import CourseDirectory
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
@@ -308,3 +311,23 @@ def test_graded_notebooks_that_cannot_be_read_are_said(course, desk):
     Path(course.graded("ann", 3)).write_text("{", encoding="utf-8")
     sheet = desk.sheet(QUESTION)
     assert "cannot be read" in sheet.answers["ann"].problem and "ann" not in sheet.group_of
+
+
+# --- Formgrader ---------------------------------------------------------------------------------
+
+
+def test_formgrader_opens_where_a_person_is_needed_and_stays_nbgraders_own(course):
+    config = course.config()
+    config.HTMLExporter.template_name = "formgrade"  # as Formgrader sets it
+    resources = {"base_url": "", "index": 0, "total": 1, "notebook_path": "x"}
+    path = str(course.graded("dan", 3))
+    page, _ = HTMLExporter(config=config).from_filename(path, resources=resources)
+    assert page.count("needs_manual_grade") == 1 and page.count("</html>") == 1
+    assert 'class="score tabbable" id="essay"' in page and "Full credit" in page
+
+
+def test_nbgraders_feedback_keeps_its_template(course):
+    files = CourseDirectory(config=course.config())
+    config = GenerateFeedback(coursedir=files, config=course.config()).config
+    path = Path(HTMLExporter(config=config).template.filename)
+    assert path.parent.name == "feedback" and "nbgrader" in path.parts
