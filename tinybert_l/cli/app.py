@@ -50,6 +50,11 @@ MODULES = (
         },
     ),
     CommandModule(
+        "marking",
+        "Instructor",
+        {"mark": "Grade a LECTURE's essays by hand, all answers on one page."},
+    ),
+    CommandModule(
         "models",
         "Models",
         {
