@@ -50,6 +50,11 @@ MODULES = (
         },
     ),
     CommandModule(
+        "likeness",
+        "Instructor",
+        {"similar": "Show which answers of a LECTURE are unusually alike."},
+    ),
+    CommandModule(
         "models",
         "Models",
         {
