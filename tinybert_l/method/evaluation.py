@@ -105,6 +105,7 @@ def _flops_of_depth(config: ElasticBertConfig, depth: int, length: int) -> int:
     """
     dense = copy.deepcopy(config)
     dense.num_hidden_layers = depth
+    dense.layers_by_depth = None
     dense.kept_length = 1.0
     dense.attention_window = None
     with torch.device("meta"):
