@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import types
 from collections.abc import Callable, Collection, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Literal
 
 from tinybert_l.errors import InvalidInput
@@ -34,7 +34,18 @@ TRAINING = (
     "clip_by_global_norm",
     "weight_decay_by_name",
 )
+# Those of training on labels; where smaller sub-models imitate the largest, soft labels as well.
+LABEL_TRAINING = (
+    "joint_loss",
+    "sandwich_sample",
+    "kept_layers",
+    "submodel_schedule",
+    "linear_warmup_decay",
+    "clip_by_global_norm",
+    "weight_decay_by_name",
+)
 SORTING = ("slice_heads", "head_importance")
+EVERY_RUN = (*TRAINING, *SORTING, "causal_mask")  # what any cached model may be trained with
 _told: set[str] = set()
 
 
@@ -126,7 +137,7 @@ def using(choice: AnswersChoice | None, names: Collection[str]) -> Iterator[None
                 entry.student = None
             if choice == "reference":
                 entry.formula_allowed = True
-                entry.peer_allowed = entry.peer_allowed and entry.peer_differs is None
+                entry.peer_allowed = entry.peer_differs is None
         require_answers(names)
         yield
     finally:
@@ -135,17 +146,20 @@ def using(choice: AnswersChoice | None, names: Collection[str]) -> Iterator[None
                 setattr(entry, name, state[name])
 
 
-def by_the_method(names: Collection[str]) -> AbstractContextManager[None]:
-    """Use the method's own answers within a `with` statement where they are at hand.
+def chosen(choice: AnswersChoice | None, names: Collection[str]) -> AbstractContextManager[None]:
+    """Return `using`; "reference" changes nothing where the method's own functions are hidden.
 
-    Grading hides them from submissions; there, calls use what they use anyway.
+    Grading hides them from submissions.
     """
-    for name in names:
-        entry = find_exercise(name)
-        at_hand = entry.reference or entry.own_function or entry.peer_differs is None
-        if not at_hand:
-            return nullcontext()
-    return using("reference", names)
+    if choice == "reference" and not all(map(_at_hand, map(find_exercise, names))):
+        choice = None
+    return using(choice, names)
+
+
+def _at_hand(entry: Exercise[..., Any]) -> bool:
+    """Whether something computes what the exercise specifies: an answer, or an exact stand-in."""
+    exact = entry.peer is not None and entry.peer_differs is None
+    return entry.reference is not None or entry.own_function is not None or exact
 
 
 def _require_some(entries: list[Exercise[..., Any]], kind: str, choice: str, remedy: str) -> None:

@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Collection
 from typing import Any, ClassVar, Self
 
 from transformers import AutoConfig, BertConfig
@@ -111,6 +112,14 @@ class ElasticBertConfig(BertConfig):
                 except Exception:  # a student's answer may raise anything; whoever runs it sees it
                     continue
         self.answers = {**(self.answers or {}), **answers_in_use(["kept_layers"])}
+
+    def note_answers(self, names: Collection[str]) -> None:
+        """Keep which answers to these exercises have been used; layers stay as they were fixed."""
+        answers = answers_in_use(names)
+        for name, answer in (self.answers or {}).items():
+            if name == "kept_layers":
+                answers[name] = answer
+        self.answers = {**(self.answers or {}), **answers}
 
     def _check_layers(self) -> None:
         for depth, layers in enumerate(self.layers_by_depth or [], 1):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -55,11 +56,19 @@ class Split:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A split as token ids, without padding."""
+    """A split as token ids, without padding.
+
+    Args:
+        token_ids: of each text.
+        labels: of each text: a class number, numbers, or 0 or 1 for each class.
+        pad_token_id: what fills a batch.
+        token_type_ids: 0 or 1 for the first or second text of a pair; None: no pairs.
+    """
 
     token_ids: list[list[int]]
-    labels: list[int]
+    labels: list[Any]
     pad_token_id: int
+    token_type_ids: list[list[int]] | None = None
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -464,7 +473,8 @@ def collate(
         at_most: pad to a multiple of 8, at most this. torch caches a kernel per input shape;
             without rounding that cache grew by 0.5 GB. None: pad to the longest text.
     Returns:
-        input_ids and attention_mask [batch, length] (1 = token, 0 = padding), labels [batch].
+        input_ids and attention_mask [batch, length] (1 = token, 0 = padding), labels [batch], and
+        for pairs token_type_ids [batch, length].
     Raises:
         InvalidInput: no indices.
     """
@@ -475,14 +485,21 @@ def collate(
     if at_most is not None:
         rounded = -(-length // LENGTH_STEP) * LENGTH_STEP
         length = max(length, min(rounded, at_most))
-    input_ids = []
-    mask = []
-    for row in rows:
-        padding = length - len(row)
-        input_ids.append(row + [data.pad_token_id] * padding)
-        mask.append([1] * len(row) + [0] * padding)
-    return {
-        "input_ids": torch.tensor(input_ids).to(device),
-        "attention_mask": torch.tensor(mask).to(device),
-        "labels": torch.tensor([data.labels[i] for i in indices]).to(device),
+    batch = {
+        "input_ids": _padded(rows, length, data.pad_token_id),
+        "attention_mask": _padded([[1] * len(row) for row in rows], length, 0),
+        "labels": torch.tensor([data.labels[i] for i in indices]),
     }
+    if data.token_type_ids is not None:
+        batch["token_type_ids"] = _padded([data.token_type_ids[i] for i in indices], length, 0)
+    return {name: tensor.to(device) for name, tensor in batch.items()}
+
+
+def _padded(rows: list[list[int]], length: int, filler: int) -> torch.Tensor:
+    """Return rows of a batch, filled up at the right."""
+    return torch.tensor([row + [filler] * (length - len(row)) for row in rows])
+
+
+def model_inputs(batch: Batch) -> Batch:
+    """Return what a batch gives a model to read: all but the labels."""
+    return {name: tensor for name, tensor in batch.items() if name != "labels"}

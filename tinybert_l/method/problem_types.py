@@ -39,6 +39,12 @@ def problem_type(config: PretrainedConfig, labels: torch.Tensor | None = None) -
     return SINGLE_LABEL
 
 
+def is_named(config: PretrainedConfig) -> bool:
+    """Whether the classes have names of their own, not transformers' LABEL_0, LABEL_1, ..."""
+    names = (config.id2label or {}).items()
+    return not all(name == f"LABEL_{number}" for number, name in names)
+
+
 def classification_loss(
     logits: torch.Tensor, labels: torch.Tensor, config: PretrainedConfig
 ) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass, field
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import pairwise
 
 from tinybert_l.errors import InvalidInput
@@ -19,11 +19,14 @@ FrozenStages = tuple[tuple[float, tuple[SubModel, ...]], ...]
 LOSS_WEIGHTS = ("soft_label_weight", "hidden_weight", "attention_weight", "embedding_weight")
 
 
-def _stages_of_six_layers() -> FrozenStages:
+def _frozen_stages(num_layers: int) -> FrozenStages:
     stages = []
-    for start, group in default_stages(6):
+    for start, group in default_stages(num_layers):
         stages.append((start, tuple(group)))
     return tuple(stages)
+
+
+STAGES_OF_SIX_LAYERS = _frozen_stages(6)
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class JointRecipe(LoopSettings):
     """All that decides a joint run: the settings of the loop, the sub-models and the losses.
 
     Args:
-        stages: (start as a fraction of the steps, sub-models that open there).
+        stages: (start as a fraction of the steps, sub-models that open there). The default ones
+            are those of six layers, and are fitted to a student of another depth (see `fitted`).
         batch_size: texts a step, at least 1.
         num_random: sub-models that join the largest and the smallest in each step.
         layer_map_strategy: "uniform", "top" or "bottom" (see `layer_map`).
@@ -45,7 +49,7 @@ class JointRecipe(LoopSettings):
         num_steps, learning_rate and the others: see `LoopSettings`.
     """
 
-    stages: FrozenStages = field(default_factory=_stages_of_six_layers)
+    stages: FrozenStages = STAGES_OF_SIX_LAYERS
     _: KW_ONLY
     num_steps: int = 400
     batch_size: int = 32
@@ -87,6 +91,15 @@ class JointRecipe(LoopSettings):
                 f"JointRecipe: stages start at {starts}; allowed: from 0, strictly rising, "
                 "below 1, with at least one sub-model in the first."
             )
+
+    def fitted(self, num_layers: int) -> JointRecipe:
+        """Return the recipe for a student of so many layers.
+
+        Stages that were given stay as they are; the default ones follow `default_stages`.
+        """
+        if self.stages is not STAGES_OF_SIX_LAYERS or num_layers == 6:
+            return self
+        return replace(self, stages=_frozen_stages(num_layers))
 
     def requested_outputs(self) -> dict[str, bool]:
         """Return the arguments of a forward pass that gives what the losses compare.

@@ -32,6 +32,7 @@ from tinybert_l.method.data import (
     encode_all,
     load_reviews,
     load_table,
+    model_inputs,
     training_batches,
 )
 from tinybert_l.method.training import (
@@ -288,8 +289,7 @@ def predict_logits(
     logits_of: dict[int, torch.Tensor] = {}
     for rows in bucketed_batches(data.lengths(), batch_size):
         batch = collate(data, rows, device)
-        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
-        logits = model(**inputs, **kwargs).logits
+        logits = model(**model_inputs(batch), **kwargs).logits
         logits_of.update(zip(rows, logits.float().cpu(), strict=True))
     model.train(was_training)
     return torch.stack([logits_of[row] for row in range(len(data))])
