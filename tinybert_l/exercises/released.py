@@ -124,8 +124,12 @@ def distrust(marked: Path) -> str | None:
 def _is_trusted(path: Path) -> bool:
     if not hasattr(os, "geteuid"):  # Windows: a file's owner cannot be asked for
         return True
-    trusted = {os.geteuid(), 0, Path(__file__).stat().st_uid}
-    return path.stat().st_uid in trusted
+    return path.stat().st_uid in _trusted_owners()
+
+
+def _trusted_owners() -> set[int]:
+    """Return whoever runs this process, the system, and the owner of this library."""
+    return {os.geteuid(), 0, Path(__file__).stat().st_uid}
 
 
 def solutions_file(folder: Path, lecture: int) -> Path:
