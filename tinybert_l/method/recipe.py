@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from itertools import pairwise
 
@@ -23,6 +23,35 @@ def _frozen_stages(num_layers: int) -> FrozenStages:
     stages = []
     for start, group in default_stages(num_layers):
         stages.append((start, tuple(group)))
+    return tuple(stages)
+
+
+def stages_of(
+    num_layers: int, depths: Sequence[int] | None = None, widths: Sequence[float] = (1.0, 0.5, 0.25)
+) -> FrozenStages:
+    """Return progressive stages of chosen depths and widths: depth opens first, then each width.
+
+    Args:
+        num_layers: of the student; the deepest and widest sub-model always is all of it.
+        depths: None: all layers, a half and a third of them.
+        widths: shares of heads and neurons.
+    Raises:
+        InvalidInput: a depth or width that the student does not have.
+    """
+    if depths is None:
+        depths = (num_layers, num_layers // 2, num_layers // 3)
+        depths = [max(1, depth) for depth in depths]
+    too_deep = [depth for depth in depths if not 1 <= depth <= num_layers]
+    if too_deep:
+        raise InvalidInput(f"depths: {too_deep}; allowed: 1 to {num_layers}, the model's layers.")
+    all_depths = sorted({num_layers, *depths}, reverse=True)
+    stages: list[tuple[float, tuple[SubModel, ...]]] = [(0.0, (SubModel(num_layers),))]
+    if len(all_depths) > 1:
+        stages.append((0.05, tuple(map(SubModel, all_depths[1:]))))
+    narrower = sorted({float(width) for width in widths} - {1.0}, reverse=True)
+    for place, width in enumerate(narrower):
+        group = tuple(SubModel(depth, width) for depth in all_depths)
+        stages.append((0.15 + 0.15 * place * 2 / max(len(narrower), 2), group))
     return tuple(stages)
 
 
