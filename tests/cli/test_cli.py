@@ -14,7 +14,7 @@ from tinybert_l.cli.app import MODULES, main
 from tinybert_l.cli.lazy import LazyCommands
 
 NEED_INSTRUCTOR = [
-    f"tinybert_l.cli.{name}" for name in ("courses", "demo", "grades", "instructors")
+    f"tinybert_l.cli.{name}" for name in ("courses", "demo", "grades", "instructors", "marking")
 ]
 
 
@@ -114,7 +114,7 @@ def test_the_program_starts_by_its_name_and_as_a_module(start):
     assert done.stdout == f"{start}, version {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["release", "grade", "course", "demo"])
+@pytest.mark.parametrize("command", ["release", "grade", "course", "demo", "mark"])
 def test_a_command_without_the_instructors_part_says_how_to_get_it(monkeypatch, command):
     for name in list(sys.modules):
         if name.startswith("tinybert_l.grading") or name in NEED_INSTRUCTOR:

@@ -9,12 +9,14 @@ import json
 import re
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 
 from tinybert_l.cache import read_json, write_atomically
+from tinybert_l.course.code_texts import code_in_language
 from tinybert_l.course.markers import BEGIN_SOLUTION, END_SOLUTION
 from tinybert_l.course.quiz_cells import read_questions, with_quiz
 from tinybert_l.errors import InvalidInput
@@ -27,6 +29,8 @@ _TITLE = re.compile(r"# (.+?) · (.+)\n*")
 # "### 练习7.2 `early_exit`（4分，约12分钟）" and its English counterpart
 _HEADING_ZH = re.compile(r"### 练习[\d.]+ `(\w+)`（\d+分，约\d+分钟）")
 _HEADING_EN = re.compile(r"### Exercise [\d.]+ `(\w+)` \(\d+ points, about \d+ minutes\)")
+# the set-up cell's call; the release in one language names it
+_BEGIN = re.compile(r"\bbegin\((lecture=\d+)(?=[,)])")
 # the lecture's sum of minutes in its opening cells: "两个练习约22分钟", "22 for two exercises"
 _TOTAL_ZH = re.compile(r"(?<=个练习约)\d+(?=分钟)")
 _TOTAL_EN = re.compile(r"\d+(?=(?: minutes)? for \w+ exercises?\b)")
@@ -147,8 +151,8 @@ def _expected_text(source: str, lecture: int) -> tuple[str, str]:
 def in_language(notebook: NotebookNode, lang: str | None) -> NotebookNode:
     """Reduce a notebook, in place, to the text of one language.
 
-    Cells tagged with both languages, and all code, stay. The title "# 中文 · English" becomes that
-    language's half.
+    Cells tagged with both languages stay. The title "# 中文 · English" becomes that language's
+    half, and so do literals and comments of code; the set-up cell tells the library which it is.
 
     Args:
         notebook: the notebook; it is changed and returned.
@@ -166,12 +170,26 @@ def in_language(notebook: NotebookNode, lang: str | None) -> NotebookNode:
         for cell in notebook.cells:
             cell.source = cell.source.removeprefix(title.group(0))
     notebook.cells = list(filter(_is_in(lang), notebook.cells))
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = cell_in_language(cell.source, lang)
     if title is not None and notebook.cells:
         title_in_language = title.group(1 if lang == "zh" else 2).strip()
         first_cell = notebook.cells[0]
         first_cell.source = f"# {title_in_language}\n\n{first_cell.source}".rstrip()
         notebook.metadata["title"] = title_in_language
     return notebook
+
+
+@cache
+def cell_in_language(source: str, lang: str) -> str:
+    """Return a code cell as it stands in a release in one language.
+
+    Args:
+        source: the cell of the notebook in both languages.
+        lang: "zh" or "en".
+    """
+    return _BEGIN.sub(rf'begin(\1, language="{lang}"', code_in_language(source, lang))
 
 
 def _find_title(notebook: NotebookNode) -> re.Match[str] | None:

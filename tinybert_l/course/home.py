@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,10 +20,12 @@ from tinybert_l import __version__
 from tinybert_l.cache import cache_root, read_json, short_digest, write_atomically
 from tinybert_l.course.items import Item, is_written, items_of
 from tinybert_l.course.judging import judge_notebook, read_tests
+from tinybert_l.course.prediction_log import carry_into
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.answers import answer_cells, read_cells
 from tinybert_l.exercises.notebook_files import read_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS, exercises
+from tinybert_l.languages import LANGUAGES, current_language, in_words
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -41,10 +43,11 @@ STATES = {
 }
 STATE_MARKS = {"passes": "✔ ", "answered": "✔ ", "written": "✔ ", "fails": "✘ "}
 MESSAGE_LIMIT = 200  # characters of a failed test's message in the table
-BEGIN_OF_STUB = "your answer goes here"  # in each answer cell of a released notebook
+# in each answer cell of a released notebook: both, or the one of its language
+BEGIN_OF_STUB = "your answer goes here"
+BEGIN_OF_STUB_ZH = "请在此作答"
 LANGUAGE_METADATA = "tinybert_l_language"  # likewise: its only language, zh or en
 DUE_METADATA = "tinybert_l_due"  # in a released notebook's metadata: when it is due
-_ENGLISH_THEN_CHINESE = re.compile(r"([^\u2e80-\u9fff]+)([\u2e80-\u9fff].*)", re.DOTALL)
 STUDENT_NAME = re.compile(r"(?!\.)[\w.@-]{1,64}")
 
 
@@ -143,7 +146,7 @@ class Row:
     @property
     def outcome(self) -> str:
         """The state in words, with a mark."""
-        return f"{STATE_MARKS.get(self.state, '')}{STATES[self.state]}"
+        return f"{STATE_MARKS.get(self.state, '')}{in_words(STATES[self.state])}"
 
     @property
     def short_message(self) -> str:
@@ -250,21 +253,23 @@ def summary(rows: list[Row]) -> str:
     unanswered = sum(row.item.is_quiz and row.state == "open" for row in rows)
     unwritten = sum(row.state == "unwritten" for row in rows)
     if passed == len(judged):
-        parts = ["Success: all visible tests pass 可见测试全部通过"]
+        parts = [in_words("Success: all visible tests pass 可见测试全部通过")]
+    elif current_language() == "zh":
+        parts = [f"{len(judged)}题中{passed}题通过可见测试"]
     else:
-        parts = [f"{passed} of {len(judged)} pass their visible tests 题通过可见测试"]
+        parts = [in_words(f"{passed} of {len(judged)} pass their visible tests 题通过可见测试")]
     if failed:
-        parts.append(f"{failed} fail 未通过")
+        parts.append(in_words(f"{failed} fail 未通过"))
     if unanswered:
-        parts.append(f"{unanswered} quiz questions open 测验题未答")
+        parts.append(in_words(f"{unanswered} quiz questions open 测验题未答"))
     if unwritten:
-        parts.append(f"{unwritten} still to be written 待作答")
+        parts.append(in_words(f"{unwritten} still to be written 待作答"))
     return "; ".join(parts)
 
 
 def is_begun(source: str) -> bool:
     """Whether an answer cell holds more than the stub that students get."""
-    return BEGIN_OF_STUB not in source
+    return BEGIN_OF_STUB not in source and BEGIN_OF_STUB_ZH not in source
 
 
 def _record_of(name: str, source: str, notebook: Path) -> Path:
@@ -343,7 +348,7 @@ def table(folder: Path, judge_new: bool = True) -> str:
     judged = [row for row in all_rows if not row.item.by_hand and not row.item.is_quiz]
     lang = language_of(notebooks.values())
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["words"] = lambda text: in_words_of(text, lang)
+    environment.filters["words"] = lambda text: in_words(text, lang)
     return environment.from_string(_TABLE).render(
         lang=lang,
         groups=groups,
@@ -364,21 +369,15 @@ def language_of(notebooks: Iterable[Path]) -> str | None:
     return languages.pop() or None if len(languages) == 1 else None
 
 
+def language_in(metadata: Mapping[str, Any]) -> str | None:
+    """Return the language, zh or en, that a notebook's metadata names; None where it is both."""
+    language = metadata.get(LANGUAGE_METADATA)
+    return language if language in LANGUAGES else None
+
+
 def _metadata(notebook: Path, key: str) -> str:
     content = read_json(notebook)
     return str(content.get("metadata", {}).get(key, ""))
-
-
-def in_words_of(text: str, lang: str | None) -> str:
-    """Return one language's half of a text that is English first, then Chinese.
-
-    >>> in_words_of("not begun 未开始", "zh"), in_words_of("not begun 未开始", "en")
-    ('未开始', 'not begun')
-    """
-    match = _ENGLISH_THEN_CHINESE.fullmatch(text)
-    if lang is None or match is None:
-        return text
-    return match.group(2 if lang == "zh" else 1).strip()
 
 
 def home_notebook(folder: Path | None = None, lang: str | None = None) -> nbformat.NotebookNode:
@@ -459,6 +458,7 @@ def hand_in(notebook: Path, student: str, folder: Path) -> HandIn:
         )
     content = _read_submission(notebook, lecture)
     rows = rows_of(lecture, notebook)  # before anything is written
+    carry_into(content.metadata, notebook)
     raw = (nbformat.writes(content) + "\n").encode("utf-8")
     path = folder / f"{student}-{notebook.stem}.zip"
     write_atomically(path, _zipped(f"{notebook.stem}.ipynb", raw))
@@ -587,7 +587,7 @@ _TABLE = """\
 <td {{ left }}>{{ row.item.minutes or "" }}</td>
 <td {{ left }}>{{ "%g"|format(row.item.points) }}</td>
 <td {{ left }}>{{ row.outcome|words }}\
-{% if row.message %}<br><small>{{ row.short_message }}</small>{% endif %}
+{% if row.message %}<br><small>{{ row.short_message|words }}</small>{% endif %}
 </td>
 </tr>
 {% else %}

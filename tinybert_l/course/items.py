@@ -9,6 +9,7 @@ from typing import Any
 
 from tinybert_l.course.markers import TEXT_STUBS
 from tinybert_l.exercises.registry import exercises
+from tinybert_l.languages import current_language, one_of
 
 HIDDEN = "_hidden"  # how the name of a cell of hidden tests ends
 TEST = "test_"  # and how that of any test cell begins
@@ -45,8 +46,14 @@ class Item:
 
     @property
     def title(self) -> str:
-        """The title in both languages."""
-        return f"{self.title_zh} · {self.title_en}"
+        """The title in both languages, or in that of a course of one language."""
+        return self.title_in(current_language())
+
+    def title_in(self, language: str | None) -> str:
+        """The title in a language, "zh" or "en"; None: in both."""
+        if language is None:
+            return f"{self.title_zh} · {self.title_en}"
+        return one_of(self.title_en, self.title_zh, language)
 
 
 def items_of(lecture: int, cells: Sequence[Mapping[str, Any]]) -> list[Item]:

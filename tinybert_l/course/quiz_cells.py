@@ -153,7 +153,7 @@ def _question(name: str, entry: dict[str, Any]) -> Question:
 
 
 def _text(en: str, zh: str) -> Text:
-    """Return a text whose halves can be told apart again (see `course.home.in_words_of`)."""
+    """Return a text whose halves can be told apart again (see `languages.in_words`)."""
     if en != zh and (_CHINESE.search(en) or not _CHINESE.match(zh)):
         raise ValueError(f"English has no Chinese, and Chinese begins with it: {en!r}, {zh!r}")
     return Text(en, zh)

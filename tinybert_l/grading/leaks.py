@@ -22,6 +22,7 @@ from typing import Any
 
 import nbformat
 
+from tinybert_l.course.authoring import cell_in_language
 from tinybert_l.course.markers import (
     BEGIN_HIDDEN_TESTS,
     BEGIN_SOLUTION,
@@ -30,6 +31,7 @@ from tinybert_l.course.markers import (
 )
 from tinybert_l.course.quiz_cells import QUIZZES, Question, read_questions
 from tinybert_l.errors import CourseError
+from tinybert_l.languages import LANGUAGES
 
 TELLING_LENGTH = 24  # characters, white space aside; a shorter line may be equal by chance
 TELLING_PROSE = 40  # likewise, in model answers to essays
@@ -88,17 +90,27 @@ def read_secrets(sources: Path, solutions: Path, given_out: Set[int] = frozenset
     cells_with_line: Counter[str] = Counter()
     for notebook in sorted(sources.glob("*/*.ipynb")):
         for cell in nbformat.read(notebook, as_version=4).cells:
-            hidden = _telling_lines("\n".join(hidden_tests(cell.source)))
+            hidden: set[str] = set()
+            is_locked = cell.metadata.get("nbgrader", {}).get("locked")
+            for source in _in_each_language(cell):
+                hidden.update(_telling_lines("\n".join(hidden_tests(source))))
+                if is_locked:
+                    public.append(_squeeze_code(without_regions(source)))
             secrets |= dict.fromkeys(hidden, f"hidden test of {notebook.name}")
             cells_with_line.update(hidden)
-            if cell.metadata.get("nbgrader", {}).get("locked"):
-                public.append(_squeeze_code(without_regions(cell.source)))
     open_text = "\n".join(public)
     kept = {}
     for line, origin in secrets.items():
         if cells_with_line[line] <= 1 and line not in open_text:
             kept[line] = origin
     return kept
+
+
+def _in_each_language(cell: nbformat.NotebookNode) -> set[str]:
+    """Return a cell's source, and as releases in one language hold it."""
+    if cell.cell_type != "code":
+        return {cell.source}
+    return {cell.source, *(cell_in_language(cell.source, language) for language in LANGUAGES)}
 
 
 def scan(path: Path, secrets: Secrets) -> list[str]:
