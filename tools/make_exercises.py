@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_l.cache import write_atomically
+from tinybert_l.course.quiz_cells import read_questions
 from tinybert_l.exercises.registry import NOTEBOOKS, Exercise, exercises
 from tinybert_l.exercises.released import solutions_file
 
@@ -14,6 +15,8 @@ INTRODUCTION = """# Exercises · 练习
 Written from the registry by `tools/make_exercises.py`: {num_exercises} exercises, {points} points.
 The second exercise of lecture 7 has the number 7.2. Its lecture and its name lead to the four files
 in which it is specified, answered, tested and graded.
+
+Beside them stand {num_questions} quiz questions, a point each, in `solutions/quizzes/`.
 """
 COLUMNS = [
     "number",
@@ -31,7 +34,9 @@ def page() -> str:
     """Return the page: for each lecture with exercises a section with a table."""
     entries = exercises().values()
     points = sum(entry.points for entry in entries)
-    parts = [INTRODUCTION.format(num_exercises=len(entries), points=points)]
+    num_questions = sum(len(read_questions(CHECKOUT / "solutions", n)) for n in NOTEBOOKS)
+    numbers = {"num_exercises": len(entries), "points": points, "num_questions": num_questions}
+    parts = [INTRODUCTION.format(**numbers)]
     for lecture, notebook in NOTEBOOKS.items():
         if exercises(lecture):
             parts.append(section(lecture, notebook))
