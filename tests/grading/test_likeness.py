@@ -112,6 +112,7 @@ def test_those_who_worked_together_are_found_and_nobody_else_is(likeness):
         assert first.score > 0.6 and first.expected < 0.01 and first.as_alike == 1
         assert all(other.expected > 0.01 for other in others), others
     assert by_name["hidden_loss"].answers == []  # left as released
+    assert not [name for name in by_name if name.startswith("quiz")], "a letter tells nothing"
     text = page(likeness)
     assert text.count("<mark>") >= 4 and "accuses nobody" in text and "不指认任何人" in text
     assert "Essay" in text and "&lt; 0.001" in text

@@ -124,11 +124,14 @@ def compare_class(course: Course, lecture: int, only: str = "") -> ClassLikeness
 def _items(
     course: Course, name: str, lecture: int, cells: dict[str, Cell], only: str
 ) -> dict[str, Item]:
-    """Return the items of a lecture that students write a text for, by name."""
+    """Return the items of a lecture that students write a text for, by name.
+
+    A quiz question is none: two students with the same letter are no more alike than others.
+    """
     source = _read(course.sources / name / f"{name}.ipynb")
     items = {}
     for item in items_of(lecture, source.cells):
-        if item.name in cells:
+        if item.name in cells and not item.is_quiz:
             items[item.name] = item
     if only and only not in items:
         raise InvalidInput(f"exercise {only!r}; allowed: {', '.join(items)}.")
