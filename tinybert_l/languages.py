@@ -256,8 +256,9 @@ def _english_before(text: str, position: int, start: int, chinese: str) -> tuple
         start: where the Chinese part starts.
     """
     end = start - len(text[:start]) + len(text[:start].rstrip())
-    line = text.rfind("\n", position, max(end, position)) + 1
-    begin = max(position, line)
+    begin = position
+    if not text[end:start].count("\n"):  # Chinese on a line of its own translates all above it
+        begin = max(position, text.rfind("\n", position, max(end, position)) + 1)
     if chinese.endswith(("。", "！", "？")):
         name = _NAME_BEFORE.match(text, begin, end)
         if name and not _PLAIN_WORD.search(name.group()):

@@ -22,7 +22,7 @@ _CONDITIONS = {
 
 def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> Figure:
     """Draw figure 6: participants, learning rate, gradient norm and losses of a joint run."""
-    figure, axes = new_figure(13, 8.6, nrows=4, sharex=True, height_ratios=[1.5, 0.7, 0.9, 1.4])
+    figure, axes = new_figure(13, 8.6, nrows=4, sharex=True, height_ratios=[2.4, 0.7, 0.8, 1.1])
     participants, rate, norm, losses = axes
     order = recipe.sub_models()[::-1]
     names = [sub_model.name for sub_model in order]
@@ -33,11 +33,13 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
     participants.invert_yaxis()
     participants.set_ylabel("sub-model\n子模型")
     rate.plot([1e4 * row["learning_rate"] for row in log], color="black")
-    rate.set_ylabel("rate 学习率\n(1e-4)")
+    rate.set_ylabel("rate\n学习率\n(1e-4)")
     norm.plot([row["gradient_norm"] for row in log], color=_GREY, linewidth=1)
-    norm.axhline(recipe.max_norm, color=SMALLEST, linestyle="--", label="bound 裁剪上限")
+    norm.axhline(
+        recipe.max_norm, color=SMALLEST, linestyle="--", label="bound of clipping 裁剪上限"
+    )
     norm.set_ylim(bottom=0)
-    norm.set_ylabel("norm before\nclipping 范数")
+    norm.set_ylabel("norm\n范数")
     norm.legend(frameon=False, loc="upper right")
     for name, colour, dashes in (
         (names[0], LARGEST, "-"),
@@ -47,7 +49,7 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
         label = order[names.index(name)].label
         losses.plot(*_running_mean(log, name), color=colour, linestyle=dashes, label=label, lw=2)
     losses.set_ylim(bottom=0)
-    losses.set_ylabel("loss on soft labels\n软标签损失 (nats)")
+    losses.set_ylabel("loss (nats)\n损失（奈特）")
     losses.set_xlabel("step 训练步 (dotted 虚线: a stage opens 新阶段开启)")
     losses.legend(ncols=3, frameon=False)
     for panel in axes:
@@ -85,11 +87,12 @@ def optimisation_strategies(
     figure, ((top_left, top_right), (left, right)) = new_figure(14, 9.5, nrows=2, ncols=2)
     for warmup, dashes in ((0, ":"), (24, "-"), (120, "--")):
         factors = [linear_warmup_decay(step, warmup, 240) for step in range(241)]
-        words = f"warm-up 预热 {warmup} of 240"
+        words = f"warm-up 预热 {warmup}"
         top_left.plot(factors, dashes, color="black", linewidth=2, label=words)
     top_left.set(xlabel="step 训练步", ylabel="share of the peak 占峰值的比例")
-    top_left.set_title("Learning-rate schedule 学习率调度")
-    top_left.legend(frameon=False)
+    top_left.set_ylim(-0.05, 1.4)
+    top_left.set_title("Learning-rate schedule, 240 steps 240步的学习率调度")
+    top_left.legend(frameon=False, loc="upper center", ncols=3, columnspacing=1, handlelength=1.6)
     _draw_adam(top_right)
     _draw_runs(left, runs, caption)
     _draw_decay(right, shapes, decays)
