@@ -127,7 +127,7 @@ def _draw_to_scale(axes: Any, parts: Mapping[str, Mapping[str, int]], supernet: 
             title = f"{name}, supernet 超网络\nat the start 起点: {total / 1e6:.1f} M"
         axes.text(left + side / 2, side + 0.03, title, ha="center", va="bottom")
         left += side + 0.5
-    axes.set(xlim=(-0.05, left), ylim=(-0.02, 1.28), aspect="equal")
+    axes.set(xlim=(-0.05, left), ylim=(-0.02, 1.4), aspect="equal")
     axes.axis("off")
     handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in _PART_COLOURS.values()]
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02)}

@@ -87,12 +87,12 @@ def optimisation_strategies(
     figure, ((top_left, top_right), (left, right)) = new_figure(14, 9.5, nrows=2, ncols=2)
     for warmup, dashes in ((0, ":"), (24, "-"), (120, "--")):
         factors = [linear_warmup_decay(step, warmup, 240) for step in range(241)]
-        words = f"warm-up 预热 {warmup}"
+        words = str(warmup)
         top_left.plot(factors, dashes, color="black", linewidth=2, label=words)
-    top_left.set(xlabel="step 训练步", ylabel="share of the peak 占峰值的比例")
-    top_left.set_ylim(-0.05, 1.4)
-    top_left.set_title("Learning-rate schedule, 240 steps 240步的学习率调度")
-    top_left.legend(frameon=False, loc="upper center", ncols=3, columnspacing=1, handlelength=1.6)
+    top_left.set(xlabel="step 训练步", ylabel="share of the peak\n占峰值的比例")
+    top_left.set_ylim(-0.05, 1.9)
+    top_left.set_title("Learning-rate schedule, 240 steps\n240步的学习率调度")
+    top_left.legend(frameon=False, loc="upper center", ncols=3, title="warm-up 预热")
     _draw_adam(top_right)
     _draw_runs(left, runs, caption)
     _draw_decay(right, shapes, decays)
@@ -110,7 +110,7 @@ def _draw_adam(axes: Any, num_steps: int = 60, outlier_step: int = 10) -> None:
     axes.text(num_steps, 0.16, "not clipped 不裁剪", ha="right", color=SMALLEST)
     axes.axvline(outlier_step, color=_GREY, linestyle=":")
     axes.set_ylim(0, 1.1)
-    axes.set(xlabel="step 训练步", ylabel="update / learning rate 更新量÷学习率")
+    axes.set(xlabel="step 训练步", ylabel="update / rate\n更新量÷学习率")
     axes.set_title("Adam: gradient 1, but 100 at step 10\n梯度恒为1，第10步为100")
 
 
@@ -124,7 +124,7 @@ def _draw_runs(axes: Any, runs: Sequence[StrategyRun], caption: str) -> None:
         axes.plot(steps, values.mean(0), color=colour, linestyle=dashes, linewidth=2.2, label=words)
         axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15)
     axes.set_ylim(bottom=0)
-    axes.set(xlabel="step 训练步", ylabel="KL to the teacher (nats)\n与教师的KL散度（奈特）")
+    axes.set(xlabel="step 训练步", ylabel="KL to the teacher\n与教师的KL散度 (nats)")
     axes.set_title(f"A real run with one batch ×100 真实训练，一批×100\n{caption}")
     axes.legend(frameon=False)
 
@@ -142,6 +142,6 @@ def _draw_decay(
         words = f"{len(members)} tensors 张量\n{millions:.2f} M"
         axes.text(place, millions, words, ha="center", va="bottom")
     axes.set_xticks(range(len(groups)), list(groups))
-    axes.margins(y=0.25)
+    axes.margins(y=0.4)
     axes.set(ylabel="parameters 参数 (M)", xlabel="group 分组")
-    axes.set_title("Weight decay: who decays 权重衰减：谁衰减")
+    axes.set_title("Weight decay: who decays\n权重衰减：谁衰减")
