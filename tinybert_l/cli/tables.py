@@ -112,7 +112,7 @@ def show_trade_off(trade_off: "TradeOff") -> None:
         f"Sub-models 子模型: {trade_off.texts} held-out sentences; "
         f"{trade_off.threads} threads, length 32, median±IQR"
     )
-    console().print(results_table(trade_off.results, title))
+    console().print(results_table(trade_off.results, trade_off.baseline, title))
 
 
 def show_candidates(candidates: "Sequence[Candidate]", runtime: str) -> None:

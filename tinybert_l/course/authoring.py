@@ -18,6 +18,7 @@ from nbformat import NotebookNode
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.course.code_texts import code_in_language
 from tinybert_l.course.markers import BEGIN_SOLUTION, END_SOLUTION
+from tinybert_l.course.quiz_cells import read_questions, with_quiz
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS, Exercise, exercises
 from tinybert_l.exercises.released import solutions_file
@@ -77,10 +78,10 @@ def exercise_heading(entry: Exercise[..., Any], language: str) -> str:
 
 
 def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = False) -> list[str]:
-    """Bring a notebook's answer cells and the points and minutes in its text up to date.
+    """Bring a notebook's answers, its quiz, and the points and minutes in its text up to date.
 
-    Answer cells come from solutions/; numbers, points and minutes from the registry. All else in
-    the file stays byte for byte.
+    Answers and quiz come from solutions/; numbers, points and minutes from the registry. All else
+    in the file stays byte for byte.
 
     Args:
         notebooks: the folder of the notebooks' sources.
@@ -89,12 +90,14 @@ def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = 
         check: only report, write nothing.
 
     Returns:
-        The names of the exercises whose cells differed; the notebook's name stands for the sum of
-        minutes in its opening cells.
+        The names of the exercises and quiz questions whose cells differed; the notebook's name
+        stands for the sum of minutes in its opening cells.
     """
     name = NOTEBOOKS[lecture]
     path = notebooks / name / f"{name}.ipynb"
-    solutions_text = solutions_file(solutions, lecture).read_text(encoding="utf-8")
+    solutions_text = ""
+    if exercises(lecture):
+        solutions_text = solutions_file(solutions, lecture).read_text(encoding="utf-8")
     notebook = read_json(path)
     changed: dict[str, None] = {}  # a set that keeps its order
     for cell in notebook["cells"]:
@@ -106,10 +109,23 @@ def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = 
         if expected != source:
             changed[subject] = None
             cell["source"] = expected.splitlines(keepends=True)
+    cells = with_quiz(notebook["cells"], read_questions(solutions, lecture))
+    changed |= dict.fromkeys(_names_of_changed(notebook["cells"], cells))
+    notebook["cells"] = cells
     if changed and not check:
         text = json.dumps(notebook, ensure_ascii=False, indent=1)  # as Jupyter writes it
         write_atomically(path, text + "\n")
     return list(changed)
+
+
+def _names_of_changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
+    """Name the quiz questions of which a cell differs; the first word of a cell's id but "test"."""
+    names = []
+    for cell in [*before, *after]:
+        if cell not in before or cell not in after:
+            question = re.match(r"(?:test-)?(quiz-\d+-\d+)", cell["id"])
+            names.append(question.group(1).replace("-", "_") if question else cell["id"])
+    return names or ["quiz"] * (before != after)
 
 
 def _expected_code(source: str, solutions_text: str, lecture: int) -> tuple[str, str]:

@@ -34,7 +34,12 @@ from tinybert_l.method.joint import (
 )
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher import TeacherRecipe, load_teacher, predict_logits
+from tinybert_l.method.teacher import (
+    DEFAULT_TEACHER,
+    TeacherRecipe,
+    load_teacher,
+    predict_logits,
+)
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.timing import measure_call
 from tinybert_l.submodels import SubModel
@@ -77,12 +82,15 @@ def reduced() -> bool:
     return os.environ.get("TINYBERT_L_REDUCED", "") not in ("", "0")
 
 
-def open_bench() -> LectureSetup:
+def open_bench(teacher_recipe: TeacherRecipe | None = None) -> LectureSetup:
     """Load what a notebook's short runs share.
 
     The teacher comes from the cache, is fine-tuned first if need be, and is sorted by importance.
+
+    Args:
+        teacher_recipe: of another teacher than the default one; not with reduced runs.
     """
-    teacher_recipe = TeacherRecipe()
+    teacher_recipe = teacher_recipe or DEFAULT_TEACHER
     seeds: tuple[int, ...] = (0, 1, 2)
     texts = 240
     texts_for_importance = 256

@@ -1,4 +1,4 @@
-"""What a lecture's notebook is graded on: exercises, questions of a check, and essays.
+"""What a lecture's notebook is graded on: exercises, quiz, questions of a check, and essays.
 
 Course home, Validate, `submit` and feedback list the same items, in the same words.
 """
@@ -13,6 +13,7 @@ from tinybert_l.languages import current_language, one_of
 
 HIDDEN = "_hidden"  # how the name of a cell of hidden tests ends
 TEST = "test_"  # and how that of any test cell begins
+QUIZ = "quiz_"  # and how that of a quiz question begins
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Item:
     minutes: int
     cells: tuple[str, ...]
     by_hand: bool = False
+
+    @property
+    def is_quiz(self) -> bool:
+        """Whether it is a quiz question, of which visible tests see the form alone."""
+        return self.name.startswith(QUIZ)
 
     @property
     def title(self) -> str:
@@ -82,6 +88,9 @@ def items_of(lecture: int, cells: Sequence[Mapping[str, Any]]) -> list[Item]:
         elif name in essays:
             number = f"{essays.index(name) + 1}" if len(essays) > 1 else ""
             titles = (f"论述题{number}", f"Essay {number}".strip())
+        elif name.startswith(QUIZ):
+            number = name.removeprefix(QUIZ).replace("_", ".")
+            titles = (f"测验{number}", f"Quiz {number}")
         else:
             num_questions += 1
             titles = (f"检查题{num_questions}", f"Check, question {num_questions}")
