@@ -235,16 +235,17 @@ def _checks_of_form(question: Question) -> list[str]:
     if question.kind == "number":
         return [
             f'assert abs(number({name})) < float("inf"), f"{name} is a number; '
-            f'got {{{name}!r}}. 应为一个数。"'
+            f'got {{{name}!r}}. {name}应为一个数；得到{{{name}!r}}。"'
         ]
     checks = [
         f'assert chosen({name}) and chosen({name}) <= set("{letters}"), f"{name}: '
-        f'choose from the letters {listed}; got {{{name}!r}}. 应从这些字母中选。"'
+        f"choose from the letters {listed}; got {{{name}!r}}. "
+        f'应从字母{"、".join(letters)}中选；得到{{{name}!r}}。"'
     ]
     if question.kind == "one":
         checks.append(
             f'assert len(chosen({name})) == 1, f"{name} is one letter; '
-            f'got {{{name}!r}}. 应为一个字母。"'
+            f'got {{{name}!r}}. {name}应为一个字母；得到{{{name}!r}}。"'
         )
     return checks
 
