@@ -35,6 +35,7 @@ _CHINESE_FIRST = re.compile(
     r"(?P<zh>[^A-Za-z()]*[\u2e80-\u9fff][^()]*) "
     r"\((?P<en>[^\u2e80-\u9fff]*[a-z]{2,}[^\u2e80-\u9fff]*)\)"
 )
+_FORMULA = re.compile(r"\$[^$\n]+\$")
 _NAME_BEFORE = re.compile(r"[^:]*:\s")
 _HOLE = re.compile(f"[{HOLES}]")
 _OPEN_END = ":;,(|·"  # what ends so is a label before Chinese, not its English half
@@ -150,6 +151,7 @@ def kept_parts(text: str, language: str) -> list[tuple[int, int]]:
 
 def pairs(text: str) -> Iterator[Pair]:
     """Find the pairs of a text, in order; Chinese without English before it is in none."""
+    text = _as_words(text)
     position = 0
     for start, stop in _chinese_parts(text):
         begin, end = _english_before(text, position, start, text[start:stop])
@@ -179,12 +181,17 @@ def unclear(text: str) -> str:
                 and not set(_INSIDE[mark]) & set(chinese)
             ):
                 return f"is {mark!r} shared, or part of {english!r}? {chinese!r} has none"
-    if len(found) < len(list(_chinese_parts(text))) and _has_english(text):
+    if len(found) < len(list(_chinese_parts(_as_words(text)))) and _has_english(text):
         return "Chinese without English before it, in a text with both"
-    rest = _PLAIN_ENGLISH.search(_QUOTED.sub("", in_language["zh"]))
+    rest = _PLAIN_ENGLISH.search(_QUOTED.sub("", _FORMULA.sub("", in_language["zh"])))
     if found and rest:
         return f"English is left in the Chinese text: {rest.group()!r} in {in_language['zh']!r}"
     return ""
+
+
+def _as_words(text: str) -> str:
+    """Return a text of the same length whose formulas, $a = b$, are one word each."""
+    return _FORMULA.sub(lambda formula: formula.group().replace(" ", "_"), text)
 
 
 def _chinese_parts(text: str) -> Iterator[tuple[int, int]]:
@@ -256,8 +263,9 @@ def _english_before(text: str, position: int, start: int, chinese: str) -> tuple
         start: where the Chinese part starts.
     """
     end = start - len(text[:start]) + len(text[:start].rstrip())
-    line = text.rfind("\n", position, max(end, position)) + 1
-    begin = max(position, line)
+    begin = position
+    if not text[end:start].count("\n"):  # Chinese on a line of its own translates all above it
+        begin = max(position, text.rfind("\n", position, max(end, position)) + 1)
     if chinese.endswith(("。", "！", "？")):
         name = _NAME_BEFORE.match(text, begin, end)
         if name and not _PLAIN_WORD.search(name.group()):
@@ -292,4 +300,4 @@ def _without_numbers(text: str, begin: int, end: int, chinese: str) -> int:
 
 def _has_english(text: str) -> bool:
     """Tell whether a text has an English word that is no name and no unit."""
-    return bool(_PLAIN_ENGLISH.search(_QUOTED.sub("", text)))
+    return bool(_PLAIN_ENGLISH.search(_QUOTED.sub("", _FORMULA.sub("", text))))

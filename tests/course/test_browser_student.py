@@ -11,6 +11,7 @@ from tests_support import CHROMIUM
 
 from tinybert_l.course.authoring import answer_cell
 from tinybert_l.course.home import hand_in
+from tinybert_l.course.lab import lab_environment
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import MATERIAL, Course
 from tinybert_l.grading.release import handout, release
@@ -181,7 +182,8 @@ def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path, lec
     nbformat.write(notebook, tmp_path / "talk" / f"{name}.ipynb")
     shutil.copytree(checkout / "solutions", tmp_path / "talk" / "solutions")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={tmp_path / 'talk'}"]
-    with server(command, tmp_path / "talk", tmp_path, TINYBERT_L_REDUCED="1") as address:
+    settings = {**lab_environment({}), "TINYBERT_L_REDUCED": "1"}
+    with server(command, tmp_path / "talk", tmp_path, **settings) as address:
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"{address}/lab/tree/{name}.ipynb")
         cell(page, f"begin(lecture={lecture}")

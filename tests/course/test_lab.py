@@ -1,8 +1,11 @@
 """`tinybert-l lab` asks for no news, warns of nothing, and passes JupyterLab's options on."""
 
 import json
+import os
+import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -59,3 +62,27 @@ def test_the_students_wheel_has_the_settings(student_wheel):
     names = zipfile.ZipFile(student_wheel).namelist()
     assert "tinybert_l/course/jupyter/labconfig/page_config.json" in names
     assert "tinybert_l/course/kernel_startup.py" in names
+
+
+def test_a_plain_jupyter_lab_is_settled_by_the_course_it_runs_in(monkeypatch):
+    settled = []
+    manager = SimpleNamespace(update_config=lambda config: settled.append(config))
+    server = SimpleNamespace(kernel_manager=manager)
+    app = SimpleNamespace(initialized=lambda: True, instance=lambda: server)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/mine")
+    for name in ("PYTHONSTARTUP", "PYTHONWARNINGS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setitem(sys.modules, "jupyter_server.serverapp", SimpleNamespace(ServerApp=app))
+    lab.settle_server()
+    lab.settle_server()  # each load of nbgrader_config.py calls it
+    assert os.environ["JUPYTER_CONFIG_PATH"] == f"{lab.SETTINGS}{os.pathsep}/mine"
+    assert "ignore::FutureWarning" in os.environ["PYTHONWARNINGS"]
+    assert settled[0].KernelManager.transport_encryption == "auto"
+
+
+def test_other_processes_are_left_alone(monkeypatch):
+    monkeypatch.delitem(sys.modules, "jupyter_server.serverapp", raising=False)
+    before = dict(os.environ)
+    lab.settle_server()
+    assert dict(os.environ) == before

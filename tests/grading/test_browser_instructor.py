@@ -42,9 +42,15 @@ def course(tmp_path_factory) -> Course:
 
 
 @pytest.fixture(scope="module")
-def lab(course, tmp_path_factory):
+def lab_log(tmp_path_factory):
+    """The log of the server that the tests start."""
+    return tmp_path_factory.mktemp("lab") / "server.log"
+
+
+@pytest.fixture(scope="module")
+def lab(course, lab_log):
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={course.folder}"]
-    with server(command, course.folder, tmp_path_factory.mktemp("lab")) as address:
+    with server(command, course.folder, lab_log.parent) as address:
         yield address
 
 
@@ -132,3 +138,18 @@ def test_create_assignment_shows_what_each_cell_is(course, lab, browser):
         "inputs => inputs.map(input => input.value)"
     )
     assert {"layer_map", "test_layer_map", "test_layer_map_hidden"} <= set(ids)
+
+
+@pytest.mark.nightly
+def test_a_plain_jupyter_lab_in_a_course_shows_no_news_and_logs_no_warning(lab, lab_log, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{lab}/lab")
+    page.locator(".jp-Launcher").first.wait_for(timeout=PATIENCE)
+    page.locator(".jp-LauncherCard[data-category='Notebook']").first.click()
+    page.locator(".jp-Notebook").first.wait_for(timeout=PATIENCE)
+    page.wait_for_timeout(3000)  # the news would come after the page
+    picture(page, "plain-lab-in-a-course")
+    assert page.get_by_text("official Jupyter news").count() == 0
+    page.close()
+    text = lab_log.read_text(encoding="utf-8")
+    assert "without encryption" not in text and "FutureWarning" not in text

@@ -52,7 +52,7 @@ def concept(parts: Mapping[str, Mapping[str, int]], supernet: str) -> Figure:
         parts: {model's label: parameters by part}, the teacher first, then sub-models.
         supernet: the label of the largest sub-model, which is the supernet itself.
     """
-    figure, (left, right) = new_figure(16, 6.6, ncols=2, width_ratios=[1, 1.45])
+    figure, (left, right) = new_figure(16, 6.6, ncols=2, width_ratios=[1, 1.6])
     names = list(parts)
     _draw_idea(left, [name for name in names[1:] if name != supernet], supernet)
     _draw_to_scale(right, parts, supernet)
@@ -126,8 +126,8 @@ def _draw_to_scale(axes: Any, parts: Mapping[str, Mapping[str, int]], supernet: 
         if name == teacher and shared:
             title = f"{name}, supernet 超网络\nat the start 起点: {total / 1e6:.1f} M"
         axes.text(left + side / 2, side + 0.03, title, ha="center", va="bottom")
-        left += side + 0.34
-    axes.set(xlim=(-0.05, left), ylim=(-0.02, 1.28), aspect="equal")
+        left += side + 0.5
+    axes.set(xlim=(-0.05, left), ylim=(-0.02, 1.4), aspect="equal")
     axes.axis("off")
     handles = [Rectangle((0, 0), 1, 1, color=colour) for colour in _PART_COLOURS.values()]
     below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02)}
@@ -147,7 +147,7 @@ def _write_size(
         ink = "white" if part == ATTENTION else "black"
         axes.text(left + side / 2, middle, text, ha="center", va="center", color=ink)
         return
-    shift = 0.03 if part == FFN else -0.03
+    shift = 0.065 if part == FFN else -0.065
     colour = LARGEST if part == ATTENTION else "#8A5A00"  # orange is too pale for letters
     axes.text(left + side + 0.02, middle + shift, text, ha="left", va="center", color=colour)
 
@@ -181,7 +181,7 @@ def joint_step(
         mean: cosines [names, names], averaged over batches.
         spread: their standard deviations over batches, of the same shape.
     """
-    figure, (left, right) = new_figure(16, 6.8, ncols=2, width_ratios=[1.2, 1])
+    figure, (left, right) = new_figure(16, 6.8, ncols=2, width_ratios=[1.4, 1])
     _draw_step(left, participants, title)
     _draw_cosines(figure, right, names, np.asarray(mean), np.asarray(spread))
     return figure
@@ -190,18 +190,18 @@ def joint_step(
 def _draw_step(axes: Any, participants: Sequence[SubModel], title: str) -> None:
     """Draw batch, teacher, participants, losses and update; the largest teaches the others."""
     _blank(axes, 10, 10)
-    _box(axes, 0.95, 4.6, "one batch\n同一批", _GREY, "white")
+    _box(axes, 0.8, 4.6, "one\nbatch\n同一批", _GREY, "white")
     _box(axes, 4.2, 9.2, "teacher, once 教师，一次", TEACHER, "white")
     _box(axes, 7.15, 4.6, "joint_loss\n联合损失", _GREEN, "white")
-    _box(axes, 9.3, 4.6, "one update\n一次更新", _GREY, "white")
-    _arrow(axes, (1.2, 5.3), (2.55, 8.9))
+    _box(axes, 9.3, 4.6, "one\nupdate\n一次更新", _GREY, "white")
+    _arrow(axes, (1.1, 5.7), (2.4, 8.9))
     _arrow(axes, (8.1, 4.6), (8.4, 4.6))
     heights = np.linspace(6.6, 1.2, len(participants))
     for place, (sub_model, y) in enumerate(zip(participants, heights, strict=True)):
         colour = LARGEST if place == 0 else SUB_MODEL
         ink = "white" if place == 0 else "black"
         _box(axes, 4.2, y, sub_model.label, colour, ink, fontsize=16)
-        _arrow(axes, (1.7, 4.6), (3.45, y))
+        _arrow(axes, (1.6, 4.6), (3.45, y))
         _arrow(axes, (4.95, y), (6.25, 4.6))
     _arrow(axes, (4.2, 8.75), (4.2, 7.2), TEACHER)
     for y in heights[1:]:

@@ -207,7 +207,7 @@ def elastic_layer(config: ElasticBertConfig, sub_models: Sequence[SubModel]) -> 
     all_axes[0][0].set_ylabel("layer 层")
     figure.suptitle(
         "Sub-models are slices of one set of weights 子模型是同一组权重的切片\n"
-        "blue 蓝: heads 头    orange 橙: FFN neurons 神经元    grey 灰: not used 未使用",
+        "blue 蓝: heads 头    orange 橙: FFN neurons FFN神经元    grey 灰: not used 未使用",
         fontsize=14,
     )
     return figure

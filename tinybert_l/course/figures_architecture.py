@@ -41,7 +41,7 @@ def layer_matrices(config: ElasticBertConfig, width: float) -> Figure:
     for name, rows, columns, kept_rows, kept_columns, colour in [*attention, *ffn]:
         _draw_matrix(axes, left, (rows, columns), (kept_rows, kept_columns), colour)
         axes.text(left + columns / 2, -0.28 * hidden, name, ha="center", va="center", fontsize=17)
-        words = f"rows 行 {kept_rows}/{rows}\ncolumns 列 {kept_columns}/{columns}"
+        words = f"{kept_rows} × {kept_columns}\n({rows} × {columns})"
         below = rows + 0.08 * hidden
         axes.text(left + columns / 2, below, words, ha="center", va="top")
         left += columns + gap
@@ -51,7 +51,8 @@ def layer_matrices(config: ElasticBertConfig, width: float) -> Figure:
     axes.axis("off")
     figure.suptitle(
         f"One layer at width {width:g}: what the slice keeps 宽度{width:g}时一层保留什么\n"
-        "blue 蓝: attention 注意力    orange 橙: FFN    grey 灰: not used 未使用",
+        "blue 蓝: attention 注意力    orange 橙: feed-forward 前馈网络    grey 灰: not used 未使用"
+        "\nrows × columns that are kept, of all (in brackets) 保留的行×列，括号内为全部",
         fontsize=14,
     )
     return figure

@@ -22,7 +22,7 @@ _CONDITIONS = {
 
 def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> Figure:
     """Draw figure 6: participants, learning rate, gradient norm and losses of a joint run."""
-    figure, axes = new_figure(13, 8.6, nrows=4, sharex=True, height_ratios=[1.5, 0.7, 0.9, 1.4])
+    figure, axes = new_figure(13, 8.6, nrows=4, sharex=True, height_ratios=[2.4, 0.7, 0.8, 1.1])
     participants, rate, norm, losses = axes
     order = recipe.sub_models()[::-1]
     names = [sub_model.name for sub_model in order]
@@ -33,11 +33,13 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
     participants.invert_yaxis()
     participants.set_ylabel("sub-model\n子模型")
     rate.plot([1e4 * row["learning_rate"] for row in log], color="black")
-    rate.set_ylabel("rate 学习率\n(1e-4)")
+    rate.set_ylabel("rate\n学习率\n(1e-4)")
     norm.plot([row["gradient_norm"] for row in log], color=_GREY, linewidth=1)
-    norm.axhline(recipe.max_norm, color=SMALLEST, linestyle="--", label="bound 裁剪上限")
+    norm.axhline(
+        recipe.max_norm, color=SMALLEST, linestyle="--", label="bound of clipping 裁剪上限"
+    )
     norm.set_ylim(bottom=0)
-    norm.set_ylabel("norm before\nclipping 范数")
+    norm.set_ylabel("norm\n范数")
     norm.legend(frameon=False, loc="upper right")
     for name, colour, dashes in (
         (names[0], LARGEST, "-"),
@@ -47,7 +49,7 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
         label = order[names.index(name)].label
         losses.plot(*_running_mean(log, name), color=colour, linestyle=dashes, label=label, lw=2)
     losses.set_ylim(bottom=0)
-    losses.set_ylabel("loss on soft labels\n软标签损失 (nats)")
+    losses.set_ylabel("loss (nats)\n损失（奈特）")
     losses.set_xlabel("step 训练步 (dotted 虚线: a stage opens 新阶段开启)")
     losses.legend(ncols=3, frameon=False)
     for panel in axes:
@@ -85,11 +87,12 @@ def optimisation_strategies(
     figure, ((top_left, top_right), (left, right)) = new_figure(14, 9.5, nrows=2, ncols=2)
     for warmup, dashes in ((0, ":"), (24, "-"), (120, "--")):
         factors = [linear_warmup_decay(step, warmup, 240) for step in range(241)]
-        words = f"warm-up 预热 {warmup} of 240"
+        words = str(warmup)
         top_left.plot(factors, dashes, color="black", linewidth=2, label=words)
-    top_left.set(xlabel="step 训练步", ylabel="share of the peak 占峰值的比例")
-    top_left.set_title("Learning-rate schedule 学习率调度")
-    top_left.legend(frameon=False)
+    top_left.set(xlabel="step 训练步", ylabel="share of the peak\n占峰值的比例")
+    top_left.set_ylim(-0.05, 1.9)
+    top_left.set_title("Learning-rate schedule, 240 steps\n240步的学习率调度")
+    top_left.legend(frameon=False, loc="upper center", ncols=3, title="warm-up 预热")
     _draw_adam(top_right)
     _draw_runs(left, runs, caption)
     _draw_decay(right, shapes, decays)
@@ -107,7 +110,7 @@ def _draw_adam(axes: Any, num_steps: int = 60, outlier_step: int = 10) -> None:
     axes.text(num_steps, 0.16, "not clipped 不裁剪", ha="right", color=SMALLEST)
     axes.axvline(outlier_step, color=_GREY, linestyle=":")
     axes.set_ylim(0, 1.1)
-    axes.set(xlabel="step 训练步", ylabel="update / learning rate 更新量÷学习率")
+    axes.set(xlabel="step 训练步", ylabel="update / rate\n更新量÷学习率")
     axes.set_title("Adam: gradient 1, but 100 at step 10\n梯度恒为1，第10步为100")
 
 
@@ -121,7 +124,7 @@ def _draw_runs(axes: Any, runs: Sequence[StrategyRun], caption: str) -> None:
         axes.plot(steps, values.mean(0), color=colour, linestyle=dashes, linewidth=2.2, label=words)
         axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15)
     axes.set_ylim(bottom=0)
-    axes.set(xlabel="step 训练步", ylabel="KL to the teacher (nats)\n与教师的KL散度（奈特）")
+    axes.set(xlabel="step 训练步", ylabel="KL to the teacher\n与教师的KL散度 (nats)")
     axes.set_title(f"A real run with one batch ×100 真实训练，一批×100\n{caption}")
     axes.legend(frameon=False)
 
@@ -139,6 +142,6 @@ def _draw_decay(
         words = f"{len(members)} tensors 张量\n{millions:.2f} M"
         axes.text(place, millions, words, ha="center", va="bottom")
     axes.set_xticks(range(len(groups)), list(groups))
-    axes.margins(y=0.25)
+    axes.margins(y=0.4)
     axes.set(ylabel="parameters 参数 (M)", xlabel="group 分组")
-    axes.set_title("Weight decay: who decays 权重衰减：谁衰减")
+    axes.set_title("Weight decay: who decays\n权重衰减：谁衰减")

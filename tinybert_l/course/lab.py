@@ -66,10 +66,28 @@ def lab_command(folder: Path, page: str, browser: bool, options: Sequence[str]) 
 
 def lab_environment(environment: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
     """Return the server's environment: settings without news, and a start-up file for kernels."""
-    paths = [str(SETTINGS), *filter(None, [environment.get("JUPYTER_CONFIG_PATH")])]
+    before = environment.get("JUPYTER_CONFIG_PATH", "").split(os.pathsep)
+    paths = [path for path in before if path not in ("", str(SETTINGS))]
     added = {
-        "JUPYTER_CONFIG_PATH": os.pathsep.join(paths),
+        "JUPYTER_CONFIG_PATH": os.pathsep.join([str(SETTINGS), *paths]),
         "PYTHONSTARTUP": str(KERNEL_STARTUP),
         "PYTHONWARNINGS": environment.get("PYTHONWARNINGS", "ignore::FutureWarning"),
     }
     return {**environment, **added}
+
+
+def settle_server() -> None:
+    """Give a Jupyter server that runs in this process the settings of `tinybert-l lab`.
+
+    nbgrader loads the nbgrader_config.py of a course, or of a released folder, when the server
+    starts; so a plain `jupyter lab` there shows no news and no warnings either. Does nothing in
+    any other process.
+    """
+    module = sys.modules.get("jupyter_server.serverapp")
+    if module is None or not module.ServerApp.initialized():
+        return
+    from traitlets.config import Config
+
+    os.environ.update(lab_environment(os.environ))
+    encryption = Config({"KernelManager": {"transport_encryption": "auto"}})
+    module.ServerApp.instance().kernel_manager.update_config(encryption)

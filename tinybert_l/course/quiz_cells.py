@@ -206,10 +206,10 @@ def cells_of(question: Question) -> list[Cell]:
 def _how_to_answer(question: Question) -> str:
     name = question.name
     if question.kind == "number":
-        return f"{name} = a number 写成{name} = 一个数"
+        return f"{name} = a number 一个数"
     if question.kind == "one":
-        return f'{name} = "…", one letter 写成{name} = "…"，引号里是一个字母'
-    return f'{name} = ["…", "…"], a list of letters 写成{name} = ["…", "…"]，即字母的列表'
+        return f'{name} = one letter in quotes, "…" 引号里的一个字母'
+    return f'{name} = a list of letters, ["…", "…"] 字母的列表'
 
 
 def source_of_test(question: Question) -> str:
@@ -231,20 +231,21 @@ def source_of_test(question: Question) -> str:
 
 def _checks_of_form(question: Question) -> list[str]:
     name, letters = question.name, question.letters
+    listed = ", ".join(letters)
     if question.kind == "number":
         return [
             f'assert abs(number({name})) < float("inf"), f"{name} is a number; '
-            f'got {{{name}!r}}. 应为一个数，得到{{{name}!r}}。"'
+            f'got {{{name}!r}}. {name}应为一个数；得到{{{name}!r}}。"'
         ]
     checks = [
         f'assert chosen({name}) and chosen({name}) <= set("{letters}"), f"{name}: '
-        f"choose from the letters {', '.join(letters)}; got {{{name}!r}}. "
-        f'应从字母{"、".join(letters)}中选，得到{{{name}!r}}。"'
+        f"choose from the letters {listed}; got {{{name}!r}}. "
+        f'应从字母{"、".join(letters)}中选；得到{{{name}!r}}。"'
     ]
     if question.kind == "one":
         checks.append(
             f'assert len(chosen({name})) == 1, f"{name} is one letter; '
-            f'got {{{name}!r}}. 应为一个字母，得到{{{name}!r}}。"'
+            f'got {{{name}!r}}. {name}应为一个字母；得到{{{name}!r}}。"'
         )
     return checks
 

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment
 
 from tinybert_l.course.home import Row, language_of, rows_of, summary
+from tinybert_l.course.lab import settle_server
 from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.languages import in_words, showing
@@ -41,6 +42,7 @@ def install() -> None:
     """Make nbgrader's Validate in this process show the list for the course's notebooks."""
     from nbgrader.validator import Validator
 
+    settle_server()
     if _original:
         return
     _original.append(Validator.validate)
