@@ -2,8 +2,8 @@
 
 Equal means: the same letters and figures in the same order. Nearly equal means: at least
 `THRESHOLD` of the text is that of the group's first answer, in the same order. Which answers are
-compared is told by sketches (the smallest hashes of a text's pieces), so that a class of thousands
-takes seconds.
+compared is told by sketches (the smallest hashes of a text's pieces), so that a large class is not
+compared pair by pair.
 """
 
 import re
@@ -16,7 +16,7 @@ from zlib import crc32
 from rapidfuzz import fuzz
 
 THRESHOLD = 90.0  # per cent of the text
-PIECE = 6  # characters of a piece that is hashed
+PIECE = 10  # characters of a piece that is hashed
 SKETCH = 24  # hashes kept of each text
 SHARED = 1 / 6  # of the hashes, from which on two texts are compared
 COMPARED = 10_000  # characters of a text that are looked at
