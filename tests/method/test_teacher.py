@@ -132,7 +132,7 @@ class Lookup(Exception):
 def test_supernets_cached_by_version_0_1_are_found(
     monkeypatch, teacher, recipe, teacher_recipe, from_scratch, entry
 ):
-    def name_entry(kind, key, model_class, train, together):
+    def name_entry(kind, key, model_class, train, **_):
         raise Lookup(f"{kind}-{recipe_hash(key)}")
 
     monkeypatch.setattr(teacher_module, "cached", lambda *_, **__: teacher.folder)

@@ -22,6 +22,7 @@ from transformers import (
 
 from tinybert_l.cache import cached, read_entry
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.answer_sources import TRAINING, chosen
 from tinybert_l.method import shipped_teacher
 from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import (
@@ -35,8 +36,10 @@ from tinybert_l.method.data import (
     encode_all,
     load_reviews,
     load_table,
+    model_inputs,
     training_batches,
 )
+from tinybert_l.method.own_teacher import as_the_checkpoint_counts, checkpoint_key, known_classes
 from tinybert_l.method.training import (
     LoopSettings,
     autocast,
@@ -58,7 +61,8 @@ class TeacherRecipe:
     """All that decides the fine-tuned teacher.
 
     Args:
-        checkpoint: "embedded", a folder made by `save_pretrained`, or a BERT's name on the hub.
+        checkpoint: "embedded", a folder made by `save_pretrained`, or a BERT's name on the hub. A
+            checkpoint that was fine-tuned for these classes keeps its head and is not trained.
         rank: of the adapters that are trained; 0: every weight is trained, and nothing is adapted.
         epochs: passes over the training texts.
         batch_size: texts a step.
@@ -92,8 +96,12 @@ class TeacherRecipe:
     def splits(self) -> tuple[dict[str, Split], list[str]]:
         """Read the texts to train, validate and test on, and the names of their labels."""
         if self.table is None:
-            return load_reviews(quick=self.quick, fold=self.fold), REVIEW_LABELS
-        return load_table(self.table, self.quick)
+            splits, names = load_reviews(quick=self.quick, fold=self.fold), REVIEW_LABELS
+        else:
+            splits, names = load_table(self.table, self.quick)
+        if self.checkpoint == EMBEDDED:
+            return splits, names
+        return as_the_checkpoint_counts(splits, names, self.checkpoint, self.table is None)
 
     def key(self, splits: dict[str, Split]) -> dict[str, Any]:
         """Return the values that name a cached result of this recipe.
@@ -105,6 +113,8 @@ class TeacherRecipe:
         if self.runs == 1:
             del key["runs"]
         key["data"] = data_hash(splits)
+        if self.checkpoint != EMBEDDED:
+            key.update(checkpoint_key(self.checkpoint))
         return key
 
     def source(self) -> str:
@@ -167,7 +177,8 @@ def load_teacher(recipe: TeacherRecipe | None = None, from_scratch: bool = False
             return average_runs(recipe, folder, data)
         return fine_tune(data, recipe, folder, label_names)
 
-    folder = cached("teacher", key, build, together=True)
+    with chosen("reference", TRAINING):  # whoever asks for the recipe gets it
+        folder = cached("teacher", key, build, together=True)
     with quiet_loading():
         model = BertForSequenceClassification.from_pretrained(folder).eval()
     metrics = (read_entry(folder) or {}).get("metrics", {})
@@ -179,12 +190,16 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Fine-tune the recipe's checkpoint for classification and save it in `folder`.
 
+    A checkpoint that knows its classes already is saved as it is, with its head.
+
     Args:
         data: the splits as token ids.
         label_names: names of the labels, in the order of their numbers.
     Returns:
         Accuracies, steps, precision and last loss; of several processes, the first returns them.
     """
+    if recipe.checkpoint != EMBEDDED and known_classes(recipe.checkpoint) is not None:
+        return _save_as_it_is(recipe, data, folder)
     model = _untrained(recipe, label_names)
     accelerator = open_accelerator()
     train = data["train"]
@@ -235,8 +250,24 @@ def average_runs(recipe: TeacherRecipe, folder: Path, data: dict[str, Encoded]) 
         "validation_accuracy": accuracy_of(model, data["validation"]),
         "test_accuracy": accuracy_of(model, data["test"]),
         "steps": sum(run.metrics["steps"] for run in runs),
-        "precision": runs[0].metrics["precision"],
+        "precision": runs[0].metrics.get("precision"),
         "test_accuracy_of_runs": [run.metrics["test_accuracy"] for run in runs],
+    }
+
+
+def _save_as_it_is(recipe: TeacherRecipe, data: dict[str, Encoded], folder: Path) -> dict[str, Any]:
+    """Save a fine-tuned checkpoint untrained; return its accuracies."""
+    if not is_main_process():
+        return {}
+    with quiet_loading():
+        model = BertForSequenceClassification.from_pretrained(
+            recipe.source(), dtype=torch.float32
+        ).eval()
+        model.save_pretrained(folder)
+    return {
+        "validation_accuracy": accuracy_of(model, data["validation"]),
+        "test_accuracy": accuracy_of(model, data["test"]),
+        "steps": 0,
     }
 
 
@@ -329,8 +360,7 @@ def predict_logits(
     logits_of: dict[int, torch.Tensor] = {}
     for rows in bucketed_batches(data.lengths(), batch_size):
         batch = collate(data, rows, device)
-        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
-        logits = model(**inputs, **kwargs).logits
+        logits = model(**model_inputs(batch), **kwargs).logits
         logits_of.update(zip(rows, logits.float().cpu(), strict=True))
     model.train(was_training)
     return torch.stack([logits_of[row] for row in range(len(data))])
