@@ -14,7 +14,7 @@ from nbconvert.exporters import HTMLExporter
 from nbgrader.converters import GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 
-from tinybert_l.errors import InvalidInput
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import MATERIAL, Course, CourseBusy
 from tinybert_l.grading.marking import marks as marks_module
@@ -26,6 +26,7 @@ from tinybert_l.grading.marking.scheme import read_questions, rubric_of
 from tinybert_l.grading.marking.second import Agreement, agreement
 from tinybert_l.grading.marking.store import Journal
 from tinybert_l.grading.marking.words import _WORDS
+from tinybert_l.grading.outcome import feedback
 from tinybert_l.grading.results.book import Book
 
 NAME = NOTEBOOKS[3]
@@ -208,6 +209,31 @@ def test_points_outside_the_range_are_refused(desk, points):
     with pytest.raises(InvalidInput, match="numbers below 5"):
         sheet.give(sheet.codes["ann"], False, 3, [5])
     assert sheet.journal.steps == []
+
+
+def test_students_read_which_items_they_got(course):
+    with Desk(course, 3) as desk:
+        sheet = desk.sheet(QUESTION)
+        for student in ("ann", "dan"):
+            sheet.give(sheet.codes[student], False, 2, [0, 2])
+            sheet.comment(sheet.codes[student], False, "Say why.")
+        sheet.store.write({"dan": Mark(3.0, "Say why.", needs_person=False)})  # in Formgrader
+    assert feedback(course, 3) == 5
+    pages = {}
+    for student in ("ann", "dan", "bo"):
+        path = course.folder / "feedback" / student / NAME / f"{NAME}.html"
+        pages[student] = path.read_text(encoding="utf-8")
+    assert "✓ 提出明确的映射 · a definite mapping (1/1)" in pages["ann"]
+    assert "– 理由提到各层的作用 · reasons that speak of what layers do (0/1)" in pages["ann"]
+    assert "Say why." in pages["dan"] and "(1/1)" not in pages["dan"] + pages["bo"]
+
+
+def test_two_programs_do_not_mark_the_same_at_once(course, desk):
+    with desk.alone(), Desk(course, 3) as other:
+        with pytest.raises(CourseError, match="has this lecture open"), other.alone():
+            pass
+        with Desk(course, 3, Options(reader="Bea")) as second, second.alone():
+            pass
 
 
 # --- blind --------------------------------------------------------------------------------------

@@ -61,8 +61,13 @@ def mark(
         raise click.UsageError("--agreement needs --second-reader NAME.")
     with open_desk(course, lecture, Options(names, reader, sample)) as desk:
         if not only_agreement:
-            serve(desk, port, lambda address: _announce(address, not no_browser))
+            _serve(desk, port, browser=not no_browser)
         _show(desk)
+
+
+def _serve(desk: Desk, port: int, browser: bool) -> None:
+    with desk.alone():
+        serve(desk, port, lambda address: _announce(address, browser))
 
 
 def _announce(address: str, browser: bool) -> None:

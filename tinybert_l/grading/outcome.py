@@ -16,6 +16,7 @@ from tinybert_l.grading.archives import read_plain_file
 from tinybert_l.grading.assignment import Assignment
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.job import program_hash
+from tinybert_l.grading.marking.ticked import read_ticked
 from tinybert_l.grading.owners import folded
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results import audit as audit_module
@@ -205,7 +206,8 @@ def _unfinished(totals: list[lms.StudentTotal]) -> list[str]:
     names = ", ".join(students[:NAMES_SHOWN])
     return [
         f"to be graded by hand: {len(students)} students ({names} …); "
-        "Formgrader shows their answers; --provisional exports all the same 仍有手动评分题待评"
+        "'tinybert-l mark' and Formgrader show their answers; "
+        "--provisional exports all the same 仍有手动评分题待评"
     ]
 
 
@@ -217,9 +219,12 @@ def feedback(course: Course, lecture: int) -> int:
     """
     late = read_calendar(course.folder).late
     pages = 0
+    ticked = read_ticked(course, lecture)
     with course.alone(), Book(course.database, NOTEBOOKS[lecture]) as book:
         for student in tqdm(course.students(lecture), desc="feedback 反馈", unit="page"):
             if course.graded(student, lecture).is_file():
-                course.write_feedback(student, lecture, book.settle(student, late))
+                grades = book.settle(student, late)
+                comments = {**grades.comments, **ticked.beside(student, grades)}
+                course.write_feedback(student, lecture, replace(grades, comments=comments))
                 pages += 1
     return pages

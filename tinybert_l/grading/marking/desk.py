@@ -1,5 +1,6 @@
 """The marker's desk: the questions of a lecture, everybody's answers, and each step of marking."""
 
+import contextlib
 import hashlib
 import hmac
 import math
@@ -23,6 +24,7 @@ from tinybert_l.grading.marking.store import (
     Journal,
     Phrases,
     clean_text,
+    only_here,
     safe_name,
     seed,
 )
@@ -65,6 +67,14 @@ class Desk:
         self.questions = {question.cell: question for question in read_questions(source, lecture)}
         self.sheets: dict[str, Sheet] = {}
 
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """Keep other programs from marking as the same reader meanwhile."""
+        return only_here(self.folder / f"open{self._reader}.lock")
+
+    @property
+    def _reader(self) -> str:
+        return f"-{self.options.reader}" if self.options.reader else ""
+
     def __enter__(self) -> "Desk":
         self.book.__enter__()
         self.record = read_record(Audit(self.course.folder), self.name)
@@ -92,8 +102,7 @@ class Desk:
 
     def path(self, cell: str, kind: str, suffix: str = ".json") -> Path:
         """Return where a question's file of some kind lies; a second reader has files apart."""
-        reader = f"-{self.options.reader}" if self.options.reader else ""
-        return self.folder / f"{safe_name(cell, 'question')}-{kind}{reader}{suffix}"
+        return self.folder / f"{safe_name(cell, 'question')}-{kind}{self._reader}{suffix}"
 
     def agreement(self, cell: str) -> Agreement:
         """Compare the second reader's marks on a question with the first ones."""

@@ -2,12 +2,13 @@
 
 Equal means: the same letters and figures in the same order. Nearly equal means: at least
 `THRESHOLD` of the text is that of the group's first answer, in the same order. Which answers are
-compared is told by sketches (the smallest hashes of a text's pieces), so that a class of thousands
-takes seconds.
+compared is told by sketches (the smallest hashes of a text's pieces), so that a large class is not
+compared pair by pair.
 """
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from zlib import crc32
@@ -15,8 +16,9 @@ from zlib import crc32
 from rapidfuzz import fuzz
 
 THRESHOLD = 90.0  # per cent of the text
-PIECE = 6  # characters of a piece that is hashed
+PIECE = 10  # characters of a piece that is hashed
 SKETCH = 24  # hashes kept of each text
+SHARED = 1 / 6  # of the hashes, from which on two texts are compared
 COMPARED = 10_000  # characters of a text that are looked at
 _NO_WORD = re.compile(r"[\W_]+")
 
@@ -53,35 +55,45 @@ def groups_of(texts: Mapping[str, str]) -> list[Group]:
     leaders: dict[str, str] = {}  # {name: normalised text} of each group's first answer
     members: dict[str, list[str]] = {}
     by_text: dict[str, str] = {}  # {normalised text: leader}
+    unequal = set()  # leaders of groups that are only nearly equal
     by_hash: dict[int, list[str]] = {}  # {hash: leaders whose sketch holds it}
     for name, text in texts.items():
         plain = normalised_text(text)
-        leader = by_text.get(plain) or _nearest(plain, leaders, by_hash)
+        leader = by_text.get(plain)
         if leader is None:
-            leader = name
-            leaders[name] = plain
-            members[name] = []
-            for number in _sketch(plain):
-                by_hash.setdefault(number, []).append(name)
-        by_text.setdefault(plain, leader)
+            sketch = _sketch(plain)
+            leader = _nearest(plain, sketch, leaders, by_hash)
+            if leader is not None:
+                unequal.add(leader)
+            else:
+                leader = name
+                leaders[name] = plain
+                members[name] = []
+                for number in sketch:
+                    by_hash.setdefault(number, []).append(name)
+            by_text[plain] = leader
         members[leader].append(name)
     groups = []
     for leader, names in members.items():
         if len(names) > 1:
-            same = all(normalised_text(texts[name]) == leaders[leader] for name in names)
-            groups.append(Group(tuple(names), same))
+            groups.append(Group(tuple(names), leader not in unequal))
     return groups
 
 
 def _nearest(
-    plain: str, leaders: Mapping[str, str], by_hash: Mapping[int, list[str]]
+    plain: str,
+    sketch: list[int],
+    leaders: Mapping[str, str],
+    by_hash: Mapping[int, list[str]],
 ) -> str | None:
     """Return the leader whose text is most like a text, if any is like enough."""
+    shared: Counter[str] = Counter()
+    for number in sketch:
+        shared.update(by_hash.get(number, ()))
     best, best_ratio = None, 0.0
-    candidates: dict[str, None] = {}
-    for number in _sketch(plain):
-        candidates.update(dict.fromkeys(by_hash.get(number, ())))
-    for leader in candidates:
+    for leader, count in shared.items():
+        if count < SHARED * len(sketch):
+            continue
         ratio = fuzz.ratio(plain, leaders[leader], score_cutoff=THRESHOLD)
         if ratio > best_ratio:
             best, best_ratio = leader, ratio

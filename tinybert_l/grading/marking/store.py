@@ -5,18 +5,21 @@ line for each step with the marks before and after it, written before the gradeb
 step can be undone, also after a restart.
 """
 
+import contextlib
 import json
 import os
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from tinybert_l.cache import read_json, write_atomically
-from tinybert_l.errors import InvalidInput
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.grading.marking.marks import Mark
 
 FOLDER = "marking"
@@ -149,6 +152,24 @@ class Phrases:
 
     def _write(self, phrases: list[str]) -> None:
         write_atomically(self.path, json.dumps(phrases, ensure_ascii=False, indent=1) + "\n")
+
+
+@contextlib.contextmanager
+def only_here(path: Path) -> Iterator[None]:
+    """Let one program at a time write a journal; raises `CourseError` for a second one.
+
+    Args:
+        path: of the file that says so.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path, timeout=0):
+            yield
+    except Timeout:
+        raise CourseError(
+            "Another 'tinybert-l mark' has this lecture open; go on there, or end it. "
+            "该讲的评分网页已经打开。"
+        ) from None
 
 
 def seed(path: Path) -> str:
