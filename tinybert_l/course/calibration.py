@@ -122,7 +122,7 @@ def figure_of(own: Calibration) -> "Figure":
     axes.set(
         xlim=(-FARTHEST - 0.3, FARTHEST + 0.3),
         ylim=(len(names) - 0.5, -0.5),
-        xlabel="distance from the interval's middle, in half widths 到区间中点的距离（半宽）",
+        xlabel="distance from the middle, in half widths 到中点的距离（半宽）",
         title=f"{own.num_held} of {len(names)} intervals hold 个区间包含实测值",
     )
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
