@@ -244,8 +244,8 @@ def test_the_calibration_counts_intervals_that_held_and_choices_apart(folder, ca
     assert [calibration.place_of(known) for known in own.intervals] == [0.0, -3.0]
     calibration.show_calibration()
     shown = capsys.readouterr().out
-    assert "1 of 2 hold" in shown and "0 of 1 right" in shown
-    assert "3s recognised, 0/1 labels" in alts[0] and "1 of 2" in alts[0]
+    assert "measured value 包含实测值的区间: 1/2" in shown and "选择题: 0/1" in shown
+    assert "3s recognised, 0/1 labels" in alts[0] and "1/2 hold" in alts[0]
 
 
 def test_the_figure_shows_each_interval(folder):
@@ -362,6 +362,25 @@ def test_without_ipywidgets_a_plain_line_is_shown(file, capsys, monkeypatch):
     predict(SHARE, low=..., high=...)
     predict(SHARE, low=40, high=60)
     assert "no prediction" in capsys.readouterr().out.splitlines()[0] and file.is_file()
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_course_in_one_language_shows_that_language_alone(folder, capsys, monkeypatch, language):
+    monkeypatch.setenv("TINYBERT_L_LANGUAGE", language)
+    monkeypatch.setattr("tinybert_l.course.figures.show", lambda figure, alt: print(alt))
+    for lecture in NOTEBOOKS.values():
+        (folder / f"{lecture}.ipynb").write_bytes((folder / f"{NAME}.ipynb").read_bytes())
+    for name, question in QUESTIONS.items():
+        predict(name)
+        first = next(iter(question.labels), None)
+        predict(name, **({"choice": first} if first else {"low": 1, "high": 2}))
+        show_answer(name, first or [1.5, 3.0])
+    show_answer(SHARE, None)
+    calibration.show_calibration()
+    shown = capsys.readouterr().out
+    foreign = r"[\u4e00-\u9fff]" if language == "en" else r"\b(?:you|measured|runs|to|the|of)\b"
+    assert not re.findall(f".*{foreign}.*", shown)
+    assert len(shown.splitlines()) >= 3 * len(QUESTIONS)
 
 
 # The notebooks

@@ -8,6 +8,7 @@ from scipy.stats import binom
 from tinybert_l.course.prediction_questions import CONFIDENCE, question_of
 from tinybert_l.course.predictions import History, histories
 from tinybert_l.errors import printable
+from tinybert_l.languages import in_words, one_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,15 +73,16 @@ def show_calibration() -> None:
     for problem in own.problems:
         print(printable(problem))
     if own.choices:
-        print(f"choices 选择题: {own.num_right} of {len(own.choices)} right 猜对")
+        counts = f"{own.num_right}/{len(own.choices)}"
+        print(f"{in_words('choices that were right 猜对的选择题')}: {counts}")
     if not own.intervals:
-        print("no interval was stored before its result 没有在看结果之前存下的区间")
+        print(in_words("no interval was stored before its result 没有在看结果之前存下的区间"))
         return
     low, high = own.expected
     total = len(own.intervals)
-    print(f"intervals 区间: {own.num_held} of {total} hold the measured value 包含实测值")
-    sure = f"{100 * CONFIDENCE:.0f} % sure and right about it 九成把握名副其实"
-    print(f"{sure}: {low} to {high} of {total}")
+    held = in_words("intervals that hold the measured value 包含实测值的区间")
+    sure = in_words("of someone whose 90 % sure is right 九成把握名副其实的人")
+    print(f"{held}: {own.num_held}/{total}; {sure}: {low}/{total} – {high}/{total}")
     from tinybert_l.course import figures
 
     figures.show(figure_of(own), description(own))
@@ -89,10 +91,12 @@ def show_calibration() -> None:
 def description(own: Calibration) -> str:
     """Say in words what the figure shows."""
     outside = [question_of(known.name).words for known in own.intervals if known.held is not True]
-    listed = "; ".join(outside) or "none 无"
-    return (
-        f"Your intervals, drawn to one width, with the measured values: {own.num_held} of "
-        f"{len(own.intervals)} hold it; outside: {listed}. 你的区间画成同样宽，点是实测值。"
+    listed = "; ".join(outside) or in_words("none 无")
+    counts = f"{own.num_held}/{len(own.intervals)}"
+    return one_of(
+        f"Your intervals, drawn to one width, with the measured values: {counts} hold it; "
+        f"outside: {listed}.",
+        f"你的区间画成同样宽，点是实测值：{counts}包含它；在外：{listed}。",
     )
 
 
@@ -101,11 +105,11 @@ def figure_of(own: Calibration) -> "Figure":
     from tinybert_l.course import figures
 
     figure, axes = figures.new_figure(11, 1.6 + 0.36 * len(own.intervals))
-    axes.axvspan(-1, 1, color="#DDDDDD", label="your interval 你的区间")
+    axes.axvspan(-1, 1, color="#DDDDDD", label=in_words("your interval 你的区间"))
     places = [place_of(known) for known in own.intervals]
     for held, colour, marker, words in (
-        (True, figures.LARGEST, "o", "inside 在内"),
-        (False, figures.SMALLEST, "X", "outside 在外"),
+        (True, figures.LARGEST, "o", "measured value inside 在内的实测值"),
+        (False, figures.SMALLEST, "X", "measured value outside 在外的实测值"),
     ):
         rows = [i for i, known in enumerate(own.intervals) if known.held is held]
         axes.plot(
@@ -115,15 +119,16 @@ def figure_of(own: Calibration) -> "Figure":
             color=colour,
             markersize=10,
             linestyle="none",
-            label=f"measured value {words}",
+            label=in_words(words),
         )
     names = [question_of(known.name).words for known in own.intervals]
     axes.set_yticks(range(len(names)), names, fontsize=11)
     axes.set(
         xlim=(-FARTHEST - 0.3, FARTHEST + 0.3),
         ylim=(len(names) - 0.5, -0.5),
-        xlabel="distance from the interval's middle, in half widths 到区间中点的距离（半宽）",
-        title=f"{own.num_held} of {len(names)} intervals hold 个区间包含实测值",
+        xlabel=in_words("distance from the middle, in half widths 到中点的距离（半宽）"),
+        title=f"{in_words('intervals that hold the measured value 包含实测值的区间')}: "
+        f"{own.num_held}/{len(names)}",
     )
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
     return figure

@@ -17,6 +17,7 @@ from tinybert_l.course.predictions import (
     store,
 )
 from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.languages import in_words
 
 
 def show_form(name: str, status: str) -> bool:
@@ -25,7 +26,7 @@ def show_form(name: str, status: str) -> bool:
         return False
     question = question_of(name)
     fields, read = _fields(name, question)
-    button = widgets.Button(description="store 存下", tooltip=question.words)
+    button = widgets.Button(description=in_words("store 存下"), tooltip=question.words)
     said = widgets.HTML(value=escape(status))
 
     def on_click(_: object) -> None:
@@ -44,15 +45,19 @@ def _fields(name: str, question: Question) -> tuple[list[widgets.Widget], Callab
     """Return the fields, filled with what is stored, and a function that reads them."""
     stored = _stored(name)
     if question.kind == "choice":
-        options = [("—", ""), *((words, key) for key, words in question.choices)]
+        options = [("—", ""), *((words, key) for key, words in question.labels.items())]
         keys = [key for _, key in options]
         chosen = stored.get("choice", "") if stored.get("choice", "") in keys else ""
-        choice = widgets.Dropdown(options=options, value=chosen, description="choice 选择")
+        choice = widgets.Dropdown(
+            options=options, value=chosen, description=in_words("choice 选择")
+        )
         return [choice], lambda: checked_choice(name, choice.value)
     ends = []
     for end, words in (("low", "from 从"), ("high", "to 到")):
         text = f"{stored[end]:g}" if end in stored else ""
-        ends.append(widgets.Text(value=text, description=words, placeholder=question.unit))
+        ends.append(
+            widgets.Text(value=text, description=in_words(words), placeholder=question.unit)
+        )
     return ends, lambda: checked_interval(name, *(_number(name, end.value) for end in ends))
 
 

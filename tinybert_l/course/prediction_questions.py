@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.languages import in_words
 
 Kind = Literal["interval", "choice"]
 CONFIDENCE = 0.9  # how sure a student is to be of an interval
@@ -32,15 +33,30 @@ class Question:
 
     Args:
         lecture: number of the lecture that asks.
-        words: the quantity in a few words, English first.
-        unit: of an interval's ends.
-        choices: {key: words}; empty where an interval is asked for.
+        text: the quantity in a few words, English first.
+        unit_text: of an interval's ends.
+        choices: (key, words) of each; empty where an interval is asked for.
     """
 
     lecture: int
-    words: str
-    unit: str = ""
+    text: str
+    unit_text: str = ""
     choices: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def words(self) -> str:
+        """The quantity in the course's language, or in both."""
+        return in_words(self.text)
+
+    @property
+    def unit(self) -> str:
+        """The unit, likewise."""
+        return in_words(self.unit_text)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What each choice is called, {key: words}, likewise."""
+        return {key: in_words(words) for key, words in self.choices}
 
     @property
     def kind(self) -> Kind:

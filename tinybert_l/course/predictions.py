@@ -31,6 +31,7 @@ from tinybert_l.course.prediction_log import (
 )
 from tinybert_l.course.prediction_questions import CONFIDENCE, QUESTIONS, Question, question_of
 from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.languages import current_language, in_words
 
 if TYPE_CHECKING:
     from tinybert_l.course.record_types import Evidence
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 NO_PREDICTION = "no prediction 未作预测"
 HOW_TO = f"put values in place of ... ({100 * CONFIDENCE:.0f} % sure) 把...换成数值（九成把握）"
+WRITTEN_AFTER = "what you wrote after the result does not count 看过结果后写的不计"
+CHANGED = "an entry was changed after it was stored and does not count 有记录存后被改，不计"
 HOW_TO_CHOOSE = "put one of these in place of ... 把...换成其中之一"
 
 
@@ -201,15 +204,15 @@ def describe(name: str) -> str:
     question = question_of(name)
     known = history(name)
     if known.prediction is None:
-        how = HOW_TO
+        how = in_words(HOW_TO)
         if question.kind == "choice":
-            listed = ", ".join(f"{key!r} {words}" for key, words in question.choices)
-            how = f"{HOW_TO_CHOOSE}: {listed}"
-        return f"{question.words}: {NO_PREDICTION}; {how}{_remarks(known)}"
+            listed = ", ".join(f"{key!r} {words}" for key, words in question.labels.items())
+            how = f"{in_words(HOW_TO_CHOOSE)}: {listed}"
+        return f"{question.words}: {in_words(NO_PREDICTION)}; {how}{_remarks(known)}"
     entry = known.prediction
     kept = "stored 已存" if is_held(question.lecture) else "kept while this kernel runs 仅存于内核"
     return (
-        f"{question.words}: you 你: {_own_words(question, entry.value)}; {kept}, {entry.time}, "
+        f"{question.words}: {_own_words(question, entry.value)}; {in_words(kept)}, {entry.time}, "
         f"SHA-256 {entry.short_hash}{_remarks(known)}"
     )
 
@@ -217,7 +220,7 @@ def describe(name: str) -> str:
 def _remarks(known: History) -> str:
     remarks = ""
     if known.changed_after:
-        remarks += "; what you wrote after the result does not count 看过结果后写的不计"
+        remarks += f"; {in_words(WRITTEN_AFTER)}"
     if known.tampered:
         remarks += (
             "; an entry was changed after it was stored and does not count 有记录存后被改，不计"
@@ -227,11 +230,16 @@ def _remarks(known: History) -> str:
 
 def _own_words(question: Question, value: Value) -> str:
     """Write a student's interval or choice."""
+    you = in_words("you 你")
     if "choice" in value:
-        return dict(question.choices).get(str(value["choice"]), "?")
+        return f"{you}: {question.labels.get(str(value['choice']), '?')}"
     low, high = (f"{value[end]:g}" for end in ("low", "high"))
-    ends = low if low == high else f"{low} to {high}"
-    return _with_unit(ends, question.unit)
+    ends = low if low == high else _range(low, high)
+    return f"{you}: {_with_unit(ends, question.unit)}"
+
+
+def _range(low: str, high: str) -> str:
+    return f"{low}至{high}" if current_language() == "zh" else f"{low} to {high}"
 
 
 def show_answer(name: str, measured: "Measured", because: "Measured" = None) -> None:
@@ -248,26 +256,28 @@ def show_answer(name: str, measured: "Measured", because: "Measured" = None) -> 
     question = question_of(name)
     result = _result(name, question, measured, because)
     if result is None:
-        print(f"{question.words}: no record 无记录")
+        print(f"{question.words}: {in_words('no record 无记录')}")
         return
+    shown = f"{in_words('measured 实测')}: {result.words}"
     try:
         if history(name).result is None:
             append(question.lecture, name, "result", result.value)
         known = history(name)
     except CourseError as error:
-        print(f"{question.words}: measured 实测: {result.words} ({error})")
+        print(f"{question.words}: {shown} ({error})")
         return
-    own, verdict = NO_PREDICTION, ""
+    own, verdict = in_words(NO_PREDICTION), ""
     if known.prediction is not None:
-        own = f"you 你: {_own_words(question, known.prediction.value)}"
+        own = _own_words(question, known.prediction.value)
         verdict = f"; {_verdict(question, _holds(known.prediction.value, result.value))}"
-    print(f"{question.words}: {own}; measured 实测: {result.words}{verdict}{_remarks(known)}")
+    print(f"{question.words}: {own}; {shown}{verdict}{_remarks(known)}")
 
 
 def _verdict(question: Question, held: bool) -> str:
     if question.kind == "choice":
-        return "right 猜对了" if held else "not so 没猜对"
-    return "your interval holds it 区间包含它" if held else "outside your interval 在区间之外"
+        return in_words("right 猜对了" if held else "not so 没猜对")
+    words = "your interval holds it 区间包含它" if held else "outside your interval 在区间之外"
+    return in_words(words)
 
 
 def _holds(prediction: Value, result: Value) -> bool:
@@ -288,11 +298,11 @@ def _result(
     if measured is None:
         return None
     keys = [measured] if isinstance(measured, str) else list(measured)  # type: ignore[arg-type]
-    known = dict(question.choices)
+    known = question.labels
     wrong = [key for key in keys if key not in known]
     if wrong:
         raise InvalidInput(f"show_answer {name}: {wrong!r:.60}; allowed: {', '.join(known)}.")
-    words = ", ".join(known[str(key)] for key in keys) or "none 无"
+    words = ", ".join(known[str(key)] for key in keys) or in_words("none 无")
     reason = _estimate(name, because, "")
     if reason is not None:
         words += f" ({reason[1]})"
@@ -319,8 +329,8 @@ def _estimate(name: str, measured: "Measured", unit: str) -> tuple[float, str] |
         return mean, _with_unit(f"{measured:,}", unit)
     words = _with_unit(written(mean), unit)
     if len(numbers) > 1:
-        ends = f"{written(min(numbers))} to {written(max(numbers))}"
-        words += f" ({ends}, {len(numbers)} live runs 次现场运行)"
+        ends = _range(written(min(numbers)), written(max(numbers)))
+        words += f" ({ends}, {len(numbers)} {in_words('live runs 次现场运行')})"
     return mean, words
 
 
@@ -339,10 +349,13 @@ def _of_evidence(measured: "Evidence", unit: str) -> tuple[float, str] | None:
     mean, low, high = (factor * value for value in (measured.mean, measured.low, measured.high))
     words = _with_unit(written(mean), unit or measured.unit)
     if measured.method not in ("count", "bare"):
-        words += f" ({written(low)} to {written(high)})"
-    source = "counted 计数" if measured.method == "count" else f"record 记录 {measured.record}"
-    stale = ", stale 已过期" if measured.stale else ""
-    return mean, f"{words}, {source}{stale}"
+        words += f" ({_range(written(low), written(high))})"
+    source = in_words("counted 计数")
+    if measured.method != "count":
+        source = f"{in_words('record 记录')} {measured.record}"
+    if measured.stale:
+        source += f", {in_words('stale 已过期')}"
+    return mean, f"{words}, {source}"
 
 
 def side_of_zero(measured: "Evidence", below: str, above: str, between: str) -> str | None:
