@@ -8,7 +8,7 @@ comments, and no hidden tests.
 import copy
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,8 +24,10 @@ from traitlets.config import Config
 from tinybert_l.course.home import shorten
 from tinybert_l.course.items import Item, items_of
 from tinybert_l.course.markers import without_hidden_tests
+from tinybert_l.errors import printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import is_test
+from tinybert_l.grading.results.requests import Request
 
 REASON_LIMIT = 300  # characters of a failed test's message in the list
 NOT_GRADED = "not graded yet 尚未评分"
@@ -49,7 +51,19 @@ _LIST = """\
 <td>{{ "%g"|format(total) }} / {{ "%g"|format(maximum) }}</td>
 <td>{% if open_points %}{{ "%g"|format(open_points) }} points are still to be graded by a person \
 分待人工评分{% endif %}</td></tr>
-</tbody></table></div>"""
+</tbody></table>
+{% if requests %}
+<h5>what you asked to have judged anew 复核申请</h5>
+<table class="items"><thead><tr><th scope="col">exercise 练习</th>
+<th scope="col">what you wrote 你的理由</th><th scope="col">what came out 结果</th></tr></thead>
+<tbody>
+{% for request in requests %}
+<tr><td>{{ titles.get(request.exercise, request.exercise) }}</td>
+<td>{{ request.because|seen }}</td><td>{{ request.outcome }}</td></tr>
+{% endfor %}
+</tbody></table>
+{% endif %}
+</div>"""
 RENDERED_LIMIT = 2000  # cells; most are the same in every submission of a lecture
 STYLE = (
     "a, a:link, a:visited { color: #0b3d66 !important; text-decoration: underline }"
@@ -117,6 +131,7 @@ def render(
     scores: Mapping[str, float | None],
     comments: dict[str, str] | None = None,
     late_penalty: float = 0.0,
+    requests: Sequence[Request] = (),
 ) -> str:
     """Render a graded notebook as HTML.
 
@@ -125,6 +140,7 @@ def render(
         scores: {graded cell: points}; None where a person has still to give them.
         comments: {cell: comment}, from the gradebook.
         late_penalty: points.
+        requests: of the student for another judgement, and what came out.
     """
     shown = copy.deepcopy(nb)
     max_score = 0.0
@@ -148,7 +164,7 @@ def render(
     with _exporter_in_use:
         page, _ = _exporter().from_notebook_node(shown, resources={"nbgrader": summary})
     page = page.replace(f"Score: {_NO_SCORE} /", f"{NOT_GRADED} /")
-    listed = _list_of(shown, name, scores, comments or {}, late_penalty)
+    listed = _list_of(shown, name, scores, comments or {}, late_penalty, requests)
     page = re.sub(r'<div id="toc">.*?</div>', lambda _: listed, page, count=1, flags=re.DOTALL)
     return accessible(page)
 
@@ -173,6 +189,7 @@ def _list_of(
     scores: Mapping[str, float | None],
     comments: Mapping[str, str],
     penalty: float,
+    requests: Sequence[Request] = (),
 ) -> str:
     """Return the list of what was graded: points, the first failed test, comments."""
     lectures = {notebook: lecture for lecture, notebook in NOTEBOOKS.items()}
@@ -193,8 +210,11 @@ def _list_of(
         reason = shorten(reasons[0], REASON_LIMIT) if reasons else ""
         rows.append(_Row(item, points, reason, commented))
     environment = Environment(autoescape=True, trim_blocks=True)
+    environment.filters["seen"] = printable
     return environment.from_string(_LIST).render(
         rows=rows,
+        requests=requests,
+        titles={item.name: item.title for item in items},
         penalty=penalty,
         total=_sum(scores) - penalty,
         maximum=sum(item.points for item in items),
