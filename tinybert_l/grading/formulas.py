@@ -110,6 +110,8 @@ def _written(element: Element, depth: int = 0) -> str:
     for name, value in element.attrib.items():
         if name in _SETTINGS and _VALUE.fullmatch(value):
             settings.append(f' {name}="{value}"')
+    if element.get("display") == "block":
+        settings.append(' tabindex="0"')  # it scrolls where it is wide, by keyboard too
     inner = _escaped(element.text)
     for child in element:
         inner += _written(child, depth + 1) + _escaped(child.tail)

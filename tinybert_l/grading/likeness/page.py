@@ -5,11 +5,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from tinybert_l.course.home import in_words_of
 from tinybert_l.errors import printable
 from tinybert_l.grading.likeness import grams, pairs
 from tinybert_l.grading.likeness.find import Answer, ClassLikeness, ExerciseLikeness, blind_names
 from tinybert_l.grading.likeness.pairs import Pair
+from tinybert_l.languages import in_words
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 SHOWN_LIMIT = 6000  # characters of an answer
@@ -62,7 +62,7 @@ def page(likeness: ClassLikeness, blind: bool = False, lang: str | None = None) 
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["words"] = lambda text: in_words_of(text, lang)
+    environment.filters["words"] = lambda text: in_words(text, lang)
     environment.filters["expected"] = expected_in_words
     environment.filters["title"] = lambda item: _title(item.title_zh, item.title_en, lang)
     unread = {_named(student, names, blind): why for student, why in likeness.unread.items()}
