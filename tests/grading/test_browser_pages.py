@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from browser import picture, violations
+from browser import PATIENCE, picture, violations
 from quick_course import Submissions, quick_course
 from test_feedback import LANGUAGE_METADATA, NAME, graded, points
 from test_likeness import LECTURE, essay, program
@@ -28,7 +28,7 @@ def look(browser, path, name: str) -> None:
     page = browser.new_page(viewport=PHONE)
     fetched: list[str] = []
     page.on("request", lambda request: fetched.append(request.url))
-    page.goto(path.as_uri())
+    page.goto(path.as_uri(), timeout=PATIENCE)
     picture(page, name)
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert fetched == [path.as_uri()] and violations(page) == []
@@ -58,7 +58,7 @@ def test_alike_answers_are_shown_side_by_side(tmp_path, browser, monkeypatch, la
     path.write_text(likeness_page(likeness, lang=language), encoding="utf-8")
     look(browser, path, f"similar-phone-{language}")
     page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.goto(path.as_uri())
+    page.goto(path.as_uri(), timeout=PATIENCE)
     sides = page.locator(".pair").first.locator("pre")
     boxes = [sides.nth(index).bounding_box() for index in (0, 1)]
     assert boxes[0]["y"] == boxes[1]["y"] and boxes[0]["x"] < boxes[1]["x"]
