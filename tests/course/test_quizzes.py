@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from tinybert_l.course.authoring import write_answers
-from tinybert_l.languages import in_words
 from tinybert_l.course.quiz_cells import QUIZZES, Question, read_questions, source_of_test
 from tinybert_l.course.quizzes import (
     ANOTHER,
@@ -30,6 +29,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import load_reference_answers
 from tinybert_l.grading.course import MATERIAL
+from tinybert_l.languages import in_words
 
 SOLUTIONS = MATERIAL / "solutions"
 QUESTIONS = [question for n in NOTEBOOKS for question in read_questions(SOLUTIONS, n)]

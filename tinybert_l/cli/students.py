@@ -32,9 +32,8 @@ def home(folder: Path) -> None:
 
     rows = rows_in(folder)
     if not rows:
-        raise InvalidInput(
-            f"No notebook of the course in {folder.resolve()}. 此文件夹中没有课程笔记本。"
-        )
+        where = folder.resolve()
+        raise InvalidInput(f"No notebook of the course in {where}. 此文件夹中没有课程笔记本。")
     with showing(language_of(notebooks_in(folder).values())):
         tables.show_progress(rows)
 
