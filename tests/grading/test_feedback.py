@@ -54,9 +54,9 @@ def rows(page: str) -> dict[str, list[str]]:
 def test_a_page_begins_with_the_list_that_the_student_knows(checkout):
     page = render(graded(), NAME, points(test_layer_map_hidden=0.0, essay=None), {"essay": "Good."})
     listed = rows(page)
-    assert listed["层映射"] == ["2 / 4", "rounds up"]
+    assert listed["层映射"] == ["2 / 4", "−2 rounds up"]
     assert listed["保留的层"] == ["4 / 4", ""]
-    assert listed["论述题"] == ["not graded yet 尚未评分 / 5", "comment 评语"]
+    assert listed["论述题"] == ["not graded yet 尚未评分 / 5", "comment 评语 : Good."]
     assert listed["so"][0] == "21 / 28" and "5 points are still to be graded" in listed["so"][1]
     assert "0.0 / 5.0" not in page and "987654" not in page and "Test cell" not in page
     secrets = read_secrets(checkout / "notebooks", checkout / "solutions", set(NOTEBOOKS))
@@ -78,7 +78,7 @@ def test_a_quiz_answer_is_explained_in_the_language_of_the_release(language):
     table = BeautifulSoup(page, "html.parser").find("table", class_="items")
     (row,) = [row for row in table.find_all("tr") if row.find("code", string="quiz_3_1")]
     _, earned, reason = (part.get_text(" ", strip=True) for part in row.find_all("td"))
-    assert earned == "0 / 1"
+    assert earned == "0 / 1" and reason.startswith("−1")
     for each, half in halves.items():
         wanted = language in (each, None)
         assert (half in reason) == (half in page) == wanted

@@ -19,6 +19,11 @@ MODULES = (
         },
     ),
     CommandModule(
+        "disputes",
+        "Student",
+        {"dispute": "Ask that an EXERCISE of a LECTURE is judged anew."},
+    ),
+    CommandModule(
         "demo",
         "Instructor",
         {"demo": "Do everything once: train, measure, release, hand in, grade."},

@@ -7,8 +7,9 @@ import click
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.cli import grade_tables
+from tinybert_l.cli.answer_disputes import answer
 from tinybert_l.cli.courses import pass_course
-from tinybert_l.cli.options import FILE, FOLDER, NEW_FILE, lecture_argument
+from tinybert_l.cli.options import FILE, FILE_OR_FOLDER, FOLDER, NEW_FILE, lecture_argument
 from tinybert_l.errors import CourseError, InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import job as jobs
@@ -38,6 +39,11 @@ from tinybert_l.grading.results.worksheet import Filled
 )
 @click.option("--again", is_flag=True, help="Regrade unchanged submissions too.")
 @click.option(
+    "--disputes",
+    type=FILE_OR_FOLDER,
+    help="Judge anew what the requests ('dispute') in this folder or zip file ask for.",
+)
+@click.option(
     "--only-prepare", is_flag=True, help="Write the job directories for 'run-job' and stop."
 )
 @click.option(
@@ -51,6 +57,7 @@ def grade(
     scheduler: str,
     exercise: str,
     again: bool,
+    disputes: Path | None,
     only_prepare: bool,
 ) -> None:
     """Autograde all submissions of a LECTURE.
@@ -62,7 +69,9 @@ def grade(
     """
     options = run.Options(workers, scheduler, exercise, again)
     _require_submissions(course, lecture)
-    if only_prepare:
+    if disputes is not None:
+        answer(course, lecture, disputes, options)
+    elif only_prepare:
         for folder in run.prepare_jobs(course, lecture, options):
             click.echo(folder)
     else:

@@ -1,6 +1,7 @@
 """Measure trained sub-models: trade-off of accuracy, size and speed; latency budgets; questions."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tinybert_l.tasks.questions import Reader, load_reader
 from tinybert_l.tasks.squad import Question, read_squad
 
 ANSWER_TOKENS = 30  # longest answer to a question of a user's file
+_LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,12 @@ def choose_candidate(candidates: list[Candidate], max_latency_ms: float) -> str:
     try:
         return choose_submodel([vars(candidate) for candidate in candidates], max_latency_ms)
     except ValueError as error:
-        raise InvalidInput(str(error)) from error
+        raise InvalidInput(_LONG_NUMBER.sub(_rounded, str(error))) from error
+
+
+def _rounded(match: re.Match[str]) -> str:
+    """Round a measured number to hundredths, which are more than a measurement is good for."""
+    return f"{float(match.group()):.2f}"
 
 
 def score_reader(reader: Reader, questions: list[Question]) -> list[ReaderScore]:

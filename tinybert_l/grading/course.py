@@ -22,6 +22,7 @@ from tinybert_l.grading.assignment import Assignment, is_test
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.feedback import render
+from tinybert_l.grading.results.requests import read_requests
 from tinybert_l.grading.settings import database_url, nbgrader_settings
 
 if TYPE_CHECKING:
@@ -170,9 +171,10 @@ class Course:
             page: the feedback, where it has been rendered already.
         """
         name = NOTEBOOKS[lecture]
-        if page is None:
+        requests = read_requests(self.folder, name, student)
+        if page is None or requests:
             notebook = nbformat.read(self.graded(student, lecture), as_version=4)
-            page = render(notebook, name, grades.scores, grades.comments, grades.penalty)
+            page = render(notebook, name, grades.scores, grades.comments, grades.penalty, requests)
         write_atomically(self.folder / "feedback" / student / name / f"{name}.html", page)
 
     @contextlib.contextmanager

@@ -21,6 +21,7 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.leaks import LeakError, lecture_of, read_secrets, require_none, scan
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
+from tinybert_l.grading.results.book import Book
 
 __all__ = ["LeakError", "Plan", "ReleaseFailed", "handout", "leak_scan", "plan", "release"]
 
@@ -184,7 +185,22 @@ def release(
         require_none(leaks, f"the release of lecture {lecture}, which was withdrawn")
     course.note_release(lecture, __version__)
     write_atomically(handout(course, lecture), _zipped(folder))
+    _tell_formgrader(course, lecture)
     return folder
+
+
+def _tell_formgrader(course: Course, lecture: int) -> None:
+    """Let Formgrader show when a lecture is due, and that it is released.
+
+    It calls released what lies in its exchange, which is a folder of the course. Where nbgrader's
+    exchange does not work (Windows), Formgrader goes on saying "draft".
+    """
+    name = NOTEBOOKS[lecture]
+    with Book(course.database, name) as book:
+        book.set_due(read_calendar(course.folder).due.get(lecture))
+    api = course.api()
+    api.config.ExchangeReleaseAssignment.force = True  # again, where it was released before
+    api.release_assignment(name)
 
 
 def handout(course: Course, lecture: int) -> Path:

@@ -1,20 +1,20 @@
 """Render the page that a student gets back.
 
-A page begins with the list of exercises that the student knows from the course home, with points
-and the first failed test's message. It shows the notebook, each test's message, scores and
-comments, and no hidden tests.
+A page begins with the list of exercises that the student knows from the course home, with points,
+why points were lost, and comments. It shows the notebook, each test's message and scores, and no
+hidden tests. It needs no network, runs nothing, and can be read on a phone.
 """
 
 import copy
 import re
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, pass_context
+from jinja2 import pass_context
 from nbconvert.exporters import HTMLExporter, TemplateExporter
 from nbconvert.filters import Highlight2HTML
 from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
@@ -22,37 +22,32 @@ from nbformat import NotebookNode
 from traitlets.config import Config
 
 from tinybert_l.course.authoring import cell_in_language
-from tinybert_l.course.home import is_begun, language_in, shorten
-from tinybert_l.course.items import Item, items_of
+from tinybert_l.course.home import is_begun, language_in
 from tinybert_l.course.markers import without_hidden_tests
-from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import is_test
+from tinybert_l.grading.formulas import with_mathml
+from tinybert_l.grading.results.feedback_list import NOT_GRADED, list_of, total_of
+from tinybert_l.grading.results.requests import Request
 from tinybert_l.languages import in_words
 
-REASON_LIMIT = 300  # characters of a failed test's message in the list
-NOT_GRADED = "not graded yet 尚未评分"
 # Stands for a score in nbgrader's template, which knows numbers alone; replaced in the page.
 _NO_SCORE = -987654321.0
-_LIST = """\
-<div id="toc"><table class="items">
-<thead><tr><th scope="col">{{ "exercise 练习"|words }}</th>
-<th scope="col">{{ "points 分"|words }}</th>
-<th scope="col">{{ "what to look at 说明"|words }}</th></tr></thead><tbody>
-{% for row in rows %}
-<tr><td><a href="#{{ row.item.cells[0] }}">{{ row.title }}</a> \
-<small><code>{{ row.item.name }}</code></small></td>
-<td>{{ row.points }}</td>
-<td>{{ row.reason }}{% for comment in row.comments %}
-<a href="#comment-{{ comment }}">{{ "comment 评语"|words }}</a>{% endfor %}</td></tr>
-{% endfor %}
-{% if penalty %}
-<tr><td>{{ "late 迟交扣分"|words }}</td><td>-{{ "%g"|format(penalty) }}</td><td></td></tr>
-{% endif %}
-<tr><th scope="row">{{ ("so far 目前" if open_points else "together 合计")|words }}</th>
-<td>{{ "%g"|format(total) }} / {{ "%g"|format(maximum) }}</td>
-<td>{% if open_points %}{{ "%g"|format(open_points) }} \
-{{ "points are still to be graded by a person 分待人工评分"|words }}{% endif %}</td></tr>
-</tbody></table></div>"""
+_SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)  # MathJax, from another site
+_META = (
+    '<meta http-equiv="Content-Security-Policy" '
+    "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
+    '<meta name="viewport" content="width=device-width, initial-scale=1">'
+)
+# nbgrader's words, between what stands around them in its template, and ours
+_LABEL = '<span class="nbgrader-label">'
+_WORDS = (
+    (_LABEL, "Student's answer", "</span>", "your answer 你的解答"),
+    (_LABEL, "Student's task", "</span>", "your answer 你的解答"),
+    (_LABEL, "Grade cell:", " <code>", "test 测试"),
+    ("<b>", "Comments:", "</b>", "comment 评语"),
+    ('<a href="#top">', "(Top)", "</a>", "top 返回顶部"),
+)
+FORMULA_SECONDS = 5  # for a page's formulas that were not met before
 RENDERED_LIMIT = 2000  # cells; most are the same in every submission of a lecture
 STYLE = (
     "a, a:link, a:visited { color: #0b3d66 !important; text-decoration: underline }"
@@ -60,6 +55,21 @@ STYLE = (
     ".items code { color: #1a1a1a; background: none }"
     ".items td, .items th { padding: 3px 14px 3px 0; vertical-align: top; text-align: left }"
     "pre, .highlight pre { background: #fff !important }"
+    "body { overflow-wrap: break-word }"
+    ".said { white-space: pre-line }"
+    ".items { width: 100% } .items div { margin-bottom: 4px }"
+    "pre, .output_area, .output_html, .rendered_html { overflow-x: auto; max-width: 100% }"
+    "math[display=block] { display: block math; overflow-x: auto; overflow-y: hidden }"
+    "img, svg { max-width: 100%; height: auto }"
+    "div.nbgrader_cell .panel-heading { height: auto !important; overflow: hidden }"
+    "@media (max-width: 700px) {"
+    ".prompt, div.prompt { display: none !important }"
+    ".container, #notebook, #notebook-container, .panel-body, div.cell, .inner_cell"
+    " { padding: 4px !important; margin: 0 !important; min-width: 0; width: auto !important }"
+    ".items, .items tbody, .items tr, .items td, .items th { display: block }"
+    ".items thead { display: none } .items tr { border-bottom: 1px solid #bbb }"
+    ".rendered_html table { display: block; overflow-x: auto }"
+    "}"
     ".prompt, .jp-InputPrompt, .jp-OutputPrompt { color: #444 !important }"
 )
 # Rendered sources, by source and settings; kept from one submission to the next in this process.
@@ -70,8 +80,10 @@ _exporter_in_use = threading.Lock()  # nbconvert's exporter keeps state while it
 class _Exporter(HTMLExporter):
     """Render HTML without parsing the page again to add missing image descriptions.
 
-    Submissions hold no images.
+    Submissions hold no images. Formulas become MathML.
     """
+
+    formulas_until = 0.0  # by `time.monotonic`: until when a page's formulas may be converted
 
     def from_notebook_node(self, nb: NotebookNode, resources: Any = None, **kw: Any) -> Any:
         resources = self._init_resources(resources)
@@ -85,7 +97,8 @@ class _Exporter(HTMLExporter):
 
     @pass_context
     def markdown2html(self, context: Any, source: str) -> str:
-        return _render_once(lambda text: HTMLExporter.markdown2html(self, context, text), source)
+        page = _render_once(lambda text: HTMLExporter.markdown2html(self, context, text), source)
+        return with_mathml(page, self.formulas_until)
 
 
 def _render_once(render_source: Callable[..., str], source: str, **kw: Any) -> str:
@@ -99,7 +112,7 @@ def _render_once(render_source: Callable[..., str], source: str, **kw: Any) -> s
 
 
 @cache
-def _exporter() -> HTMLExporter:
+def _exporter() -> _Exporter:
     """Make an exporter with nbgrader's own feedback template."""
     import nbgrader
     from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
@@ -120,6 +133,7 @@ def render(
     scores: Mapping[str, float | None],
     comments: dict[str, str] | None = None,
     late_penalty: float = 0.0,
+    requests: Sequence[Request] = (),
 ) -> str:
     """Render a graded notebook as HTML.
 
@@ -128,6 +142,7 @@ def render(
         scores: {graded cell: points}; None where a person has still to give them.
         comments: {cell: comment}, from the gradebook.
         late_penalty: points.
+        requests: of the student for another judgement, and what came out.
     """
     language = language_in(nb.metadata)
     shown = copy.deepcopy(nb)
@@ -147,14 +162,15 @@ def render(
             settings["comment"] = comments[grade_id]
     summary = {
         "notebook": name,
-        "score": _sum(scores) - late_penalty,
+        "score": total_of(scores.values()) - late_penalty,
         "max_score": max_score,
         "late_penalty": late_penalty,
     }
     with _exporter_in_use:
+        _exporter().formulas_until = time.monotonic() + FORMULA_SECONDS
         page, _ = _exporter().from_notebook_node(shown, resources={"nbgrader": summary})
     page = page.replace(f"Score: {_NO_SCORE} /", f"{in_words(NOT_GRADED, language)} /")
-    listed = _list_of(shown, name, scores, comments or {}, late_penalty)
+    listed = list_of(shown, name, scores, comments or {}, late_penalty, requests)
     page = re.sub(r'<div id="toc">.*?</div>', lambda _: listed, page, count=1, flags=re.DOTALL)
     return accessible(page, language)
 
@@ -171,76 +187,18 @@ def _say_in(cell: NotebookNode, language: str) -> None:
             output.traceback = [in_words(line, language) for line in output.traceback]
 
 
-@dataclass(frozen=True)
-class _Row:
-    """One item in the list at the top of a page.
-
-    Args:
-        comments: cells that a person has commented on.
-    """
-
-    item: Item
-    title: str
-    points: str
-    reason: str
-    comments: list[str]
-
-
-def _list_of(
-    nb: NotebookNode,
-    name: str,
-    scores: Mapping[str, float | None],
-    comments: Mapping[str, str],
-    penalty: float,
-) -> str:
-    """Return the list of what was graded: points, the first failed test, comments."""
-    lectures = {notebook: lecture for lecture, notebook in NOTEBOOKS.items()}
-    items = items_of(lectures.get(name, 0), nb.cells)
-    language = language_in(nb.metadata)
-    messages = _first_messages(nb)
-    rows = []
-    open_points = 0.0
-    for item in items:
-        given = [scores.get(cell, 0.0) for cell in item.cells]
-        if None in given:
-            open_points += item.points
-            points = f"{in_words(NOT_GRADED, language)} / {item.points:g}"
-        else:
-            points = f"{sum(filter(None, given)):g} / {item.points:g}"
-        reasons = [messages[cell] for cell in item.cells if cell in messages]
-        answer_cells = {item.name, *item.cells}
-        commented = sorted(cell for cell in answer_cells if cell in comments)
-        reason = shorten(reasons[0], REASON_LIMIT) if reasons else ""
-        rows.append(_Row(item, item.title_in(language), points, reason, commented))
-    environment = Environment(autoescape=True, trim_blocks=True)
-    environment.filters["words"] = lambda text: in_words(text, language)
-    return environment.from_string(_LIST).render(
-        rows=rows,
-        penalty=penalty,
-        total=_sum(scores) - penalty,
-        maximum=sum(item.points for item in items),
-        open_points=open_points,
-    )
-
-
-def _first_messages(nb: NotebookNode) -> dict[str, str]:
-    """Return {test cell: message of the error that ended it}."""
-    messages: dict[str, str] = {}
-    for cell in nb.cells:
-        for output in cell.get("outputs", []):
-            if is_test(cell) and output.output_type == "error":
-                messages.setdefault(cell.metadata.nbgrader.grade_id, str(output.evalue))
-    return messages
-
-
-def _sum(scores: Mapping[str, float | None]) -> float:
-    return sum(filter(None, scores.values()))
-
-
 def accessible(page: str, language: str | None = None) -> str:
-    """Add what nbgrader's template lacks: language, contrast, code that scrolls by keyboard."""
-    page = page.replace("<html>", f'<html lang="{language or "zh"}">', 1)
-    page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
+    """Add what nbgrader's template lacks: language, contrast, phones; take what it loads.
+
+    Code scrolls by keyboard. Nothing is left that a browser would run or fetch.
+    """
+    head, end_of_head, body = page.partition("</head>")
+    head = _SCRIPT.sub("", head).replace("<html>", f'<html lang="{language or "zh"}">', 1)
+    head = head.replace("<head>", f"<head>{_META}", 1)
+    for before, plain, after, ours in _WORDS:
+        words = in_words(ours, language)
+        body = body.replace(f"{before}{plain}{after}", f"{before}{words}{after}")
+    page = f"{head}<style>{STYLE}</style>{end_of_head}{body}"
     return re.sub(r"<pre(?=[ >])", '<pre tabindex="0"', page)
 
 
