@@ -64,6 +64,7 @@ ELSEWHERE = {
     r"tinybert-l demo": "test_cli.py, with --quick",
     r"tinybert-l lab": "test_browser_student.py: it serves until it is stopped",
     r"tinybert-l distil .*": "test_own_bert.py, with a BERT made there",
+    r"tinybert-l mark 3.*": "test_browser_marking.py: it serves until it is stopped",
     r"tinybert-l answers": "writes into the checkout; here with --check",
     r"tinybert-l course init /srv/.*": "the same with a folder of one's own: test_journey.py",
     r"tinybert-l grade 3 --scheduler .*": "test_grading_pipeline.py, with a cluster that is there",

@@ -28,6 +28,7 @@ from tinybert_l.exercises.released import (
     load_reference_answers,
     refused_solutions,
 )
+from tinybert_l.languages import LANGUAGES, in_words, use_language
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -321,7 +322,9 @@ def forget_answers() -> None:
         entry.forget_answer()
 
 
-def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
+def begin(
+    lecture: int, *, mine: bool = False, demo: bool = False, language: str | None = None
+) -> None:
     """Open a lecture's notebook: load released answers of earlier lectures, and list them.
 
     Where an earlier exercise has neither your answer nor a released one, the method's own function
@@ -332,13 +335,19 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
             never used.
         mine: prefer your own answers of earlier lectures (from the notebooks beside this one).
         demo: for lecturers, in a checkout that holds all solutions: use every reference answer.
+        language: "zh" or "en" shows figures, tables and messages in that language alone, as a
+            release in one language asks for.
 
     Raises:
-        InvalidInput: there is no such lecture.
+        InvalidInput: there is no such lecture or language.
         FileNotFoundError: `demo=True` without a solutions folder.
     """
     if lecture not in NOTEBOOKS:
         raise InvalidInput(f"begin: lecture={lecture!r}; allowed: 1 to {max(NOTEBOOKS)}.")
+    if language is not None:
+        if language not in LANGUAGES:
+            raise InvalidInput(f"begin: language={language!r}; allowed: 'zh', 'en' or None.")
+        use_language(language)
     found = find_solutions()
     folder = None if found is None else found.folder
     if demo and folder is None:
@@ -395,7 +404,7 @@ def _use_own_answers(lecture: int) -> None:
 
 def _print_sources(lecture: int) -> None:
     """Print for each exercise up to this lecture whose answer serves, and later stand-ins."""
-    print(f"TinyBERT-L · lecture 第{lecture}讲 · {NOTEBOOKS[lecture]}")
+    print(in_words(f"TinyBERT-L · lecture {lecture} 第{lecture}讲 · {NOTEBOOKS[lecture]}"))
     for source, label in SOURCE_LABELS.items():
         names = []
         for entry in exercises().values():
@@ -403,7 +412,7 @@ def _print_sources(lecture: int) -> None:
             if entry.source == source and is_shown:
                 names.append(entry.name)
         if names:
-            print(f"  {label}: {', '.join(names)}")
+            print(f"  {in_words(label)}: {', '.join(names)}")
 
 
 def _print_folder(found: SolutionsFolder | None) -> None:

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.languages import in_words
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.extraction import elastic_copy, extract
@@ -186,7 +187,7 @@ def evaluate(
         names = (sub_model.name, sub_model.label)
         candidates.append(Candidate(*names, sub_model.depth, sub_model.width, model))
     results: list[Result] = []
-    bar = tqdm(candidates, desc="evaluate 评估", disable=not progress, unit="model")
+    bar = tqdm(candidates, desc=in_words("evaluate 评估"), disable=not progress, unit="model")
     for candidate in bar:
         reference = results[0] if results else None
         results.append(_measure(candidate, reference, data, length, seconds))

@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from tinybert_l.cache import cache_root, cached, read_entry
 from tinybert_l.errors import InvalidInput
+from tinybert_l.languages import in_words
 from tinybert_l.method.data import Encoded, bucketed_batches, collate, model_inputs
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
 from tinybert_l.method.run_identity import bytes_of, text_hash, weights_hash
@@ -172,7 +173,9 @@ def _run(
         for layer in layers:
             files[layer] = stack.enter_context(_layer_file(folder, layer).open("wb"))
         batches = bucketed_batches(data.lengths(), BATCH_SIZE)
-        for rows in tqdm(batches, desc="teacher's outputs 教师输出", unit="batch", mininterval=2):
+        for rows in tqdm(
+            batches, desc=in_words("teacher's outputs 教师输出"), unit="batch", mininterval=2
+        ):
             batch = collate(data, rows, device)
             mask = batch["attention_mask"]
             output = teacher(**model_inputs(batch), output_hidden_states=bool(layers))

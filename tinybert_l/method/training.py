@@ -32,6 +32,7 @@ from tinybert_l.exercises.lecture_04 import (
     linear_warmup_decay,
     weight_decay_by_name,
 )
+from tinybert_l.languages import in_words
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.run_identity import EARLIER, RUN_FILE, claim_folder, run_identity
 
@@ -319,7 +320,7 @@ def _optimiser(
 def _progress_bar(start: int, num_steps: int, description: str, accelerator: Accelerator) -> tqdm:
     return tqdm(
         range(start, num_steps),
-        desc=description,
+        desc=in_words(description),
         initial=start,
         total=num_steps,
         unit="step",
