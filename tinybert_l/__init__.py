@@ -32,8 +32,10 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports these names
     from tinybert_l.exercises.registry import AnswerError, MissingAnswer, begin
     from tinybert_l.method.config import ElasticBertConfig
     from tinybert_l.method.data import load_reviews, prepare_data
+    from tinybert_l.method.distil import distil
     from tinybert_l.method.evaluation import evaluate
     from tinybert_l.method.export import export_onnx
+    from tinybert_l.method.family import Family
     from tinybert_l.method.importance import sort_by_importance
     from tinybert_l.method.joint import load_supernet, train_jointly
     from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticBertModel
@@ -78,8 +80,10 @@ _HOME_OF = {
     "begin": "exercises.registry",
     "load_reviews": "method.data",
     "prepare_data": "method.data",
+    "distil": "method.distil",
     "evaluate": "method.evaluation",
     "export_onnx": "method.export",
+    "Family": "method.family",
     "sort_by_importance": "method.importance",
     "load_supernet": "method.joint",
     "train_jointly": "method.joint",

@@ -77,6 +77,11 @@ MODULES = (
             "questions": "Learn to answer questions from a FILE; measure sub-models.",
         },
     ),
+    CommandModule(
+        "distilling",
+        "Models",
+        {"distil": "Distil your own classifier TEACHER into a family of smaller ones."},
+    ),
 )
 
 

@@ -1,7 +1,6 @@
 """Distil a classifier of one's own into a family of smaller ones, in one call."""
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,14 +17,15 @@ from transformers import (
 
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
+from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
 from tinybert_l.method.cached_model import quiet_loading
-from tinybert_l.method.data import Encoded, Split, collate, encode, training_batches
+from tinybert_l.method.data import Encoded, Split, collate, encode
 from tinybert_l.method.evaluation import latency_texts
 from tinybert_l.method.export import torch_latencies
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.family import FACTS, LENGTH, Family, class_f1
 from tinybert_l.method.importance import measure_importance, sort_by_importance
-from tinybert_l.method.joint import WithProjection, joint_step, train_jointly
+from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.own_teacher import (
     BERTS,
@@ -47,12 +47,9 @@ from tinybert_l.method.recipe import JointRecipe, stages_of
 from tinybert_l.method.run_identity import text_hash, weights_hash
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.teacher_outputs import TeacherOutputs
-from tinybert_l.method.teachers import teacher_source
 from tinybert_l.method.timing import measure_call
 from tinybert_l.method.training import remove_checkpoints
 
-BUDGETS = {"quick": 60, "standard": 400, "thorough": 2000}  # steps
-FEWEST_STEPS = 20
 BATCH_SIZE = 32
 PLAN = "plan.json"
 
@@ -336,12 +333,8 @@ class _Work:
         if self.own.model is self.base:
             reference = sorted_copy(self.base, train)
             return elastic_copy(reference), reference, {}
-        weights: dict[str, Any] = {
-            "hidden_weight": 0.0,
-            "embedding_weight": 0.0,
-            "attention_weight": 0.0,
-        }
-        return elastic_copy(self.base), TeacherOutputs(answers), weights
+        no_layers = ("hidden_weight", "embedding_weight", "attention_weight")
+        return elastic_copy(self.base), TeacherOutputs(answers), dict.fromkeys(no_layers, 0.0)
 
     def _planned(
         self,
@@ -402,41 +395,3 @@ def sorted_copy(
     for start in range(0, min(num_texts, len(data)), 32):
         batches.append(collate(data, range(start, min(start + 32, num_texts, len(data)))))
     return sort_by_importance(elastic, measure_importance(elastic, batches))
-
-
-def num_steps(budget: str | float, seconds: float) -> int:
-    """Return the number of steps of a budget: its name, or minutes at so many seconds a step.
-
-    Raises:
-        InvalidInput: no such budget.
-    """
-    if isinstance(budget, str) and budget in BUDGETS:
-        return BUDGETS[budget]
-    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget < 1e6:
-        raise InvalidInput(
-            f"distil: budget={budget!r}; allowed: {', '.join(BUDGETS)}, or minutes above 0."
-        )
-    return max(FEWEST_STEPS, int(60 * budget / seconds))
-
-
-def seconds_a_step(
-    student: ElasticBertForSequenceClassification,
-    teacher: ElasticBertForSequenceClassification | TeacherOutputs,
-    data: Encoded,
-    recipe: JointRecipe,
-) -> float:
-    """Measure a late step, with all sub-models open; nothing is changed by it."""
-    source = teacher_source(teacher)
-    trained = WithProjection(student, source.hidden_size)
-    rows = training_batches(data, recipe.batch_size, 1, recipe.seed)[0]
-    batch = collate(data, rows)
-    best = float("inf")
-    with torch.random.fork_rng(devices=[]):
-        for repeat in range(3):
-            begin = time.perf_counter()
-            target = source.outputs(rows, batch, recipe)
-            loss, _ = joint_step(trained, target, batch, recipe, recipe.num_steps - 1 - repeat)
-            loss.backward()
-            best = min(best, time.perf_counter() - begin)
-    trained.zero_grad()
-    return 1.1 * best  # clipping and the optimiser

@@ -1,6 +1,7 @@
 """Measure what a sub-model costs and how good it is: accuracy, parameters, FLOPs and latency."""
 
 import copy
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, cast
@@ -59,6 +60,11 @@ def accuracy_interval(correct: int, total: int) -> tuple[float, float, float]:
         raise InvalidInput(f"accuracy_interval: total={total}; allowed: at least one text.")
     interval = binomtest(correct, total).proportion_ci(method="wilson")
     return correct / total, float(interval.low), float(interval.high)
+
+
+def majority_share(labels: Sequence[int]) -> float:
+    """Return the share of the most frequent label: what a constant answer gets right."""
+    return float(max(Counter(labels).values()) / len(labels))
 
 
 def count_parameters(model: ElasticBertForSequenceClassification) -> tuple[int, int]:

@@ -18,8 +18,9 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import Encoded, collate, encode
-from tinybert_l.method.evaluation import measure_latency, weight_bytes
+from tinybert_l.method.evaluation import majority_share, measure_latency, weight_bytes
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import Supernet
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -253,7 +254,8 @@ def export_formats(
     """
     folder.mkdir(parents=True, exist_ok=True)
     small = extract(deployed.student, sub_model).eval()
-    small.save_pretrained(folder)
+    with quiet_loading():
+        small.save_pretrained(folder)
     deployed.tokenizer.save_pretrained(folder)
     expected = predict_logits(small, deployed.data).numpy()
     rows = [
@@ -272,6 +274,7 @@ def export_formats(
         "task": deployed.task,
         "measure": deployed.measure,
         "texts": len(deployed.data),
+        "chance": majority_share(deployed.data.labels),
         "vocabulary": len(deployed.tokenizer),
         "rows": rows,
         **provenance(),

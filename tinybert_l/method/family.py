@@ -18,7 +18,12 @@ from tinybert_l.exercises.answer_sources import chosen
 from tinybert_l.exercises.lecture_08 import choose_submodel, macro_f1
 from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import Encoded
-from tinybert_l.method.evaluation import accuracy_interval, count_parameters, latency_texts
+from tinybert_l.method.evaluation import (
+    accuracy_interval,
+    count_parameters,
+    latency_texts,
+    majority_share,
+)
 from tinybert_l.method.export import (
     ONNX_FORMATS,
     RUNTIMES,
@@ -289,8 +294,3 @@ def class_f1(predictions: Sequence[int], labels: Sequence[int], num_classes: int
     """Return the macro-F1 by the method's own function."""
     with chosen("reference", JUDGING):
         return macro_f1(predictions, labels, num_classes)
-
-
-def majority_share(labels: Sequence[int]) -> float:
-    """Return the share of the most frequent label."""
-    return float(np.bincount(labels).max() / len(labels))

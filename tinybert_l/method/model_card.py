@@ -15,6 +15,8 @@ Measured on {texts} held-out sentences, {cores} cores ({processor}), length 32, 
 |---|---|---|---|---|
 {rows}
 
+A constant answer, the most frequent class, gets {chance}.
+
 ```python
 import tinybert_l.method.model  # makes the architecture known to transformers
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
@@ -51,6 +53,7 @@ def model_card(numbers: dict[str, Any]) -> str:
         measure=numbers["measure"],
         vocabulary=numbers["vocabulary"],
         texts=numbers["texts"],
+        chance=f"{100 * numbers['chance']:.1f} %",
         cores=machine["cores"],
         processor=", ".join([machine["processor"], *machine["instructions"]]),
         day=numbers["date"][:10],

@@ -140,9 +140,7 @@ def _from_parquet(path: Path) -> Any:
     try:
         return pandas.read_parquet(path)
     except ImportError:
-        raise InvalidInput(
-            f"{path}: to read it, pip install pyarrow. 缺少软件包pyarrow。"
-        ) from None
+        raise InvalidInput(f"{path}: pip install pyarrow, to read it. 缺少软件包。") from None
 
 
 def _from_disk(folder: Path) -> Any:
