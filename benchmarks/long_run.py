@@ -24,6 +24,7 @@ from tinybert_l.submodels import SubModel
 Settings = dict[str, Any]
 SeedRow = TypeVar("SeedRow")
 R = TypeVar("R", bound=Row)
+PARTS = Path("outputs/records/parts")  # of a seed's work, from which a killed run goes on
 
 
 @dataclass(frozen=True)
