@@ -381,6 +381,7 @@ VALUES: dict[str, dict[Any, Caption]] = {
     },
     "attention": {"full": Caption("full", "全注意力"), "windowed": Caption("windowed", "窗口")},
     "contestant": {
+        "plain_loop": Caption("plain loop", "朴素循环"),
         "trainer": Caption("transformers Trainer"),
         "textbrewer": Caption("TextBrewer 0.2.1"),
         "masks": Caption("masks instead of slices", "掩码"),
