@@ -28,7 +28,14 @@ from transformers import PreTrainedTokenizerFast
 from tinybert_l import begin
 from tinybert_l.cache import recipe_hash, write_atomically
 from tinybert_l.course.intervals import ratio_of_means
-from tinybert_l.course.recipes import HEADLINE, HEADLINE_LONGER, HEADLINE_STRONGER
+from tinybert_l.course.measuring import measure_baseline
+from tinybert_l.course.recipes import (
+    ADAPTED_TEACHER,
+    HEADLINE,
+    HEADLINE_BY_FOLD,
+    HEADLINE_LONGER,
+    HEADLINE_STRONGER,
+)
 from tinybert_l.course.records import write_record
 from tinybert_l.course.rows import DeployedModel, HeadlineRow, Interval, Row, Runtime
 from tinybert_l.method.data import Encoded, Split, encode, load_reviews, unlabelled_sentences
@@ -114,10 +121,26 @@ def joint_recipes(settings: Settings, seed: int) -> tuple[JointRecipe | None, Jo
     return inner, soft_labels
 
 
-def corpus(settings: Settings) -> Split:
-    """Training texts; labels of the unlabelled ones are 0 and never used."""
-    labelled = load_reviews()["train"]
-    unlabelled = unlabelled_sentences()[: settings["unlabelled"]]
+def fold_of(settings: Settings, seed: int) -> int:
+    """The fold of the seed's test texts: its own, or the first for all."""
+    return seed if settings.get("folds") else 0
+
+
+def teacher_of(settings: Settings, seed: int) -> Teacher:
+    """The seed's teacher: with folds, one that has not seen the fold's test texts."""
+    recipe = settings.get("teacher", ADAPTED_TEACHER)
+    if settings.get("folds"):
+        return load_teacher(TeacherRecipe(**recipe, fold=fold_of(settings, seed), seed=seed))
+    return load_teacher(TeacherRecipe(**recipe))
+
+
+def corpus(settings: Settings, fold: int = 0) -> Split:
+    """Training texts; labels of the unlabelled ones are 0 and never used.
+
+    None of them is a test text of the fold.
+    """
+    labelled = load_reviews(fold=fold)["train"]
+    unlabelled = unlabelled_sentences(fold=fold)[: settings["unlabelled"]]
     return Split(labelled.texts + unlabelled, labelled.labels + [0] * len(unlabelled))
 
 
@@ -125,7 +148,7 @@ def train(
     teacher: Teacher, settings: Settings, seed: int, folder: Path
 ) -> tuple[ElasticBertForSequenceClassification, Any]:
     """Train jointly once; return the student with its smaller vocabulary, and its tokenizer."""
-    texts = corpus(settings)
+    texts = corpus(settings, fold_of(settings, seed))
     whole = encode(texts, teacher.tokenizer, LENGTH)
     outputs = keep_outputs(elastic_copy(teacher.model), whole, layers=[])
     inner, soft_labels = joint_recipes(settings, seed)
@@ -204,7 +227,7 @@ def alternating_latency(models: dict[ModelKey, Model], batch: int) -> dict[Model
 def measure(teacher: Teacher, settings: Settings, seed: int) -> list[Measurement]:
     """Measure every sub-model in every runtime: predictions, speed and bytes."""
     student, tokenizer = trained(teacher, settings, seed)
-    reviews = load_reviews()
+    reviews = load_reviews(fold=fold_of(settings, seed))
     validation = encode(reviews["validation"], tokenizer, LENGTH)
     test = encode(reviews["test"], tokenizer, LENGTH)
     teacher_bytes = weight_bytes(teacher.model)
@@ -247,10 +270,14 @@ def add_speeds(rows: Sequence[Measurement], times: dict[ModelKey, float], batch:
             row.gains[f"same_runtime_times_faster_batch_{batch}"] = gain
 
 
-def kept_interval(by_seed: Sequence[list[int]], teacher_correct: list[int]) -> Interval:
-    """The percentage of the teacher's accuracy that is kept, with its interval, paired by text."""
+def kept_interval(by_seed: Sequence[list[int]], teacher_correct: Sequence[list[int]]) -> Interval:
+    """The percentage of the teacher's accuracy that is kept, with its interval, paired by text.
+
+    Args:
+        teacher_correct: of each seed's teacher, on the seed's texts.
+    """
     student = np.array(by_seed, float)
-    teacher = np.broadcast_to(np.array(teacher_correct, float), student.shape)
+    teacher = np.array(teacher_correct, float)
     estimate = ratio_of_means(100 * student, teacher)
     method: Literal["seeds_and_items", "one_seed"] = "seeds_and_items"
     if len(by_seed) == 1:
@@ -258,9 +285,15 @@ def kept_interval(by_seed: Sequence[list[int]], teacher_correct: list[int]) -> I
     return Interval(estimate.mean, estimate.low, estimate.high, method)
 
 
-def summary(seeds: Sequence[list[Measurement]], teacher_correct: list[int]) -> list[Row]:
-    """Teacher, every model over all seeds, then the choices of validation for each goal."""
-    rows: list[Row] = [HeadlineRow("teacher", accuracy_percent=100 * mean(teacher_correct))]
+def summary(
+    seeds: Sequence[list[Measurement]],
+    teacher_correct: Sequence[list[int]],
+    bag_correct: Sequence[list[int]] = (),
+) -> list[Row]:
+    """Teacher, bag of words, every model over all seeds, then what validation chose by goal."""
+    rows: list[Row] = [reference_row("teacher", teacher_correct)]
+    if bag_correct:
+        rows.append(reference_row("bag_of_words", bag_correct))
     candidates = []
     for same in zip(*seeds, strict=True):
         candidates.append(candidate := over_seeds("candidate", same, teacher_correct))
@@ -276,6 +309,14 @@ def summary(seeds: Sequence[list[Measurement]], teacher_correct: list[int]) -> l
     return rows
 
 
+def reference_row(
+    role: Literal["teacher", "bag_of_words"], correct: Sequence[list[int]]
+) -> HeadlineRow:
+    """What the sub-models are compared with: accuracy over all seeds' test texts."""
+    by_seed = tuple(100 * mean(hits) for hits in correct)
+    return HeadlineRow(role, accuracy_percent=mean(by_seed), by_seed={"accuracy_percent": by_seed})
+
+
 def meets(row: HeadlineRow, goal: dict[str, float]) -> bool:
     """Whether each number that the goal names is large enough."""
     for name, least in goal.items():
@@ -286,7 +327,9 @@ def meets(row: HeadlineRow, goal: dict[str, float]) -> bool:
 
 
 def over_seeds(
-    role: Literal["candidate"] | Choice, same: Sequence[Measurement], teacher_correct: list[int]
+    role: Literal["candidate"] | Choice,
+    same: Sequence[Measurement],
+    teacher_correct: Sequence[list[int]],
 ) -> HeadlineRow:
     """Summarise one measurement of each seed; a choice may have another model for each seed."""
     gains, by_seed = {}, {}
@@ -295,6 +338,7 @@ def over_seeds(
             by_seed[name] = tuple(row.gains[name] for row in same)
             gains[name] = mean(by_seed[name])
     correct = [row.correct for row in same]
+    by_seed["accuracy_percent"] = tuple(100 * mean(hits) for hits in correct)
     return HeadlineRow(
         role=role,
         models=tuple(dict.fromkeys(row.model for row in same)),
@@ -318,27 +362,36 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--longer", action="store_true", help="distil the stronger teacher with more steps"
     )
+    parser.add_argument(
+        "--by-fold",
+        action="store_true",
+        help="distil the stronger teacher of each fold, and test on the fold",
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     given = parse_arguments()
     name, settings, option = "headline", HEADLINE, ""
-    if given.longer:
+    if given.by_fold:
+        name, settings, option = "headline_by_fold", HEADLINE_BY_FOLD, " --by-fold"
+    elif given.longer:
         name, settings, option = "headline_longer", HEADLINE_LONGER, " --longer"
     elif given.stronger_teacher:
         name, settings = "headline_stronger_teacher", HEADLINE_STRONGER
         option = " --stronger-teacher"
     begin(1, demo=True)
-    teacher = load_teacher(TeacherRecipe(**settings.get("teacher", {})))
     for seed in given.seeds or settings["seeds"]:
-        trained(teacher, settings, seed)
+        trained(teacher_of(settings, seed), settings, seed)
     if given.seeds:
         return
-    correct = correct_predictions(teacher.model, teacher.data["test"]).int().tolist()
-    measured, devices = [], set()
+    correct, measured, bags, devices = [], [], [], set()
     for seed in settings["seeds"]:
+        teacher = teacher_of(settings, seed)
+        correct.append(correct_predictions(teacher.model, teacher.data["test"]).int().tolist())
         measured.append(measure(teacher, settings, seed))
+        if settings.get("folds"):
+            bags.append(measure_baseline(teacher).hits)
         device = student_folder(settings, seed) / "done"
         devices.add(device.read_text(encoding="utf-8"))
     path = write_record(
@@ -346,7 +399,7 @@ def main() -> None:
         "headline",
         f"python benchmarks/headline.py{option}",
         settings,
-        summary(measured, correct),
+        summary(measured, correct, bags),
         trained_on=sorted(devices - {""}),
     )
     print(path.read_text(encoding="utf-8"))

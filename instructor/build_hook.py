@@ -64,4 +64,6 @@ class Metadata(MetadataHookInterface):
             "sqlalchemy>=2",
             "psutil>=5.9",
             "bleach>=6.1",  # cleans what students wrote before it is shown
+            "tornado>=6.2",  # serves the page for grading by hand; Jupyter brings it
+            "rapidfuzz>=3",  # tells which answers are nearly equal; nbgrader brings it
         ]

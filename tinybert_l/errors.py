@@ -2,13 +2,21 @@
 
 import unicodedata
 
+from tinybert_l.languages import in_words
+
 # what moves the cursor, changes colours, turns the direction of writing or breaks a line
 _UNSEEN = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 _JOINERS = "\u200c\u200d"  # parts of words in several scripts
 
 
 class CourseError(Exception):
-    """Something that the user can mend; the message says what and how."""
+    """Something that the user can mend; the message says what and how.
+
+    It is English first, then Chinese; in a course of one language it is shown in that one.
+    """
+
+    def __str__(self) -> str:
+        return in_words(super().__str__())
 
 
 class InvalidInput(CourseError, ValueError):

@@ -12,7 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "explanation" / "architecture.svg"
 LIBRARY = "tinybert_l"
 STOREYS = ("cli", "grading", "course", "tasks", "method", "exercises", "ground floor")
-GROUND_FLOOR = ("submodels", "cache", "errors")
+GROUND_FLOOR = ("submodels", "cache", "errors", "languages")
 PURPOSE = {
     "cli": "one subcommand a step",
     "grading": "trusted grading of untrusted code",

@@ -85,7 +85,7 @@ def recorded(lecture: int, notebook: nbformat.NotebookNode) -> str:
             for line in cell.source.splitlines():
                 if line.startswith("## "):
                     parts.append(f"<h2>{html.escape(line.lstrip('# '))}</h2>")
-        if "demo" in tags:
+        if "demo" in tags and "predict" not in tags:  # a form to fill in shows nothing
             for tag in tags:
                 if tag.startswith(("figure-", "table-")):
                     parts.append(f"<h3>{tag}</h3>")

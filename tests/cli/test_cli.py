@@ -14,7 +14,7 @@ from tinybert_l.cli.app import MODULES, main
 from tinybert_l.cli.lazy import LazyCommands
 
 NEED_INSTRUCTOR = [
-    f"tinybert_l.cli.{name}" for name in ("courses", "demo", "grades", "instructors")
+    f"tinybert_l.cli.{name}" for name in ("courses", "demo", "grades", "instructors", "marking")
 ]
 
 
@@ -38,7 +38,7 @@ def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
     assert names[5:] == ["6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
     assert (folder / "pareto.png").stat().st_size > 10_000
     assert (folder / "course" / "gradebook.csv").is_file()
-    assert "20/20" in done.stdout and "0/20" in done.stdout
+    assert "23/23" in done.stdout and "0/23" in done.stdout
     assert "Where everything was written" in done.stdout
 
 
@@ -114,7 +114,7 @@ def test_the_program_starts_by_its_name_and_as_a_module(start):
     assert done.stdout == f"{start}, version {__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["release", "grade", "course", "demo"])
+@pytest.mark.parametrize("command", ["release", "grade", "course", "demo", "mark"])
 def test_a_command_without_the_instructors_part_says_how_to_get_it(monkeypatch, command):
     for name in list(sys.modules):
         if name.startswith("tinybert_l.grading") or name in NEED_INSTRUCTOR:

@@ -12,7 +12,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.course import Course
 from tinybert_l.method.data import Table
 from tinybert_l.method.recipe import COURSE_RECIPE
-from tinybert_l.method.teacher import TeacherRecipe
+from tinybert_l.method.teacher import DEFAULT_TEACHER, TeacherRecipe
 
 
 def options_of(*words: str) -> ModelOptions:
@@ -32,7 +32,7 @@ def options_of(*words: str) -> ModelOptions:
 def test_without_options_the_recipes_are_the_default_ones():
     options = options_of()
     assert options == ModelOptions()
-    assert options.teacher_recipe == TeacherRecipe()
+    assert options.teacher_recipe == DEFAULT_TEACHER
     assert options.student_recipe == COURSE_RECIPE
 
 

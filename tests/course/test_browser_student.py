@@ -122,6 +122,36 @@ def test_a_forgotten_first_cell_is_named_and_nothing_else_is_in_the_way(folder, 
     page.close()
 
 
+@pytest.mark.nightly
+@pytest.mark.lecture3
+def test_a_quiz_question_shows_its_choices_and_takes_a_letter(folder, lab, browser):
+    page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(f"{lab}/lab/tree/{NAME}.ipynb")
+    cell(page, "quiz_3_1 = one letter")
+    page.locator(".jp-MarkdownCell", has_text="Quiz 3.1 (1 point)").first.click()
+    page.keyboard.press("Shift+Enter")  # the text
+    page.keyboard.press("Shift+Enter")  # the choices
+    shown = page.locator(".jp-OutputArea-output li")
+    shown.first.wait_for(timeout=PATIENCE)
+    texts = shown.all_inner_texts()
+    assert len(texts) == 4 and {text[0] for text in texts} == set("CGNV")
+    assert page.locator(".cm-content", has_text="show_choices").count() == 0, "the code is folded"
+    picture(page, "quiz-choices")
+    type_into(page, cell(page, "quiz_3_1 = one letter"), "quiz_3_1 = 'c'")
+    page.keyboard.press("Shift+Enter")
+    page.keyboard.press("Shift+Enter")  # its test
+    test = cell(page, "from tinybert_l.course.quizzes import chosen, remarks")
+    test.locator(".jp-InputPrompt", has_text="[").first.wait_for(timeout=PATIENCE)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.jp-CodeCell')].some(cell => "
+        "cell.innerText.includes('\"quiz_3_1\" in globals()') "
+        "&& /[0-9]/.test(cell.querySelector('.jp-InputPrompt').innerText))",
+        timeout=PATIENCE,
+    )
+    assert test.locator(".jp-OutputArea-output").count() == 0, "the form is right"
+    page.close()
+
+
 @pytest.mark.lecture3
 def test_the_servers_log_has_no_warning_that_a_student_should_not_see(lab, server_log):
     text = server_log.read_text(encoding="utf-8")

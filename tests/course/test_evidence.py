@@ -516,7 +516,7 @@ def test_new_long_runs_keep_values_and_the_new_interval(checkout, monkeypatch):
     assert long_run.paired_interval(gaps[:1]).method == "one_seed"
     assert long_run.over_seeds([1.0, 2.0, 4.0]).values == (1.0, 2.0, 4.0)
     headline = importlib.import_module("headline")
-    student, teacher = [[1, 1, 0, 1], [1, 0, 0, 1]], [1, 1, 1, 1]
+    student, teacher = [[1, 1, 0, 1], [1, 0, 0, 1]], [[1, 1, 1, 1], [1, 1, 1, 1]]
     kept = headline.kept_interval(student, teacher)
     assert kept.estimate == pytest.approx(62.5) and kept.low < 62.5 < kept.high
     assert kept.method == "seeds_and_items"

@@ -82,6 +82,9 @@ def test_home_validate_and_submit_show_the_same_list(made, tmp_path, capsys):
         "layer_map": "fails",
         "hidden_loss": "open",
         "attention_loss": "open",
+        "quiz_3_1": "open",
+        "quiz_3_2": "open",
+        "quiz_3_3": "open",
         "essay": "unwritten",
     }
     (failed,) = [row for row in rows if row.state == "fails"]
@@ -114,8 +117,29 @@ def test_questions_that_are_answered_by_variables_are_judged_too(made, tmp_path)
     assert rows["q4"].state == "fails" and "Fill in q4" in rows["q4"].message
     assert rows["essay_2"].item.title == "论述题2 · Essay 2"
     assert "2 of 5 exercises" in table(tmp_path)
+    answered = {"quiz_10_1": 'quiz_10_1 = "?"', "quiz_10_2": "quiz_10_2 = ['A', 'b']"}
+    path = released(made, 10, tmp_path, **answered)
+    rows = {row.item.name: row for row in rows_of(10, path)}
+    assert [rows[f"quiz_10_{n}"].state for n in (1, 2, 3)] == ["fails", "fails", "open"]
+    assert "choose from the letters" in rows["quiz_10_1"].message
     path = released(made, 10, tmp_path)
     assert {row.state for row in rows_of(10, path)} == {"open", "unwritten"}
+
+
+def test_of_a_quiz_answer_only_the_form_is_told(made, tmp_path):
+    """A right answer and a wrong one look alike until they are graded."""
+    seen = set()
+    for letter in "CGNV":
+        rows = rows_of(3, released(made, 3, tmp_path, quiz_3_1=f'quiz_3_1 = "{letter}"'))
+        (row,) = [row for row in rows if row.item.name == "quiz_3_1"]
+        assert row.item.title == "测验3.1 · Quiz 3.1" and row.item.points == 1
+        seen.add((row.state, row.message, summary(rows)))
+    stub = 'raise NotImplementedError("your answer goes here")'
+    rows = rows_of(3, released(made, 3, tmp_path, quiz_3_1=f"quiz_3_1 = 'C'\n{stub}"))
+    seen |= {(r.state, r.message, summary(rows)) for r in rows if r.item.name == "quiz_3_1"}
+    ((state, message, told),) = seen
+    assert (state, message) == ("answered", "") and "2 quiz questions open" in told
+    assert "0 of 5 exercises" in table(tmp_path), "quiz questions are no exercises"
 
 
 def test_a_summary_encourages():

@@ -20,6 +20,11 @@ from tinybert_l.grading.sample_class import LECTURE, hand_in
 NAME = NOTEBOOKS[LECTURE]
 # typed before Formgrader has fetched grades and comments, a number is overwritten by them
 LISTENS = "window.formgrader?.grades?.loaded && window.formgrader?.comments?.loaded"
+OPEN_AT_THE_ESSAY = """() => {
+    const box = document.getElementById("essay").getBoundingClientRect();
+    const isFocused = document.activeElement.id === "essay";
+    return isFocused && scrollY > innerHeight && box.top > 0 && box.bottom < innerHeight;
+}"""
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -55,7 +60,7 @@ def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(cours
     picture(page, "formgrader-autograded")
     graded = [e for e in Audit(course.folder).entries() if e["event"] == "graded"]
     assert [e["student"] for e in graded] == ["wrong_idea"] and graded[0]["via"] == "nbgrader"
-    assert sum(v["points"] or 0 for v in graded[0]["verdicts"]) == 18
+    assert sum(v["points"] or 0 for v in graded[0]["verdicts"]) == 20
     assert not [p for p in prove(course, LECTURE) if p.startswith("wrong_idea")]
 
     page.reload()
@@ -85,6 +90,8 @@ def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(cou
     page.goto(f"{lab}/formgrader/gradebook/{NAME}/{NAME}")
     page.get_by_text("Submission #1").first.click()
     page.wait_for_function(LISTENS, timeout=PATIENCE)
+    page.wait_for_function(OPEN_AT_THE_ESSAY, timeout=PATIENCE)
+    picture(page, "formgrader-opens-at-the-essay")
     scores, comments = page.locator("input.score"), page.locator("textarea.comment")
     scores.nth(scores.count() - 1).fill("3")
     comments.nth(comments.count() - 1).fill("Clear; say also what the largest costs.")

@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
+from tinybert_l.course.home import LANGUAGE_METADATA
 from tinybert_l.course.markers import SOLUTION, hidden_tests
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
@@ -56,15 +57,35 @@ def test_a_page_begins_with_the_list_that_the_student_knows(checkout):
     assert listed["层映射"] == ["2 / 4", "rounds up"]
     assert listed["保留的层"] == ["4 / 4", ""]
     assert listed["论述题"] == ["not graded yet 尚未评分 / 5", "comment 评语"]
-    assert listed["so"][0] == "18 / 25" and "5 points are still to be graded" in listed["so"][1]
+    assert listed["so"][0] == "21 / 28" and "5 points are still to be graded" in listed["so"][1]
     assert "0.0 / 5.0" not in page and "987654" not in page and "Test cell" not in page
     secrets = read_secrets(checkout / "notebooks", checkout / "solutions", set(NOTEBOOKS))
     assert scan_text("page", page, secrets) == []
 
 
+@pytest.mark.parametrize("language", ["zh", "en", None])
+def test_a_quiz_answer_is_explained_in_the_language_of_the_release(language):
+    halves = {"en": "You exchanged the two.", "zh": "把两者弄反了。"}
+    notebook = graded()
+    for cell in notebook.cells:
+        if cell.metadata.get("nbgrader", {}).get("grade_id") == "test_quiz_3_1":
+            said = " ".join(halves.values())
+            error = {"ename": "AssertionError", "evalue": said, "traceback": [said]}
+            cell.outputs = [nbformat.v4.new_output("error", **error)]
+    if language:
+        notebook.metadata[LANGUAGE_METADATA] = language
+    page = render(notebook, NAME, points(test_quiz_3_1=0.0))
+    listed = rows(page)["测验3.1"]
+    assert listed[0] == "0 / 1"
+    for each, half in halves.items():
+        wanted = language in (each, None)
+        assert (half in listed[1]) == (half in page) == wanted
+    assert "HIDDEN" not in page and "remarks(" not in page
+
+
 def test_points_that_a_person_gave_are_shown_even_if_they_are_none():
     listed = rows(render(graded(), NAME, points(essay=0.0), late_penalty=2.5))
-    assert listed["论述题"][0] == "0 / 5" and listed["together"][0] == "17.5 / 25"
+    assert listed["论述题"][0] == "0 / 5" and listed["together"][0] == "20.5 / 28"
     assert listed["late"][0] == "-2.5"
 
 

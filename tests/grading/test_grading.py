@@ -16,6 +16,8 @@ from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import LeakError, leak_scan, release
 from tinybert_l.grading.run import Grading, grade
 from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, expected_points, hand_in
+from tinybert_l.grading.submission import sanitise
+from tinybert_l.grading.verdicts import make_plan
 
 NAME = "03-architecture"
 
@@ -46,8 +48,59 @@ def graded(course, released) -> Grading:
         cell.metadata["tags"] = sorted({*cell.metadata.get("tags", []), "demo"})
     notebook.cells.insert(4, nbformat.v4.new_code_cell("tinybert_l.begin(lecture=9, demo=True)"))
     nbformat.write(notebook, sly)
-    assert set(course.students(LECTURE)) == {*students, "not_json", "sly"}
+    hand_in_without_quiz(course)
+    assert set(course.students(LECTURE)) == {*students, "not_json", "sly", "old_release"}
     return grade(course, LECTURE)
+
+
+def hand_in_without_quiz(course: Course) -> None:
+    """Hand in for a student whose notebook was released before there were quizzes, in English."""
+    notebook = nbformat.read(course.submission("perfect", LECTURE), as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if "quiz-" not in cell.id]
+    notebook.metadata["tinybert_l_language"] = "en"
+    path = course.submission("old_release", LECTURE)
+    path.parent.mkdir(parents=True)
+    nbformat.write(notebook, path)
+
+
+@pytest.mark.slow
+def test_a_submission_that_lacks_the_quiz_loses_its_points_alone(course, graded):
+    got = {g.cell: (g.points, g.reason) for g in graded.grades if g.student == "old_release"}
+    expected = expected_points(course, "perfect")
+    for cell, (points, reason) in got.items():
+        if cell.startswith("test_quiz"):
+            assert points == 0 and f"Fill in {cell.removeprefix('test_')}" in reason
+        else:
+            assert points == expected[cell]
+    assert len(got) == 13
+    page = course.folder / "feedback" / "old_release" / NAME / f"{NAME}.html"
+    listed = page.read_text(encoding="utf-8").partition("</table>")[0]
+    assert "Fill in quiz_3_1 in the cell above." in listed and "单元格里填写" not in listed
+
+
+@pytest.mark.parametrize("editor", ["VS Code", "Colab"])
+def test_quiz_answers_count_where_an_editor_has_lost_the_cells_names(course, released, editor):
+    """VS Code changes ids and adds settings of its own, Colab drops nbgrader's."""
+    assignment = course.assignment(LECTURE)
+    notebook = nbformat.read(released / f"{NAME}.ipynb", as_version=4)
+    for i, cell in enumerate(notebook.cells):
+        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
+        if name.startswith("quiz_"):
+            cell.source = f"{name} = 'k'"
+        cell.id = f"Y{i:03d}"
+        if editor == "Colab":
+            cell.metadata = {"id": cell.id, "colab": {"base_uri": "https://localhost/"}}
+        else:
+            cell.metadata["vscode"] = {"languageId": "python"}
+    sanitise(notebook, assignment)
+    plan, cells, tests = make_plan(notebook, assignment)
+    assert len(cells) == len(plan.cells) and len(tests) == 13
+    assert [source for source in plan.cells if source.startswith("quiz_")] == [
+        f"quiz_3_{number} = 'k'" for number in (1, 2, 3)
+    ]
+    assert not [source for source in plan.cells if "show_choices" in source]
+    judged = [source for source in plan.tests if '"quiz_3_' in source]
+    assert len(judged) == 3 and all("HIDDEN TESTS" in source for source in judged)
 
 
 @pytest.mark.slow
@@ -55,7 +108,7 @@ def graded(course, released) -> Grading:
 def test_grades_equal_those_written_down_beforehand(course, graded, student):
     got = {g.cell: g.points for g in graded.grades if g.student == student}
     assert got == expected_points(course, student)
-    assert len(got) == 10
+    assert len(got) == 13
 
 
 def test_expectations_are_written_down_in_points(course):
@@ -63,20 +116,20 @@ def test_expectations_are_written_down_in_points(course):
         student: sum(expected_points(course, student).values()) for student in SAMPLE_STUDENTS
     }
     assert totals == {
-        "perfect": 20,
+        "perfect": 23,
         "blank": 0,
         "half_right": 12,
-        "wrong_idea": 18,
-        "syntax_error": 16,
-        "endless_loop": 16,
-        "killed_kernel": 16,
+        "wrong_idea": 20,
+        "syntax_error": 19,
+        "endless_loop": 19,
+        "killed_kernel": 19,
     }
 
 
 @pytest.mark.slow
 def test_a_student_cannot_skip_tests_by_tags_or_borrow_the_reference_answers(graded):
     points = [g.points for g in graded.grades if g.student == "sly"]
-    assert points == [0] * 10
+    assert points == [0] * 13
 
 
 @pytest.mark.slow
@@ -96,6 +149,8 @@ def test_a_submission_that_cannot_be_graded_is_an_error_not_a_zero(course, grade
         ("syntax_error", "SyntaxError"),
         ("blank", "layer_map has no answer yet"),
         ("wrong_idea", "fixed step"),
+        ("wrong_idea", "每行之和为1的是softmax之后的权重"),
+        ("blank", "NotImplementedError"),
     ],
 )
 def test_the_feedback_gives_the_reason(course, graded, student, reason):

@@ -226,3 +226,58 @@ def test_nothing_of_a_submission_lives_on(last):
             return
         time.sleep(0.2)
     pytest.fail(f"{left} lives on")
+
+
+# what students write for one letter, for two letters, and for a number
+LETTER = ('"k"', "'K'", '" k "', '["K"]', "{'k'}", "np.array(['K'])[0]", '"Ｋ"')
+LETTERS = ('["K", "r"]', "{'r', 'k'}", '("R", "K")', '"K, R"', '"kr"', 'sorted({"R", "K"})')
+NUMBER = ("0.001", "1e-3", "np.float32(0.001)", "np.array(1e-3)", '"0.001"', "torch.tensor(1e-3)")
+
+
+def test_a_quiz_answer_counts_however_it_is_written():
+    lines = ["import numpy as np", "import torch"]
+    tests = ["from tinybert_l.course.quizzes import chosen, is_near", ""]
+    for i, way in enumerate(LETTER):
+        lines.append(f"letter_{i} = {way}")
+        tests.append(f'assert chosen(letter_{i}) == {{"K"}}, "{i}"')
+    for i, way in enumerate(LETTERS):
+        lines.append(f"letters_{i} = {way}")
+        tests.append(f'assert chosen(letters_{i}) == {{"K", "R"}}, "{i}"')
+    for i, way in enumerate(NUMBER):
+        lines.append(f"number_{i} = {way}")
+        tests.append(f'assert is_near(number_{i}, 0.001, 1e-6), "{i}"')
+    wrong = 'assert chosen(letter_0) == {"R"}, "a wrong one"'
+    outcome = run("\n".join(lines), tests=("\n".join(tests), f"{tests[0]}\n{wrong}"))
+    assert outcome.cells[0]["error"] is None, outcome.cells[0]
+    assert outcome.tests[0] is None, outcome.tests[0]
+    assert outcome.tests[1]["evalue"] == "a wrong one"
+
+
+HOSTILE = """
+class Everything(str):
+    def __eq__(self, other): return True
+    def __hash__(self): return hash("K")
+    def upper(self): return "K"
+
+class AnyOf(set):
+    def __eq__(self, other): return True
+
+quiz_a = Everything("R")
+quiz_b = AnyOf({"R"})
+quiz_c = float("nan")
+chosen = remarks = is_near = lambda *args, **kwargs: {"K"}
+import tinybert_l.course.quizzes as quizzes
+quizzes.chosen = quizzes.is_near = chosen
+import builtins
+builtins.set = lambda *args: {"K"}
+"""
+
+
+def test_a_hostile_quiz_answer_earns_nothing():
+    """What it makes of itself or of the library's functions stays in the student's process."""
+    imports = "from tinybert_l.course.quizzes import chosen, is_near\n"
+    tests = [f'{imports}assert chosen({name}) == {{"K"}}, "wrong"' for name in ("quiz_a", "quiz_b")]
+    tests.append(f'{imports}assert is_near(quiz_c, 1.0, 0.1), "wrong"')
+    outcome = run(HOSTILE, tests=tuple(tests))
+    assert outcome.cells[0]["error"] is None, outcome.cells[0]
+    assert [test["evalue"] for test in outcome.tests] == ["wrong"] * 3

@@ -1,7 +1,7 @@
 """Data: no text in two splits, stable splits, hardly any padding, clear errors."""
 
 import csv
-import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinybert_l.method import data as data_module
+from tinybert_l.method import shipped_teacher
 from tinybert_l.method.data import (
     NUM_FOLDS,
     Encoded,
@@ -23,7 +24,7 @@ from tinybert_l.method.data import (
     training_batches,
     unlabelled_sentences,
 )
-from tinybert_l.method.teacher import SHIPPED, TeacherRecipe
+from tinybert_l.method.teacher import DEFAULT_TEACHER
 
 
 def test_the_embedded_reviews_are_split_without_overlap():
@@ -93,11 +94,11 @@ def test_no_test_sentence_of_a_fold_is_in_its_training_texts():
 
 
 def test_the_first_fold_is_what_every_record_was_made_with():
-    recipe = json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))["recipe"]
+    recipe = shipped_teacher.read_note()["recipe"]
     first = load_reviews()
     assert data_hash(first) == data_hash(load_reviews(fold=0)) == recipe["data"]
-    assert TeacherRecipe().key(first) == recipe
-    second = TeacherRecipe(fold=1)
+    assert DEFAULT_TEACHER.key(first) == recipe
+    second = replace(DEFAULT_TEACHER, fold=1)
     splits, _ = second.splits()
     assert splits == load_reviews(fold=1) and second.key(splits) != recipe
 

@@ -63,7 +63,7 @@ def test_latency_is_measured_with_token_ids_of_the_vocabulary():
 
 
 def test_an_export_that_differs_from_torch_is_refused(supernet, texts, tmp_path):
-    deployed = export._Deployment(supernet, None, texts)
+    deployed = export.Deployment(supernet, None, texts, "A task.", seconds=0.01)
     expected = predict_logits(extract(supernet, HALF), texts).numpy()
     row = export._onnx_row(deployed, HALF, FLOAT32, tmp_path, expected, seconds=0.01)
     assert row["model"] == "3×½, ONNX float32" and row["largest difference from torch"] < 1e-3

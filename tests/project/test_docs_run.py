@@ -63,6 +63,7 @@ ELSEWHERE = {
     r"make [a-z]+( RECORD=--record)?": "test_docs.py: make knows every target",
     r"tinybert-l demo": "test_cli.py, with --quick",
     r"tinybert-l lab": "test_browser_student.py: it serves until it is stopped",
+    r"tinybert-l mark 3.*": "test_browser_marking.py: it serves until it is stopped",
     r"tinybert-l answers": "writes into the checkout; here with --check",
     r"tinybert-l course init /srv/.*": "the same with a folder of one's own: test_journey.py",
     r"tinybert-l grade 3 --scheduler .*": "test_grading_pipeline.py, with a cluster that is there",

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 import sys
 import tarfile
@@ -114,6 +115,28 @@ def test_what_is_planted_is_found_without_any_marker(secrets, place, planted):
     found = scan_bytes(place, content, secrets)
     origin = "lecture_03.py" if planted is answer else "hidden test of 03-architecture.ipynb"
     assert len([leak for leak in found if origin in leak]) >= 3, found
+
+
+QUIZ_ANSWERS = ('quiz_3_1 = "G"', "quiz_3_1='g'", 'quiz_3_2 = ["D", "P"]', "quiz_3_3 = 3.0")
+
+
+@pytest.mark.parametrize("answer", QUIZ_ANSWERS)
+@pytest.mark.parametrize("place", [place for place in HIDING_PLACES if "traceback" not in place])
+def test_a_planted_quiz_answer_is_found(secrets, place, answer):
+    found = scan_bytes(place, HIDING_PLACES[place](f"x = 1\n{answer}\ny = 2"), secrets)
+    assert any("quizzes/lecture_03.toml" in leak for leak in found), found
+
+
+def test_what_is_said_of_a_wrong_quiz_answer_is_a_secret_too(secrets):
+    """It tells which choices are wrong."""
+    for cell in cells(3):
+        if cell.metadata.get("nbgrader", {}).get("grade_id") != "test_quiz_3_1":
+            continue
+        lines = hidden_tests(cell.source)[0].strip().splitlines()[2:-1]
+        assert len(lines) == 3
+        for line in lines:
+            for half in re.split(r" (?=[\u4e00-\u9fff])", line):
+                assert scan_bytes("a.md", half.encode(), secrets), half
 
 
 def test_a_single_line_of_every_answer_and_hidden_test_would_be_noticed(secrets):

@@ -50,6 +50,16 @@ MODULES = (
         },
     ),
     CommandModule(
+        "marking",
+        "Instructor",
+        {"mark": "Grade a LECTURE's essays by hand, all answers on one page."},
+    ),
+    CommandModule(
+        "likeness",
+        "Instructor",
+        {"similar": "Show which answers of a LECTURE are unusually alike."},
+    ),
+    CommandModule(
         "models",
         "Models",
         {

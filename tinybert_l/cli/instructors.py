@@ -15,6 +15,7 @@ from tinybert_l.cli.options import (
     lecture_argument,
 )
 from tinybert_l.course.authoring import write_answers
+from tinybert_l.course.quiz_cells import quiz_file
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import release as releases
@@ -124,6 +125,7 @@ def _write_all_answers(only_check: bool) -> list[str]:
     changed = []
     for lecture, name in NOTEBOOKS.items():
         has_answers = (solutions / f"lecture_{lecture:02d}.py").is_file()
+        has_answers = has_answers or quiz_file(solutions, lecture).is_file()
         if has_answers and (sources / name).is_dir():
             changed += write_answers(sources, solutions, lecture, only_check)
     return changed

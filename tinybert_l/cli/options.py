@@ -140,11 +140,15 @@ class ModelOptions:
 
     @property
     def teacher_recipe(self) -> "TeacherRecipe":
-        """The recipe of the teacher."""
-        from tinybert_l.method.teacher import TeacherRecipe
+        """The recipe of the teacher: the default one, or a single run on one's own or few texts."""
+        from tinybert_l.method.teacher import DEFAULT_TEACHER
 
-        recipe = TeacherRecipe(seed=self.seed, precision=self.precision, table=self.table)
-        return replace(recipe, quick=True, epochs=1) if self.quick else recipe
+        recipe = replace(DEFAULT_TEACHER, seed=self.seed, precision=self.precision)
+        if self.quick:
+            recipe = replace(recipe, quick=True, epochs=1)
+        if self.quick or self.table:
+            recipe = replace(recipe, runs=1, table=self.table)
+        return recipe
 
     def load_teacher(self) -> "Teacher":
         """Load the teacher; train it first when the cache has none."""

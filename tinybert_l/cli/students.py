@@ -11,6 +11,7 @@ from tinybert_l.cli.options import FILE, FOLDER, LECTURE, NEW_FOLDER
 from tinybert_l.course.judging import judge
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises import registry
+from tinybert_l.languages import showing
 
 
 @click.command()
@@ -27,14 +28,14 @@ def home(folder: Path) -> None:
 
     Shows lectures, exercises, the minutes that each takes, and the first test that fails.
     """
-    from tinybert_l.course.home import rows_in
+    from tinybert_l.course.home import language_of, notebooks_in, rows_in
 
     rows = rows_in(folder)
     if not rows:
-        raise InvalidInput(
-            f"No notebook of the course in {folder.resolve()}. 此文件夹中没有课程笔记本。"
-        )
-    tables.show_progress(rows)
+        where = folder.resolve()
+        raise InvalidInput(f"No notebook of the course in {where}. 此文件夹中没有课程笔记本。")
+    with showing(language_of(notebooks_in(folder).values())):
+        tables.show_progress(rows)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -66,11 +67,13 @@ def submit(notebook: Path | None, student: str | None, to: Path) -> None:
     NOTEBOOK may be left out where a folder holds only one. The zip file holds the notebook without
     outputs, and nothing else. Nothing is sent anywhere: upload it yourself.
     """
-    from tinybert_l.course.home import hand_in, login_name
+    from tinybert_l.course.home import hand_in, language_of, login_name
 
     student = student or login_name()
-    made = hand_in(notebook or _only_notebook(Path(".")), student, to)
-    tables.show_hand_in(made, student)
+    notebook = notebook or _only_notebook(Path("."))
+    made = hand_in(notebook, student, to)
+    with showing(language_of([notebook])):
+        tables.show_hand_in(made, student)
 
 
 @click.command()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinybert_l.course.tables import console, results_table, rows_table
+from tinybert_l.languages import in_words
 
 if TYPE_CHECKING:  # some of these need torch, which not every command does
     from tinybert_l.cli.machine import Finding
@@ -56,7 +57,7 @@ def show_progress(rows: "Sequence[Row]") -> None:
     shown = []
     for row in rows:
         item = row.item
-        title = f"{item.title_zh}\n{item.title_en}"
+        title = item.title.replace(" · ", "\n")
         what = (str(item.lecture), item.name, title, f"{item.points:g}")
         shown.append((*what, row.outcome, row.message))
     show("How far you are 进度", ROW_HEADINGS, shown)
@@ -67,12 +68,14 @@ def show_hand_in(made: "HandIn", student: str) -> None:
     from tinybert_l.course.home import STATES, summary
 
     for row in made.rows:
-        message = f"  {row.message}" if row.message else ""
-        points = f"{row.item.points:g} points 分"
-        click.echo(f"{row.item.name}: {STATES[row.state]} ({row.item.title}, {points}){message}")
+        message = f"  {in_words(row.message)}" if row.message else ""
+        points = in_words(f"{row.item.points:g} points 分")
+        state = in_words(STATES[row.state])
+        click.echo(f"{row.item.name}: {state} ({row.item.title}, {points}){message}")
     click.echo(summary(made.rows))
     click.echo(f"sha256 {made.sha256}")
-    click.echo(f"to hand in 待提交: {made.path}  (as 学号 {student})")
+    where = in_words("to hand in 待提交")
+    click.echo(f"{where}: {made.path}  ({in_words('as 学号')} {student})")
 
 
 def show_verdicts(exercise: str, verdicts: "Sequence[Verdict]") -> None:
@@ -109,7 +112,7 @@ def show_trade_off(trade_off: "TradeOff") -> None:
         f"Sub-models 子模型: {trade_off.texts} held-out sentences; "
         f"{trade_off.threads} threads, length 32, median±IQR"
     )
-    console().print(results_table(trade_off.results, title))
+    console().print(results_table(trade_off.results, trade_off.baseline, title))
 
 
 def show_candidates(candidates: "Sequence[Candidate]", runtime: str) -> None:

@@ -9,13 +9,16 @@ import json
 import re
 import textwrap
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 
 from tinybert_l.cache import read_json, write_atomically
+from tinybert_l.course.code_texts import code_in_language
 from tinybert_l.course.markers import BEGIN_SOLUTION, END_SOLUTION
+from tinybert_l.course.quiz_cells import read_questions, with_quiz
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS, Exercise, exercises
 from tinybert_l.exercises.released import solutions_file
@@ -26,6 +29,8 @@ _TITLE = re.compile(r"# (.+?) · (.+)\n*")
 # "### 练习7.2 `early_exit`（4分，约12分钟）" and its English counterpart
 _HEADING_ZH = re.compile(r"### 练习[\d.]+ `(\w+)`（\d+分，约\d+分钟）")
 _HEADING_EN = re.compile(r"### Exercise [\d.]+ `(\w+)` \(\d+ points, about \d+ minutes\)")
+# the set-up cell's call; the release in one language names it
+_BEGIN = re.compile(r"\bbegin\((lecture=\d+)(?=[,)])")
 # the lecture's sum of minutes in its opening cells: "两个练习约22分钟", "22 for two exercises"
 _TOTAL_ZH = re.compile(r"(?<=个练习约)\d+(?=分钟)")
 _TOTAL_EN = re.compile(r"\d+(?=(?: minutes)? for \w+ exercises?\b)")
@@ -73,10 +78,10 @@ def exercise_heading(entry: Exercise[..., Any], language: str) -> str:
 
 
 def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = False) -> list[str]:
-    """Bring a notebook's answer cells and the points and minutes in its text up to date.
+    """Bring a notebook's answers, its quiz, and the points and minutes in its text up to date.
 
-    Answer cells come from solutions/; numbers, points and minutes from the registry. All else in
-    the file stays byte for byte.
+    Answers and quiz come from solutions/; numbers, points and minutes from the registry. All else
+    in the file stays byte for byte.
 
     Args:
         notebooks: the folder of the notebooks' sources.
@@ -85,12 +90,14 @@ def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = 
         check: only report, write nothing.
 
     Returns:
-        The names of the exercises whose cells differed; the notebook's name stands for the sum of
-        minutes in its opening cells.
+        The names of the exercises and quiz questions whose cells differed; the notebook's name
+        stands for the sum of minutes in its opening cells.
     """
     name = NOTEBOOKS[lecture]
     path = notebooks / name / f"{name}.ipynb"
-    solutions_text = solutions_file(solutions, lecture).read_text(encoding="utf-8")
+    solutions_text = ""
+    if exercises(lecture):
+        solutions_text = solutions_file(solutions, lecture).read_text(encoding="utf-8")
     notebook = read_json(path)
     changed: dict[str, None] = {}  # a set that keeps its order
     for cell in notebook["cells"]:
@@ -102,10 +109,23 @@ def write_answers(notebooks: Path, solutions: Path, lecture: int, check: bool = 
         if expected != source:
             changed[subject] = None
             cell["source"] = expected.splitlines(keepends=True)
+    cells = with_quiz(notebook["cells"], read_questions(solutions, lecture))
+    changed |= dict.fromkeys(_names_of_changed(notebook["cells"], cells))
+    notebook["cells"] = cells
     if changed and not check:
         text = json.dumps(notebook, ensure_ascii=False, indent=1)  # as Jupyter writes it
         write_atomically(path, text + "\n")
     return list(changed)
+
+
+def _names_of_changed(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
+    """Name the quiz questions of which a cell differs; the first word of a cell's id but "test"."""
+    names = []
+    for cell in [*before, *after]:
+        if cell not in before or cell not in after:
+            question = re.match(r"(?:test-)?(quiz-\d+-\d+)", cell["id"])
+            names.append(question.group(1).replace("-", "_") if question else cell["id"])
+    return names or ["quiz"] * (before != after)
 
 
 def _expected_code(source: str, solutions_text: str, lecture: int) -> tuple[str, str]:
@@ -131,8 +151,8 @@ def _expected_text(source: str, lecture: int) -> tuple[str, str]:
 def in_language(notebook: NotebookNode, lang: str | None) -> NotebookNode:
     """Reduce a notebook, in place, to the text of one language.
 
-    Cells tagged with both languages, and all code, stay. The title "# 中文 · English" becomes that
-    language's half.
+    Cells tagged with both languages stay. The title "# 中文 · English" becomes that language's
+    half, and so do literals and comments of code; the set-up cell tells the library which it is.
 
     Args:
         notebook: the notebook; it is changed and returned.
@@ -150,12 +170,26 @@ def in_language(notebook: NotebookNode, lang: str | None) -> NotebookNode:
         for cell in notebook.cells:
             cell.source = cell.source.removeprefix(title.group(0))
     notebook.cells = list(filter(_is_in(lang), notebook.cells))
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = cell_in_language(cell.source, lang)
     if title is not None and notebook.cells:
         title_in_language = title.group(1 if lang == "zh" else 2).strip()
         first_cell = notebook.cells[0]
         first_cell.source = f"# {title_in_language}\n\n{first_cell.source}".rstrip()
         notebook.metadata["title"] = title_in_language
     return notebook
+
+
+@cache
+def cell_in_language(source: str, lang: str) -> str:
+    """Return a code cell as it stands in a release in one language.
+
+    Args:
+        source: the cell of the notebook in both languages.
+        lang: "zh" or "en".
+    """
+    return _BEGIN.sub(rf'begin(\1, language="{lang}"', code_in_language(source, lang))
 
 
 def _find_title(notebook: NotebookNode) -> re.Match[str] | None:

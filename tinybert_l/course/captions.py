@@ -36,20 +36,31 @@ from tinybert_l.course.rows import (
     TrivialAnswerRow,
     WritingSpeedRow,
 )
+from tinybert_l.languages import current_language, one_of
 from tinybert_l.submodels import SubModel
+
+UNITS_ZH = {"points": "百分点", "nats": "奈特", "seeds": "种子"}
 
 
 @dataclass(frozen=True)
 class Caption:
-    """Words in English and Chinese, with a unit; as text: English, Chinese, (unit)."""
+    """Words in English and Chinese, with a unit; as text: English, Chinese, (unit).
+
+    Args:
+        zh_alone: the Chinese of a course in Chinese, where English serves in one of both languages.
+    """
 
     en: str
     zh: str = ""
     unit: str = ""
+    zh_alone: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.en} {self.zh}".rstrip()
-        return f"{text} ({self.unit})" if self.unit else text
+        text = one_of(self.en, self.zh)
+        if current_language() == "zh":
+            text = self.zh_alone or self.zh or self.en
+        unit = UNITS_ZH.get(self.unit, self.unit) if current_language() == "zh" else self.unit
+        return f"{text} ({unit})" if unit else text
 
 
 @dataclass(frozen=True)
@@ -80,8 +91,8 @@ VERDICT_COLUMNS = {
 SPREAD = "± (sd over seeds)"  # follows the title of a mean
 
 _DURATION = {
-    "duration_ms": Column(Caption("ms")),
-    "times_faster": Column(Caption("faster")),
+    "duration_ms": Column(Caption("ms", zh_alone="毫秒")),
+    "times_faster": Column(Caption("faster", zh_alone="加速")),
 }
 _ACCURACY = Column(Caption("accuracy", "准确率", "%"))
 _TOKENS_PER_SECOND = Column(Caption("tokens a second", "每秒词元"))
@@ -97,16 +108,22 @@ def _against(baseline: str, chinese: str) -> Column:
 # by kind of row and field, in the order in which they are shown; other fields are not shown
 COLUMNS: dict[str, dict[str, Column]] = {
     "headline": {
-        "accuracy_percent": Column(Caption("accuracy", unit="%")),
-        "kept_percent": Column(Caption("kept", unit="%")),
-        "times_faster_batch_1": Column(Caption("faster, batch 1")),
-        "times_faster_batch_32": Column(Caption("faster, batch 32")),
-        "times_smaller": Column(Caption("smaller")),
+        "accuracy_percent": Column(Caption("accuracy", unit="%", zh_alone="准确率")),
+        "kept_percent": Column(Caption("kept", unit="%", zh_alone="保留")),
+        "times_faster_batch_1": Column(Caption("faster, batch 1", zh_alone="加速（单句）")),
+        "times_faster_batch_32": Column(Caption("faster, batch 32", zh_alone="加速（32句一批）")),
+        "times_smaller": Column(Caption("smaller", zh_alone="缩小")),
         "same_runtime_times_faster_batch_1": Column(
-            Caption("in the teacher's runtime: faster, batch 1")
+            Caption(
+                "in the teacher's runtime: faster, batch 1",
+                zh_alone="与教师同一运行时的加速（单句）",
+            )
         ),
         "same_runtime_times_faster_batch_32": Column(
-            Caption("in the teacher's runtime: faster, batch 32")
+            Caption(
+                "in the teacher's runtime: faster, batch 32",
+                zh_alone="与教师同一运行时的加速（32句一批）",
+            )
         ),
     },
     "ablation": {
@@ -121,7 +138,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "difference_points": _DIFFERENCE,
     },
     "joint_mean_gap": {"difference_points": _DIFFERENCE},
-    "joint_cost": {"ratio": Column(Caption("ratio"))},
+    "joint_cost": {"ratio": Column(Caption("ratio", zh_alone="比值"))},
     "stability": {
         "mean_accuracy_percent": Column(Caption("mean of nine", "九者平均", "%")),
         "smallest_accuracy_percent": Column(Caption("smallest", "最小", "%")),
@@ -129,8 +146,8 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "largest_gradient_norm": Column(Caption("largest gradient norm", "最大梯度范数")),
     },
     "training_method": {
-        "accuracy_fraction": Column(Caption("accuracy")),
-        "divergence_nats": Column(Caption("divergence")),
+        "accuracy_fraction": Column(Caption("accuracy", zh_alone="准确率")),
+        "divergence_nats": Column(Caption("divergence", zh_alone="散度")),
     },
     "document": {
         "accuracy_percent": _ACCURACY,
@@ -139,9 +156,9 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "against_windows_points": _against("windows", "窗口"),
     },
     "question": {
-        "exact_match_percent": Column(Caption("{key}: EM", unit="%")),
-        "exact_match_all_percent": Column(Caption("all: EM", unit="%")),
-        "f1_all_percent": Column(Caption("all: F1", unit="%")),
+        "exact_match_percent": Column(Caption("{key}: EM", unit="%", zh_alone="{key}：EM")),
+        "exact_match_all_percent": Column(Caption("all: EM", unit="%", zh_alone="全部：EM")),
+        "f1_all_percent": Column(Caption("all: F1", unit="%", zh_alone="全部：F1")),
     },
     "generation": {
         "perplexity": Column(Caption("perplexity", "困惑度")),
@@ -179,7 +196,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "reading_speed": {
         **_DURATION,
         "microseconds_per_token": Column(Caption("µs a token", "每词元微秒")),
-        "times_shortest": Column(Caption("against 512")),
+        "times_shortest": Column(Caption("against 512", zh_alone="相对512")),
     },
     "peer": {
         **_DURATION,
@@ -191,12 +208,12 @@ COLUMNS: dict[str, dict[str, Column]] = {
         ),
     },
     "sub_model_speed": {
-        "times_faster": Column(Caption("faster")),
-        "times_fewer_flops": Column(Caption("fewer FLOPs")),
+        "times_faster": Column(Caption("faster", zh_alone="加速")),
+        "times_fewer_flops": Column(Caption("fewer FLOPs", zh_alone="FLOPs减少")),
     },
     "first_use": {
-        "median_seconds": Column(Caption("median")),
-        "from_scratch_seconds": Column(Caption("from scratch")),
+        "median_seconds": Column(Caption("median", zh_alone="中位数")),
+        "from_scratch_seconds": Column(Caption("from scratch", zh_alone="从头开始")),
     },
     "baseline": {
         "labelled_sentences": Column(Caption("labelled sentences", "标注句子")),
@@ -264,7 +281,9 @@ COLUMNS: dict[str, dict[str, Column]] = {
 VALUES: dict[str, dict[Any, Caption]] = {
     "role": {
         "teacher": Caption("teacher", "教师"),
-        "chosen_small": Caption("chosen", "选定, ≥15× faster, ≥10× smaller"),
+        "chosen_small": Caption(
+            "chosen", "选定, ≥15× faster, ≥10× smaller", zh_alone="选定，至少快15倍、小10倍"
+        ),
         "chosen_same_runtime": Caption(
             "chosen", "选定, in the teacher's runtime and float32, ≥8× faster"
         ),
@@ -301,10 +320,12 @@ VALUES: dict[str, dict[Any, Caption]] = {
         "joint_two_stages": Caption("joint, two stages", "联合两阶段"),
     },
     "reading": {
-        "cut": Caption("cut"),
-        "windows": Caption("windows"),
-        "windowed_attention": Caption("windowed attention"),
-        "windowed_attention_short_first": Caption("windowed attention, short first"),
+        "cut": Caption("cut", zh_alone="只读开头"),
+        "windows": Caption("windows", zh_alone="切窗口"),
+        "windowed_attention": Caption("windowed attention", zh_alone="窗口注意力"),
+        "windowed_attention_short_first": Caption(
+            "windowed attention, short first", zh_alone="窗口注意力，先短"
+        ),
     },
     "author": {
         "last_mentioned": Caption("mentioned last", "最后提到的"),
@@ -366,7 +387,10 @@ VALUES: dict[str, dict[Any, Caption]] = {
         False: Caption("none", "无预训练"),
     },
     "mean": {"mean": Caption("mean", "平均")},
-    "size": {"course": Caption("this course's model"), "bert_base": Caption("BERT-base")},
+    "size": {
+        "course": Caption("this course's model", zh_alone="本课的模型"),
+        "bert_base": Caption("BERT-base"),
+    },
     "change": {
         "plain_loop": Caption("plain loop", "朴素循环"),
         "batches_by_length": Caption("+ batches by length", "按长度分批"),
@@ -388,7 +412,7 @@ VALUES: dict[str, dict[Any, Caption]] = {
         "ours_separate": Caption("ours, but each alone", "各自单独"),
         "ours_joint": Caption("ours, jointly", "联合"),
         "bert": Caption("BERT (transformers)"),
-        "masked": Caption("masked to width ¼"),
+        "masked": Caption("masked to width ¼", zh_alone="掩到宽度¼"),
     },
 }
 

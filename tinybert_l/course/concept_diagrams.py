@@ -13,6 +13,7 @@ from tinybert_l.course.figures import (
     SMALLEST,
     SUB_MODEL,
     TEACHER,
+    TEXT_POINTS,
     new_figure,
 )
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -63,7 +64,7 @@ def _draw_idea(axes: Any, smaller: Sequence[str], supernet: str) -> None:
     _blank(axes, 10, 10)
     _box(axes, 5, 9.0, "teacher: BERT, fine-tuned\n教师：微调过的BERT", TEACHER, "white")
     _arrow(axes, (5, 8.35), (5, 7.55))
-    axes.text(5.25, 7.95, "distillation 蒸馏", va="center", fontsize=12)
+    axes.text(5.25, 7.95, "distillation 蒸馏", va="center")
     corners = [(0.4, 3.6, 9.2, 3.9, LARGEST), (3.3, 3.8, 6.1, 2.75, SUB_MODEL)]
     corners.append((6.3, 4.0, 2.9, 1.55, SMALLEST))
     for x, y, width, height, colour in corners:
@@ -87,7 +88,7 @@ def _draw_idea(axes: Any, smaller: Sequence[str], supernet: str) -> None:
         axes.text(x, y, label, color=ink, ha="center", va="center", fontsize=15)
         _arrow(axes, (x, 3.5), (x, 2.1))
         axes.text(x, 1.4, device, ha="center", va="center")
-    axes.text(4.95, 2.8, "slice 取切片", ha="left", va="center", fontsize=12)
+    axes.text(4.95, 2.8, "slice 取切片", ha="left", va="center")
     axes.set_title("One training, many models 一次训练，许多模型")
 
 
@@ -148,9 +149,7 @@ def _write_size(
         return
     shift = 0.03 if part == FFN else -0.03
     colour = LARGEST if part == ATTENTION else "#8A5A00"  # orange is too pale for letters
-    axes.text(
-        left + side + 0.02, middle + shift, text, ha="left", va="center", color=colour, fontsize=11
-    )
+    axes.text(left + side + 0.02, middle + shift, text, ha="left", va="center", color=colour)
 
 
 def softened(logits: Sequence[float], temperatures: Sequence[float]) -> Figure:
@@ -163,7 +162,7 @@ def softened(logits: Sequence[float], temperatures: Sequence[float]) -> Figure:
         names = [f"{logit:g}" for logit in logits]
         axes.bar(names, shares, color=colours[: len(names)])
         for place, share in enumerate(shares):
-            axes.text(place, share + 0.02, f"{share:.3f}", ha="center", fontsize=12)
+            axes.text(place, share + 0.02, f"{share:.3f}", ha="center")
         axes.set(ylim=(0, 1.08), xlabel="logit")
         axes.set_title(f"t = {temperature:g}")
     all_axes[0].set_ylabel("probability 概率")
@@ -208,7 +207,7 @@ def _draw_step(axes: Any, participants: Sequence[SubModel], title: str) -> None:
     for y in heights[1:]:
         _arrow(axes, (3.3, 8.75), (3.55, y + 0.45), TEACHER, "arc3,rad=0.15", dashed=True)
         _arrow(axes, (4.5, 6.05), (4.5, y + 0.5), LARGEST, "arc3,rad=-0.25")
-    notes = {"fontsize": 12, "va": "center"}
+    notes = {"va": "center"}
     axes.text(4.4, 8.05, "black 黑: the teacher's targets\n教师给的目标", **notes)
     axes.text(5.6, 1.2, "blue 蓝: the largest teaches\n最大者就地自蒸馏", color=LARGEST, **notes)
     axes.set_title(title)
@@ -225,7 +224,7 @@ def _draw_cosines(figure: Figure, axes: Any, names: Sequence[str], mean: Any, sp
             if row != column:
                 text += f"\n±{spread[row, column]:.2f}"
             ink = "white" if abs(mean[row, column]) > 0.6 else "black"
-            axes.text(column, row, text, ha="center", va="center", color=ink, fontsize=12)
+            axes.text(column, row, text, ha="center", va="center", color=ink)
     bar = figure.colorbar(picture, ax=axes)
     bar.set_label("cosine 余弦 (no unit 无单位)")
     axes.set_xlabel("sub-model 子模型 (± sd over batches 各批的标准差)")
@@ -238,7 +237,7 @@ def _blank(axes: Any, width: float, height: float) -> None:
 
 
 def _box(
-    axes: Any, x: float, y: float, text: str, colour: str, ink: str, fontsize: int = 13
+    axes: Any, x: float, y: float, text: str, colour: str, ink: str, fontsize: float = TEXT_POINTS
 ) -> None:
     style = {"boxstyle": "round,pad=0.45", "facecolor": colour, "edgecolor": "none"}
     axes.text(

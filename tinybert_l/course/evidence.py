@@ -73,6 +73,7 @@ from tinybert_l.course.records import benchmark_names, read_benchmark, read_reco
 from tinybert_l.course.rows import DeployedModel, Row
 from tinybert_l.course.stored_values import Measured, StoredValue, measured
 from tinybert_l.errors import InvalidInput
+from tinybert_l.languages import current_language
 from tinybert_l.submodels import SubModel
 
 Answer = Literal["holds", "does_not_hold", "undecided"]
@@ -153,11 +154,11 @@ def judge(
         raise InvalidInput(f"judge: margin={margin!r}; allowed: a number.")
     if better not in ("larger", "smaller"):
         raise InvalidInput(f"judge: better={better!r}; allowed: 'larger', 'smaller'.")
-    if bool(condition_zh) != bool(condition_en):
+    if bool(condition_zh) != bool(condition_en) and current_language() is None:
         raise InvalidInput("judge: a condition in one language; allowed: both, or neither.")
     kind, own_condition = _kind(evidence, margin, better)
     conditions = [
-        condition for condition in ((condition_zh, condition_en), own_condition) if condition[0]
+        condition for condition in ((condition_zh, condition_en), own_condition) if any(condition)
     ]
     if kind in ("holds", "does_not_hold") and conditions:
         kind = "holds_if" if kind == "holds" else "does_not_hold_if"
@@ -227,7 +228,7 @@ def no_record(claim_zh: str, claim_en: str, needed_zh: str, needed_en: str) -> C
         InvalidInput: an empty text.
     """
     _check_claim(claim_zh, claim_en)
-    if not needed_zh or not needed_en:
+    if not _is_said(needed_zh, needed_en):
         raise InvalidInput("no_record: needed is empty; allowed: what a record would need to hold.")
     return ClaimVerdict(
         claim_zh,
@@ -240,8 +241,15 @@ def no_record(claim_zh: str, claim_en: str, needed_zh: str, needed_en: str) -> C
 
 
 def _check_claim(claim_zh: str, claim_en: str) -> None:
-    if not claim_zh or not claim_en:
+    if not _is_said(claim_zh, claim_en):
         raise InvalidInput(f"claim: {claim_zh!r}, {claim_en!r}; allowed: words in both languages.")
+
+
+def _is_said(chinese: str, english: str) -> bool:
+    """Tell whether a text is there, in both languages or in that of a course of one language."""
+    if current_language() is None:
+        return bool(chinese and english)
+    return bool(chinese or english)
 
 
 def from_record(

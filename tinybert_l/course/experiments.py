@@ -34,7 +34,12 @@ from tinybert_l.method.joint import (
 )
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher import TeacherRecipe, load_teacher, predict_logits
+from tinybert_l.method.teacher import (
+    DEFAULT_TEACHER,
+    TeacherRecipe,
+    load_teacher,
+    predict_logits,
+)
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.timing import measure_call
 from tinybert_l.submodels import SubModel
@@ -55,10 +60,11 @@ class LectureSetup:
 
     def describe(self) -> str:
         """Describe size and seeds in one line, for captions."""
-        size = "REDUCED 缩减, for tests" if reduced() else "live 现场运行"
+        size = "REDUCED for tests 为测试缩减" if reduced() else "live 现场运行"
         return (
-            f"{size}: {self.recipe.num_steps} steps of {self.recipe.batch_size} sentences, "
-            f"seeds {', '.join(map(str, self.seeds))}, {len(self.held_out)} held-out sentences"
+            f"{size}: steps 步 {self.recipe.num_steps}, sentences a step 每步句子 "
+            f"{self.recipe.batch_size}, seeds 种子 {', '.join(map(str, self.seeds))}, "
+            f"held-out sentences 留出句子 {len(self.held_out)}"
         )
 
 
@@ -76,12 +82,15 @@ def reduced() -> bool:
     return os.environ.get("TINYBERT_L_REDUCED", "") not in ("", "0")
 
 
-def open_bench() -> LectureSetup:
+def open_bench(teacher_recipe: TeacherRecipe | None = None) -> LectureSetup:
     """Load what a notebook's short runs share.
 
     The teacher comes from the cache, is fine-tuned first if need be, and is sorted by importance.
+
+    Args:
+        teacher_recipe: of another teacher than the default one; not with reduced runs.
     """
-    teacher_recipe = TeacherRecipe()
+    teacher_recipe = teacher_recipe or DEFAULT_TEACHER
     seeds: tuple[int, ...] = (0, 1, 2)
     texts = 240
     texts_for_importance = 256

@@ -10,13 +10,17 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib import font_manager
+from matplotlib.category import StrCategoryFormatter
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.text import Text
+from matplotlib.ticker import FixedFormatter, Formatter, FuncFormatter
 
 from tinybert_l.course.fonts import FONT
 from tinybert_l.exercises.lecture_03 import kept_layers
 from tinybert_l.exercises.lecture_06 import pareto_frontier
 from tinybert_l.exercises.registry import MissingAnswer
+from tinybert_l.languages import current_language, in_words
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.evaluation import Result
 from tinybert_l.method.recipe import JointRecipe
@@ -43,14 +47,22 @@ _LINE_COLOURS = (
 _LINE_MARKERS = "osD^vP*X"
 
 
+# what a slide of 1280 × 720 shows at its full size, and the size of text that is 14 points there
+SLIDE_INCHES = (12.0, 6.3)
+TEXT_POINTS = 13.5
+
+
 def use_course_style() -> None:
     """Set sizes for a lecture hall, and the course's Chinese font behind matplotlib's own."""
     font_manager.fontManager.addfont(str(FONT))
     matplotlib.rcParams.update(
         {
             "font.family": ["DejaVu Sans", "TinyBERTL Sans SC"],
-            "font.size": 13,
+            "font.size": TEXT_POINTS,
             "axes.titlesize": 15,
+            "legend.fontsize": TEXT_POINTS,
+            "xtick.labelsize": TEXT_POINTS,
+            "ytick.labelsize": TEXT_POINTS,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "figure.dpi": 100,
@@ -60,20 +72,53 @@ def use_course_style() -> None:
 
 
 def new_figure(width: float = 11, height: float = 5.5, **kwargs: Any) -> tuple[Figure, Any]:
-    """Open a figure in the course's style; returns it and its axes. It belongs to no window."""
+    """Open a figure in the course's style; returns it and its axes. It belongs to no window.
+
+    Args:
+        width, height: in inches; no more than fits on a slide without being made smaller.
+        kwargs: of matplotlib's `subplots`.
+    """
     use_course_style()
-    figure = Figure(figsize=(width, height), layout="constrained")
+    size = (min(width, SLIDE_INCHES[0]), min(height, SLIDE_INCHES[1]))
+    figure = Figure(figsize=size, layout="constrained")
     return figure, figure.subplots(**kwargs)
 
 
 def show(figure: Figure, alt: str) -> None:
-    """Show a figure in a notebook as PNG, with a text for those who cannot see it."""
+    """Show a figure in a notebook as PNG, with a text for those who cannot see it.
+
+    Its texts are English first, then Chinese; in a course of one language the other half goes.
+    """
     from IPython.display import Image, display
 
+    say_in_language(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     _keep(figure)
-    display(Image(buffer.getvalue(), alt=alt))
+    display(Image(buffer.getvalue(), alt=in_words(alt)))
+
+
+def say_in_language(figure: Figure) -> None:
+    """Reduce all texts of a figure, in place, to the current language, where there is one."""
+    if current_language() is None:
+        return
+    for text in figure.findobj(Text):
+        text.set_text(in_words(text.get_text()))
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            formatter = axis.get_major_formatter()
+            if isinstance(formatter, FixedFormatter | FuncFormatter | StrCategoryFormatter):
+                axis.set_major_formatter(_InWords(formatter))
+
+
+class _InWords(Formatter):
+    """Labels ticks as another formatter does, in the current language."""
+
+    def __init__(self, formatter: Formatter) -> None:
+        self.formatter = formatter
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        return in_words(self.formatter(value, position))
 
 
 def _keep(figure: Figure) -> None:
@@ -251,9 +296,7 @@ def _draw_teaching(axes: Any, recipe: JointRecipe) -> None:
     arrows = [((0.5, 0.79), (0.5, 0.59), "arc3"), ((0.32, 0.86), (0.32, 0.14), "arc3,rad=0.45")]
     if recipe.self_distillation:
         arrows.append(((0.5, 0.41), (0.5, 0.21), "arc3"))
-        axes.text(
-            0.53, 0.31, "soft labels 软标签\n(self-distillation 自蒸馏)", va="center", fontsize=11
-        )
+        axes.text(0.53, 0.31, "soft labels 软标签\n(self-distillation 自蒸馏)", va="center")
     for start, end, style in arrows:
         axes.add_patch(
             FancyArrowPatch(
@@ -265,7 +308,7 @@ def _draw_teaching(axes: Any, recipe: JointRecipe) -> None:
                 color="#444444",
             )
         )
-    axes.text(0.53, 0.69, "\n".join(used), va="center", fontsize=11)
+    axes.text(0.53, 0.69, "\n".join(used), va="center")
     axes.set_xlim(0, 1.15)
     axes.set_ylim(0, 1)
     axes.axis("off")

@@ -43,7 +43,7 @@ def layer_matrices(config: ElasticBertConfig, width: float) -> Figure:
         axes.text(left + columns / 2, -0.28 * hidden, name, ha="center", va="center", fontsize=17)
         words = f"rows 行 {kept_rows}/{rows}\ncolumns 列 {kept_columns}/{columns}"
         below = rows + 0.08 * hidden
-        axes.text(left + columns / 2, below, words, ha="center", va="top", fontsize=11)
+        axes.text(left + columns / 2, below, words, ha="center", va="top")
         left += columns + gap
     axes.set_xlim(-0.2 * hidden, left - gap + 0.2 * hidden)
     axes.set_ylim(neurons + 0.75 * hidden, -0.5 * hidden)
@@ -122,7 +122,7 @@ def introduction(rows: Sequence[StabilityRow]) -> Figure:
     left.set_xlabel("step 训练步")
     left.set_ylabel("gradient norm, mean of ten steps\n梯度范数，十步平均")
     left.set_title("Mean of the seeds 各种子的平均")
-    left.legend(frameon=False, fontsize=11, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+    left.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     right.set_yticks([])
     right.set_ylim(len(rows) - 0.5, -0.5)
     right.set_xlim(left=0)

@@ -29,7 +29,7 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
     for row in log:
         for name in row["losses"]:
             participants.plot(row["step"], names.index(name), "|", color=LARGEST, markersize=9)
-    participants.set_yticks(range(len(order)), [s.label for s in order], fontsize=11)
+    participants.set_yticks(range(len(order)), [s.label for s in order])
     participants.invert_yaxis()
     participants.set_ylabel("sub-model\n子模型")
     rate.plot([1e4 * row["learning_rate"] for row in log], color="black")
@@ -38,7 +38,7 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
     norm.axhline(recipe.max_norm, color=SMALLEST, linestyle="--", label="bound 裁剪上限")
     norm.set_ylim(bottom=0)
     norm.set_ylabel("norm before\nclipping 范数")
-    norm.legend(frameon=False, fontsize=11, loc="upper right")
+    norm.legend(frameon=False, loc="upper right")
     for name, colour, dashes in (
         (names[0], LARGEST, "-"),
         (names[len(names) // 2], SUB_MODEL, "--"),
@@ -49,7 +49,7 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
     losses.set_ylim(bottom=0)
     losses.set_ylabel("loss on soft labels\n软标签损失 (nats)")
     losses.set_xlabel("step 训练步 (dotted 虚线: a stage opens 新阶段开启)")
-    losses.legend(ncols=3, frameon=False, fontsize=11)
+    losses.legend(ncols=3, frameon=False)
     for panel in axes:
         for start, _ in recipe.stages[1:]:
             panel.axvline(start * recipe.num_steps, color=_GREY, linestyle=":")
@@ -89,7 +89,7 @@ def optimisation_strategies(
         top_left.plot(factors, dashes, color="black", linewidth=2, label=words)
     top_left.set(xlabel="step 训练步", ylabel="share of the peak 占峰值的比例")
     top_left.set_title("Learning-rate schedule 学习率调度")
-    top_left.legend(frameon=False, fontsize=11)
+    top_left.legend(frameon=False)
     _draw_adam(top_right)
     _draw_runs(left, runs, caption)
     _draw_decay(right, shapes, decays)
@@ -122,8 +122,8 @@ def _draw_runs(axes: Any, runs: Sequence[StrategyRun], caption: str) -> None:
         axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15)
     axes.set_ylim(bottom=0)
     axes.set(xlabel="step 训练步", ylabel="KL to the teacher (nats)\n与教师的KL散度（奈特）")
-    axes.set_title(f"A real run with one batch ×100 真实训练，一批×100\n{caption}", fontsize=13)
-    axes.legend(frameon=False, fontsize=11)
+    axes.set_title(f"A real run with one batch ×100 真实训练，一批×100\n{caption}")
+    axes.legend(frameon=False)
 
 
 def _draw_decay(

@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,10 +20,12 @@ from tinybert_l import __version__
 from tinybert_l.cache import cache_root, read_json, short_digest, write_atomically
 from tinybert_l.course.items import Item, is_written, items_of
 from tinybert_l.course.judging import judge_notebook, read_tests
+from tinybert_l.course.prediction_log import carry_into
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.answers import answer_cells, read_cells
 from tinybert_l.exercises.notebook_files import read_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS, exercises
+from tinybert_l.languages import LANGUAGES, current_language, in_words
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -34,16 +36,18 @@ STATES = {
     "open": "not begun 未开始",
     "passes": "passes the visible tests 通过可见测试",
     "fails": "does not pass yet 尚未通过",
+    "answered": "answered; right or wrong is said after grading 已作答，对错评分后可知",
     "unchecked": "not checked yet: run this cell 尚未检查，请运行此单元格",
     "unwritten": "still to be written 尚待作答",
     "written": "written; a person grades it 已作答，由人评分",
 }
-STATE_MARKS = {"passes": "✔ ", "written": "✔ ", "fails": "✘ "}
+STATE_MARKS = {"passes": "✔ ", "answered": "✔ ", "written": "✔ ", "fails": "✘ "}
 MESSAGE_LIMIT = 200  # characters of a failed test's message in the table
-BEGIN_OF_STUB = "your answer goes here"  # in each answer cell of a released notebook
+# in each answer cell of a released notebook: both, or the one of its language
+BEGIN_OF_STUB = "your answer goes here"
+BEGIN_OF_STUB_ZH = "请在此作答"
 LANGUAGE_METADATA = "tinybert_l_language"  # likewise: its only language, zh or en
 DUE_METADATA = "tinybert_l_due"  # in a released notebook's metadata: when it is due
-_ENGLISH_THEN_CHINESE = re.compile(r"([^\u2e80-\u9fff]+)([\u2e80-\u9fff].*)", re.DOTALL)
 STUDENT_NAME = re.compile(r"(?!\.)[\w.@-]{1,64}")
 
 
@@ -142,7 +146,7 @@ class Row:
     @property
     def outcome(self) -> str:
         """The state in words, with a mark."""
-        return f"{STATE_MARKS.get(self.state, '')}{STATES[self.state]}"
+        return f"{STATE_MARKS.get(self.state, '')}{in_words(STATES[self.state])}"
 
     @property
     def short_message(self) -> str:
@@ -167,17 +171,18 @@ def rows_of(lecture: int, notebook: Path, judge_new: bool = True) -> list[Row]:
     """
     cells = read_cells(notebook)
     items = items_of(lecture, cells)
+    sources = {**_question_sources(items, cells), **answer_cells(notebook)}
+    judged = [item.name for item in items if not item.by_hand]
     states = {}
-    for state in lecture_progress(lecture, notebook, judge_new):
-        states[state.exercise] = state
-    for state in _question_states(items, cells, notebook, judge_new):
+    for state in _judged(judged, sources, notebook, judge_new):
         states[state.exercise] = state
     for state in _essay_states(items, cells):
         states[state.exercise] = state
     rows = []
     for item in items:
         state = states.get(item.name, Progress(item.name, "open"))
-        rows.append(Row(item, state.state, state.message))
+        is_answered = item.is_quiz and state.state == "passes"
+        rows.append(Row(item, "answered" if is_answered else state.state, state.message))
     return rows
 
 
@@ -199,17 +204,33 @@ def _rows_by_lecture(notebooks: dict[int, Path], judge_new: bool) -> dict[int, l
         return dict(zip(notebooks, pool.map(of_lecture, notebooks), strict=True))
 
 
-def _question_states(
-    items: list[Item], cells: list[dict[str, Any]], notebook: Path, judge_new: bool
-) -> list[Progress]:
-    """Return the states of questions that are answered by variables, in one cell for all."""
+def _question_sources(items: list[Item], cells: list[dict[str, Any]]) -> dict[str, str]:
+    """Return {question: source} of questions that are answered by variables.
+
+    A quiz question has a cell of its name; the others of a notebook share one.
+    """
     names = [item.name for item in items if not item.by_hand and item.name not in exercises()]
-    answers = []
+    quiz = {item.name for item in items if item.is_quiz}
+    own = {}
+    shared = []
     for cell in cells:
         settings = cell["metadata"].get("nbgrader", {})
-        if cell["cell_type"] == "code" and settings.get("solution"):
-            answers.append("".join(cell["source"]))
-    return _judged(names, dict.fromkeys(names, "\n".join(answers)), notebook, judge_new)
+        name = settings.get("grade_id")
+        if cell["cell_type"] != "code" or not settings.get("solution"):
+            continue
+        if name in quiz:
+            own[name] = _without_stub("".join(cell["source"]))
+        elif name not in exercises():
+            shared.append("".join(cell["source"]))
+    sources = dict.fromkeys([name for name in names if name not in quiz], "\n".join(shared))
+    return {**sources, **own}
+
+
+def _without_stub(source: str) -> str:
+    """Drop the stub's line from an answer that was written beside it; a lone stub stays."""
+    lines = [line for line in source.splitlines() if is_begun(line)]
+    is_answered = any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+    return "\n".join(lines) if is_answered else source
 
 
 def _essay_states(items: list[Item], cells: list[dict[str, Any]]) -> list[Progress]:
@@ -226,24 +247,29 @@ def _essay_states(items: list[Item], cells: list[dict[str, Any]]) -> list[Progre
 
 def summary(rows: list[Row]) -> str:
     """Say in a sentence how far a notebook is."""
-    judged = [row for row in rows if not row.item.by_hand]
-    failed = sum(row.state == "fails" for row in judged)
+    judged = [row for row in rows if not row.item.by_hand and not row.item.is_quiz]
+    failed = sum(row.state == "fails" for row in rows)
     passed = sum(row.state == "passes" for row in judged)
-    essays = sum(row.state == "unwritten" for row in rows)
+    unanswered = sum(row.item.is_quiz and row.state == "open" for row in rows)
+    unwritten = sum(row.state == "unwritten" for row in rows)
     if passed == len(judged):
-        parts = ["Success: all visible tests pass 可见测试全部通过"]
+        parts = [in_words("Success: all visible tests pass 可见测试全部通过")]
+    elif current_language() == "zh":
+        parts = [f"{len(judged)}题中{passed}题通过可见测试"]
     else:
-        parts = [f"{passed} of {len(judged)} pass their visible tests 题通过可见测试"]
+        parts = [in_words(f"{passed} of {len(judged)} pass their visible tests 题通过可见测试")]
     if failed:
-        parts.append(f"{failed} fail 未通过")
-    if essays:
-        parts.append(f"{essays} still to be written 待作答")
+        parts.append(in_words(f"{failed} fail 未通过"))
+    if unanswered:
+        parts.append(in_words(f"{unanswered} quiz questions open 测验题未答"))
+    if unwritten:
+        parts.append(in_words(f"{unwritten} still to be written 待作答"))
     return "; ".join(parts)
 
 
 def is_begun(source: str) -> bool:
     """Whether an answer cell holds more than the stub that students get."""
-    return BEGIN_OF_STUB not in source
+    return BEGIN_OF_STUB not in source and BEGIN_OF_STUB_ZH not in source
 
 
 def _record_of(name: str, source: str, notebook: Path) -> Path:
@@ -318,10 +344,11 @@ def table(folder: Path, judge_new: bool = True) -> str:
             groups.append(_Group(title, link, due, rows[lecture]))
         else:
             groups.append(_Group(title, "", "", []))
-    judged = [row for part in rows.values() for row in part if not row.item.by_hand]
+    all_rows = [row for part in rows.values() for row in part]
+    judged = [row for row in all_rows if not row.item.by_hand and not row.item.is_quiz]
     lang = language_of(notebooks.values())
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["words"] = lambda text: in_words_of(text, lang)
+    environment.filters["words"] = lambda text: in_words(text, lang)
     return environment.from_string(_TABLE).render(
         lang=lang,
         groups=groups,
@@ -342,21 +369,15 @@ def language_of(notebooks: Iterable[Path]) -> str | None:
     return languages.pop() or None if len(languages) == 1 else None
 
 
+def language_in(metadata: Mapping[str, Any]) -> str | None:
+    """Return the language, zh or en, that a notebook's metadata names; None where it is both."""
+    language = metadata.get(LANGUAGE_METADATA)
+    return language if language in LANGUAGES else None
+
+
 def _metadata(notebook: Path, key: str) -> str:
     content = read_json(notebook)
     return str(content.get("metadata", {}).get(key, ""))
-
-
-def in_words_of(text: str, lang: str | None) -> str:
-    """Return one language's half of a text that is English first, then Chinese.
-
-    >>> in_words_of("not begun 未开始", "zh"), in_words_of("not begun 未开始", "en")
-    ('未开始', 'not begun')
-    """
-    match = _ENGLISH_THEN_CHINESE.fullmatch(text)
-    if lang is None or match is None:
-        return text
-    return match.group(2 if lang == "zh" else 1).strip()
 
 
 def home_notebook(folder: Path | None = None, lang: str | None = None) -> nbformat.NotebookNode:
@@ -413,8 +434,8 @@ class HandIn:
 
     @property
     def states(self) -> list[Progress]:
-        """The states of what tests judge."""
-        judged = [row for row in self.rows if not row.item.by_hand]
+        """The states of what visible tests judge."""
+        judged = [row for row in self.rows if not row.item.by_hand and not row.item.is_quiz]
         return [Progress(row.item.name, row.state, row.message) for row in judged]
 
 
@@ -437,6 +458,7 @@ def hand_in(notebook: Path, student: str, folder: Path) -> HandIn:
         )
     content = _read_submission(notebook, lecture)
     rows = rows_of(lecture, notebook)  # before anything is written
+    carry_into(content.metadata, notebook)
     raw = (nbformat.writes(content) + "\n").encode("utf-8")
     path = folder / f"{student}-{notebook.stem}.zip"
     write_atomically(path, _zipped(f"{notebook.stem}.ipynb", raw))
@@ -565,7 +587,7 @@ _TABLE = """\
 <td {{ left }}>{{ row.item.minutes or "" }}</td>
 <td {{ left }}>{{ "%g"|format(row.item.points) }}</td>
 <td {{ left }}>{{ row.outcome|words }}\
-{% if row.message %}<br><small>{{ row.short_message }}</small>{% endif %}
+{% if row.message %}<br><small>{{ row.short_message|words }}</small>{% endif %}
 </td>
 </tr>
 {% else %}

@@ -1,4 +1,4 @@
-"""What a lecture's notebook is graded on: exercises, questions of a check, and essays.
+"""What a lecture's notebook is graded on: exercises, quiz, questions of a check, and essays.
 
 Course home, Validate, `submit` and feedback list the same items, in the same words.
 """
@@ -9,9 +9,11 @@ from typing import Any
 
 from tinybert_l.course.markers import TEXT_STUBS
 from tinybert_l.exercises.registry import exercises
+from tinybert_l.languages import current_language, one_of
 
 HIDDEN = "_hidden"  # how the name of a cell of hidden tests ends
 TEST = "test_"  # and how that of any test cell begins
+QUIZ = "quiz_"  # and how that of a quiz question begins
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,20 @@ class Item:
     by_hand: bool = False
 
     @property
+    def is_quiz(self) -> bool:
+        """Whether it is a quiz question, of which visible tests see the form alone."""
+        return self.name.startswith(QUIZ)
+
+    @property
     def title(self) -> str:
-        """The title in both languages."""
-        return f"{self.title_zh} · {self.title_en}"
+        """The title in both languages, or in that of a course of one language."""
+        return self.title_in(current_language())
+
+    def title_in(self, language: str | None) -> str:
+        """The title in a language, "zh" or "en"; None: in both."""
+        if language is None:
+            return f"{self.title_zh} · {self.title_en}"
+        return one_of(self.title_en, self.title_zh, language)
 
 
 def items_of(lecture: int, cells: Sequence[Mapping[str, Any]]) -> list[Item]:
@@ -75,6 +88,9 @@ def items_of(lecture: int, cells: Sequence[Mapping[str, Any]]) -> list[Item]:
         elif name in essays:
             number = f"{essays.index(name) + 1}" if len(essays) > 1 else ""
             titles = (f"论述题{number}", f"Essay {number}".strip())
+        elif name.startswith(QUIZ):
+            number = name.removeprefix(QUIZ).replace("_", ".")
+            titles = (f"测验{number}", f"Quiz {number}")
         else:
             num_questions += 1
             titles = (f"检查题{num_questions}", f"Check, question {num_questions}")

@@ -14,6 +14,7 @@ import torch
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import MissingAnswer
+from tinybert_l.languages import in_words
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Batch
 from tinybert_l.method.joint import WithProjection, joint_step
@@ -230,7 +231,7 @@ def check_joint_step(own_step: JointStep, seed: int = 0) -> Any:
     from tinybert_l.course.tables import styled
 
     compared = compare_joint_step(own_step, seed)
-    print(explain(compared))
+    print(in_words(explain(compared)))
     names = {
         "step": "step 步 (*: no self-distillation 无自蒸馏)",
         "sub_model": "sub-model 子模型",

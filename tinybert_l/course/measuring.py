@@ -1,20 +1,23 @@
 """Measure trained sub-models: trade-off of accuracy, size and speed; latency budgets; questions."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from tinybert_l.cache import provenance, read_entry, read_json, write_atomically
+from tinybert_l.cache import cached, provenance, read_entry, read_json, write_atomically
 from tinybert_l.course import figures
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_08 import choose_submodel
-from tinybert_l.method.evaluation import Result, as_records, evaluate
+from tinybert_l.method.data import Split, labelled_reviews
+from tinybert_l.method.evaluation import Result, accuracy_interval, as_records, evaluate
 from tinybert_l.method.export import speed_and_accuracy
 from tinybert_l.method.joint import Supernet
+from tinybert_l.method.teacher import Teacher
 from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.bag_of_words import BagOfWords, best_bag_of_words
 from tinybert_l.tasks.questions import Reader, load_reader
 from tinybert_l.tasks.squad import Question, read_squad
 
@@ -22,10 +25,28 @@ ANSWER_TOKENS = 30  # longest answer to a question of a user's file
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """The best bag of words on a teacher's test texts: the floor of any network.
+
+    Args:
+        accuracy, accuracy_low, accuracy_high: share of test texts, with its 95 % interval.
+        labelled_texts: number of texts that it was fitted on.
+        hits: 1 for each test text that is classified rightly, else 0.
+    """
+
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    labelled_texts: int
+    hits: list[int]
+
+
+@dataclass(frozen=True)
 class TradeOff:
     """Accuracy, size and speed of a teacher and of all sub-models of its student.
 
     Args:
+        baseline: the best bag of words on the same texts.
         texts: number of held-out texts.
         threads: number of torch's threads.
         record: the file of results, JSON.
@@ -33,6 +54,7 @@ class TradeOff:
     """
 
     results: list[Result]
+    baseline: Baseline
     texts: int
     threads: int
     record: Path
@@ -77,7 +99,10 @@ def measure_trade_off(supernet: Supernet, folder: Path, seconds: float) -> Trade
         data,
         seconds=seconds,
     )
-    record = _conditions(supernet) | {"results": as_records(results)}
+    record = _conditions(supernet) | {
+        "results": as_records(results),
+        "baseline": asdict(measure_baseline(supernet.teacher)),
+    }
     trade_off = _trade_off(record, folder)
     write_atomically(trade_off.record, json.dumps(record, indent=2, ensure_ascii=False))
     figures.pareto(results).savefig(trade_off.picture)
@@ -95,7 +120,7 @@ def find_trade_off(supernet: Supernet, folder: Path) -> TradeOff | None:
     record = read_json(path)
     conditions = _conditions(supernet)
     conditions.pop("date")
-    if {name: record.get(name) for name in conditions} != conditions:
+    if {name: record.get(name) for name in conditions} != conditions or "baseline" not in record:
         return None
     return _trade_off(record, folder)
 
@@ -109,8 +134,42 @@ def _conditions(supernet: Supernet) -> dict[str, Any]:
 
 def _trade_off(record: dict[str, Any], folder: Path) -> TradeOff:
     results = [Result(**row) for row in record["results"]]
+    baseline = Baseline(**record["baseline"])
     files = (folder / "results.json", folder / "pareto.png")
-    return TradeOff(results, record["texts"], record["threads"], *files)
+    return TradeOff(results, baseline, record["texts"], record["threads"], *files)
+
+
+def measure_baseline(teacher: Teacher) -> Baseline:
+    """Fit the best bag of words on the teacher's labelled texts, and test it; kept in the cache.
+
+    With the embedded sentences, the labelled reviews of their package may help; validation says
+    whether they do.
+    """
+    whole_reviews = teacher.recipe.table is None and not teacher.recipe.quick
+    key = {"texts": teacher.key["data"], "reviews": whole_reviews}
+
+    def build(folder: Path) -> dict[str, Any]:
+        fits = [_fit(teacher, teacher.splits["train"])]
+        if whole_reviews:
+            fits.append(_fit_with_reviews(teacher))
+        bag, count = max(fits, key=lambda fit: fit[0].validation_accuracy)
+        hits = bag.correct(teacher.splits["test"])
+        accuracy = accuracy_interval(sum(hits), len(hits))
+        return asdict(Baseline(*accuracy, labelled_texts=count, hits=hits))
+
+    entry = read_entry(cached("bag-of-words", key, build)) or {}
+    return Baseline(**entry["metrics"])
+
+
+def _fit(teacher: Teacher, train: Split, **choices: Any) -> tuple[BagOfWords, int]:
+    return best_bag_of_words(train, teacher.splits["validation"], **choices), len(train)
+
+
+def _fit_with_reviews(teacher: Teacher) -> tuple[BagOfWords, int]:
+    """Fit words on sentences and whole reviews; their characters take minutes and bring nothing."""
+    sentences, reviews = teacher.splits["train"], labelled_reviews(teacher.recipe.fold)
+    both = Split(sentences.texts + reviews.texts, sentences.labels + reviews.labels)
+    return _fit(teacher, both, features=("words",), strengths=(10.0, 30.0))
 
 
 def measure_candidates(supernet: Supernet, runtime: str, seconds: float) -> list[Candidate]:

@@ -83,6 +83,9 @@ LONG_CHINESE: dict[str, Any] = {
     "seeds": SEEDS,
 }
 
+# The teacher of all records that do not name another: an adapter of low rank was trained.
+ADAPTED_TEACHER: dict[str, Any] = {"rank": 8, "learning_rate": 1e-3}
+
 HEADLINE: dict[str, Any] = {
     "depths": [3, 2],
     "widths": [0.5, 0.25],
@@ -102,6 +105,9 @@ HEADLINE_STRONGER: dict[str, Any] = {
 }
 
 HEADLINE_LONGER: dict[str, Any] = {**HEADLINE_STRONGER, "soft_label_steps": 6000}
+
+# Each seed has the test texts of its own fold, and a teacher that has not seen them.
+HEADLINE_BY_FOLD: dict[str, Any] = {**HEADLINE_LONGER, "folds": True}
 
 ABLATION: dict[str, Any] = {
     **HEADLINE,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tinybert_l.course.rows import Row
 from tinybert_l.errors import CourseError
+from tinybert_l.languages import in_words
 
 Better = Literal["larger", "smaller"]
 # where an interval comes from
@@ -154,9 +155,18 @@ class ClaimVerdict:
 
     @property
     def text(self) -> str:
-        """The verdict in both languages."""
-        words = VERDICT_WORDS[self.kind].format(en=self.condition_en, zh=self.condition_zh)
-        return f"{words} (stale record 记录已过期)" if self.stale else words
+        """The verdict in both languages, or in that of a course of one language."""
+        words = in_words(VERDICT_WORDS[self.kind])
+        if self.stale:
+            words += in_words(" (stale record 记录已过期)")
+        return words.format(en=self.condition_en, zh=self.condition_zh)
+
+    @property
+    def _claim(self) -> str:
+        """The claim in both languages, or in the one that a course of one language has."""
+        if self.claim_zh and self.claim_en:
+            return f"{self.claim_zh} ({self.claim_en})"
+        return self.claim_zh or self.claim_en
 
     @property
     def test(self) -> str:
@@ -193,7 +203,7 @@ class ClaimVerdict:
     def to_verdict(self) -> Verdict:
         """The plain values that are kept."""
         verdict = Verdict(
-            claim=f"{self.claim_zh} ({self.claim_en})",
+            claim=self._claim,
             test=self.test,
             number=self.number,
             verdict=self.text,

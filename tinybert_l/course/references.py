@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.languages import one_of
 
 BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
 GROUPS = {
@@ -161,7 +162,7 @@ def show_works(groups: Sequence[str]) -> Any:
         for work in works_of(group):
             title = f"{work.label_en}. <i>{html.escape(work.title)}</i>. {html.escape(work.venue)}"
             link = f'<a href="{work.url}">{html.escape(work.key)}</a>'
-            note = _with_code(html.escape(f"{work.note_zh} {work.note_en}"))
+            note = _with_code(html.escape(one_of(work.note_en, work.note_zh)))
             rows.append((title, note, ", ".join(map(str, work.lectures)), link))
     columns = [
         "work 文献",
@@ -169,5 +170,5 @@ def show_works(groups: Sequence[str]) -> Any:
         "lectures 讲",
         "BibTeX, link 链接",
     ]
-    names = "; ".join(" ".join(GROUPS[group]) for group in groups)
+    names = "; ".join(one_of(*GROUPS[group]) for group in groups)
     return styled(pd.DataFrame(rows, columns=columns), names)

@@ -111,7 +111,7 @@ class HeadlineRow(Row):
     """A model of the headline against the teacher in torch float32; choices may differ by seed."""
 
     kind: ClassVar[str] = "headline"
-    role: Literal["teacher", "candidate", "chosen_small", "chosen_same_runtime"]
+    role: Literal["teacher", "bag_of_words", "candidate", "chosen_small", "chosen_same_runtime"]
     models: tuple[DeployedModel, ...] = ()
     accuracy_percent: float | None = None
     kept_percent: Interval | None = None

@@ -12,9 +12,11 @@ from rich.table import Table
 from tinybert_l.course import captions
 from tinybert_l.course.record_types import LectureVerdicts, Record, Verdict
 from tinybert_l.course.rows import AblationRow, Interval, OverSeeds, Quartiles, Row
+from tinybert_l.languages import current_language, in_words, words_in
 from tinybert_l.submodels import SubModel
 
 if TYPE_CHECKING:
+    from tinybert_l.course.measuring import Baseline  # which needs torch
     from tinybert_l.method.evaluation import Result  # which needs torch
 
 VERDICT_FIELDS = ("claim", "test", "number", "verdict", "record")
@@ -114,13 +116,16 @@ def verdicts_table(lecture: int, verdicts: Sequence[Verdict]) -> Any:
 def styled(frame: pd.DataFrame, caption: str, digits: int = 2, missing: str | None = None) -> Any:
     """Style a notebook table; its caption says where its numbers come from.
 
+    In a course of one language headings, texts and caption are reduced to it.
+
     Args:
         digits: decimals of every number.
         missing: the text where there is no number; None: "nan".
     """
-    return (
-        frame.style.hide(axis="index").set_caption(caption).format(precision=digits, na_rep=missing)
-    )
+    if current_language() is not None:
+        frame = frame.rename(columns=words_in).map(words_in)
+    style = frame.style.hide(axis="index").set_caption(in_words(caption))
+    return style.format(precision=digits, na_rep=missing)
 
 
 def console() -> Console:
@@ -129,13 +134,17 @@ def console() -> Console:
     return usual if usual.is_terminal or "COLUMNS" in os.environ else Console(width=150)
 
 
-def results_table(results: "Sequence[Result]", title: str) -> Table:
-    """Teacher and sub-models for the terminal, a model in each row."""
+def results_table(results: "Sequence[Result]", baseline: "Baseline", title: str) -> Table:
+    """Teacher and sub-models for the terminal, a model in each row; the bag of words comes last.
+
+    "way" is the share of the way from the bag of words (0 %) to the teacher (100 %).
+    """
     table = Table(title=title)
     table.add_column("model")
     for heading in (
         "accuracy (95 %)",
         "kept",
+        "way",
         "params M",
         "w/o emb.",
         "MFLOPs",
@@ -145,11 +154,13 @@ def results_table(results: "Sequence[Result]", title: str) -> Table:
         "× b32",
     ):
         table.add_column(heading, justify="right")
+    teacher = results[0].accuracy
     for r in results:
         table.add_row(
             r.label,
-            f"{100 * r.accuracy:.1f} ({100 * r.accuracy_low:.1f}-{100 * r.accuracy_high:.1f})",
+            _percent(r),
             f"{100 * r.kept:.1f} %",
+            way_to_teacher(r.accuracy, baseline.accuracy, teacher),
             f"{r.parameters / 1e6:.1f}",
             f"{r.encoder_parameters / 1e6:.2f}",
             f"{r.flops / 1e6:.0f}",
@@ -158,14 +169,32 @@ def results_table(results: "Sequence[Result]", title: str) -> Table:
             f"{r.speedup_batch_1:.1f}",
             f"{r.speedup_batch_32:.1f}",
         )
+    floor = way_to_teacher(baseline.accuracy, baseline.accuracy, teacher)
+    kept = f"{100 * baseline.accuracy / teacher:.1f} %"
+    table.add_row("bag of words 词袋", _percent(baseline), kept, floor)
     return table
+
+
+def _percent(row: "Result | Baseline") -> str:
+    low, high = 100 * row.accuracy_low, 100 * row.accuracy_high
+    return f"{100 * row.accuracy:.1f} ({low:.1f}-{high:.1f})"
+
+
+def way_to_teacher(accuracy: float, floor: float, teacher: float) -> str:
+    """Say which share of the way from the floor to the teacher an accuracy has gone.
+
+    "-" where the teacher is no better than the floor: then there is no way.
+    """
+    if teacher <= floor:
+        return "-"
+    return f"{100 * (accuracy - floor) / (teacher - floor):.0f} %"
 
 
 def rows_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     """A table of words for the terminal."""
-    table = Table(title=title)
+    table = Table(title=in_words(title))
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(in_words(heading), overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(in_words, row))
     return table

@@ -11,9 +11,10 @@ from typing import Any
 
 from jinja2 import Environment
 
-from tinybert_l.course.home import Row, rows_of, summary
+from tinybert_l.course.home import Row, language_of, rows_of, summary
 from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.languages import in_words, showing
 
 # nbgrader's dialog shows a failed cell's source and its error; the error may be HTML
 _LIST = """\
@@ -26,10 +27,12 @@ _LIST = """\
   border-bottom: 1px solid var(--jp-border-color2);
 }
 </style>\
-<table><thead><tr><th scope="col">exercise 练习</th><th scope="col">your answer 你的解答</th>\
-<th scope="col">points 分</th></tr></thead><tbody>\
+<table><thead><tr><th scope="col">{{ "exercise 练习"|words }}</th>\
+<th scope="col">{{ "your answer 你的解答"|words }}</th>\
+<th scope="col">{{ "points 分"|words }}</th></tr></thead><tbody>\
 {% for row in rows %}<tr><td>{{ row.item.title }}<br><code>{{ row.item.name }}</code></td>\
-<td>{% if row.message %}<strong>{{ row.message }}</strong><br>{% endif %}{{ row.outcome }}</td>\
+<td>{% if row.message %}<strong>{{ row.message|words }}</strong><br>{% endif %}\
+{{ row.outcome }}</td>\
 <td>{{ "%g"|format(row.item.points) }}</td></tr>{% endfor %}</tbody></table>"""
 _original: list[Any] = []  # nbgrader's own method, once ours has taken its place
 
@@ -70,12 +73,15 @@ def results(validator: Any, notebook: Path) -> dict[str, Any] | None:
         rows = rows_of(lecture, notebook)
     except CourseError as error:
         return _dialog(str(error), "")
-    return _dialog(summary(rows), list_of(rows))
+    with showing(language_of([notebook])):
+        return _dialog(summary(rows), list_of(rows))
 
 
 def list_of(rows: list[Row]) -> str:
     """Return the list as HTML."""
-    return Environment(autoescape=True).from_string(_LIST).render(rows=rows)
+    environment = Environment(autoescape=True)
+    environment.filters["words"] = in_words
+    return environment.from_string(_LIST).render(rows=rows)
 
 
 def _dialog(headline: str, page: str) -> dict[str, Any]:

@@ -38,7 +38,13 @@ def _largest_and_smallest(
 
 
 @exercise(
-    2, minutes=12, points=4, zh="三明治法则", en="The sandwich rule", peer=_largest_and_smallest
+    2,
+    minutes=12,
+    points=4,
+    zh="三明治法则",
+    en="The sandwich rule",
+    peer=_largest_and_smallest,
+    peer_differs=("不随机抽取中间的子模型。", "no random sub-model joins a step."),
 )
 def sandwich_sample(submodels: list[Any], num_random: int, generator: torch.Generator) -> list[Any]:
     """Choose the sub-models that take part in a step (sandwich rule: Yu & Huang 2019).

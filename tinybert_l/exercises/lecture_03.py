@@ -17,7 +17,15 @@ def _nearest_layers(num_layers: int, depth: int) -> list[int]:
     return [round(layer) - 1 for layer in numpy.linspace(num_layers / depth, num_layers, depth)]
 
 
-@exercise(3, minutes=8, points=4, zh="保留的层", en="Which layers stay", peer=_nearest_layers)
+@exercise(
+    3,
+    minutes=8,
+    points=4,
+    zh="保留的层",
+    en="Which layers stay",
+    peer=_nearest_layers,
+    peer_differs=("层号四舍五入，有些深度不同。", "some depths keep other layers (rounded)."),
+)
 def kept_layers(num_layers: int, depth: int) -> list[int]:
     """Choose the layers that a sub-model of the given depth keeps.
 
@@ -93,6 +101,7 @@ def _evenly_spaced(
     en="Layer mapping",
     needs=("kept_layers",),
     peer=_evenly_spaced,
+    peer_differs=("忽略映射策略，层号四舍五入。", "the strategy is ignored, layers are rounded."),
 )
 def layer_map(
     num_student_layers: int, num_teacher_layers: int, strategy: str = "uniform"
@@ -130,7 +139,15 @@ def _padding_too(
     return F.mse_loss(student if projection is None else student @ projection, teacher)
 
 
-@exercise(3, minutes=15, points=4, zh="隐藏状态损失", en="The hidden-state loss", peer=_padding_too)
+@exercise(
+    3,
+    minutes=15,
+    points=4,
+    zh="隐藏状态损失",
+    en="The hidden-state loss",
+    peer=_padding_too,
+    peer_differs=("填充位也计入损失。", "padding counts as if it were text."),
+)
 def hidden_loss(
     student_hidden: torch.Tensor,
     teacher_hidden: torch.Tensor,
@@ -173,6 +190,7 @@ def _all_pairs(
     en="The attention loss",
     needs=("hidden_loss",),
     peer=_all_pairs,
+    peer_differs=("填充位也计入损失。", "padding counts as if it were text."),
 )
 def attention_loss(
     student_scores: torch.Tensor, teacher_scores: torch.Tensor, attention_mask: torch.Tensor

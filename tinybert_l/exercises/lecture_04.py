@@ -34,6 +34,7 @@ def _open_stages(step: int, total_steps: int, stages: Stages) -> list[SubModel]:
     en="Progressive introduction",
     needs=("sandwich_sample",),
     peer=_open_stages,
+    peer_differs=("出现在两个阶段的子模型计两次。", "a sub-model of two stages counts twice."),
 )
 def submodel_schedule(step: int, total_steps: int, stages: Stages) -> list[SubModel]:
     """List the sub-models that are open at a step (progressive shrinking: Cai et al. 2020).
@@ -133,7 +134,13 @@ def _decay_everything(shapes: Mapping[str, Sequence[int]], weight_decay: float) 
 
 
 @exercise(
-    4, minutes=5, points=4, zh="哪些权重衰减", en="Which weights decay", peer=_decay_everything
+    4,
+    minutes=5,
+    points=4,
+    zh="哪些权重衰减",
+    en="Which weights decay",
+    peer=_decay_everything,
+    peer_differs=("偏置和LayerNorm也衰减。", "biases and LayerNorm decay too."),
 )
 def weight_decay_by_name(
     shapes: Mapping[str, Sequence[int]], weight_decay: float

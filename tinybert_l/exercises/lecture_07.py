@@ -23,6 +23,7 @@ def _features_alone(activations: torch.Tensor, gradients: torch.Tensor) -> torch
     en="The importance of heads",
     needs=("slice_heads",),
     peer=_features_alone,
+    peer_differs=("逐个数值评分，头的次序可能不同。", "heads may come in another order."),
 )
 def head_importance(activations: torch.Tensor, gradients: torch.Tensor) -> torch.Tensor:
     """Estimate how much the loss would change without each head, to first order.

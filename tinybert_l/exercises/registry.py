@@ -21,7 +21,14 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answer_errors import AnswerError, MissingAnswer, explain_missing_names
 from tinybert_l.exercises.answers import answer_cells, find_own_notebook, run_answer_cell
-from tinybert_l.exercises.released import load_reference_answers, solutions_folder
+from tinybert_l.exercises.released import (
+    SolutionsFolder,
+    find_solutions,
+    has_answers,
+    load_reference_answers,
+    refused_solutions,
+)
+from tinybert_l.languages import LANGUAGES, in_words, use_language
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,6 +86,8 @@ class Exercise(Generic[P, R]):
             lecture, where it would pass for an answer.
         formula_allowed: whether the method's own function (`formulas.py`) may serve;
             `begin` allows it for the exercises of earlier lectures alone.
+        peer_differs: what the stand-in computes otherwise, in Chinese and English; None: for the
+            arguments that the library gives it, it computes what the exercise asks.
     """
 
     stub: Callable[P, R]
@@ -94,6 +103,7 @@ class Exercise(Generic[P, R]):
     reference: Callable[P, R] | None = None
     peer_allowed: bool = True
     formula_allowed: bool = True
+    peer_differs: tuple[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -124,10 +134,8 @@ class Exercise(Generic[P, R]):
     @property
     def formula(self) -> Callable[P, R] | None:
         """The method's own function where it may serve, else None."""
-        if not self.formula_allowed:
-            return None
-        own_function = _own_functions().get(self.name)
-        if own_function is None:
+        own_function = self.own_function
+        if not self.formula_allowed or own_function is None:
             return None
 
         def call_by_position(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -138,6 +146,11 @@ class Exercise(Generic[P, R]):
             return own_function(*args)
 
         return call_by_position
+
+    @property
+    def own_function(self) -> Callable[..., R] | None:
+        """The method's own function, by position; None where there is none, or it is hidden."""
+        return _own_functions().get(self.name)
 
     @property
     def stand_in(self) -> Callable[P, R] | None:
@@ -250,11 +263,12 @@ def exercise(
     en: str,
     needs: tuple[str, ...] = (),
     peer: Callable[..., Any] | None = None,
+    peer_differs: tuple[str, str] | None = None,
 ) -> Callable[[Callable[P, R]], ExerciseFunction[P, R]]:
     """Declare the decorated stub an exercise of a lecture.
 
     Args:
-        lecture, minutes, points, needs, peer: as in `Exercise`.
+        lecture, minutes, points, needs, peer, peer_differs: as in `Exercise`.
         zh, en: its title in both languages.
 
     Raises:
@@ -268,6 +282,7 @@ def exercise(
         known = declared.get(stub.__name__)  # when the file of the lecture is imported anew
         position = known.position if known else len(declared) + 1
         entry = Exercise(stub, lecture, position, minutes, points, zh, en, needs, peer)
+        entry.peer_differs = peer_differs
         _EXERCISES[entry.name] = entry
         return entry.function
 
@@ -307,7 +322,9 @@ def forget_answers() -> None:
         entry.forget_answer()
 
 
-def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
+def begin(
+    lecture: int, *, mine: bool = False, demo: bool = False, language: str | None = None
+) -> None:
     """Open a lecture's notebook: load released answers of earlier lectures, and list them.
 
     Where an earlier exercise has neither your answer nor a released one, the method's own function
@@ -318,14 +335,21 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
             never used.
         mine: prefer your own answers of earlier lectures (from the notebooks beside this one).
         demo: for lecturers, in a checkout that holds all solutions: use every reference answer.
+        language: "zh" or "en" shows figures, tables and messages in that language alone, as a
+            release in one language asks for.
 
     Raises:
-        InvalidInput: there is no such lecture.
+        InvalidInput: there is no such lecture or language.
         FileNotFoundError: `demo=True` without a solutions folder.
     """
     if lecture not in NOTEBOOKS:
         raise InvalidInput(f"begin: lecture={lecture!r}; allowed: 1 to {max(NOTEBOOKS)}.")
-    folder = solutions_folder()
+    if language is not None:
+        if language not in LANGUAGES:
+            raise InvalidInput(f"begin: language={language!r}; allowed: 'zh', 'en' or None.")
+        use_language(language)
+    found = find_solutions()
+    folder = None if found is None else found.folder
     if demo and folder is None:
         raise FileNotFoundError(
             "begin: demo=True needs the folder solutions/ of the instructor's checkout, and there "
@@ -342,6 +366,7 @@ def begin(lecture: int, *, mine: bool = False, demo: bool = False) -> None:
             _use_own_answers(earlier_lecture)
     explain_missing_names()
     _print_sources(lecture)
+    _print_folder(found)
 
 
 def _own_functions() -> dict[str, Callable[..., Any]]:
@@ -379,7 +404,7 @@ def _use_own_answers(lecture: int) -> None:
 
 def _print_sources(lecture: int) -> None:
     """Print for each exercise up to this lecture whose answer serves, and later stand-ins."""
-    print(f"TinyBERT-L · lecture 第{lecture}讲 · {NOTEBOOKS[lecture]}")
+    print(in_words(f"TinyBERT-L · lecture {lecture} 第{lecture}讲 · {NOTEBOOKS[lecture]}"))
     for source, label in SOURCE_LABELS.items():
         names = []
         for entry in exercises().values():
@@ -387,7 +412,16 @@ def _print_sources(lecture: int) -> None:
             if entry.source == source and is_shown:
                 names.append(entry.name)
         if names:
-            print(f"  {label}: {', '.join(names)}")
+            print(f"  {in_words(label)}: {', '.join(names)}")
+
+
+def _print_folder(found: SolutionsFolder | None) -> None:
+    """Print whose reference answers were loaded, or why some that are here were not."""
+    if found is not None and has_answers(found.folder):
+        print(f"  reference answers from 参考答案来自: {found.folder} ({found.origin})")
+    refusal = refused_solutions()
+    if refusal is not None:
+        print(f"  not run 未运行: {refusal}")
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:

@@ -6,27 +6,130 @@ files of earlier lectures only.
 
 import os
 import shutil
+import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 SOLUTIONS_VARIABLE = "TINYBERT_L_SOLUTIONS"
+COURSE_MARK = "course.toml"
+
+
+@dataclass(frozen=True)
+class SolutionsFolder:
+    """A folder of reference answers, and why its code may run here.
+
+    Args:
+        folder: holds `lecture_NN.py`.
+        origin: whose it is, in Chinese and English, for `begin` to print.
+    """
+
+    folder: Path
+    origin: str
 
 
 def solutions_folder() -> Path | None:
-    """Return the folder of released answers, or None if there is none.
+    """Return the folder of released answers whose code may run here, or None if there is none."""
+    found = find_solutions()
+    return None if found is None else found.folder
+
+
+def find_solutions() -> SolutionsFolder | None:
+    """Find the released answers.
 
     The environment variable TINYBERT_L_SOLUTIONS decides alone when it is set. Else it is the
-    nearest `solutions/`: in the working directory, above it, or beside the library.
+    `solutions/` of the nearest course folder (with `course.toml`) or release (with a lecture's
+    notebook) at or above the working directory, else the one of the checkout that this library
+    lies in. No other folder is used: what stands in it would be run.
     """
     named = os.environ.get(SOLUTIONS_VARIABLE)
     if named is not None:
-        return Path(named)
+        return SolutionsFolder(Path(named), f"{SOLUTIONS_VARIABLE}")
     here = Path.cwd().resolve()
+    for parent in (here, *here.parents):
+        origin = _marked(parent)
+        if origin is not None:
+            if distrust(parent) is None:
+                return SolutionsFolder(parent / "solutions", origin)
+            break  # `begin` says why; a folder further up is not this course's
     checkout = Path(__file__).resolve().parents[2]
-    for parent in (here, *here.parents, checkout):
-        if any((parent / "solutions").glob("lecture_*.py")):
-            return parent / "solutions"
+    is_checkout = (checkout / "pyproject.toml").is_file() and (checkout / "notebooks").is_dir()
+    if is_checkout and has_answers(checkout / "solutions"):
+        return SolutionsFolder(checkout / "solutions", "the checkout 源码目录")
     return None
+
+
+def refused_solutions() -> str | None:
+    """Say of a marked folder at or above the working directory why its answers are not run."""
+    here = Path.cwd().resolve()
+    for parent in (here, *here.parents):
+        if _marked(parent) is not None:
+            return distrust(parent)
+    return None
+
+
+def has_answers(folder: Path) -> bool:
+    """Whether a folder holds a lecture's file of answers."""
+    return any(folder.glob("lecture_*.py"))
+
+
+def _marked(folder: Path) -> str | None:
+    """Say what marks a folder with answers as the course's; None: nothing does.
+
+    It is the course's calendar, or a lecture's notebook as `release` makes it.
+    """
+    if not has_answers(folder / "solutions"):
+        return None
+    if _is_calendar(folder / COURSE_MARK):
+        return "this course 本课程"
+    for notebook in folder.glob("[0-9][0-9]-*.ipynb"):
+        if _is_released(notebook):
+            return "this release 本次发布"
+    return None
+
+
+def _is_calendar(path: Path) -> bool:
+    """Whether a file is a course's calendar: it names the course, due dates or lateness."""
+    try:
+        with path.open("rb") as file:
+            return not {"course", "due", "late"}.isdisjoint(tomllib.load(file))
+    except (OSError, ValueError):
+        return False
+
+
+def _is_released(notebook: Path) -> bool:
+    """Whether a notebook was made by `release`: nbgrader's cells, and the begin of a lecture."""
+    try:
+        text = notebook.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    return '"nbgrader"' in text and "tinybert_l.begin(lecture=" in text
+
+
+def distrust(marked: Path) -> str | None:
+    """Say why the answers beside a mark must not be run; None: they may.
+
+    They must lie in the marked folder itself, no link leading elsewhere, and belong to whoever runs
+    this process, to the system, or to the owner of this library.
+    """
+    folder = marked / "solutions"
+    for path in (folder, *sorted(folder.glob("lecture_*.py"))):
+        if not path.resolve().is_relative_to(marked.resolve()):
+            return f"{path} leads to {path.resolve()}, outside {marked}. 链接指向课程目录之外。"
+        if not _is_trusted(path):
+            return f"{path} belongs to another user. 文件属于其他用户。"
+    return None
+
+
+def _is_trusted(path: Path) -> bool:
+    if not hasattr(os, "geteuid"):  # Windows: a file's owner cannot be asked for
+        return True
+    return path.stat().st_uid in _trusted_owners()
+
+
+def _trusted_owners() -> set[int]:
+    """Return whoever runs this process, the system, and the owner of this library."""
+    return {os.geteuid(), 0, Path(__file__).stat().st_uid}
 
 
 def solutions_file(folder: Path, lecture: int) -> Path:

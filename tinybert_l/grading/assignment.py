@@ -3,10 +3,12 @@
 Nothing here runs code, and only `Assignment.read` opens the gradebook.
 """
 
+import copy
 import hashlib
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from tinybert_l.cache import short_digest
+from tinybert_l.course.authoring import cell_in_language, in_language
+from tinybert_l.course.markers import without_hidden_tests
+from tinybert_l.languages import LANGUAGES
 
 if TYPE_CHECKING:
     from nbgrader.api import Notebook
@@ -72,6 +77,7 @@ class Assignment:
         texts: digests of the source's text cells; any other text is a student's.
         kernelspec: of the source notebook.
         layout: what stands for each cell of the source, in its order (see `place_of`).
+        reduced: {digest of a text as a release in one language has it: that of the source's text}.
     """
 
     name: str
@@ -81,6 +87,7 @@ class Assignment:
     texts: frozenset[str]
     kernelspec: dict[str, Any]
     layout: tuple[str, ...] = ()
+    reduced: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, db_url: str, source: Path, name: str) -> "Assignment":
@@ -109,6 +116,8 @@ class Assignment:
                 demos.add(cell.source)
             if cell.cell_type == "markdown":
                 texts.add(text_digest(cell.source))
+        reduced = _reduced_texts(notebook)
+        texts.update(reduced)
         with Gradebook(db_url) as book:
             try:
                 cells = _cells_of(book.find_notebook(name, name))
@@ -128,6 +137,7 @@ class Assignment:
             frozenset(texts),
             kernelspec,
             tuple(layout),
+            reduced,
         )
 
     def to_json(self) -> str:
@@ -147,13 +157,20 @@ class Assignment:
     def fingerprint(self) -> str:
         """SHA-256 that changes with every test, point and demonstration, and not with the prose."""
         tree = json.loads(replace(self, texts=frozenset()).to_json())
-        del tree["layout"]
+        del tree["layout"], tree["reduced"]
         text = json.dumps(tree, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def is_demo(self, source: str) -> bool:
         """Tell whether a cell's text is that of a demonstration, in whatever way it was saved."""
-        return normalised(source) in _normalised_demos(self.demos)
+        digest = text_digest(source)
+        return self.reduced.get(digest, digest) in _digests(self.demos)
+
+    def place_of(self, cell: NotebookNode) -> str:
+        """Return what stands in `layout` for a cell of a release, in whatever language."""
+        name = grade_id(cell)
+        digest = text_digest(cell.source)
+        return f"name {name}" if name else f"text {self.reduced.get(digest, digest)}"
 
     def tests(self) -> dict[str, float]:
         """Return {test cell: points}, in the source's order."""
@@ -200,8 +217,31 @@ def normalised(source: str) -> str:
 
 
 @cache
-def _normalised_demos(demos: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(normalised, demos))
+def _digests(texts: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(text_digest, texts))
+
+
+def _reduced_texts(notebook: NotebookNode) -> dict[str, str]:
+    """Return `Assignment.reduced` of a source notebook."""
+    sources = {cell.id: text_digest(cell.source) for cell in notebook.cells}
+    reduced = {}
+    for language in LANGUAGES:
+        for cell in in_language(copy.deepcopy(notebook), language).cells:
+            digest = text_digest(cell.source)
+            if digest != sources[cell.id]:
+                reduced[digest] = sources[cell.id]
+    return reduced
+
+
+def as_released(source: str) -> set[str]:
+    """Return what may stand in a release for a code cell of the source: in both languages, in one.
+
+    Args:
+        source: the instructor's text; hidden tests are taken out.
+    """
+    released = without_hidden_tests(source)
+    texts = {released, *(cell_in_language(released, language) for language in LANGUAGES)}
+    return set(map(normalised, texts))
 
 
 def place_of(cell: NotebookNode) -> str:

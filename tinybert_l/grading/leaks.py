@@ -1,7 +1,8 @@
 """Find answers and hidden tests in whatever is published: files, folders, wheels and zip files.
 
 What is secret is told by content: each line of the reference answers, of the hidden tests and of
-the model answers to essays that is long enough not to be equal by chance. A text is searched with
+the model answers to essays that is long enough not to be equal by chance, and each answer to a quiz
+as a student would write it. A text is searched with
 white space, markup and escapes taken out, so that a line is found in a page of HTML, in the output
 of a notebook and within another line too.
 """
@@ -21,13 +22,16 @@ from typing import Any
 
 import nbformat
 
+from tinybert_l.course.authoring import cell_in_language
 from tinybert_l.course.markers import (
     BEGIN_HIDDEN_TESTS,
     BEGIN_SOLUTION,
     hidden_tests,
     without_regions,
 )
+from tinybert_l.course.quiz_cells import QUIZZES, Question, read_questions
 from tinybert_l.errors import CourseError
+from tinybert_l.languages import LANGUAGES
 
 TELLING_LENGTH = 24  # characters, white space aside; a shorter line may be equal by chance
 TELLING_PROSE = 40  # likewise, in model answers to essays
@@ -79,21 +83,34 @@ def read_secrets(sources: Path, solutions: Path, given_out: Set[int] = frozenset
     if (solutions / ESSAYS).is_file():
         text = (solutions / ESSAYS).read_text(encoding="utf-8")
         secrets |= dict.fromkeys(_telling_prose(text), ESSAYS)
+    for path in sorted((solutions / QUIZZES).glob("lecture_*.toml")):
+        for question in read_questions(solutions, lecture_of(path)):
+            secrets |= dict.fromkeys(_quiz_secrets(question), f"{QUIZZES}/{path.name}")
     public: list[str] = []
     cells_with_line: Counter[str] = Counter()
     for notebook in sorted(sources.glob("*/*.ipynb")):
         for cell in nbformat.read(notebook, as_version=4).cells:
-            hidden = _telling_lines("\n".join(hidden_tests(cell.source)))
+            hidden: set[str] = set()
+            is_locked = cell.metadata.get("nbgrader", {}).get("locked")
+            for source in _in_each_language(cell):
+                hidden.update(_telling_lines("\n".join(hidden_tests(source))))
+                if is_locked:
+                    public.append(_squeeze_code(without_regions(source)))
             secrets |= dict.fromkeys(hidden, f"hidden test of {notebook.name}")
             cells_with_line.update(hidden)
-            if cell.metadata.get("nbgrader", {}).get("locked"):
-                public.append(_squeeze_code(without_regions(cell.source)))
     open_text = "\n".join(public)
     kept = {}
     for line, origin in secrets.items():
         if cells_with_line[line] <= 1 and line not in open_text:
             kept[line] = origin
     return kept
+
+
+def _in_each_language(cell: nbformat.NotebookNode) -> set[str]:
+    """Return a cell's source, and as releases in one language hold it."""
+    if cell.cell_type != "code":
+        return {cell.source}
+    return {cell.source, *(cell_in_language(cell.source, language) for language in LANGUAGES)}
 
 
 def scan(path: Path, secrets: Secrets) -> list[str]:
@@ -141,7 +158,10 @@ def _lines_in(squeezed: str, secrets: Secrets) -> Iterator[str]:
     """Yield the secret lines that stand in a squeezed text."""
     by_head: dict[str, list[str]] = {}
     for line in secrets:
-        by_head.setdefault(line[:TELLING_LENGTH], []).append(line)
+        if len(line) >= TELLING_LENGTH:
+            by_head.setdefault(line[:TELLING_LENGTH], []).append(line)
+        elif line in squeezed:
+            yield line
     for start in range(len(squeezed) - TELLING_LENGTH + 1):
         for line in by_head.get(squeezed[start : start + TELLING_LENGTH], ()):
             if squeezed.startswith(line, start):
@@ -228,6 +248,18 @@ def _telling_lines(code: str) -> set[str]:
         if len(line) >= TELLING_LENGTH and not tells_nothing:
             telling.add(line)
     return telling
+
+
+def _quiz_secrets(question: Question) -> Iterator[str]:
+    """Yield a question's answer as students may write it, and what is said of wrong ones."""
+    for answer in {question.answer, question.answer.lower()}:
+        yield _squeeze(f"{question.name} = {answer}")
+        yield _squeeze(f"{question.name} = {answer}".replace('"', "'"))
+    said = [text for _, text in question.near] + list(question.misconceptions.values())
+    for text in [*said, question.otherwise]:
+        for half in (text.en, text.zh):
+            if len(_squeeze(half)) >= TELLING_LENGTH or (half == text.zh and len(half) >= 12):
+                yield _squeeze(half)
 
 
 def _telling_prose(text: str) -> set[str]:

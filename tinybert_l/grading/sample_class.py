@@ -9,7 +9,8 @@ import nbformat
 
 import tinybert_l
 from tinybert_l.cache import write_atomically
-from tinybert_l.exercises.answers import answer_cells
+from tinybert_l.course.items import QUIZ as QUIZ_PREFIX
+from tinybert_l.exercises.answers import answer_cells, read_cells
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.release import release
@@ -17,6 +18,7 @@ from tinybert_l.grading.run import Grading, Options, grade
 
 LECTURE = 3
 EXERCISES = ("layer_map", "attention_loss", "hidden_loss", "kept_layers", "slice_heads")
+QUIZ = ("quiz_3_1", "quiz_3_2", "quiz_3_3")
 STAMP = "graded.json"  # in the course folder: fingerprint of the files the class was graded with
 ESSAY = (
     "The top map should help the classifier, since the last layers hold what it reads, "
@@ -43,6 +45,8 @@ KILLS_THE_KERNEL = """import os
 
 os._exit(1)
 """
+
+WRONG_CHOICE = 'quiz_3_1 = "n"'
 
 Answers = dict[str, str]
 
@@ -87,13 +91,13 @@ def _only(*exercises: str) -> Callable[[Answers], Answers]:
     return choose
 
 
-def _all_but(exercise: str, wrong: str) -> Callable[[Answers], Answers]:
-    """Hand in all reference answers, with a wrong answer to one exercise."""
+def _all_but(**wrong: str) -> Callable[[Answers], Answers]:
+    """Hand in all reference answers, with wrong answers, {cell: source}, in the place of theirs."""
 
-    def replace_answer(answers: Answers) -> Answers:
-        return {**answers, exercise: wrong}
+    def replace_answers(answers: Answers) -> Answers:
+        return {**answers, **wrong}
 
-    return replace_answer
+    return replace_answers
 
 
 def _tests_of(*exercises: str) -> frozenset[str]:
@@ -106,16 +110,17 @@ def _tests_of(*exercises: str) -> frozenset[str]:
 
 
 SAMPLE_STUDENTS: dict[str, SampleStudent] = {
-    "perfect": SampleStudent(_only(*EXERCISES), frozenset()),
-    "blank": SampleStudent(_only(), _tests_of(*EXERCISES), writes_essay=False),
-    "half_right": SampleStudent(_only(*EXERCISES[:3]), _tests_of(*EXERCISES[3:])),
+    "perfect": SampleStudent(_only(*EXERCISES, *QUIZ), frozenset()),
+    "blank": SampleStudent(_only(), _tests_of(*EXERCISES, *QUIZ), writes_essay=False),
+    "half_right": SampleStudent(_only(*EXERCISES[:3]), _tests_of(*EXERCISES[3:], *QUIZ)),
     "wrong_idea": SampleStudent(
-        _all_but("kept_layers", MISSES_THE_REMAINDER), frozenset({"test_kept_layers_hidden"})
+        _all_but(kept_layers=MISSES_THE_REMAINDER, quiz_3_1=WRONG_CHOICE),
+        frozenset({"test_kept_layers_hidden", "test_quiz_3_1"}),
     ),
-    "syntax_error": SampleStudent(_all_but("slice_heads", NOT_PYTHON), _tests_of("slice_heads")),
-    "endless_loop": SampleStudent(_all_but("layer_map", NEVER_ENDS), _tests_of("layer_map")),
+    "syntax_error": SampleStudent(_all_but(slice_heads=NOT_PYTHON), _tests_of("slice_heads")),
+    "endless_loop": SampleStudent(_all_but(layer_map=NEVER_ENDS), _tests_of("layer_map")),
     "killed_kernel": SampleStudent(
-        _all_but("attention_loss", KILLS_THE_KERNEL), _tests_of("attention_loss")
+        _all_but(attention_loss=KILLS_THE_KERNEL), _tests_of("attention_loss")
     ),
 }
 
@@ -137,7 +142,8 @@ def hand_in(course: Course, released: Path, students: Collection[str] | None = N
         The names of the students who handed in.
     """
     name = NOTEBOOKS[LECTURE]
-    reference_answers = answer_cells(course.sources / name / f"{name}.ipynb")
+    source = course.sources / name / f"{name}.ipynb"
+    reference_answers = {**answer_cells(source), **_quiz_answers(source)}
     chosen = list(students or SAMPLE_STUDENTS)
     for student in chosen:
         sample = SAMPLE_STUDENTS[student]
@@ -153,6 +159,16 @@ def hand_in(course: Course, released: Path, students: Collection[str] | None = N
         path.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, path)
     return chosen
+
+
+def _quiz_answers(source: Path) -> Answers:
+    """Return the right answers to a lecture's quiz, from its source notebook."""
+    answers = {}
+    for cell in read_cells(source):
+        name = cell["metadata"].get("nbgrader", {}).get("grade_id", "")
+        if name.startswith(QUIZ_PREFIX):
+            answers[name] = "".join(cell["source"])
+    return answers
 
 
 def sample_class_is_graded(course: Course, students: Collection[str] | None = None) -> bool:

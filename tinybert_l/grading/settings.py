@@ -1,6 +1,7 @@
 """Set nbgrader up for this course: the trusted steps take the places of its own."""
 
 import importlib
+import importlib.util
 import os
 import re
 from glob import escape
@@ -15,6 +16,7 @@ MODULES_THAT_GLOB = (
     "nbgrader.converters.base",
     "nbgrader.apps.api",
 )
+TEMPLATES = Path(__file__).parent / "templates"
 STEPS = ("release", "submitted", "autograded", "feedback")
 STUB = 'raise NotImplementedError("your answer goes here 请在此作答")'
 
@@ -63,6 +65,13 @@ def _let_nbgrader_find(folder: Path) -> None:
         vars(importlib.import_module(name))["glob"] = _RootIsNoPattern(str(folder))
 
 
+def _nbgrader_templates() -> Path:
+    """Find the templates of Formgrader's pages, without importing its server."""
+    spec = importlib.util.find_spec("nbgrader")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "server_extensions" / "formgrader" / "templates"
+
+
 def nbgrader_settings(folder: Path, sources: Path, course_id: str = "tinybert-l") -> Config:
     """Return nbgrader's configuration for a course.
 
@@ -107,6 +116,10 @@ def nbgrader_settings(folder: Path, sources: Path, course_id: str = "tinybert-l"
         "nbgrader.preprocessors.CheckCellMetadata",
     ]
     c.AssignLatePenalties.plugin_class = "tinybert_l.grading.plugins.LatePenalty"
+    # Formgrader opens a submission where a person is needed; all else is nbgrader's own template
+    theirs = str(_nbgrader_templates())
+    c.HTMLExporter.extra_template_basedirs = [str(TEMPLATES), theirs]
+    c.HTMLExporter.extra_template_paths = [theirs]
     c.GenerateFeedback.preprocessors = [
         "nbgrader.preprocessors.GetGrades",
         "tinybert_l.grading.plugins.HideTests",

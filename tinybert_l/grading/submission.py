@@ -10,15 +10,15 @@ import nbformat
 from nbformat import NotebookNode
 
 from tinybert_l.cache import short_digest
-from tinybert_l.course.markers import without_hidden_tests
+from tinybert_l.course.home import LANGUAGE_METADATA, language_in
 from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
 from tinybert_l.grading.assignment import (
     SUBMISSION_LIMIT,
     Assignment,
     Cell,
+    as_released,
     grade_id,
     normalised,
-    place_of,
 )
 
 CELL_LIMIT = 2000
@@ -102,7 +102,10 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
             if _is_for_people(known_cell):
                 _mark(new, CAME_BACK)
             nb.cells.insert(_place_for(known_cell.name, nb, assignment), new)
+    language = language_in(nb.metadata)  # only its feedback's language hangs on it
     nb.metadata = NotebookNode(kernelspec=NotebookNode(assignment.kernelspec))
+    if language is not None:
+        nb.metadata[LANGUAGE_METADATA] = language
     return repairs
 
 
@@ -123,8 +126,8 @@ def _find_names_again(nb: NotebookNode, assignment: Assignment) -> list[str]:
     lost_answers = set()
     for known in lost:
         if known.locked:
-            text = normalised(without_hidden_tests(known.source))
-            names_by_text.setdefault(f"{known.cell_type} {text}", []).append(known.name)
+            for text in as_released(known.source):
+                names_by_text.setdefault(f"{known.cell_type} {text}", []).append(known.name)
         elif known.cell_type == "code":
             lost_answers.add(known.name)
     repairs = []
@@ -136,6 +139,9 @@ def _find_names_again(nb: NotebookNode, assignment: Assignment) -> list[str]:
         match = _ANSWER.search(cell.source) if cell.cell_type == "code" else None
         if names:
             name = names.pop(0)
+            for others in names_by_text.values():  # it stands there once for each language
+                if name in others:
+                    others.remove(name)
         elif match and (match.group(1) or match.group(2)) in lost_answers:
             name = match.group(1) or match.group(2)
             lost_answers.discard(name)
@@ -183,7 +189,7 @@ def _own_texts_near(
     texts = []
     for cell in nb.cells[start:end]:
         is_text = cell.cell_type != "code" and cell.source.strip()
-        if is_text and grade_id(cell) is None and place_of(cell) not in released:
+        if is_text and grade_id(cell) is None and assignment.place_of(cell) not in released:
             texts.append(cell)
     return texts
 
@@ -201,7 +207,7 @@ def _gap(
     layout = list(assignment.layout) or [f"name {cell.name}" for cell in assignment.cells]
     position: dict[str, int] = {}
     for index, cell in enumerate(nb.cells):
-        position.setdefault(place_of(cell), index)
+        position.setdefault(assignment.place_of(cell), index)
     target = f"name {name}"
     if target not in layout:
         return len(nb.cells), len(nb.cells)
@@ -243,9 +249,12 @@ def _put_right(cell: NotebookNode, known: Cell) -> list[str]:
         else:
             cell.pop("outputs", None)
             cell.pop("execution_count", None)
+    is_code = known.cell_type == "code"
+    if is_code and not known.locked and normalised(cell.source) in as_released(known.source):
+        cell.source = known.source  # the box is as it was released, be it in one language
     if known.locked and not known.solution:
-        released = normalised(without_hidden_tests(known.source))
-        if normalised(cell.source) not in (normalised(known.source), released):
+        allowed = {normalised(known.source), *as_released(known.source)}
+        if normalised(cell.source) not in allowed:
             repairs.append(
                 f"{known.name}: its locked text was changed and came back 锁定的内容已恢复"
             )

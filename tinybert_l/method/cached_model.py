@@ -12,6 +12,12 @@ from transformers import PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from tinybert_l.cache import cached, read_entry
+from tinybert_l.exercises.answer_sources import (
+    EVERY_RUN,
+    AnswersChoice,
+    chosen,
+    other_answers,
+)
 from tinybert_l.method.training import is_main_process, remove_checkpoints
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -42,8 +48,12 @@ def cached_model(
     model_class: type[Model],
     train: Callable[[Path], tuple[Model, TrainingLog]],
     together: bool = False,
+    answers: AnswersChoice | None = "reference",
 ) -> CachedModel[Model]:
     """Load the trained model of a recipe; train it first when the cache has none.
+
+    An entry is found by its recipe, so whoever asks for the recipe gets it. That holds for what the
+    method's own functions train; what other answers train has entries of its own.
 
     Args:
         kind: what the entry holds, such as "supernet".
@@ -51,7 +61,23 @@ def cached_model(
         model_class: reads the entry back with `from_pretrained`.
         train: given the entry's working folder, for checkpoints; returns (model, log).
         together: see `cache.cached`.
+        answers: see `train_jointly`; "reference": stand-ins serve where the method's own functions
+            are hidden.
     """
+    with chosen(answers, EVERY_RUN):
+        others = other_answers(EVERY_RUN)
+        key = recipe | {"answers": others} if others else recipe
+        return _cached_model(kind, key, model_class, train, together)
+
+
+def _cached_model(
+    kind: str,
+    recipe: dict[str, Any],
+    model_class: type[Model],
+    train: Callable[[Path], tuple[Model, TrainingLog]],
+    together: bool,
+) -> CachedModel[Model]:
+    """Load or train with the answers in use; see `cached_model`."""
 
     def build(folder: Path) -> dict[str, Any]:
         model, log = train(folder)

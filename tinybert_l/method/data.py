@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -55,11 +56,19 @@ class Split:
 
 @dataclass(frozen=True)
 class Encoded:
-    """A split as token ids, without padding."""
+    """A split as token ids, without padding.
+
+    Args:
+        token_ids: of each text.
+        labels: of each text: a class number, numbers, or 0 or 1 for each class.
+        pad_token_id: what fills a batch.
+        token_type_ids: 0 or 1 for the first or second text of a pair; None: no pairs.
+    """
 
     token_ids: list[list[int]]
-    labels: list[int]
+    labels: list[Any]
     pad_token_id: int
+    token_type_ids: list[list[int]] | None = None
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -195,9 +204,10 @@ def load_table(table: Table, quick: bool = False) -> tuple[dict[str, Split], lis
         InvalidInput: the file cannot be used; says which line and why.
     """
     rows = read_table(table)
-    texts, labels = zip(*rows, strict=True)
+    texts = [text for text, _ in rows]
+    labels = [str(label) for _, label in rows]
     names = sorted(set(labels))
-    size = len(set(map(_normalised, texts)))
+    size = len(set(map(normalised, texts)))
     _check_labels_and_size(table.path, names, size)
     numbers = map(names.index, labels)
     numbered = list(zip(texts, numbers, strict=True))
@@ -233,19 +243,22 @@ def _check_training_labels(path: str, names: list[str], train: Split) -> None:
         )
 
 
-def read_table(table: Table) -> list[tuple[str, str]]:
-    """Read (text, label) of every row.
+def read_table(table: Table, labelled: bool = True) -> list[tuple[str, str | None]]:
+    """Read (text, label) of every row; columns are separated by commas, semicolons or tabs.
 
+    Args:
+        labelled: whether there must be a column of labels; without one, labels are None.
     Raises:
-        InvalidInput: no such columns, an empty text or label, a field beyond 128 KiB, not UTF-8;
-            says in which line.
+        InvalidInput: no such columns, an empty text or label, a field beyond 128 KiB, a row longer
+            than the header, not UTF-8; says in which line.
     """
     path = Path(table.path)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
+            reader = csv.DictReader(file, strict=True, delimiter=_delimiter(file.readline(), table))
+            file.seek(0)
             try:
-                rows = list(_checked_rows(reader, table))
+                rows = list(_checked_rows(reader, table, labelled))
             except csv.Error as error:
                 raise InvalidInput(
                     f"{path}, after line {reader.line_num}: {error}. CSV格式有误。"
@@ -261,21 +274,47 @@ def read_table(table: Table) -> list[tuple[str, str]]:
     return rows
 
 
-def _checked_rows(reader: "csv.DictReader[str]", table: Table) -> Iterator[tuple[str, str]]:
+def _delimiter(header: str, table: Table) -> str:
+    """Return what separates the columns: a comma, unless another sign makes the columns right."""
+    for sign in (";", "\t"):
+        names = {name.strip().strip('"') for name in header.split(sign)}
+        if table.text_column in names and len(names) > 1:
+            return sign
+    return ","
+
+
+def _checked_rows(
+    reader: "csv.DictReader[str]", table: Table, labelled: bool
+) -> Iterator[tuple[str, str | None]]:
     """Yield (text, label) of every row, without white space around them.
 
     Raises:
-        InvalidInput: no such columns, or an empty text or label.
+        InvalidInput: no such columns, an empty text or label, or more fields than columns.
     """
     header = reader.fieldnames or []
-    missing = sorted({table.text_column, table.label_column} - set(header))
+    has_labels = labelled or table.label_column in header
+    wanted = {table.text_column, table.label_column} if has_labels else {table.text_column}
+    missing = sorted(wanted - set(header))
     if missing:
         columns = ", ".join(header) or "none"
         raise InvalidInput(
             f"{table.path}: no column {', '.join(missing)}; there are: {columns}. 缺少所需的列。"
         )
+    doubled = sorted(name for name in wanted if list(header).count(name) > 1)
+    if doubled:
+        raise InvalidInput(
+            f"{table.path}: the header names {', '.join(doubled)} twice. 表头中有重复的列名。"
+        )
     for row in reader:
+        if None in row:
+            raise InvalidInput(
+                f"{table.path}, line {reader.line_num}: more fields than the header has; put texts "
+                "with commas in double quotes. 字段多于表头，含逗号的文本须加双引号。"
+            )
         text = (row[table.text_column] or "").strip()
+        if text and not has_labels:
+            yield text, None
+            continue
         label = (row[table.label_column] or "").strip()
         if not text or not label:
             empty = "label" if text else "text"
@@ -297,22 +336,22 @@ def unlabelled_sentences(min_words: int = 6, max_words: int = 40, fold: int = 0)
         fold: see `load_reviews`; none of its test sentences is returned.
     """
     short = load_reviews(fold=fold)
-    held_out = set(map(_normalised, short["validation"].texts + short["test"].texts))
+    held_out = set(map(normalised, short["validation"].texts + short["test"].texts))
     sentences: dict[str, str] = {}
     for review in load_reviews("imdb", fold=fold)["train"].texts:
         for sentence in _SENTENCE_END.split(review.replace("<br />", " ")):
-            key = _normalised(sentence)
+            key = normalised(sentence)
             if min_words <= len(sentence.split()) <= max_words and key not in held_out:
                 sentences.setdefault(key, sentence.strip())
-    return list(map(sentences.__getitem__, sorted(sentences, key=_rank)))
+    return list(map(sentences.__getitem__, sorted(sentences, key=stable_rank)))
 
 
-def _normalised(text: str) -> str:
+def normalised(text: str) -> str:
     """Return the text by which repetitions are recognised: in lower case, single spaces."""
     return " ".join(text.casefold().split())
 
 
-def _rank(normalised_text: str) -> bytes:
+def stable_rank(normalised_text: str) -> bytes:
     """Return a sort key that puts texts in an order without any meaning, always the same."""
     return hashlib.sha256(normalised_text.encode()).digest()
 
@@ -335,7 +374,7 @@ def split_by_hash(
     """
     unique: dict[str, tuple[str, int]] = {}
     for text, label in rows:
-        unique.setdefault(_normalised(text), (text, label))
+        unique.setdefault(normalised(text), (text, label))
     first_train = test_size + validation_size
     needed = first_train + fold * test_size
     if len(unique) <= needed:
@@ -344,7 +383,7 @@ def split_by_hash(
             f"validation_size = {first_train} and {fold} further folds, so that some are left for "
             "training."
         )
-    ranked = list(map(unique.__getitem__, sorted(unique, key=_rank)))
+    ranked = list(map(unique.__getitem__, sorted(unique, key=stable_rank)))
     validation = ranked[test_size:first_train]
     if fold == 0:
         test, train = ranked[:test_size], ranked[first_train:]
@@ -464,7 +503,8 @@ def collate(
         at_most: pad to a multiple of 8, at most this. torch caches a kernel per input shape;
             without rounding that cache grew by 0.5 GB. None: pad to the longest text.
     Returns:
-        input_ids and attention_mask [batch, length] (1 = token, 0 = padding), labels [batch].
+        input_ids and attention_mask [batch, length] (1 = token, 0 = padding), labels [batch], and
+        for pairs token_type_ids [batch, length].
     Raises:
         InvalidInput: no indices.
     """
@@ -475,14 +515,21 @@ def collate(
     if at_most is not None:
         rounded = -(-length // LENGTH_STEP) * LENGTH_STEP
         length = max(length, min(rounded, at_most))
-    input_ids = []
-    mask = []
-    for row in rows:
-        padding = length - len(row)
-        input_ids.append(row + [data.pad_token_id] * padding)
-        mask.append([1] * len(row) + [0] * padding)
-    return {
-        "input_ids": torch.tensor(input_ids).to(device),
-        "attention_mask": torch.tensor(mask).to(device),
-        "labels": torch.tensor([data.labels[i] for i in indices]).to(device),
+    batch = {
+        "input_ids": _padded(rows, length, data.pad_token_id),
+        "attention_mask": _padded([[1] * len(row) for row in rows], length, 0),
+        "labels": torch.tensor([data.labels[i] for i in indices]),
     }
+    if data.token_type_ids is not None:
+        batch["token_type_ids"] = _padded([data.token_type_ids[i] for i in indices], length, 0)
+    return {name: tensor.to(device) for name, tensor in batch.items()}
+
+
+def _padded(rows: list[list[int]], length: int, filler: int) -> torch.Tensor:
+    """Return rows of a batch, filled up at the right."""
+    return torch.tensor([row + [filler] * (length - len(row)) for row in rows])
+
+
+def model_inputs(batch: Batch) -> Batch:
+    """Return what a batch gives a model to read: all but the labels."""
+    return {name: tensor for name, tensor in batch.items() if name != "labels"}

@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 from transformers import PreTrainedModel
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.languages import in_words
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.extraction import elastic_copy, extract
@@ -105,6 +106,7 @@ def _flops_of_depth(config: ElasticBertConfig, depth: int, length: int) -> int:
     """
     dense = copy.deepcopy(config)
     dense.num_hidden_layers = depth
+    dense.layers_by_depth = None
     dense.kept_length = 1.0
     dense.attention_window = None
     with torch.device("meta"):
@@ -130,11 +132,16 @@ def measure_latency(
         Median and interquartile range, in milliseconds; warm-up excluded.
     """
     device = next(model.parameters()).device
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(1000, 2000, (batch_size, length), generator=generator)
-    ids = (ids % cast(Any, model).config.vocab_size).to(device)
+    ids = latency_texts(cast(Any, model).config, batch_size, length).to(device)
     mask = torch.ones_like(ids)
     return measure_call(lambda: model(input_ids=ids, attention_mask=mask), seconds)
+
+
+def latency_texts(config: Any, batch_size: int, length: int) -> torch.Tensor:
+    """Return the token ids of full texts on which latency is measured, [batch, length]."""
+    generator = torch.Generator().manual_seed(0)
+    ids = torch.randint(1000, 2000, (batch_size, length), generator=generator)
+    return ids % config.vocab_size
 
 
 class Candidate(NamedTuple):
@@ -174,7 +181,7 @@ def evaluate(
         names = (sub_model.name, sub_model.label)
         candidates.append(Candidate(*names, sub_model.depth, sub_model.width, model))
     results: list[Result] = []
-    bar = tqdm(candidates, desc="evaluate 评估", disable=not progress, unit="model")
+    bar = tqdm(candidates, desc=in_words("evaluate 评估"), disable=not progress, unit="model")
     for candidate in bar:
         reference = results[0] if results else None
         results.append(_measure(candidate, reference, data, length, seconds))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.errors import CourseError, InvalidInput
@@ -23,6 +23,7 @@ from tinybert_l.method.evaluation import measure_latency, weight_bytes
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import Supernet
 from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.model_card import latency_key, model_card
 from tinybert_l.method.teacher import Teacher, accuracy_of, predict_logits
 from tinybert_l.method.timing import measure_call
 from tinybert_l.method.vocabulary import prune_vocabulary
@@ -194,12 +195,24 @@ class OnnxClassifier:
 
 
 @dataclass(frozen=True)
-class _Deployment:
-    """What is exported, and the texts on which it is measured."""
+class Deployment:
+    """What is exported, and how it is measured.
+
+    Args:
+        student: holds the sub-model.
+        tokenizer: the student's.
+        data: held-out texts.
+        task: a sentence for the card: what is classified, and what the classes mean.
+        measure: what the data's labels measure, for the card.
+        seconds: how long each latency is measured.
+    """
 
     student: ElasticBertForSequenceClassification
     tokenizer: PreTrainedTokenizerBase
     data: Encoded
+    task: str
+    measure: str = "accuracy"
+    seconds: float = 0.6
 
 
 def export_all(
@@ -226,47 +239,60 @@ def export_all(
         InvalidInput: a vocabulary too small or too large, or a sub-model that drops tokens.
         MissingPackage: onnx or onnxruntime is not installed.
     """
-    teacher = supernet.teacher
-    deployed = _with_vocabulary(supernet, vocabulary)
+    deployed = _with_vocabulary(supernet, vocabulary, seconds)
+    return export_formats(deployed, sub_model, folder, [_teacher_row(supernet.teacher, seconds)])
+
+
+def export_formats(
+    deployed: Deployment, sub_model: SubModel, folder: Path, first_rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """Write a sub-model in every format, its numbers and its card; as `export_all`.
+
+    Args:
+        first_rows: rows of the card's table before the sub-model's own, such as the teacher's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     small = extract(deployed.student, sub_model).eval()
     small.save_pretrained(folder)
     deployed.tokenizer.save_pretrained(folder)
     expected = predict_logits(small, deployed.data).numpy()
     rows = [
-        _teacher_row(teacher, seconds),
+        *first_rows,
         {
             "model": f"{sub_model.label}, torch",
             "accuracy": _accuracy(expected, deployed.data),
             "bytes": (folder / "model.safetensors").stat().st_size,
-            **_torch_latencies(small, seconds),
+            **torch_latencies(small, deployed.seconds),
         },
     ]
     for format_ in ONNX_FORMATS.values():
-        rows.append(_onnx_row(deployed, sub_model, format_, folder, expected, seconds))
+        rows.append(_onnx_row(deployed, sub_model, format_, folder, expected))
     numbers = {
         "sub_model": sub_model.label,
-        "task": _task(teacher),
+        "task": deployed.task,
+        "measure": deployed.measure,
         "texts": len(deployed.data),
         "vocabulary": len(deployed.tokenizer),
         "rows": rows,
         **provenance(),
     }
     write_atomically(folder / "numbers.json", json.dumps(numbers, ensure_ascii=False, indent=1))
-    write_atomically(folder / "README.md", _card(numbers))
+    write_atomically(folder / "README.md", model_card(numbers))
     return numbers
 
 
-def _with_vocabulary(supernet: Supernet, vocabulary: int | None) -> _Deployment:
+def _with_vocabulary(supernet: Supernet, vocabulary: int | None, seconds: float) -> Deployment:
     """Return the supernet's student with the vocabulary pruned, unless it is None."""
     teacher = supernet.teacher
+    task = _task(teacher)
     if vocabulary is None:
-        return _Deployment(supernet.model, teacher.tokenizer, teacher.data["test"])
+        data = teacher.data["test"]
+        return Deployment(supernet.model, teacher.tokenizer, data, task, seconds=seconds)
     student = elastic_copy(supernet.model)
     texts = teacher.splits["train"].texts
     tokenizer = prune_vocabulary(student, teacher.tokenizer, texts, vocabulary)
     data = encode(teacher.splits["test"], tokenizer, teacher.recipe.max_length)
-    return _Deployment(student, tokenizer, data)
+    return Deployment(student, tokenizer, data, task, seconds=seconds)
 
 
 def _teacher_row(teacher: Teacher, seconds: float) -> dict[str, Any]:
@@ -275,17 +301,16 @@ def _teacher_row(teacher: Teacher, seconds: float) -> dict[str, Any]:
         "model": "teacher, torch",
         "accuracy": _accuracy(predict_logits(teacher.model, data).numpy(), data),
         "bytes": weight_bytes(teacher.model),
-        **_torch_latencies(teacher.model, seconds),
+        **torch_latencies(teacher.model, seconds),
     }
 
 
 def _onnx_row(
-    deployed: _Deployment,
+    deployed: Deployment,
     sub_model: SubModel,
     format_: OnnxFormat,
     folder: Path,
     expected: np.ndarray,
-    seconds: float,
 ) -> dict[str, Any]:
     """Write one ONNX file, compare its logits with torch's, and measure it.
 
@@ -303,8 +328,8 @@ def _onnx_row(
     vocab_size = deployed.student.config.vocab_size
     latencies = {}
     for batch in MEASURED_BATCHES:
-        latency = onnx_latency(model, batch, seconds=seconds, vocab_size=vocab_size)
-        latencies[_latency_key(batch)] = latency
+        latency = onnx_latency(model, batch, seconds=deployed.seconds, vocab_size=vocab_size)
+        latencies[latency_key(batch)] = latency
     return {
         "model": f"{sub_model.label}, {format_.caption}",
         "accuracy": _accuracy(logits, deployed.data),
@@ -314,15 +339,12 @@ def _onnx_row(
     }
 
 
-def _torch_latencies(model: nn.Module, seconds: float) -> dict[str, float]:
+def torch_latencies(model: nn.Module, seconds: float) -> dict[str, float]:
+    """Return median milliseconds by the names of the card's columns."""
     latencies = {}
     for batch in MEASURED_BATCHES:
-        latencies[_latency_key(batch)] = measure_latency(model, batch, seconds=seconds).median_ms
+        latencies[latency_key(batch)] = measure_latency(model, batch, seconds=seconds).median_ms
     return latencies
-
-
-def _latency_key(batch_size: int) -> str:
-    return f"ms, batch {batch_size}"
 
 
 def _accuracy(logits: np.ndarray, data: Encoded) -> float:
@@ -333,8 +355,13 @@ def _task(teacher: Teacher) -> str:
     """Say what the model classifies, and what its numbers of classes mean."""
     if teacher.recipe.table is None:
         return "Sentiment of English film reviews: 0 negative, 1 positive."
+    return task_of(teacher.model.config)
+
+
+def task_of(config: PretrainedConfig) -> str:
+    """Say what a classifier's classes are."""
     classes = []
-    for number, name in teacher.model.config.id2label.items():
+    for number, name in config.id2label.items():
         classes.append(f"{number} {name}")
     return f"Classes of the user's own texts: {', '.join(classes)}."
 
@@ -399,53 +426,3 @@ def speed_and_accuracy(
     accuracy = _accuracy(onnx_logits(session, data), data)
     vocab_size = supernet.model.config.vocab_size
     return onnx_latency(session, 1, seconds=seconds, vocab_size=vocab_size), accuracy
-
-
-CARD = """\
-# {label}: a sub-model of a TinyBERT-L supernet
-
-{task} Taken out of one weight-sharing student whose
-sub-models were trained jointly (TinyBERT losses, sandwich rule, self-distillation). \
-Vocabulary: {vocabulary:,} word pieces.
-
-Measured on {texts} held-out sentences, {cores} cores ({processor}), length 32, {day}:
-
-| model | accuracy (%) | ms, batch 1 | ms, batch 32 | MB |
-|---|---|---|---|---|
-{rows}
-
-```python
-import tinybert_l.method.model  # makes the architecture known to transformers
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
-
-model = AutoModelForSequenceClassification.from_pretrained(".")
-tokenizer = AutoTokenizer.from_pretrained(".")
-classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
-print(classify("a quiet, moving film"))
-```
-
-Limits: one domain, one language, sentences. No other texts were measured.
-"""
-
-
-def _card(numbers: dict[str, Any]) -> str:
-    """Return a model card in Markdown."""
-    rows = []
-    for row in numbers["rows"]:
-        accuracy = f"{100 * row['accuracy']:.1f}"
-        single = f"{row[_latency_key(1)]:.2f}"
-        batch = f"{row[_latency_key(32)]:.1f}"
-        rows.append(
-            f"| {row['model']} | {accuracy} | {single} | {batch} | {row['bytes'] / 1e6:.1f} |"
-        )
-    machine = numbers["machine"]
-    return CARD.format(
-        label=numbers["sub_model"],
-        task=numbers["task"],
-        vocabulary=numbers["vocabulary"],
-        texts=numbers["texts"],
-        cores=machine["cores"],
-        processor=", ".join([machine["processor"], *machine["instructions"]]),
-        day=numbers["date"][:10],
-        rows="\n".join(rows),
-    )

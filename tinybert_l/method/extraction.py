@@ -7,7 +7,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.exercises.lecture_03 import kept_layers, slice_heads
+from tinybert_l.exercises.lecture_03 import slice_heads
 from tinybert_l.method.config import ElasticBertConfig, config_settings
 from tinybert_l.method.layers import ElasticLayer
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -51,9 +51,11 @@ def extract(
         "num_attention_heads": num_heads,
         "intermediate_size": num_neurons,
         "kept_length": sub_model.length,
+        "layers_by_depth": None,
+        "head_order": _order_of_kept(model.config, sub_model.depth, num_heads),
     }
     small = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
-    layers = kept_layers(model.config.num_hidden_layers, sub_model.depth)
+    layers = model.config.layers_of(sub_model.depth)
     small.bert.embeddings.load_state_dict(model.bert.embeddings.state_dict())
     small.bert.pooler.load_state_dict(model.bert.pooler.state_dict())
     small.classifier.load_state_dict(model.classifier.state_dict())
@@ -61,6 +63,13 @@ def extract(
         state = sliced_state(model.bert.layers[index], range(num_heads), torch.arange(num_neurons))
         small_layer.load_state_dict(state)
     return small.to(model.device, model.dtype).eval()
+
+
+def _order_of_kept(config: ElasticBertConfig, depth: int, num_heads: int) -> list[list[int]] | None:
+    """Return which of the original's heads a sub-model's heads were."""
+    if config.head_order is None:
+        return None
+    return [config.head_order[layer][:num_heads] for layer in config.layers_of(depth)]
 
 
 @torch.no_grad()

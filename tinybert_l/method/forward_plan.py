@@ -3,12 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import cast
 
 import torch
 from transformers import BertConfig
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.exercises.lecture_03 import kept_layers
+from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.submodels import SubModel, kept_tokens, share_of
 
 
@@ -80,7 +81,7 @@ class ForwardPlan:
 
 
 def make_plan(
-    config: BertConfig,
+    config: ElasticBertConfig,
     sub_model: SubModel,
     output_hidden_states: bool,
     output_attention_scores: bool | Collection[int],
@@ -94,7 +95,7 @@ def make_plan(
     """
     return ForwardPlan(
         sub_model=sub_model,
-        layers=tuple(kept_layers(config.num_hidden_layers, sub_model.depth)),
+        layers=config.layers_of(sub_model.depth),
         heads=share_of(config.num_attention_heads, sub_model.width),
         neurons=share_of(config.intermediate_size, sub_model.width),
         returns_hidden_states=output_hidden_states,
@@ -159,31 +160,72 @@ def check_left_padding(attention_mask: torch.Tensor | None) -> None:
         )
 
 
-def check_inputs(
-    input_ids: torch.Tensor,
+@dataclass(frozen=True)
+class Texts:
+    """The texts that a forward pass reads: token ids, or word embeddings in their place.
+
+    Attributes:
+        input_ids: integers [batch, length]; None where `embeds` are given.
+        embeds: [batch, length, hidden]; None where `input_ids` are given.
+        mask: 1 = token, 0 = padding, integers [batch, past + length]; None: no padding.
+    """
+
+    input_ids: torch.Tensor | None
+    embeds: torch.Tensor | None
+    mask: torch.Tensor | None
+
+    @property
+    def length(self) -> int:
+        """Number of new tokens of each text."""
+        return self.shape[1]
+
+    @property
+    def shape(self) -> torch.Size:
+        """(batch, length)."""
+        given = self.input_ids if self.input_ids is not None else self.embeds
+        return cast(torch.Tensor, given).shape[:2]
+
+
+def read_texts(
+    input_ids: torch.Tensor | None,
+    inputs_embeds: torch.Tensor | None,
     attention_mask: torch.Tensor | None,
     config: BertConfig,
     past_length: int,
-) -> None:
-    """Refuse tensors that the model cannot read.
+) -> Texts:
+    """Check the tensors of a forward pass; masks of truth values or floats become integers.
 
     Args:
-        input_ids: integers [batch, length].
-        attention_mask: [batch, past_length + length]; None: no padding.
         past_length: tokens that a KV cache holds already.
     Raises:
         InvalidInput: wrong shapes, an empty batch, too many tokens, or ids beyond the vocabulary.
     """
+    if (input_ids is None) == (inputs_embeds is None):
+        raise InvalidInput("input_ids and inputs_embeds: allowed: one of the two.")
+    if input_ids is not None:
+        _check_ids(input_ids, config)
+    if inputs_embeds is not None:
+        _check_embeds(inputs_embeds, config)
+    if attention_mask is not None and attention_mask.dtype not in (torch.int64, torch.int32):
+        attention_mask = (attention_mask != 0).long()
+    texts = Texts(input_ids, inputs_embeds, attention_mask)
+    batch, length = texts.shape[0], texts.length + past_length
+    if length > config.max_position_embeddings:
+        raise InvalidInput(
+            f"input_ids: length {length}; allowed: at most {config.max_position_embeddings}."
+        )
+    if attention_mask is not None and attention_mask.shape != (batch, length):
+        raise InvalidInput(
+            f"attention_mask: shape {tuple(attention_mask.shape)}; allowed: {(batch, length)}."
+        )
+    return texts
+
+
+def _check_ids(input_ids: torch.Tensor, config: BertConfig) -> None:
     if input_ids.ndim != 2 or not input_ids.numel():
         raise InvalidInput(
             f"input_ids: shape {tuple(input_ids.shape)}; "
             "allowed: [batch, length] with at least one token."
-        )
-    batch = input_ids.shape[0]
-    length = input_ids.shape[1] + past_length
-    if length > config.max_position_embeddings:
-        raise InvalidInput(
-            f"input_ids: length {length}; allowed: at most {config.max_position_embeddings}."
         )
     if not input_ids.is_meta and not torch.compiler.is_compiling():
         low, high = torch.stack(torch.aminmax(input_ids)).tolist()
@@ -192,7 +234,11 @@ def check_inputs(
                 f"input_ids: ids from {low} to {high}; allowed: 0 to {config.vocab_size - 1}, "
                 "this model's vocabulary. Do tokenizer and model belong together?"
             )
-    if attention_mask is not None and attention_mask.shape != (batch, length):
+
+
+def _check_embeds(embeds: torch.Tensor, config: BertConfig) -> None:
+    if embeds.ndim != 3 or not embeds.numel() or embeds.shape[2] != config.hidden_size:
         raise InvalidInput(
-            f"attention_mask: shape {tuple(attention_mask.shape)}; allowed: {(batch, length)}."
+            f"inputs_embeds: shape {tuple(embeds.shape)}; allowed: [batch, length, "
+            f"{config.hidden_size}] with at least one token."
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tinybert_l.exercises.answer_sources import SORTING, answers_in_use, tell_stand_ins
 from tinybert_l.exercises.lecture_07 import head_importance
 from tinybert_l.method.extraction import sliced_state
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -43,6 +44,7 @@ def measure_importance(
     Args:
         batches: arguments of the model's `forward`, labels included.
     """
+    tell_stand_ins(SORTING, "measure_importance")
     layers = model.bert.layers
     head_size = layers[0].attention.self.head_size
     heads = []
@@ -116,10 +118,25 @@ def sort_by_importance(
 ) -> ElasticBertForSequenceClassification:
     """Copy a model with heads and neurons in falling importance; it computes the same function."""
     model = copy.deepcopy(model)
+    orders = []
     for layer, head_scores, neuron_scores in zip(
         model.bert.layers, importance.heads, importance.neurons, strict=True
     ):
         heads = head_scores.argsort(descending=True, stable=True).tolist()
         neurons = neuron_scores.argsort(descending=True, stable=True)
         layer.load_state_dict(sliced_state(layer, heads, neurons))
+        orders.append(heads)
+    config = model.config
+    config.head_order = _composed(config.head_order, orders)
+    config.answers = {**(config.answers or {}), **answers_in_use(SORTING)}
     return model
+
+
+def _composed(before: list[list[int]] | None, orders: list[list[int]]) -> list[list[int]]:
+    """Return which of the original's heads each head is, after sorting what was sorted before."""
+    if before is None:
+        return orders
+    composed = []
+    for earlier, order in zip(before, orders, strict=True):
+        composed.append([earlier[head] for head in order])
+    return composed

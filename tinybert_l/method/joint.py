@@ -15,18 +15,29 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from tinybert_l.cache import entry_folder, read_entry
+from tinybert_l.cache import entry_folder, read_entry, recipe_hash
+from tinybert_l.exercises.answer_sources import (
+    LABEL_TRAINING,
+    TRAINING,
+    AnswersChoice,
+    other_answers,
+    require_answers,
+    tell_stand_ins,
+    using,
+)
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
+from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.method.cached_model import TrainingLog, cached_model
 from tinybert_l.method.data import Batch, Encoded, collate, training_batches
 from tinybert_l.method.extraction import elastic_copy, set_dropout_on_states
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.losses import distillation_losses
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
+from tinybert_l.method.problem_types import problem_type
 from tinybert_l.method.recipe import COURSE_RECIPE, JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
-from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
+from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs, token_hash
 from tinybert_l.method.teachers import teacher_source
 from tinybert_l.method.training import (
     SINGLE_PROCESS,
@@ -59,6 +70,7 @@ def load_supernet(
     recipe: JointRecipe | None = None,
     teacher_recipe: TeacherRecipe | None = None,
     from_scratch: bool = False,
+    answers: AnswersChoice | None = "reference",
 ) -> Supernet:
     """Load the jointly trained student of the recipes from the cache.
 
@@ -67,9 +79,10 @@ def load_supernet(
     Args:
         recipe: None: `COURSE_RECIPE`, that of the demo and the lectures.
         from_scratch: train the teacher even where it comes with the library (see `load_teacher`).
+        answers: as in `train_jointly`. What your own answers or stand-ins train is kept apart.
     """
-    recipe = recipe or COURSE_RECIPE
     teacher = load_teacher(teacher_recipe, from_scratch)
+    recipe = (recipe or COURSE_RECIPE).fitted(teacher.model.config.num_hidden_layers)
 
     def train(folder: Path) -> tuple[ElasticBertForSequenceClassification, TrainingLog]:
         sorted_teacher = sorted_by_importance(teacher)
@@ -84,13 +97,14 @@ def load_supernet(
 
     key = supernet_key(recipe, teacher)
     entry = cached_model(
-        "supernet", key, ElasticBertForSequenceClassification, train, together=True
+        "supernet", key, ElasticBertForSequenceClassification, train, together=True, answers=answers
     )
     return Supernet(entry.model, teacher, recipe, entry.log, entry.folder, entry.metrics)
 
 
 def supernet_key(recipe: JointRecipe, teacher: Teacher) -> dict[str, Any]:
     """Return the plain values that name a supernet's cache entry."""
+    recipe = recipe.fitted(teacher.model.config.num_hidden_layers)
     teacher_key = dict(teacher.key)
     return {"joint": asdict(recipe), "data": teacher_key.pop("data"), "teacher": teacher_key}
 
@@ -127,8 +141,12 @@ def train_jointly(
     folder: Path,
     tokenizer: Any = None,
     on_step: Callable[[int], None] | None = None,
+    answers: AnswersChoice | None = None,
 ) -> TrainingLog:
     """Train the student's sub-models jointly, in place; resumes from checkpoints in `folder`.
+
+    Only the same run goes on from its checkpoints: the same recipe, data, teacher, first weights
+    and answers. Those of another run are put aside.
 
     Args:
         student: starts as a copy of the (sorted) teacher, or as any elastic model that fits it.
@@ -139,20 +157,41 @@ def train_jointly(
         folder: holds checkpoints while the run lasts.
         tokenizer: when given, its vocabulary is checked against the models'.
         on_step: called with the step before it is taken.
+        answers: whose answers to the exercises train: "reference": the method's own; "mine": yours;
+            "released": those of a release, stand-ins for later ones; None: those in use, as
+            `begin` prints them. The student's configuration keeps which they were.
     Returns:
         One row per step: loss, learning_rate, gradient_norm, and losses
         {sub-model: {part: value}}.
     Raises:
-        InvalidInput: models, tokenizer or recipe do not fit together.
+        InvalidInput: models, tokenizer or recipe do not fit together, or there are no such answers.
+        MissingAnswer: an exercise that training needs has no answer.
         TrainingDiverged: a loss is not finite.
     """
+    with using(answers, TRAINING):
+        tell_stand_ins(TRAINING, "train_jointly")
+        return _train_jointly(student, teacher, data, recipe, folder, tokenizer, on_step)
+
+
+def _train_jointly(
+    student: ElasticBertForSequenceClassification,
+    teacher: ElasticBertForSequenceClassification | TeacherOutputs,
+    data: Encoded,
+    recipe: JointRecipe,
+    folder: Path,
+    tokenizer: Any,
+    on_step: Callable[[int], None] | None,
+) -> TrainingLog:
+    """Train with the answers in use; see `train_jointly`."""
     source = teacher_source(teacher)
+    recipe = recipe.fitted(student.config.num_hidden_layers)
     source.check(student, data, recipe, tokenizer)
+    student.config.fix_layers()
     accelerator = open_accelerator()
     folder.mkdir(parents=True, exist_ok=True)
     precision = resolve_precision(recipe.precision, folder, student.config.hidden_size)
     set_dropout_on_states(student, 0.0)  # noise would only blur what the student imitates
-    trained = WithProjection(student, source.hidden_size)
+    trained = WithProjection(student, source.hidden_size, recipe.seed)
     batches = training_batches(data, recipe.batch_size, recipe.num_steps, recipe.seed)
     longest = student.config.max_position_embeddings
 
@@ -166,9 +205,38 @@ def train_jointly(
             return joint_step(trained, target, batch, recipe, step, shares)
 
     with placed(accelerator, trained, *source.modules):
-        log = run_loop(trained, step_loss, recipe, folder, "joint 联合训练")
+        identity = run_facts(data, source.identity())
+        log = run_loop(trained, step_loss, recipe, folder, "joint 联合训练", identity)
+    student.config.trained = training_record(recipe, source.num_layers) | identity
+    student.config.note_answers(TRAINING)
     student.eval()
     return log
+
+
+def run_facts(data: Encoded, teacher: str) -> dict[str, Any]:
+    """Return what decides a joint run beside recipe and first weights."""
+    return {"data": token_hash(data), "teacher": teacher, "answers": other_answers(TRAINING)}
+
+
+def training_record(recipe: JointRecipe, num_teacher_layers: int) -> dict[str, Any]:
+    """Return what a checkpoint keeps of the recipe of its training, as plain values.
+
+    Returns:
+        The sub-models that were trained, the number of steps, the recipe's hash, and where layers
+        were compared {depth: teacher layer of each layer}.
+    """
+    sub_models = recipe.sub_models()
+    mapping = {}
+    if recipe.hidden_weight + recipe.attention_weight > 0:
+        for depth in sorted({sub_model.depth for sub_model in sub_models}):
+            layers = layer_map(depth, num_teacher_layers, recipe.layer_map_strategy)
+            mapping[str(depth)] = list(layers)
+    return {
+        "sub_models": [sub_model.name for sub_model in sub_models],
+        "num_steps": recipe.num_steps,
+        "recipe": recipe_hash(asdict(recipe)),
+        "layer_map": mapping,
+    }
 
 
 def train_on_labels(
@@ -193,6 +261,9 @@ def train_on_labels(
     Returns:
         One row per step, as `train_jointly` gives.
     """
+    needed = (*LABEL_TRAINING, "soft_cross_entropy") if recipe.self_distillation else LABEL_TRAINING
+    require_answers(needed)
+    tell_stand_ins(needed, "train_on_labels")
     accelerator = open_accelerator()
     folder.mkdir(parents=True, exist_ok=True)
     precision = resolve_precision(recipe.precision, folder, model.config.hidden_size)
@@ -215,7 +286,9 @@ def train_on_labels(
         return joint_loss(losses), {"losses": to_floats(parts)}
 
     with placed(accelerator, model):
-        log = run_loop(model, step_loss, recipe, folder, description)
+        identity = {"answers": other_answers(needed)}
+        log = run_loop(model, step_loss, recipe, folder, description, identity)
+    model.config.note_answers(needed)
     model.eval()
     remove_checkpoints(folder)
     return log
@@ -228,10 +301,14 @@ class WithProjection(nn.Module):
 
     Args:
         teacher_size: the teacher's hidden size; None: no hidden states are compared.
+        seed: of the projection's first weights.
     """
 
     def __init__(
-        self, student: ElasticBertForSequenceClassification, teacher_size: int | None
+        self,
+        student: ElasticBertForSequenceClassification,
+        teacher_size: int | None,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.student = student
@@ -239,7 +316,8 @@ class WithProjection(nn.Module):
         student_size = student.config.hidden_size
         if teacher_size is not None and teacher_size != student_size:
             self.projection = nn.Parameter(torch.empty(student_size, teacher_size))
-            nn.init.normal_(self.projection, std=student_size**-0.5)
+            generator = torch.Generator().manual_seed(seed)
+            nn.init.normal_(self.projection, std=student_size**-0.5, generator=generator)
 
 
 def joint_step(
@@ -261,7 +339,10 @@ def joint_step(
         TrainingDiverged: the loss of a sub-model is not finite.
     """
     inputs = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    inputs["embedded"] = trained.student.bert.embeddings(batch["input_ids"])
+    inputs["embedded"] = trained.student.bert.embeddings(
+        batch["input_ids"], batch.get("token_type_ids")
+    )
+    kind = problem_type(trained.student.config)
     requested = recipe.requested_outputs()
     losses = []
     parts = {}
@@ -276,6 +357,7 @@ def joint_step(
             inputs["attention_mask"],
             recipe,
             shares,
+            kind,
         )
         losses.append(sum(part.values(), start=torch.zeros((), device=output.logits.device)))
         parts[sub_model.name] = {name: value.detach() for name, value in part.items()}

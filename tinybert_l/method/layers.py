@@ -10,6 +10,7 @@ from transformers import Cache
 from transformers.activations import ACT2FN
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.forward_plan import AttentionProbe
 from tinybert_l.method.token_masks import attention_weights
@@ -92,8 +93,7 @@ class ElasticSelfAttention(nn.Module):
 
     def _project(self, linear: nn.Linear, hidden: torch.Tensor, heads: int) -> torch.Tensor:
         """Project [batch, length, hidden] to the first heads [batch, heads, length, head_size]."""
-        rows = heads * self.head_size
-        projected = F.linear(hidden, linear.weight[:rows], linear.bias[:rows])
+        projected = first_rows(linear, hidden, heads * self.head_size)
         return projected.unflatten(-1, (heads, -1)).transpose(1, 2)
 
     def _first_token_weights(
@@ -121,30 +121,43 @@ class AddAndNorm(nn.Module):
 
     def forward(self, features: torch.Tensor, residual: torch.Tensor) -> torch.Tensor:
         """Add features [batch, length, up to in_features] to residual [batch, length, hidden]."""
-        weight = self.dense.weight
-        width = features.shape[-1]
-        # An extracted model uses the weight itself: ONNX's quantizer skips a slice of a weight.
-        if width != self.dense.in_features:
-            weight = weight[:, :width]
-        projected = F.linear(features, weight, self.dense.bias)
+        projected = _first_columns(self.dense, features)
         return self.LayerNorm(self.dropout(projected) + residual)
 
 
 class ElasticAttention(nn.Module):
-    """Groups `self` and `output` under the names in BERT checkpoints. Computes nothing itself."""
+    """The first half of a layer; groups `self` and `output` as in BERT checkpoints."""
 
     def __init__(self, config: ElasticBertConfig) -> None:
         super().__init__()
         self.self = ElasticSelfAttention(config)
         self.output = AddAndNorm(self.self.query.out_features, config)
 
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        bias: torch.Tensor | None,
+        heads: int,
+        probe: AttentionProbe = AttentionProbe.NOTHING,
+        cache: LayerCache | None = None,
+        first: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Attend, project, add and normalise; as `ElasticSelfAttention.forward`."""
+        context, probed = self.self(hidden, bias, heads, probe, cache, first)
+        return self.output(context, hidden if first is None else first), probed
+
 
 class Intermediate(nn.Module):
-    """Holds the FFN's first product under its name in BERT checkpoints. Computes nothing itself."""
+    """The FFN's first product and its activation."""
 
     def __init__(self, config: ElasticBertConfig) -> None:
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.intermediate_act_fn = ACT2FN[config.hidden_act]
+
+    def forward(self, hidden: torch.Tensor, neurons: int) -> torch.Tensor:
+        """Compute the activations of the first neurons, [batch, length, neurons]."""
+        return self.intermediate_act_fn(first_rows(self.dense, hidden, neurons))
 
 
 class ElasticLayer(GradientCheckpointingLayer):
@@ -154,7 +167,6 @@ class ElasticLayer(GradientCheckpointingLayer):
         super().__init__()
         self.attention = ElasticAttention(config)
         self.intermediate = Intermediate(config)
-        self.activation = ACT2FN[config.hidden_act]
         self.output = AddAndNorm(config.intermediate_size, config)
 
     def forward(
@@ -172,8 +184,42 @@ class ElasticLayer(GradientCheckpointingLayer):
         Returns:
             (hidden states [batch, length or 1, hidden], the tensor that `probe` names or None).
         """
-        context, probed = self.attention.self(hidden, bias, heads, probe, cache, first)
-        hidden = self.attention.output(context, hidden if first is None else first)
-        dense = self.intermediate.dense
-        features = self.activation(F.linear(hidden, dense.weight[:neurons], dense.bias[:neurons]))
-        return self.output(features, hidden), probed
+        hidden, probed = self.attention(hidden, bias, heads, probe, cache, first)
+        return self.output(self.intermediate(hidden, neurons), hidden), probed
+
+
+def first_rows(linear: nn.Linear, hidden: torch.Tensor, rows: int) -> torch.Tensor:
+    """Project to the first rows of a projection.
+
+    With all rows the module itself is called, so that adapters and hooks on it take effect.
+
+    Raises:
+        InvalidInput: some of the rows of a projection that is more than a `nn.Linear`.
+    """
+    if rows == linear.out_features:
+        return linear(hidden)
+    _require_plain(linear)
+    return F.linear(hidden, linear.weight[:rows], linear.bias[:rows])
+
+
+def _first_columns(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:
+    """Project [batch, length, up to in_features] by as many columns; as `first_rows`."""
+    width = features.shape[-1]
+    # An extracted model uses the weight itself: ONNX's quantizer skips a slice of a weight.
+    if width == linear.in_features:
+        return linear(features)
+    _require_plain(linear)
+    return F.linear(features, linear.weight[:, :width], linear.bias)
+
+
+def _require_plain(linear: nn.Linear) -> None:
+    """Refuse to go past what someone put into a projection: part of it would not take effect."""
+    hooks = linear._forward_hooks or linear._forward_pre_hooks or linear._backward_hooks
+    if type(linear) is nn.Linear and not hooks:
+        return
+    added = "hooks" if hooks else f"a {type(linear).__name__}"
+    raise InvalidInput(
+        f"sub_model: a width below 1 runs part of a projection that has {added}, which would not "
+        "take effect; allowed: width 1, or a model made by extract(), given adapters or hooks "
+        "afterwards."
+    )

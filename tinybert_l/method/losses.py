@@ -9,6 +9,7 @@ import torch
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_03 import attention_loss, hidden_loss, layer_map
 from tinybert_l.method.model import ElasticOutput
+from tinybert_l.method.problem_types import SINGLE_LABEL, imitation_loss
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.training import SINGLE_PROCESS, Shares
 
@@ -21,6 +22,7 @@ def distillation_losses(
     attention_mask: torch.Tensor,
     recipe: JointRecipe,
     shares: Shares = SINGLE_PROCESS,
+    kind: str = SINGLE_LABEL,
 ) -> dict[str, torch.Tensor]:
     """Return the weighted losses of one sub-model by name; those with weight 0 are left out.
 
@@ -34,10 +36,13 @@ def distillation_losses(
         projection: [student hidden, teacher hidden]; None: both are of one size.
         attention_mask: 0/1 [batch, length]; 1 = token.
         shares: correction of each mean when several processes share a batch.
+        kind: what the logits mean (see `problem_types`).
     """
     losses = {}
     if recipe.soft_label_weight:
-        gap = _soft_label_loss(output.logits, target.logits, largest_logits, recipe.temperature)
+        gap = _soft_label_loss(
+            output.logits, target.logits, largest_logits, recipe.temperature, kind
+        )
         losses["soft_labels"] = shares.texts * recipe.soft_label_weight * gap
     if output.hidden_states is None:
         return losses
@@ -64,14 +69,16 @@ def _soft_label_loss(
     teacher_logits: torch.Tensor,
     largest_logits: torch.Tensor | None,
     temperature: float,
+    kind: str,
 ) -> torch.Tensor:
-    """Return the mean of the soft cross-entropies to the teacher and to the largest sub-model."""
+    """Return the mean of the losses of soft labels to the teacher and to the largest sub-model."""
+    loss = imitation_loss(kind, soft_cross_entropy)
     sources = [teacher_logits]
     if largest_logits is not None:
         sources.append(largest_logits)
     terms = []
     for source in sources:
-        terms.append(soft_cross_entropy(logits.float(), source.float(), temperature))
+        terms.append(loss(logits.float(), source.float(), temperature))
     return torch.stack(terms).mean()
 
 

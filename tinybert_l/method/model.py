@@ -12,7 +12,6 @@ from typing import Any, ClassVar, cast
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from transformers import AutoModel, AutoModelForSequenceClassification, Cache
 from transformers.modeling_outputs import ModelOutput
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler, BertPreTrainedModel
@@ -22,12 +21,13 @@ from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.forward_plan import (
     AttentionProbe,
     ForwardPlan,
-    check_inputs,
     check_left_padding,
     check_options,
     make_plan,
+    read_texts,
 )
 from tinybert_l.method.layers import ElasticLayer, LayerCache
+from tinybert_l.method.problem_types import classification_loss
 from tinybert_l.method.token_masks import (
     attention_bias,
     attention_weights,
@@ -83,6 +83,11 @@ class ElasticPreTrainedModel(BertPreTrainedModel):
         """Return the largest sub-model: every layer, head and neuron."""
         return SubModel(self.config.num_hidden_layers, length=self.config.kept_length)
 
+    def save_pretrained(self, *args: Any, **kwargs: Any) -> None:
+        """Save as transformers does, with the layers of each depth that is still open fixed."""
+        self.config.fix_layers()
+        super().save_pretrained(*args, **kwargs)
+
     def check_sub_model(self, sub_model: SubModel) -> None:
         """Raise `InvalidInput` if the sub-model is deeper than this model."""
         if sub_model.depth > self.config.num_hidden_layers:
@@ -100,6 +105,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
 
     def __init__(self, config: ElasticBertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)
+        config.fix_layers()
         self.embeddings = BertEmbeddings(config)
         self.encoder = nn.Module()
         self.encoder.layer = nn.ModuleList(
@@ -123,35 +129,38 @@ class ElasticBertModel(ElasticPreTrainedModel):
 
     def forward(
         self,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         sub_model: SubModel | None = None,
-        output_hidden_states: bool = False,
+        output_hidden_states: bool | None = None,
         output_attention_scores: bool | Collection[int] = False,
-        output_attentions: bool = False,
+        output_attentions: bool | None = None,
         embedded: torch.Tensor | None = None,
         allowed: torch.Tensor | None = None,
         cache: Cache | None = None,
         only_first: bool = False,
-        return_dict: bool = True,
-    ) -> ElasticOutput:
+        return_dict: bool | None = True,
+        inputs_embeds: torch.Tensor | None = None,
+    ) -> Any:
         """Run one sub-model.
 
         Args:
             input_ids: integers [batch, length], below vocab_size.
-            attention_mask: 1 = token, 0 = padding at either side, [batch, length]; None: no
-                padding. With a cache, `length` includes the cached tokens.
+            attention_mask: 1 = token, 0 = padding at either side, [batch, length]; truth values and
+                floats count as transformers counts them; None: no padding. With a cache, `length`
+                includes the cached tokens.
             token_type_ids: 0 or 1 for the first or second text of a pair, [batch, length];
                 None: 0.
             position_ids: [batch, length]; None: 0, 1, ... from each text's first token on.
             sub_model: which part of the model runs; None: all of it.
-            output_hidden_states: also return embeddings and each layer's output.
+            output_hidden_states: also return embeddings and each layer's output; None: as the
+                configuration says.
             output_attention_scores: also return scores before mask and softmax. True, or the
                 positions of kept layers, from 1: those take a slower path, the others give None.
             output_attentions: also return the attention weights, after mask and softmax, of all
-                layers (the slower path too).
+                layers (the slower path too); None: as the configuration says.
             embedded: the embeddings of `input_ids`, [batch, length, hidden]; None: computed here.
             allowed: bool [query, key], True where attention is allowed, beside the padding mask;
                 None: everywhere.
@@ -160,7 +169,10 @@ class ElasticBertModel(ElasticPreTrainedModel):
             only_first: run the last layer for each text's first token alone, all that the pooler
                 reads: the same pooler_output with less work, and last_hidden_state
                 [batch, 1, hidden].
-            return_dict: only True; transformers' pipelines pass it.
+            return_dict: False: return a tuple of what is not None, as transformers' models do.
+            inputs_embeds: word embeddings in place of `input_ids`, [batch, length, hidden].
+        Returns:
+            An `ElasticOutput`, or a tuple.
         Raises:
             InvalidInput: an empty batch, ids or a length beyond the model's, a sub-model deeper
                 than it, or options that do not go together.
@@ -168,27 +180,28 @@ class ElasticBertModel(ElasticPreTrainedModel):
         sub_model = sub_model or self.full_size()
         self.check_sub_model(sub_model)
         past_length = cache.get_seq_length() if cache is not None else 0
-        check_inputs(input_ids, attention_mask, self.config, past_length)
+        texts = read_texts(input_ids, inputs_embeds, attention_mask, self.config, past_length)
         plan = make_plan(
             self.config,
             sub_model,
-            output_hidden_states,
+            bool(_or_default(output_hidden_states, self.config.output_hidden_states)),
             output_attention_scores,
-            output_attentions,
+            bool(_or_default(output_attentions, self.config.output_attentions)),
             only_first,
         )
         windowed = self.layers[0].attention.self.window is not None
-        left_to_right = allowed is not None or cache is not None
-        check_options(plan, windowed, left_to_right)
+        check_options(plan, windowed, allowed is not None or cache is not None)
+        mask = texts.mask
         if windowed or plan.drops_tokens:
-            check_left_padding(attention_mask)
-        if plan.drops_tokens and attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        if position_ids is None and attention_mask is not None:
-            position_ids = token_positions(attention_mask)[:, -input_ids.shape[1] :]
+            check_left_padding(mask)
+        if plan.drops_tokens and mask is None:
+            mask = torch.ones(texts.shape, dtype=torch.long, device=self.device)
         if embedded is None:
-            embedded = self.embeddings(input_ids, token_type_ids, position_ids)
-        return self._run(plan, embedded, attention_mask, allowed, cache)
+            if position_ids is None and mask is not None:
+                position_ids = token_positions(mask)[:, -texts.length :]
+            embedded = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds)
+        output = self._run(plan, embedded, mask, allowed, cache)
+        return output.to_tuple() if return_dict is False else output
 
     def _run(
         self,
@@ -277,25 +290,33 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
 
     def forward(
         self,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
         labels: torch.Tensor | None = None,
+        return_dict: bool | None = True,
         **kwargs: Any,
-    ) -> ElasticOutput:
+    ) -> Any:
         """Run `ElasticBertModel.forward` and classify.
 
         Args:
-            labels: class numbers [batch]; None: no loss.
+            labels: what the configuration's `problem_type` asks for (see `classification_loss`);
+                None: no loss.
+            return_dict: as there.
             kwargs: further arguments of `ElasticBertModel.forward`.
         Returns:
-            Its output with logits [batch, classes] and, given labels, their mean cross-entropy.
+            Its output with logits [batch, classes] and, given labels, their loss.
         """
         output = self.bert(input_ids, attention_mask, token_type_ids, **kwargs)
-        output.logits = self.classifier(self.dropout(output.pooler_output))
-        if labels is not None:
-            output.loss = F.cross_entropy(output.logits, labels)
-        return output
+        logits = self.classifier(self.dropout(output.pooler_output))
+        loss = None if labels is None else classification_loss(logits, labels, self.config)
+        # made anew: transformers takes an output's fields in the order in which they were set
+        output = ElasticOutput(**{**output, "loss": loss, "logits": logits})
+        return output.to_tuple() if return_dict is False else output
+
+
+def _or_default(given: bool | None, default: bool | None) -> bool | None:
+    return default if given is None else given
 
 
 class ElasticBertWithLMHead(ElasticPreTrainedModel):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import pairwise
 
 from tinybert_l.errors import InvalidInput
@@ -19,11 +19,43 @@ FrozenStages = tuple[tuple[float, tuple[SubModel, ...]], ...]
 LOSS_WEIGHTS = ("soft_label_weight", "hidden_weight", "attention_weight", "embedding_weight")
 
 
-def _stages_of_six_layers() -> FrozenStages:
+def _frozen_stages(num_layers: int) -> FrozenStages:
     stages = []
-    for start, group in default_stages(6):
+    for start, group in default_stages(num_layers):
         stages.append((start, tuple(group)))
     return tuple(stages)
+
+
+def stages_of(
+    num_layers: int, depths: Sequence[int] | None = None, widths: Sequence[float] = (1.0, 0.5, 0.25)
+) -> FrozenStages:
+    """Return progressive stages of chosen depths and widths: depth opens first, then each width.
+
+    Args:
+        num_layers: of the student; the deepest and widest sub-model always is all of it.
+        depths: None: all layers, a half and a third of them.
+        widths: shares of heads and neurons.
+    Raises:
+        InvalidInput: a depth or width that the student does not have.
+    """
+    if depths is None:
+        depths = (num_layers, num_layers // 2, num_layers // 3)
+        depths = [max(1, depth) for depth in depths]
+    too_deep = [depth for depth in depths if not 1 <= depth <= num_layers]
+    if too_deep:
+        raise InvalidInput(f"depths: {too_deep}; allowed: 1 to {num_layers}, the model's layers.")
+    all_depths = sorted({num_layers, *depths}, reverse=True)
+    stages: list[tuple[float, tuple[SubModel, ...]]] = [(0.0, (SubModel(num_layers),))]
+    if len(all_depths) > 1:
+        stages.append((0.05, tuple(map(SubModel, all_depths[1:]))))
+    narrower = sorted({float(width) for width in widths} - {1.0}, reverse=True)
+    for place, width in enumerate(narrower):
+        group = tuple(SubModel(depth, width) for depth in all_depths)
+        stages.append((0.15 + 0.15 * place * 2 / max(len(narrower), 2), group))
+    return tuple(stages)
+
+
+STAGES_OF_SIX_LAYERS = _frozen_stages(6)
 
 
 @dataclass(frozen=True)
@@ -31,7 +63,8 @@ class JointRecipe(LoopSettings):
     """All that decides a joint run: the settings of the loop, the sub-models and the losses.
 
     Args:
-        stages: (start as a fraction of the steps, sub-models that open there).
+        stages: (start as a fraction of the steps, sub-models that open there). The default ones
+            are those of six layers, and are fitted to a student of another depth (see `fitted`).
         batch_size: texts a step, at least 1.
         num_random: sub-models that join the largest and the smallest in each step.
         layer_map_strategy: "uniform", "top" or "bottom" (see `layer_map`).
@@ -45,7 +78,7 @@ class JointRecipe(LoopSettings):
         num_steps, learning_rate and the others: see `LoopSettings`.
     """
 
-    stages: FrozenStages = field(default_factory=_stages_of_six_layers)
+    stages: FrozenStages = STAGES_OF_SIX_LAYERS
     _: KW_ONLY
     num_steps: int = 400
     batch_size: int = 32
@@ -87,6 +120,15 @@ class JointRecipe(LoopSettings):
                 f"JointRecipe: stages start at {starts}; allowed: from 0, strictly rising, "
                 "below 1, with at least one sub-model in the first."
             )
+
+    def fitted(self, num_layers: int) -> JointRecipe:
+        """Return the recipe for a student of so many layers.
+
+        Stages that were given stay as they are; the default ones follow `default_stages`.
+        """
+        if self.stages is not STAGES_OF_SIX_LAYERS or num_layers == 6:
+            return self
+        return replace(self, stages=_frozen_stages(num_layers))
 
     def requested_outputs(self) -> dict[str, bool]:
         """Return the arguments of a forward pass that gives what the losses compare.

@@ -1,13 +1,14 @@
 """The teacher: a BERT checkpoint with a classification head, fine-tuned once and cached.
 
-Only low-rank adapters (LoRA, Hu et al. 2022), the pooler and the classifier are trained; then the
-adapters are merged into the weights. So the default teacher is a file of a megabyte that lies
-beside this module; `from_scratch` trains it anew.
+Every weight is trained, or, with a rank above 0, only low-rank adapters (LoRA, Hu et al. 2022), the
+pooler and the classifier; the adapters are then merged into the weights. Runs of several seeds may
+be averaged weight by weight (Wortsman et al. 2022, model soups): one model, and steadier than each.
+The default teacher comes with the library, as a file of its differences from the checkpoint;
+`from_scratch` trains it anew.
 """
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from transformers import (
 )
 
 from tinybert_l.cache import cached, read_entry
+from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.answer_sources import TRAINING, chosen
+from tinybert_l.method import shipped_teacher
 from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import (
     Encoded,
@@ -32,8 +36,10 @@ from tinybert_l.method.data import (
     encode_all,
     load_reviews,
     load_table,
+    model_inputs,
     training_batches,
 )
+from tinybert_l.method.own_teacher import as_the_checkpoint_counts, checkpoint_key, known_classes
 from tinybert_l.method.training import (
     LoopSettings,
     autocast,
@@ -46,7 +52,6 @@ from tinybert_l.method.training import (
 )
 
 EMBEDDED = "embedded"
-SHIPPED = Path(__file__).resolve().parent / "adapter"  # made by tools/make_adapter.py
 ADAPTED = r".*encoder.*\.(query|key|value|dense)"
 REVIEW_LABELS = ["negative", "positive"]
 
@@ -56,8 +61,9 @@ class TeacherRecipe:
     """All that decides the fine-tuned teacher.
 
     Args:
-        checkpoint: "embedded", a folder made by `save_pretrained`, or a BERT's name on the hub.
-        rank: rank of the adapters, at least 1; 0: every weight is trained, and nothing is adapted.
+        checkpoint: "embedded", a folder made by `save_pretrained`, or a BERT's name on the hub. A
+            checkpoint that was fine-tuned for these classes keeps its head and is not trained.
+        rank: of the adapters that are trained; 0: every weight is trained, and nothing is adapted.
         epochs: passes over the training texts.
         batch_size: texts a step.
         learning_rate: highest rate of the linear warm-up and decay.
@@ -67,25 +73,35 @@ class TeacherRecipe:
         quick: train on a small slice, for a try.
         table: the user's own texts; None: the embedded reviews.
         fold: which of the embedded reviews are for testing; see `load_reviews`.
+        runs: the weights of so many runs, with the seeds that follow `seed`, are averaged.
     """
 
     checkpoint: str = EMBEDDED
-    rank: int = 8
+    rank: int = 0
     epochs: int = 3
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 1e-4
     max_length: int = 64
     seed: int = 0
     precision: str = "auto"
     quick: bool = False
     table: Table | None = None
     fold: int = 0
+    runs: int = 1
+
+    def __post_init__(self) -> None:
+        if self.runs < 1:
+            raise InvalidInput(f"TeacherRecipe: runs={self.runs}; allowed: 1 or more.")
 
     def splits(self) -> tuple[dict[str, Split], list[str]]:
         """Read the texts to train, validate and test on, and the names of their labels."""
         if self.table is None:
-            return load_reviews(quick=self.quick, fold=self.fold), REVIEW_LABELS
-        return load_table(self.table, self.quick)
+            splits, names = load_reviews(quick=self.quick, fold=self.fold), REVIEW_LABELS
+        else:
+            splits, names = load_table(self.table, self.quick)
+        if self.checkpoint == EMBEDDED:
+            return splits, names
+        return as_the_checkpoint_counts(splits, names, self.checkpoint, self.table is None)
 
     def key(self, splits: dict[str, Split]) -> dict[str, Any]:
         """Return the values that name a cached result of this recipe.
@@ -94,7 +110,11 @@ class TeacherRecipe:
         """
         key = asdict(self)
         del key["table"], key["fold"]
+        if self.runs == 1:
+            del key["runs"]
         key["data"] = data_hash(splits)
+        if self.checkpoint != EMBEDDED:
+            key.update(checkpoint_key(self.checkpoint))
         return key
 
     def source(self) -> str:
@@ -102,6 +122,9 @@ class TeacherRecipe:
         if self.checkpoint == EMBEDDED:
             return str(embedded_teacher_path())
         return self.checkpoint
+
+
+DEFAULT_TEACHER = TeacherRecipe(runs=3)
 
 
 @dataclass(frozen=True)
@@ -133,24 +156,29 @@ def load_teacher(recipe: TeacherRecipe | None = None, from_scratch: bool = False
     """Load the fine-tuned teacher of the recipe from the cache; train it first when it is missing.
 
     Args:
-        from_scratch: train even where the recipe's adapter comes with the library; the result is
+        recipe: None: `DEFAULT_TEACHER`.
+        from_scratch: train even where the recipe's teacher comes with the library; the result is
             cached apart.
     """
-    recipe = recipe or TeacherRecipe()
+    recipe = recipe or DEFAULT_TEACHER
     splits, label_names = recipe.splits()
     tokenizer = AutoTokenizer.from_pretrained(recipe.source())
     data = encode_all(splits, tokenizer, recipe.max_length)
     key = recipe.key(splits)
-    is_shipped = not from_scratch and shipped_recipe() == key
+    note = shipped_teacher.read_note()
+    is_shipped = not from_scratch and note is not None and note["recipe"] == key
     if from_scratch:
         key["from_scratch"] = True
 
     def build(folder: Path) -> dict[str, Any]:
         if is_shipped:
             return merge_shipped(recipe.source(), folder)
+        if recipe.runs > 1:
+            return average_runs(recipe, folder, data)
         return fine_tune(data, recipe, folder, label_names)
 
-    folder = cached("teacher", key, build, together=True)
+    with chosen("reference", TRAINING):  # whoever asks for the recipe gets it
+        folder = cached("teacher", key, build, together=True)
     with quiet_loading():
         model = BertForSequenceClassification.from_pretrained(folder).eval()
     metrics = (read_entry(folder) or {}).get("metrics", {})
@@ -162,12 +190,16 @@ def fine_tune(
 ) -> dict[str, Any]:
     """Fine-tune the recipe's checkpoint for classification and save it in `folder`.
 
+    A checkpoint that knows its classes already is saved as it is, with its head.
+
     Args:
         data: the splits as token ids.
         label_names: names of the labels, in the order of their numbers.
     Returns:
         Accuracies, steps, precision and last loss; of several processes, the first returns them.
     """
+    if recipe.checkpoint != EMBEDDED and known_classes(recipe.checkpoint) is not None:
+        return _save_as_it_is(recipe, data, folder)
     model = _untrained(recipe, label_names)
     accelerator = open_accelerator()
     train = data["train"]
@@ -196,6 +228,46 @@ def fine_tune(
         "steps": steps,
         "precision": precision,
         "last_loss": log[-1]["loss"] if log else None,
+    }
+
+
+def average_runs(recipe: TeacherRecipe, folder: Path, data: dict[str, Encoded]) -> dict[str, Any]:
+    """Train the recipe's runs, each a cached teacher of its own; save the mean of their weights.
+
+    Returns:
+        Accuracies of the mean and of each run; of several processes, the first returns them.
+    """
+    runs = []
+    for number in range(recipe.runs):
+        runs.append(load_teacher(replace(recipe, runs=1, seed=recipe.seed + number)))
+    if not is_main_process():
+        return {}
+    states = [run.model.state_dict() for run in runs]
+    model = runs[0].model
+    model.load_state_dict({name: sum(s[name] for s in states) / len(states) for name in states[0]})
+    model.save_pretrained(folder)
+    return {
+        "validation_accuracy": accuracy_of(model, data["validation"]),
+        "test_accuracy": accuracy_of(model, data["test"]),
+        "steps": sum(run.metrics["steps"] for run in runs),
+        "precision": runs[0].metrics.get("precision"),
+        "test_accuracy_of_runs": [run.metrics["test_accuracy"] for run in runs],
+    }
+
+
+def _save_as_it_is(recipe: TeacherRecipe, data: dict[str, Encoded], folder: Path) -> dict[str, Any]:
+    """Save a fine-tuned checkpoint untrained; return its accuracies."""
+    if not is_main_process():
+        return {}
+    with quiet_loading():
+        model = BertForSequenceClassification.from_pretrained(
+            recipe.source(), dtype=torch.float32
+        ).eval()
+        model.save_pretrained(folder)
+    return {
+        "validation_accuracy": accuracy_of(model, data["validation"]),
+        "test_accuracy": accuracy_of(model, data["test"]),
+        "steps": 0,
     }
 
 
@@ -243,34 +315,34 @@ def with_adapters(model: BertForSequenceClassification, rank: int) -> Any:
     return get_peft_model(model, settings)
 
 
-def shipped_recipe() -> dict[str, Any] | None:
-    """Return the key (data hash included) of the teacher whose adapter lies beside this module.
-
-    None: this installation has no adapter.
-    """
-    try:
-        return _shipped_note()["recipe"]
-    except FileNotFoundError:
-        return None
-
-
-def _shipped_note() -> dict[str, Any]:
-    return json.loads((SHIPPED / "recipe.json").read_text(encoding="utf-8"))
-
-
 def merge_shipped(source: str, folder: Path) -> dict[str, Any]:
-    """Write the shipped teacher into `folder`; return the metrics measured when it was made."""
-    from peft import PeftModel
+    """Write the shipped teacher into `folder`; return the metrics measured when it was made.
 
-    if not is_main_process():
+    Raises:
+        InvalidInput: the checkpoint is not the one that the teacher was made from.
+    """
+    note = shipped_teacher.read_note()
+    if not is_main_process() or note is None:
         return {}
+    model = untrained_classifier(source)
+    weights = shipped_teacher.add_difference(checkpoint_weights(model))
+    model.load_state_dict(weights)
+    model.eval().save_pretrained(folder)
+    return {**note["metrics"], "shipped": True}
+
+
+def untrained_classifier(source: str) -> BertForSequenceClassification:
+    """Return a checkpoint with a new head for the reviews' labels."""
     with quiet_loading():
-        model = BertForSequenceClassification.from_pretrained(
+        return BertForSequenceClassification.from_pretrained(
             source, num_labels=len(REVIEW_LABELS), dtype=torch.float32
         )
-        merged = PeftModel.from_pretrained(model, str(SHIPPED)).merge_and_unload().eval()
-        merged.save_pretrained(folder)
-    return {**_shipped_note()["metrics"], "shipped": True}
+
+
+def checkpoint_weights(model: BertForSequenceClassification) -> dict[str, torch.Tensor]:
+    """Return the weights that a model has from its checkpoint: all but those of the new head."""
+    weights = model.state_dict()
+    return {name: value for name, value in weights.items() if name.startswith("bert.")}
 
 
 @torch.no_grad()
@@ -288,8 +360,7 @@ def predict_logits(
     logits_of: dict[int, torch.Tensor] = {}
     for rows in bucketed_batches(data.lengths(), batch_size):
         batch = collate(data, rows, device)
-        inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
-        logits = model(**inputs, **kwargs).logits
+        logits = model(**model_inputs(batch), **kwargs).logits
         logits_of.update(zip(rows, logits.float().cpu(), strict=True))
     model.train(was_training)
     return torch.stack([logits_of[row] for row in range(len(data))])

@@ -19,8 +19,10 @@ from tqdm.auto import tqdm
 
 from tinybert_l.cache import cache_root, cached, read_entry
 from tinybert_l.errors import InvalidInput
-from tinybert_l.method.data import Encoded, bucketed_batches, collate
+from tinybert_l.languages import in_words
+from tinybert_l.method.data import Encoded, bucketed_batches, collate, model_inputs
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
+from tinybert_l.method.run_identity import bytes_of, text_hash, weights_hash
 from tinybert_l.method.training import open_accelerator, placed
 
 STORAGE_TYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -38,12 +40,14 @@ class TeacherOutputs:
             Mapped from disk, so that only what a batch needs is read.
         starts: row of `hidden` at which each text's tokens begin.
         num_layers: number of the teacher's layers.
+        texts: `token_hash` of the texts, to which hidden states belong token by token; "": unknown.
     """
 
     logits: torch.Tensor
     hidden: dict[int, torch.Tensor] = field(default_factory=dict)
     starts: Sequence[int] = ()
     num_layers: int = 0
+    texts: str = ""
 
     def for_batch(self, rows: Sequence[int], attention_mask: torch.Tensor) -> ElasticOutput:
         """Return the outputs of a batch; hidden states of layers that were not kept are None.
@@ -100,8 +104,8 @@ def keep_outputs(
         )
     kept_layers = sorted(set(layers))
     recipe = {
-        "teacher": _fingerprint(teacher),
-        "data": _hash(repr(data.token_ids)),
+        "teacher": weights_hash(teacher),
+        "data": token_hash(data),
         "layers": kept_layers,
         "as": kept_as,
     }
@@ -169,17 +173,19 @@ def _run(
         for layer in layers:
             files[layer] = stack.enter_context(_layer_file(folder, layer).open("wb"))
         batches = bucketed_batches(data.lengths(), BATCH_SIZE)
-        for rows in tqdm(batches, desc="teacher's outputs 教师输出", unit="batch", mininterval=2):
+        for rows in tqdm(
+            batches, desc=in_words("teacher's outputs 教师输出"), unit="batch", mininterval=2
+        ):
             batch = collate(data, rows, device)
             mask = batch["attention_mask"]
-            output = teacher(batch["input_ids"], mask, output_hidden_states=bool(layers))
+            output = teacher(**model_inputs(batch), output_hidden_states=bool(layers))
             logits[rows] = output.logits.float().cpu()
             for row, length in zip(rows, mask.sum(1).tolist(), strict=True):
                 starts[row] = tokens_written
                 tokens_written += length
             for layer, file in files.items():
                 states = output.hidden_states[layer][mask.bool()]
-                file.write(_bytes_of(states.to("cpu", STORAGE_TYPES[kept_as])))
+                file.write(bytes_of(states.to("cpu", STORAGE_TYPES[kept_as])))
     teacher.train(was_training)
     return starts, logits
 
@@ -207,7 +213,11 @@ def _read(
         numbers = torch.from_file(path, size=math.prod(shape), dtype=STORAGE_TYPES[kept_as])
         hidden[layer] = numbers.view(shape)
     return TeacherOutputs(
-        small["logits"], hidden, small["starts"], teacher.config.num_hidden_layers
+        small["logits"],
+        hidden,
+        small["starts"],
+        teacher.config.num_hidden_layers,
+        token_hash(data),
     )
 
 
@@ -215,25 +225,16 @@ def _layer_file(folder: Path, layer: int) -> Path:
     return folder / f"layer-{layer}.bin"
 
 
+def token_hash(data: Encoded) -> str:
+    """Return 16 hexadecimal digits that change with any token of the texts."""
+    parts = [repr(data.token_ids)]
+    if data.token_type_ids is not None:
+        parts.append(repr(data.token_type_ids))
+    return text_hash("".join(parts))
+
+
 def _num_tokens(data: Encoded) -> int:
     return sum(data.lengths())
-
-
-def _fingerprint(model: torch.nn.Module) -> str:
-    """Return 16 hexadecimal digits that change with any weight of the model."""
-    digest = hashlib.sha256()
-    for name, value in model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(_bytes_of(value.detach().cpu()))
-    return digest.hexdigest()[:16]
-
-
-def _bytes_of(tensor: torch.Tensor) -> bytes:
-    return tensor.contiguous().view(torch.uint8).numpy().tobytes()
-
-
-def _hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _hash_of_file(path: Path) -> str:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,10 +15,13 @@ from torch import nn
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_03 import layer_map
-from tinybert_l.method.data import Batch, Encoded
+from tinybert_l.method.config import ElasticBertConfig
+from tinybert_l.method.data import Batch, Encoded, model_inputs
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
+from tinybert_l.method.problem_types import is_named, problem_type
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher_outputs import TeacherOutputs
+from tinybert_l.method.run_identity import bytes_of, weights_hash
+from tinybert_l.method.teacher_outputs import TeacherOutputs, token_hash
 
 
 class TeacherSource(Protocol):
@@ -26,6 +30,10 @@ class TeacherSource(Protocol):
     @property
     def hidden_size(self) -> int | None:
         """Size of the teacher's hidden states; None: there are none to compare."""
+
+    @property
+    def num_layers(self) -> int:
+        """Number of the teacher's layers; 0: unknown, there are none to compare."""
 
     @property
     def modules(self) -> list[nn.Module]:
@@ -43,6 +51,9 @@ class TeacherSource(Protocol):
         Raises:
             InvalidInput: names the part, its value and what is allowed.
         """
+
+    def identity(self) -> str:
+        """Return digits that change with what the teacher answers."""
 
     def outputs(self, rows: Sequence[int], batch: Batch, recipe: JointRecipe) -> ElasticOutput:
         """Return the teacher's outputs on a batch, as far as the recipe compares them.
@@ -62,6 +73,10 @@ class LiveTeacher:
     @property
     def hidden_size(self) -> int:
         return self.model.config.hidden_size
+
+    @property
+    def num_layers(self) -> int:
+        return self.model.config.num_hidden_layers
 
     @property
     def modules(self) -> list[nn.Module]:
@@ -98,13 +113,25 @@ class LiveTeacher:
             f"{theirs.num_attention_heads}; allowed: equal numbers, or attention_weight=0.",
         )
         _require_layer_map(recipe, theirs.num_hidden_layers)
+        _require_same_task(ours, theirs)
+        _require_whole_texts(recipe)
+        orders = (ours.head_order, theirs.head_order)
+        _require(
+            not recipe.attention_weight or None in orders or orders[0] == orders[1],
+            "the student's heads are sorted in another order than the teacher's, and attention "
+            "scores are compared head by head; allowed: a student copied from the sorted teacher, "
+            "or attention_weight=0.",
+        )
+
+    def identity(self) -> str:
+        return weights_hash(self.model)
 
     @torch.no_grad()
     def outputs(self, rows: Sequence[int], batch: Batch, recipe: JointRecipe) -> ElasticOutput:
         layers = recipe.scored_layers(self.model.config.num_hidden_layers)
         requested = recipe.requested_outputs() | {"output_attention_scores": layers}
         self.model.eval()
-        return self.model(batch["input_ids"], batch["attention_mask"], **requested)
+        return self.model(**model_inputs(batch), **requested)
 
 
 @dataclass(frozen=True)
@@ -118,6 +145,10 @@ class KeptTeacher:
         for states in self.kept.hidden.values():
             return states.shape[1]
         return None
+
+    @property
+    def num_layers(self) -> int:
+        return self.kept.num_layers
 
     @property
     def modules(self) -> list[nn.Module]:
@@ -139,6 +170,12 @@ class KeptTeacher:
             "text of data.",
         )
         _require_depth(student, recipe)
+        _require_whole_texts(recipe)
+        _require(
+            not self.kept.hidden or self.kept.texts in ("", token_hash(data)),
+            "the teacher's hidden states were kept for other texts, or other tokens of them; "
+            "allowed: those of data (see keep_outputs), or logits alone.",
+        )
         _require(
             not recipe.attention_weight,
             f"attention_weight={recipe.attention_weight}, but attention scores are not among a "
@@ -151,6 +188,10 @@ class KeptTeacher:
             "were not kept; allowed: those given to keep_outputs, or a hidden_weight and "
             "embedding_weight of 0.",
         )
+
+    def identity(self) -> str:
+        logits = hashlib.sha256(bytes_of(self.kept.logits)).hexdigest()[:16]
+        return f"{logits} {self.kept.texts} {sorted(self.kept.hidden)}"
 
     def outputs(self, rows: Sequence[int], batch: Batch, recipe: JointRecipe) -> ElasticOutput:
         return self.kept.for_batch(rows, batch["attention_mask"])
@@ -185,6 +226,32 @@ def _require_depth(student: ElasticBertForSequenceClassification, recipe: JointR
     _require(
         deepest <= num_layers,
         f"stages ask for depth {deepest}; allowed: at most {num_layers}, the student's layers.",
+    )
+
+
+def _require_same_task(ours: ElasticBertConfig, theirs: ElasticBertConfig) -> None:
+    """Both models' logits mean the same: the kind of answer, and the classes in their order."""
+    kinds = (problem_type(ours), problem_type(theirs))
+    _require(
+        kinds[0] == kinds[1],
+        f"problem_type of student {kinds[0]}, of teacher {kinds[1]}; allowed: equal ones.",
+    )
+    _require(
+        ours.id2label == theirs.id2label or not (is_named(ours) and is_named(theirs)),
+        f"classes of student {ours.id2label}, of teacher {theirs.id2label}; allowed: the same in "
+        "the same order.",
+    )
+
+
+def _require_whole_texts(recipe: JointRecipe) -> None:
+    """Sub-models that drop tokens have no hidden states or scores to compare token by token."""
+    shorter = [sub_model.name for sub_model in recipe.sub_models() if sub_model.length < 1]
+    compared = recipe.hidden_weight + recipe.embedding_weight + recipe.attention_weight > 0
+    _require(
+        not (shorter and compared),
+        f"stages hold {', '.join(shorter)}, which drop tokens, and the recipe compares every "
+        "token's states; allowed: length 1, or hidden_weight, embedding_weight and "
+        "attention_weight of 0.",
     )
 
 

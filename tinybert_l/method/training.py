@@ -12,7 +12,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -32,7 +32,9 @@ from tinybert_l.exercises.lecture_04 import (
     linear_warmup_decay,
     weight_decay_by_name,
 )
+from tinybert_l.languages import in_words
 from tinybert_l.method.data import Encoded
+from tinybert_l.method.run_identity import EARLIER, RUN_FILE, claim_folder, run_identity
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 StepLoss = Callable[[int], tuple[torch.Tensor, dict[str, Any]]]
@@ -237,8 +239,11 @@ def run_loop(
     settings: LoopSettings,
     folder: Path,
     description: str,
+    identity: Mapping[str, Any] | None = None,
 ) -> list[dict[str, Any]]:
-    """Train, and resume exactly where an interrupted run in the same folder stopped.
+    """Train, and resume exactly where the same run, interrupted, stopped in the same folder.
+
+    Checkpoints of another run (other settings, weights to start from, or identity) are put aside.
 
     Args:
         trained: the module whose parameters are updated, on the device that trains it.
@@ -246,12 +251,14 @@ def run_loop(
         settings: a `LoopSettings` or any recipe derived from it.
         folder: holds checkpoints while the run lasts.
         description: title of the progress bar.
+        identity: further plain values that decide the run, such as its data and teacher.
     Returns:
         One row a step: step, loss, learning_rate, gradient_norm and the entries of `step_loss`.
     Raises:
         TrainingDiverged: the loss or the gradient's norm is not finite.
     """
     accelerator = open_accelerator()  # a new one: its checkpoints hold this run's objects alone
+    _claim(folder, run_identity(trained, settings, identity or {}), accelerator)
     torch.manual_seed(settings.seed)
     optimizer, schedule = _optimiser(trained, settings)
     log = Log()
@@ -284,6 +291,18 @@ def run_loop(
     return log.rows
 
 
+def _claim(folder: Path, identity: dict[str, Any], accelerator: Accelerator) -> None:
+    """Let no checkpoint of another run be resumed."""
+    if accelerator.is_main_process:
+        difference = claim_folder(folder, identity)
+        if difference is not None:
+            print(
+                f"{folder}: holds checkpoints of another run ({difference}); this run begins anew, "
+                "and they are kept beside its own. 目录中的检查点属于另一次训练，本次从头开始。"
+            )
+    accelerator.wait_for_everyone()
+
+
 def _optimiser(
     trained: torch.nn.Module, settings: LoopSettings
 ) -> tuple[torch.optim.Optimizer, LambdaLR]:
@@ -301,7 +320,7 @@ def _optimiser(
 def _progress_bar(start: int, num_steps: int, description: str, accelerator: Accelerator) -> tqdm:
     return tqdm(
         range(start, num_steps),
-        desc=description,
+        desc=in_words(description),
         initial=start,
         total=num_steps,
         unit="step",
@@ -403,5 +422,7 @@ def _resume(accelerator: Accelerator, folder: Path) -> int:
 
 def remove_checkpoints(folder: Path) -> None:
     """Delete what only an unfinished run needs."""
-    for checkpoint in [*folder.glob("checkpoint-*"), folder / "checkpoint.partial"]:
-        shutil.rmtree(checkpoint, ignore_errors=True)
+    for pattern in ("checkpoint-*", "checkpoint.partial", f"{EARLIER}*"):
+        for checkpoint in folder.glob(pattern):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    (folder / RUN_FILE).unlink(missing_ok=True)

@@ -24,6 +24,8 @@ SPECIAL_TOKENS = {
     "pad_token": "[PAD]",
     "mask_token": "[MASK]",
 }
+# How the tokenizer cuts and fills texts does not change with its vocabulary.
+KEPT_SETTINGS = ("model_max_length", "padding_side", "truncation_side", "model_input_names")
 TEXTS_PER_CALL = 10_000  # tokenised at once; more would take much memory
 
 
@@ -57,7 +59,8 @@ def prune_vocabulary(
     old_rows = torch.tensor(list(map(old_ids.__getitem__, pieces)))
     _keep_rows(model, old_rows, new_ids[SPECIAL_TOKENS["pad_token"]])
     backend = Tokenizer.from_str(json.dumps(description))
-    return PreTrainedTokenizerFast(tokenizer_object=backend, **SPECIAL_TOKENS)
+    kept = {name: getattr(tokenizer, name) for name in KEPT_SETTINGS}
+    return PreTrainedTokenizerFast(tokenizer_object=backend, **SPECIAL_TOKENS, **kept)
 
 
 def _renumber(description: dict[str, Any], new_ids: dict[str, int]) -> None:

@@ -43,6 +43,7 @@ ATTRIBUTES = {
 _HIGHLIGHT = re.compile(r"highlight|[a-z]{1,3}[0-9]?")
 _ATTRIBUTE = r"""\s+(?:open|[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'=<>`]+))"""
 _TAG = re.compile(rf"</?[a-zA-Z][a-zA-Z0-9]*(?:{_ATTRIBUTE})*\s*/?>|<!--.*-->", re.DOTALL)
+_ONLY_FIGURES = re.compile(r"\s*[\w+.-]+:\d*\s*")  # `javascript:1`: for bleach a host and its port
 _DATA = re.compile(r"data:(?P<kind>[^;,]*);base64,(?P<text>.*)", re.DOTALL)
 _ATTACHMENT = "attachment:"
 
@@ -103,6 +104,8 @@ def _is_harmless(tag: str, name: str, value: str) -> bool:
     if name == "class":
         return all(map(_HIGHLIGHT.fullmatch, value.split()))
     if name == "href" and value.strip().lower().startswith("data:"):
+        return False
+    if name == "href" and _ONLY_FIGURES.fullmatch(value):
         return False
     return name in ATTRIBUTES.get(tag, ())
 

@@ -21,11 +21,13 @@ from nbconvert.filters.widgetsdatatypefilter import WidgetsDataTypeFilter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from tinybert_l.course.home import shorten
+from tinybert_l.course.authoring import cell_in_language
+from tinybert_l.course.home import is_begun, language_in, shorten
 from tinybert_l.course.items import Item, items_of
 from tinybert_l.course.markers import without_hidden_tests
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import is_test
+from tinybert_l.languages import in_words
 
 REASON_LIMIT = 300  # characters of a failed test's message in the list
 NOT_GRADED = "not graded yet 尚未评分"
@@ -33,22 +35,23 @@ NOT_GRADED = "not graded yet 尚未评分"
 _NO_SCORE = -987654321.0
 _LIST = """\
 <div id="toc"><table class="items">
-<thead><tr><th scope="col">exercise 练习</th><th scope="col">points 分</th>
-<th scope="col">what to look at 说明</th></tr></thead><tbody>
+<thead><tr><th scope="col">{{ "exercise 练习"|words }}</th>
+<th scope="col">{{ "points 分"|words }}</th>
+<th scope="col">{{ "what to look at 说明"|words }}</th></tr></thead><tbody>
 {% for row in rows %}
-<tr><td><a href="#{{ row.item.cells[0] }}">{{ row.item.title }}</a> \
+<tr><td><a href="#{{ row.item.cells[0] }}">{{ row.title }}</a> \
 <small><code>{{ row.item.name }}</code></small></td>
 <td>{{ row.points }}</td>
 <td>{{ row.reason }}{% for comment in row.comments %}
-<a href="#comment-{{ comment }}">comment 评语</a>{% endfor %}</td></tr>
+<a href="#comment-{{ comment }}">{{ "comment 评语"|words }}</a>{% endfor %}</td></tr>
 {% endfor %}
 {% if penalty %}
-<tr><td>late 迟交扣分</td><td>-{{ "%g"|format(penalty) }}</td><td></td></tr>
+<tr><td>{{ "late 迟交扣分"|words }}</td><td>-{{ "%g"|format(penalty) }}</td><td></td></tr>
 {% endif %}
-<tr><th scope="row">{{ "so far 目前" if open_points else "together 合计" }}</th>
+<tr><th scope="row">{{ ("so far 目前" if open_points else "together 合计")|words }}</th>
 <td>{{ "%g"|format(total) }} / {{ "%g"|format(maximum) }}</td>
-<td>{% if open_points %}{{ "%g"|format(open_points) }} points are still to be graded by a person \
-分待人工评分{% endif %}</td></tr>
+<td>{% if open_points %}{{ "%g"|format(open_points) }} \
+{{ "points are still to be graded by a person 分待人工评分"|words }}{% endif %}</td></tr>
 </tbody></table></div>"""
 RENDERED_LIMIT = 2000  # cells; most are the same in every submission of a lecture
 STYLE = (
@@ -126,12 +129,15 @@ def render(
         comments: {cell: comment}, from the gradebook.
         late_penalty: points.
     """
+    language = language_in(nb.metadata)
     shown = copy.deepcopy(nb)
     max_score = 0.0
     for cell in shown.cells:
         settings = cell.metadata.get("nbgrader", {})
         grade_id = settings.get("grade_id")
         hide_tests(cell)
+        if language is not None:
+            _say_in(cell, language)
         if settings.get("grade") or settings.get("task"):
             settings["score"] = scores.get(grade_id, 0.0)
             if settings["score"] is None:
@@ -147,10 +153,22 @@ def render(
     }
     with _exporter_in_use:
         page, _ = _exporter().from_notebook_node(shown, resources={"nbgrader": summary})
-    page = page.replace(f"Score: {_NO_SCORE} /", f"{NOT_GRADED} /")
+    page = page.replace(f"Score: {_NO_SCORE} /", f"{in_words(NOT_GRADED, language)} /")
     listed = _list_of(shown, name, scores, comments or {}, late_penalty)
     page = re.sub(r'<div id="toc">.*?</div>', lambda _: listed, page, count=1, flags=re.DOTALL)
-    return accessible(page)
+    return accessible(page, language)
+
+
+def _say_in(cell: NotebookNode, language: str) -> None:
+    """Reduce the instructor's text of a cell, and what tests said, to one language, in place."""
+    is_locked = cell.metadata.get("nbgrader", {}).get("locked")
+    if cell.cell_type != "code" or (is_begun(cell.source) and not is_locked):
+        return
+    cell.source = cell_in_language(cell.source, language)
+    for output in cell.get("outputs", []):
+        if output.output_type == "error":
+            output.evalue = in_words(str(output.evalue), language)
+            output.traceback = [in_words(line, language) for line in output.traceback]
 
 
 @dataclass(frozen=True)
@@ -162,6 +180,7 @@ class _Row:
     """
 
     item: Item
+    title: str
     points: str
     reason: str
     comments: list[str]
@@ -177,6 +196,7 @@ def _list_of(
     """Return the list of what was graded: points, the first failed test, comments."""
     lectures = {notebook: lecture for lecture, notebook in NOTEBOOKS.items()}
     items = items_of(lectures.get(name, 0), nb.cells)
+    language = language_in(nb.metadata)
     messages = _first_messages(nb)
     rows = []
     open_points = 0.0
@@ -184,15 +204,16 @@ def _list_of(
         given = [scores.get(cell, 0.0) for cell in item.cells]
         if None in given:
             open_points += item.points
-            points = f"{NOT_GRADED} / {item.points:g}"
+            points = f"{in_words(NOT_GRADED, language)} / {item.points:g}"
         else:
             points = f"{sum(filter(None, given)):g} / {item.points:g}"
         reasons = [messages[cell] for cell in item.cells if cell in messages]
         answer_cells = {item.name, *item.cells}
         commented = sorted(cell for cell in answer_cells if cell in comments)
         reason = shorten(reasons[0], REASON_LIMIT) if reasons else ""
-        rows.append(_Row(item, points, reason, commented))
+        rows.append(_Row(item, item.title_in(language), points, reason, commented))
     environment = Environment(autoescape=True, trim_blocks=True)
+    environment.filters["words"] = lambda text: in_words(text, language)
     return environment.from_string(_LIST).render(
         rows=rows,
         penalty=penalty,
@@ -216,9 +237,9 @@ def _sum(scores: Mapping[str, float | None]) -> float:
     return sum(filter(None, scores.values()))
 
 
-def accessible(page: str) -> str:
+def accessible(page: str, language: str | None = None) -> str:
     """Add what nbgrader's template lacks: language, contrast, code that scrolls by keyboard."""
-    page = page.replace("<html>", '<html lang="zh">', 1)
+    page = page.replace("<html>", f'<html lang="{language or "zh"}">', 1)
     page = page.replace("</head>", f"<style>{STYLE}</style></head>", 1)
     return re.sub(r"<pre(?=[ >])", '<pre tabindex="0"', page)
 

@@ -1,0 +1,71 @@
+"""The form for a prediction, made of ipywidgets; importing it fails where they are missing."""
+
+from collections.abc import Callable
+from html import escape
+
+import ipywidgets as widgets
+from IPython.core.getipython import get_ipython
+from IPython.display import display
+
+from tinybert_l.course.prediction_log import Value
+from tinybert_l.course.prediction_questions import Question, question_of
+from tinybert_l.course.predictions import (
+    checked_choice,
+    checked_interval,
+    describe,
+    history,
+    store,
+)
+from tinybert_l.errors import CourseError, InvalidInput
+
+
+def show_form(name: str, status: str) -> bool:
+    """Show fields, a button and the status of a prediction; False: this is no notebook."""
+    if get_ipython() is None:
+        return False
+    question = question_of(name)
+    fields, read = _fields(name, question)
+    button = widgets.Button(description="store 存下", tooltip=question.words)
+    said = widgets.HTML(value=escape(status))
+
+    def on_click(_: object) -> None:
+        try:
+            store(name, read())
+            said.value = escape(describe(name))
+        except CourseError as error:
+            said.value = escape(str(error))
+
+    button.on_click(on_click)
+    display(widgets.VBox([said, widgets.HBox([*fields, button])]))
+    return True
+
+
+def _fields(name: str, question: Question) -> tuple[list[widgets.Widget], Callable[[], Value]]:
+    """Return the fields, filled with what is stored, and a function that reads them."""
+    stored = _stored(name)
+    if question.kind == "choice":
+        options = [("—", ""), *((words, key) for key, words in question.choices)]
+        keys = [key for _, key in options]
+        chosen = stored.get("choice", "") if stored.get("choice", "") in keys else ""
+        choice = widgets.Dropdown(options=options, value=chosen, description="choice 选择")
+        return [choice], lambda: checked_choice(name, choice.value)
+    ends = []
+    for end, words in (("low", "from 从"), ("high", "to 到")):
+        text = f"{stored[end]:g}" if end in stored else ""
+        ends.append(widgets.Text(value=text, description=words, placeholder=question.unit))
+    return ends, lambda: checked_interval(name, *(_number(name, end.value) for end in ends))
+
+
+def _stored(name: str) -> Value:
+    try:
+        known = history(name)
+    except CourseError:
+        return {}
+    return known.prediction.value if known.prediction is not None else {}
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text.strip().rstrip("%×").replace(",", "."))
+    except ValueError:
+        raise InvalidInput(f"predict {name}: {text!r:.60}; allowed: a number. 要写成数。") from None

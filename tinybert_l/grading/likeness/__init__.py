@@ -1,0 +1,1 @@
+"""Compare the answers of a class: how alike are two of them, and how often is that by chance?"""

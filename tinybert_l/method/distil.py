@@ -1,0 +1,442 @@
+"""Distil a classifier of one's own into a family of smaller ones, in one call."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertForSequenceClassification,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from tinybert_l.cache import read_json, write_atomically
+from tinybert_l.errors import InvalidInput
+from tinybert_l.method.cached_model import quiet_loading
+from tinybert_l.method.data import Encoded, Split, collate, encode, training_batches
+from tinybert_l.method.evaluation import latency_texts
+from tinybert_l.method.export import torch_latencies
+from tinybert_l.method.extraction import elastic_copy
+from tinybert_l.method.family import FACTS, LENGTH, Family, class_f1
+from tinybert_l.method.importance import measure_importance, sort_by_importance
+from tinybert_l.method.joint import WithProjection, joint_step, train_jointly
+from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.own_teacher import (
+    BERTS,
+    class_names,
+    class_numbers,
+    read_config,
+    require_bert,
+)
+from tinybert_l.method.own_texts import (
+    Columns,
+    OwnTexts,
+    describe,
+    encode_own_texts,
+    read_own_texts,
+    report_lines,
+)
+from tinybert_l.method.problem_types import SINGLE_LABEL, problem_type
+from tinybert_l.method.recipe import JointRecipe, stages_of
+from tinybert_l.method.run_identity import text_hash, weights_hash
+from tinybert_l.method.teacher import predict_logits
+from tinybert_l.method.teacher_outputs import TeacherOutputs
+from tinybert_l.method.teachers import teacher_source
+from tinybert_l.method.timing import measure_call
+from tinybert_l.method.training import remove_checkpoints
+
+BUDGETS = {"quick": 60, "standard": 400, "thorough": 2000}  # steps
+FEWEST_STEPS = 20
+BATCH_SIZE = 32
+PLAN = "plan.json"
+
+
+@dataclass(frozen=True)
+class OwnTeacher:
+    """A classifier that teaches, whatever its architecture.
+
+    Args:
+        model: in eval mode.
+        tokenizer: the model's.
+    """
+
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    @property
+    def is_bert(self) -> bool:
+        """Whether a student can be copied from it."""
+        return self.model.config.model_type in BERTS
+
+    def logits(self, texts: Sequence[str], max_length: int) -> torch.Tensor:
+        """Return its answers to texts, [texts, classes]."""
+        split = Split(list(texts), [0] * len(texts))
+        return predict_logits(self.model, encode(split, self.tokenizer, max_length))
+
+
+def distil(
+    teacher: str | Path | PreTrainedModel,
+    texts: Any,
+    *,
+    tokenizer: PreTrainedTokenizerBase | None = None,
+    student: str | Path | None = None,
+    text_column: str = "text",
+    label_column: str = "label",
+    budget: str | float = "standard",
+    depths: Sequence[int] | None = None,
+    widths: Sequence[float] = (1.0, 0.5, 0.25),
+    max_length: int | None = None,
+    folder: str | Path = "outputs/family",
+    seed: int = 0,
+    quiet: bool = False,
+) -> Family:
+    """Distil a fine-tuned classifier into a family of smaller ones, trained jointly.
+
+    Says beforehand what the texts are like and how long training will take. What is stopped goes on
+    where it was; what is done is read from the folder. The method's own functions train.
+
+    Args:
+        teacher: a fine-tuned classifier that chooses one of several classes: a folder, a name on
+            the hub, or a model with its `tokenizer`. Its classes keep their names and their order.
+        texts: a file or anything else that `read_own_texts` reads. Labels are used for measuring
+            alone; without them, agreement with the teacher is measured.
+        student: a BERT to start from, a folder or a name on the hub, which learns from the
+            teacher's answers to the same texts; None: a copy of the teacher, which is a BERT then
+            and is imitated layer by layer.
+        text_column, label_column: names of the columns.
+        budget: "quick" (60 steps), "standard" (400), "thorough" (2,000), or minutes of training.
+        depths: numbers of layers to offer; None: all, a half and a third.
+        widths: shares of heads and neurons to offer.
+        max_length: tokens at which a text is cut; None: 128, or what the models can read.
+        folder: where the family is kept.
+        seed: of all random numbers.
+        quiet: print nothing.
+    Raises:
+        InvalidInput: teacher, texts or options that cannot be used, or the folder holds the family
+            of another call.
+    """
+    say = _say_nothing if quiet else print
+    own = load_own_teacher(teacher, tokenizer)
+    read = read_own_texts(texts, Columns(text_column, label_column))
+    base, base_tokenizer = _student_base(own, student, seed)
+    length = _length(max_length, own, base, base_tokenizer)
+    request = {
+        "teacher": weights_hash(own.model),
+        "texts": text_hash(repr(read)),
+        "student": None if student is None else str(student),
+        "budget": budget,
+        "depths": None if depths is None else list(depths),
+        "widths": list(widths),
+        "max_length": length,
+        "seed": seed,
+    }
+    folder = Path(folder)
+    if _is_here(folder, request):
+        say(f"{folder}: this family was made before; it is read, not trained. 直接读取已有结果。")
+        return Family.load(folder)
+    facts = describe(read, base_tokenizer, length)
+    say("\n".join(report_lines(facts)))
+    work = _Work(own, read, base, base_tokenizer, length, folder)
+    return work.finish(request, facts, depths, widths, say)
+
+
+def _say_nothing(_: str) -> None:
+    """Print nothing."""
+
+
+def load_own_teacher(
+    teacher: str | Path | PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None
+) -> OwnTeacher:
+    """Load a fine-tuned classifier, or take one that is loaded.
+
+    Raises:
+        InvalidInput: no trained head, another kind of answer, or no tokenizer.
+    """
+    if isinstance(teacher, str | Path):
+        with quiet_loading():
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                teacher, output_loading_info=True, dtype=torch.float32
+            )
+            tokenizer = tokenizer or AutoTokenizer.from_pretrained(teacher)
+        if report["missing_keys"]:
+            missing = ", ".join(sorted(report["missing_keys"])[:3])
+            raise InvalidInput(
+                f"teacher={str(teacher)!r}: the checkpoint lacks {missing}; allowed: a classifier "
+                "that is fine-tuned already, with its head. 检查点没有训练好的分类头。"
+            )
+    else:
+        model = teacher
+    if not isinstance(model, PreTrainedModel) or not hasattr(model.config, "id2label"):
+        raise InvalidInput(
+            f"teacher: a {type(model).__name__}; allowed: a classifier of transformers, a folder, "
+            "or a name on the hub."
+        )
+    if tokenizer is None or tokenizer.pad_token_id is None:
+        raise InvalidInput(
+            f"tokenizer: {'none' if tokenizer is None else 'has no padding token'}; allowed: the "
+            "teacher's, with a padding token."
+        )
+    kind = problem_type(model.config)
+    if kind != SINGLE_LABEL:
+        raise InvalidInput(
+            f"teacher: problem_type {kind}; allowed in distil: {SINGLE_LABEL}. train_jointly "
+            "trains the others, with the losses that fit them."
+        )
+    return OwnTeacher(model.eval(), tokenizer)
+
+
+def _student_base(
+    own: OwnTeacher, student: str | Path | None, seed: int
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Return the BERT from which the student starts, with the teacher's classes."""
+    if student is None:
+        if not own.is_bert:
+            raise InvalidInput(
+                f"distil: the teacher is a {own.model.config.model_type}, of which no BERT can be "
+                "copied; allowed: student=, a BERT to start from. 教师不是BERT，请给出student。"
+            )
+        return own.model, own.tokenizer
+    require_bert(read_config(student), f"student={str(student)!r}")
+    classes = class_names(own.model.config)
+    torch.manual_seed(seed)  # the new head starts from random weights
+    with quiet_loading():
+        base = BertForSequenceClassification.from_pretrained(
+            student,
+            num_labels=len(classes),
+            id2label=dict(enumerate(classes)),
+            label2id={name: number for number, name in enumerate(classes)},
+            ignore_mismatched_sizes=True,
+            dtype=torch.float32,
+        )
+        return base.eval(), AutoTokenizer.from_pretrained(student)
+
+
+def _length(
+    wanted: int | None,
+    own: OwnTeacher,
+    base: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+) -> int:
+    """Return the number of tokens at which texts are cut."""
+    positions = [model.config.max_position_embeddings for model in (own.model, base)]
+    if own.model.config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+        positions[0] -= 2  # their positions begin at 2
+    most = min(*positions, own.tokenizer.model_max_length, tokenizer.model_max_length)
+    if wanted is None:
+        return min(most, 128)
+    if not 3 <= wanted <= most:
+        raise InvalidInput(f"distil: max_length={wanted}; allowed: 3 to {most}.")
+    return wanted
+
+
+def _is_here(folder: Path, request: dict[str, Any]) -> bool:
+    """Whether the folder holds the family of this call.
+
+    Raises:
+        InvalidInput: it holds that of another call.
+    """
+    if not (folder / FACTS).is_file():
+        return False
+    known = read_json(folder / FACTS)["request"]
+    differing = []
+    for name, value in request.items():
+        if known.get(name) != value:
+            differing.append(f"{name} {known.get(name)}, now {value}")
+    if differing:
+        raise InvalidInput(
+            f"{folder}: holds the family of another call ({'; '.join(differing)}); allowed: "
+            "another folder, or this one emptied. 目录中已有另一次的结果。"
+        )
+    return True
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one call of `distil` works on."""
+
+    own: OwnTeacher
+    texts: OwnTexts
+    base: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    length: int
+    folder: Path
+
+    def finish(
+        self,
+        request: dict[str, Any],
+        facts: dict[str, Any],
+        depths: Sequence[int] | None,
+        widths: Sequence[float],
+        say: Callable[[str], None],
+    ) -> Family:
+        """Train and save the family."""
+        data, answers = self._data()
+        student, source, weights = self._student_and_teacher(data["train"], answers["train"])
+        stages = stages_of(student.config.num_hidden_layers, depths, widths)
+        recipe = JointRecipe(
+            stages=stages,
+            num_steps=max(BUDGETS.values()),
+            batch_size=min(BATCH_SIZE, len(data["train"])),
+            learning_rate=3e-4,
+            seed=request["seed"],
+            **weights,
+        )
+        recipe = self._planned(recipe, request, student, source, data["train"], say)
+        train_jointly(
+            student,
+            source,
+            data["train"],
+            recipe,
+            self.folder / "training",
+            self.tokenizer if self.own.model is self.base else None,
+            answers="reference",
+        )
+        held_out = {name: data[name] for name in ("validation", "test")}
+        facts = facts | {
+            "request": request,
+            "labelled": self.texts.are_labelled,
+            "teacher": self._teacher_facts(data["test"], answers["test"]),
+        }
+        family = Family(student, self.tokenizer, recipe.sub_models(), held_out, self.folder, facts)
+        family.save()
+        remove_checkpoints(self.folder / "training")
+        return family
+
+    def _data(self) -> tuple[dict[str, Encoded], dict[str, torch.Tensor]]:
+        """Return the texts as the student's tokens, and the teacher's logits for them.
+
+        Texts without labels get the teacher's answers in their place.
+        """
+        known = class_names(self.own.model.config)
+        numbers = {}
+        if self.texts.are_labelled:
+            numbers = class_numbers(known, self.texts.labels(), "The texts")
+        data = encode_own_texts(self.texts, numbers, self.tokenizer, self.length)
+        answers = {}
+        for name in data:
+            answers[name] = self.own.logits(self.texts.texts(name), self.length)
+            if not self.texts.are_labelled:
+                data[name] = replace(data[name], labels=answers[name].argmax(-1).tolist())
+        return data, answers
+
+    def _student_and_teacher(
+        self, train: Encoded, answers: torch.Tensor
+    ) -> tuple[
+        ElasticBertForSequenceClassification,
+        ElasticBertForSequenceClassification | TeacherOutputs,
+        dict[str, Any],
+    ]:
+        """Return the student, what teaches it, and the weights of the losses that this allows."""
+        if self.own.model is self.base:
+            reference = sorted_copy(self.base, train)
+            return elastic_copy(reference), reference, {}
+        weights: dict[str, Any] = {
+            "hidden_weight": 0.0,
+            "embedding_weight": 0.0,
+            "attention_weight": 0.0,
+        }
+        return elastic_copy(self.base), TeacherOutputs(answers), weights
+
+    def _planned(
+        self,
+        recipe: JointRecipe,
+        request: dict[str, Any],
+        student: ElasticBertForSequenceClassification,
+        source: ElasticBertForSequenceClassification | TeacherOutputs,
+        train: Encoded,
+        say: Callable[[str], None],
+    ) -> JointRecipe:
+        """Set the number of steps by the budget, say how long they will take, and keep the plan."""
+        path = self.folder / PLAN
+        if path.is_file() and read_json(path)["request"] == request:
+            return replace(recipe, num_steps=read_json(path)["num_steps"])
+        seconds = seconds_a_step(student, source, train, recipe)
+        steps = num_steps(request["budget"], seconds)
+        say(
+            f"training 训练: {steps} steps of about {seconds:.2f} s, "
+            f"{steps * seconds / 60:.1f} minutes on this machine; it can be stopped and goes on"
+        )
+        write_atomically(path, json.dumps({"request": request, "num_steps": steps}))
+        return replace(recipe, num_steps=steps)
+
+    def _teacher_facts(self, test: Encoded, answers: torch.Tensor) -> dict[str, Any]:
+        """Return what the teacher is worth and costs."""
+        model = self.own.model
+        predictions = answers.argmax(-1)
+        hits = predictions == torch.tensor(test.labels)
+        parameters = sum(map(torch.numel, model.parameters()))
+        ids = latency_texts(model.config, 1, LENGTH)
+        with torch.no_grad():
+            latency = measure_call(lambda: model(ids, torch.ones_like(ids)), 0.3).median_ms
+        row = {
+            "model": "teacher, torch",
+            "accuracy": float(hits.float().mean()),
+            "bytes": 4 * parameters,
+            **torch_latencies(model, 0.3),
+        }
+        return {
+            "right": int(hits.sum()),
+            "macro_f1": class_f1(predictions.tolist(), test.labels, model.config.num_labels),
+            "parameters": parameters,
+            "ms": latency,
+            "row": row,
+        }
+
+
+def sorted_copy(
+    bert: PreTrainedModel, data: Encoded, num_texts: int = 256
+) -> ElasticBertForSequenceClassification:
+    """Return an elastic copy of a BERT, its most important heads and neurons first.
+
+    Args:
+        data: labelled texts; importance is measured on the first `num_texts` of them.
+    """
+    elastic = elastic_copy(bert)
+    batches = []
+    for start in range(0, min(num_texts, len(data)), 32):
+        batches.append(collate(data, range(start, min(start + 32, num_texts, len(data)))))
+    return sort_by_importance(elastic, measure_importance(elastic, batches))
+
+
+def num_steps(budget: str | float, seconds: float) -> int:
+    """Return the number of steps of a budget: its name, or minutes at so many seconds a step.
+
+    Raises:
+        InvalidInput: no such budget.
+    """
+    if isinstance(budget, str) and budget in BUDGETS:
+        return BUDGETS[budget]
+    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget < 1e6:
+        raise InvalidInput(
+            f"distil: budget={budget!r}; allowed: {', '.join(BUDGETS)}, or minutes above 0."
+        )
+    return max(FEWEST_STEPS, int(60 * budget / seconds))
+
+
+def seconds_a_step(
+    student: ElasticBertForSequenceClassification,
+    teacher: ElasticBertForSequenceClassification | TeacherOutputs,
+    data: Encoded,
+    recipe: JointRecipe,
+) -> float:
+    """Measure a late step, with all sub-models open; nothing is changed by it."""
+    source = teacher_source(teacher)
+    trained = WithProjection(student, source.hidden_size)
+    rows = training_batches(data, recipe.batch_size, 1, recipe.seed)[0]
+    batch = collate(data, rows)
+    best = float("inf")
+    with torch.random.fork_rng(devices=[]):
+        for repeat in range(3):
+            begin = time.perf_counter()
+            target = source.outputs(rows, batch, recipe)
+            loss, _ = joint_step(trained, target, batch, recipe, recipe.num_steps - 1 - repeat)
+            loss.backward()
+            best = min(best, time.perf_counter() - begin)
+    trained.zero_grad()
+    return 1.1 * best  # clipping and the optimiser
