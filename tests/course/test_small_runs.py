@@ -3,15 +3,20 @@
 import copy
 import importlib
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from tinybert_l.course.experiments import LectureSetup
 from tinybert_l.course.rows import Hits
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_04 import linear_warmup_decay
 from tinybert_l.method.config import ElasticBertConfig
+from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher import DEFAULT_TEACHER
 from tinybert_l.method.training import LoopSettings, run_loop
 from tinybert_l.submodels import SubModel
 
@@ -128,3 +133,30 @@ def test_a_benchmark_keeps_the_processor_s_model(benchmarks, tmp_path):
     info.write_text("processor\t: 0\nmodel name\t: Some CPU @ 2 GHz\n", encoding="utf-8")
     assert contest.cpu_model(info) == "Some CPU @ 2 GHz"
     assert contest.cpu_model(tmp_path / "none")
+
+
+def test_with_folds_each_seed_has_a_teacher_that_has_not_seen_its_test_sentences(
+    benchmarks, monkeypatch
+):
+    """The recipes of the records that were made without folds stay what they were."""
+    long_run = benchmarks("long_run")
+    asked = []
+
+    def load_teacher(recipe):
+        asked.append(recipe.fold)
+        return SimpleNamespace(data={"test": Encoded([[1, 2]], [0], 0)})
+
+    def open_bench(recipe):
+        asked.append(recipe.fold)
+        return LectureSetup(None, None, None, (), JointRecipe(), torch.zeros(0))
+
+    monkeypatch.setattr(long_run, "load_teacher", load_teacher)
+    monkeypatch.setattr(long_run, "open_bench", open_bench)
+    monkeypatch.setattr(long_run, "predict_logits", lambda model, data: torch.zeros(1, 2))
+    settings = {"num_steps": 5, "batch_size": 2}
+    setup = long_run.long_setup({**settings, "folds": True}, 2)
+    assert asked == [2, 2] and setup.recipe.num_steps == 5 and len(setup.held_out) == 1
+    asked.clear()
+    long_run.long_setup(settings, 2)
+    assert asked == [0, 0]
+    assert long_run.teacher_of(settings, 2) == DEFAULT_TEACHER
