@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from random import Random
 from statistics import mean
 from typing import Literal, cast
 
 import numpy as np
-from long_run import Job, Settings, by_seed, correct, kept, paired_interval, spread
+from long_run import PARTS, Job, Settings, by_seed, correct, kept, paired_interval, spread
 
 from tinybert_l.cache import recipe_hash
 from tinybert_l.course import recipes
@@ -34,7 +33,6 @@ from tinybert_l.tasks.generation import review_blocks
 from tinybert_l.tasks.stories import KINDS, TESTING, Story, best_trivial_answer, make_stories
 from tinybert_l.tasks.trigram import Trigram
 
-PARTS = Path("outputs/records/parts")  # a bag of words each, from which a killed run goes on
 Task = Literal["sentences", "reviews"]
 
 

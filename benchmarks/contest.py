@@ -4,6 +4,7 @@
 """
 
 import json
+import platform
 import sys
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -102,6 +103,8 @@ def _cell(value: Any) -> str:
 def keep(name: str, kind: str, rows: Sequence[Row], **details: Any) -> None:
     """Write outputs/benchmarks/NAME.json; with `--record`, also results/benchmarks/NAME.json."""
     command = f"python benchmarks/{Path(sys.argv[0]).name}"
+    details |= {"cpu": cpu_model(), "threads": torch.get_num_threads()}
+    print(f"{details['cpu']}, threads 线程: {details['threads']}")
     record = record_to_json(kind, command, list(rows), details=details)
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     folders = [OUTPUT]
@@ -110,6 +113,16 @@ def keep(name: str, kind: str, rows: Sequence[Row], **details: Any) -> None:
     for folder in folders:
         write_atomically(folder / f"{name}.json", text)
         print(f"written: {folder / name}.json")
+
+
+def cpu_model(cpu_info: Path = Path("/proc/cpuinfo")) -> str:
+    """Name the processor's model as the system does."""
+    if cpu_info.is_file():
+        for line in cpu_info.read_text(encoding="utf-8").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
 
 
 def matrix_product_rate(

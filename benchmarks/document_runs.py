@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Literal
 
-from long_run import Job, Settings, by_seed, correct, paired_interval
+from long_run import Job, Settings, by_seed, correct, paired_interval, teacher_of
 
 from tinybert_l.course import recipes
 from tinybert_l.course.rows import DocumentRow, Interval, Row
@@ -41,7 +41,7 @@ class DocumentSeed:
 
 def long_documents(seed: int, settings: Settings) -> list[DocumentSeed]:
     """Train a student for each way to read reviews, with the same tokens a step, and test it."""
-    loaded = load_teacher()
+    loaded = load_teacher(teacher_of(settings, seed))
     start = sorted_by_importance(loaded)
     reviews = load_reviews("imdb")
     train = reviews["train"].head(settings["documents"])

@@ -60,7 +60,7 @@ class JointSeed:
 
 def joint_against_separate(seed: int, settings: Settings) -> list[JointSeed]:
     """Train all sub-models jointly, then each alone, for as many steps as the settings say."""
-    setup = long_setup(settings)
+    setup = long_setup(settings, seed)
     recipe = replace(setup.recipe, seed=seed)
     for name in ("learning_rate", "attention_weight"):
         if name in settings:
@@ -155,7 +155,7 @@ class StabilitySeed:
 
 def stability(seed: int, settings: Settings) -> list[StabilitySeed]:
     """Introduce the sub-models in several ways, and measure accuracies and gradient norms."""
-    setup = long_setup(settings)
+    setup = long_setup(settings, seed)
     progressive = replace(setup.recipe, seed=seed, learning_rate=settings["learning_rate"])
     at_once = replace(progressive, stages=all_at_once(progressive.stages))
     shuffled = replace(progressive, stages=shuffled_stages(progressive, seed))
@@ -222,7 +222,7 @@ class MethodSeed:
 
 def training_methods(seed: int, settings: Settings) -> list[MethodSeed]:
     """Train the small sub-model in five ways, and measure it."""
-    setup = long_setup(settings)
+    setup = long_setup(settings, seed)
     small = SubModel.parse(settings["sub_model"])
     joint = replace(setup.recipe, seed=seed)
     single = alone(joint, small)

@@ -18,12 +18,18 @@ from tinybert_l.course.rows import Interval, OverSeeds, Row, from_json, to_json
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher import load_teacher, predict_logits
+from tinybert_l.method.teacher import (
+    DEFAULT_TEACHER,
+    TeacherRecipe,
+    load_teacher,
+    predict_logits,
+)
 from tinybert_l.submodels import SubModel
 
 Settings = dict[str, Any]
 SeedRow = TypeVar("SeedRow")
 R = TypeVar("R", bound=Row)
+PARTS = Path("outputs/records/parts")  # of a seed's work, from which a killed run goes on
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,19 @@ class Job(Generic[SeedRow]):
     summarise: Callable[[list[list[SeedRow]]], list[Row]]
 
 
-def long_setup(settings: Settings) -> LectureSetup:
-    """The lectures' set-up with more steps, and with all test sentences held out."""
-    setup = open_bench()
-    test = load_teacher().data["test"]
+def teacher_of(settings: Settings, seed: int) -> TeacherRecipe:
+    """The recipe of the seed's teacher.
+
+    With the setting "folds", seed k trains and tests on fold k, and its teacher has not seen the
+    fold's test sentences. Records without it were made on the first fold for all seeds.
+    """
+    return replace(DEFAULT_TEACHER, fold=seed) if settings.get("folds") else DEFAULT_TEACHER
+
+
+def long_setup(settings: Settings, seed: int) -> LectureSetup:
+    """The lectures' set-up with more steps, and with all test sentences of the seed held out."""
+    setup = open_bench(teacher_of(settings, seed))
+    test = load_teacher(teacher_of(settings, seed)).data["test"]
     recipe = JointRecipe(
         num_steps=settings["num_steps"], batch_size=settings["batch_size"], checkpoint_every=10_000
     )

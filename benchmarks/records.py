@@ -18,6 +18,8 @@ trivial_answers                the best answer without reading, for each kind of
 masked_tokens                  Chinese pre-training, measured on hidden tokens only
 gradient_agreement             do the gradients of sub-models point the same way? (figure 2)
 cascade                        early exit in cascades of sub-models, and after every layer
+strategies                     schedule, clipping, weight decay and dropout off in turn (table 7)
+self_distillation              learning curves with self-distillation and without (figure 5)
 
 Each seed's rows are kept under outputs/records/ at once, so that a killed run goes on. With SEEDs,
 only these are run: several processes can share the work; one without SEED then writes the record.
@@ -36,6 +38,8 @@ from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
 from joint_runs import JOINT, LONGER_JOINT, METHODS, STABILITY
 from long_run import Job, Settings, by_seed, correct_predictions, paired_interval
+from self_distillation_runs import SELF_DISTILLATION_RUNS
+from strategy_runs import STRATEGY_RUNS
 from supernet_runs import AGREEMENT, CASCADE
 from task_runs import CHINESE, GENERATION, MASKED_TOKENS, QUESTIONS
 
@@ -118,6 +122,8 @@ JOBS: dict[str, Job[Any]] = {
     "masked_tokens": MASKED_TOKENS,
     "gradient_agreement": AGREEMENT,
     "cascade": CASCADE,
+    "strategies": STRATEGY_RUNS,
+    "self_distillation": SELF_DISTILLATION_RUNS,
 }
 
 

@@ -7,7 +7,7 @@ from statistics import mean, stdev
 from typing import Literal
 
 import torch
-from long_run import Job, Settings, by_seed, paired_interval, spread
+from long_run import Job, Settings, by_seed, paired_interval, spread, teacher_of
 
 from tinybert_l.course import recipes
 from tinybert_l.course.experiments import gradient_cosines, open_bench
@@ -40,9 +40,9 @@ Goal = Literal["cost", "accuracy"]
 GOALS: tuple[Goal, ...] = ("cost", "accuracy")
 
 
-def supernet_of(seed: int) -> Supernet:
-    """The course's supernet, trained with this seed where the cache has none."""
-    return load_supernet(replace(COURSE_RECIPE, seed=seed))
+def supernet_of(seed: int, settings: Settings) -> Supernet:
+    """The course's supernet, trained with this seed and its teacher where the cache has none."""
+    return load_supernet(replace(COURSE_RECIPE, seed=seed), teacher_of(settings, seed))
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ def gradient_agreement(seed: int, settings: Settings) -> list[AgreementSeed]:
 
     Each gradient is that of the soft-label loss, as in lecture 2.
     """
-    supernet = supernet_of(seed)
-    setup = open_bench()
+    supernet = supernet_of(seed, settings)
+    setup = open_bench(teacher_of(settings, seed))
     data = setup.train
     sub_models = [SubModel.parse(name) for name in settings["sub_models"]]
     cosines = []
@@ -123,7 +123,7 @@ class Exits:
 
 def cascade(seed: int, settings: Settings) -> list[CascadeSeed]:
     """Leave early in cascades of sub-models, and in one network with exits after its layers."""
-    supernet = supernet_of(seed)
+    supernet = supernet_of(seed, settings)
     data = supernet.teacher.data
     singles = {}
     for name in settings["sub_models"]:

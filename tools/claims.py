@@ -27,7 +27,9 @@ from tinybert_l.course.rows import (
     QuestionRow,
     ReadingSpeedRow,
     Row,
+    SelfDistillationRow,
     StepRow,
+    StrategyRow,
     TrivialAnswerRow,
 )
 from tinybert_l.submodels import SubModel
@@ -265,6 +267,23 @@ def answers_of_cascade(record: Record) -> Iterator[ClaimVerdict]:
         yield judged(hope, evidence.difference(record.name, "accuracy_percent", row, alone), margin)
 
 
+def answers_of_strategies(record: Record) -> Iterator[ClaimVerdict]:
+    for row in rows_of(record, StrategyRow):
+        if row.difference_points is not None:
+            words = captions.caption("strategy", row.strategy).en
+            gap = evidence.from_record(record.name, "difference_points", row)
+            yield judged(f"accuracy is lower with {words}", gap, better="smaller")
+            gap = evidence.from_record(record.name, "difference_nats", row)
+            yield judged(f"test loss is higher with {words}", gap)
+
+
+def answers_of_self_distillation(record: Record) -> Iterator[ClaimVerdict]:
+    for row in rows_of(record, SelfDistillationRow):
+        if row.difference_points is not None:
+            gap = evidence.from_record(record.name, "difference_points", row)
+            yield judged(f"self-distillation makes {row.sub_model.label} better", gap)
+
+
 # by kind of record
 ANSWERS: dict[str, Callable[[Record], Iterator[ClaimVerdict]]] = {
     "headline": answers_of_headline,
@@ -282,6 +301,8 @@ ANSWERS: dict[str, Callable[[Record], Iterator[ClaimVerdict]]] = {
     "masked_tokens": answers_of_masked_tokens,
     "gradient_agreement": answers_of_agreement,
     "cascade": answers_of_cascade,
+    "strategies": answers_of_strategies,
+    "self_distillation": answers_of_self_distillation,
 }
 
 

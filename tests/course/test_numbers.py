@@ -160,7 +160,7 @@ def test_the_readme_has_a_line_for_each_teacher_and_runtime(make_results, langua
 
 def test_every_record_answers_what_was_hoped_for(claims):
     answered = {source.removeprefix("benchmark ") for source, _ in claims.answers()}
-    assert answered >= RECORDS.keys()
+    assert answered >= {name for name in RECORDS if read_record(name) is not None}
     assert claims.ANSWERS.keys() | claims.BENCHMARK_ANSWERS.keys() <= RECORD_KINDS.keys()
 
 

@@ -27,8 +27,10 @@ from tinybert_l.course.rows import (
     QuestionRow,
     ReadingSpeedRow,
     Row,
+    SelfDistillationRow,
     StabilityRow,
     StepRow,
+    StrategyRow,
     SubModelSpeedRow,
     TrainingMethodRow,
     TrivialAnswerRow,
@@ -245,6 +247,30 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "named_percent": Column(Caption("hidden tokens named", "掩码预测准确率", "%")),
         "against_most_frequent_points": _against("the most frequent token", "最常见字"),
     },
+    "strategy": {
+        "validation_percent": Column(Caption("validation", "验证", "%")),
+        "accuracy_percent": _ACCURACY,
+        "test_loss_nats": Column(Caption("test loss", "测试损失", "nats")),
+        "largest_gradient_norm": Column(Caption("largest gradient norm", "最大梯度范数")),
+        "difference_points": _against("all on", "全开"),
+        "difference_nats": Column(
+            Caption("loss against all on", "损失与全开之差", "nats"),
+            "loss against all on: low",
+            "loss against all on: high",
+            signed=True,
+        ),
+    },
+    "self_distillation": {
+        "accuracy_percent": _ACCURACY,
+        "nats_to_largest": Column(Caption("to the largest", "到最大者", "nats")),
+        "difference_points": _against("none", "无自蒸馏"),
+        "difference_nats": Column(
+            Caption("distance against none", "距离与无自蒸馏之差", "nats"),
+            "distance against none: low",
+            "distance against none: high",
+            signed=True,
+        ),
+    },
     "trivial_answer": {
         "training_percent": Column(Caption("training stories", "训练故事", "%")),
         "exact_match_percent": Column(Caption("EM", unit="%")),
@@ -331,6 +357,18 @@ VALUES: dict[str, dict[Any, Caption]] = {
         "cost": Caption("chosen for the cost of", "按同等开销选定"),
         "accuracy": Caption("chosen for the accuracy of", "按同等准确率选定"),
     },
+    "strategy": {
+        "all_on": Caption("all on", "全开"),
+        "constant_rate": Caption("constant learning rate", "学习率恒定"),
+        "no_clipping": Caption("no clipping", "无裁剪"),
+        "no_weight_decay": Caption("no weight decay", "无权重衰减"),
+        "no_dropout": Caption("no dropout", "无随机失活"),
+    },
+    "is_chosen": {True: Caption("chosen", "选定")},
+    "self_distillation": {
+        True: Caption("self-distillation", "自蒸馏"),
+        False: Caption("none", "无自蒸馏"),
+    },
     "rule": {
         "always": Caption("always “{word}”", "总答{word}"),
         "mentioned_last": Caption("mentioned last", "最后提到的"),
@@ -367,6 +405,7 @@ VALUES: dict[str, dict[Any, Caption]] = {
     },
     "attention": {"full": Caption("full", "全注意力"), "windowed": Caption("windowed", "窗口")},
     "contestant": {
+        "plain_loop": Caption("plain loop", "朴素循环"),
         "trainer": Caption("transformers Trainer"),
         "textbrewer": Caption("TextBrewer 0.2.1"),
         "masks": Caption("masks instead of slices", "掩码"),
@@ -513,6 +552,17 @@ def _(row: CascadeRow) -> str:
     if row.goal is not None and row.target is not None:
         parts.append(f"{caption('goal', row.goal)} {row.target.label}")
     return ", ".join(parts)
+
+
+@label.register
+def _(row: StrategyRow) -> str:
+    words = f"{caption('strategy', row.strategy)}, {row.learning_rate:g}"
+    return f"{words}, {caption('is_chosen', True)}" if row.is_chosen else words
+
+
+@label.register
+def _(row: SelfDistillationRow) -> str:
+    return f"{row.sub_model.label}, {caption('self_distillation', row.self_distillation)}"
 
 
 @label.register

@@ -164,6 +164,35 @@ MASKED_TOKENS: dict[str, Any] = {
     "seeds": ONE_SEED,
 }
 
+# A small student with a pruned vocabulary and fixed embeddings, so that many repeats fit a quarter
+# of an hour.
+SMALL_STUDENT: dict[str, Any] = {"vocabulary": 8000, "length": 48, "fixed": ["embeddings"]}
+
+STRATEGIES: dict[str, Any] = {
+    **SMALL_STUDENT,
+    "student": "2x0.25",
+    "batch_size": 16,
+    "num_steps": 400,
+    "strategies": ["all_on", "constant_rate", "no_clipping", "no_weight_decay", "no_dropout"],
+    "learning_rates": [3e-4, 1e-3, 3e-3],
+    "warmup_share": 0.1,
+    "weight_decay": 0.01,
+    "dropout": 0.1,
+    "seeds": [0, 1, 2, 3, 4],
+}
+
+SELF_DISTILLATION: dict[str, Any] = {
+    **SMALL_STUDENT,
+    "student": "2x0.5",
+    "sub_models": ["2x1", "1x1", "2x0.5", "1x0.5"],  # of the student: widths are shares of its own
+    "batch_size": 8,
+    "num_steps": 400,
+    "learning_rate": 3e-4,
+    "look_every": 40,
+    "watched_texts": 200,
+    "seeds": SEEDS,
+}
+
 RECORDS: dict[str, dict[str, Any]] = {
     "headline": HEADLINE,
     "headline_stronger_teacher": HEADLINE_STRONGER,
@@ -184,4 +213,6 @@ RECORDS: dict[str, dict[str, Any]] = {
     "masked_tokens": MASKED_TOKENS,
     "gradient_agreement": GRADIENT_AGREEMENT,
     "cascade": CASCADE,
+    "strategies": STRATEGIES,
+    "self_distillation": SELF_DISTILLATION,
 }

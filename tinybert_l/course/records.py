@@ -56,6 +56,8 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "gradient_agreement": (row_types.GradientAgreementRow,),
     "cascade": (row_types.CascadeRow,),
     "masked_tokens": (row_types.MaskedTokenRow,),
+    "strategies": (row_types.StrategyRow,),
+    "self_distillation": (row_types.SelfDistillationRow,),
 }
 
 

@@ -337,6 +337,47 @@ class MaskedTokenRow(Row):
 
 
 @dataclass(frozen=True)
+class StrategyRow(Row):
+    """A small student trained with one optimisation strategy off, at one learning rate.
+
+    The rate with the best mean on validation is chosen; its row is compared with the chosen one
+    of "all_on".
+    """
+
+    kind: ClassVar[str] = "strategy"
+    strategy: Literal["all_on", "constant_rate", "no_clipping", "no_weight_decay", "no_dropout"]
+    learning_rate: float
+    is_chosen: bool
+    accuracy_percent: OverSeeds
+    validation_percent: OverSeeds
+    test_loss_nats: OverSeeds  # cross-entropy with the labels
+    largest_gradient_norm: OverSeeds  # before clipping
+    hits: tuple[Hits, ...]  # of each seed, on the test sentences in the order of `load_reviews`
+    difference_points: Interval | None = None  # accuracy, minus that of all on
+    difference_nats: Interval | None = None  # test loss, minus that of all on
+
+
+@dataclass(frozen=True)
+class SelfDistillationRow(Row):
+    """A sub-model of a small student that was trained jointly, with self-distillation or without.
+
+    Curves are of each seed, at `steps`, on validation sentences; the rest is on test sentences.
+    """
+
+    kind: ClassVar[str] = "self_distillation"
+    sub_model: SubModel  # of the student: widths are shares of its own
+    self_distillation: bool
+    steps: tuple[int, ...]
+    nats_to_largest_by_seed: tuple[tuple[float, ...], ...]
+    validation_percent_by_seed: tuple[tuple[float, ...], ...]
+    nats_to_largest: OverSeeds
+    accuracy_percent: OverSeeds
+    hits: tuple[Hits, ...]
+    difference_points: Interval | None = None  # accuracy with self-distillation minus without
+    difference_nats: Interval | None = None  # divergence, likewise
+
+
+@dataclass(frozen=True)
 class TimedRow(Row):
     """A contestant of a benchmark: its duration, and how much faster it is than the first."""
 
@@ -431,6 +472,7 @@ ROW_TYPES: dict[str, type[Row]] = {
         TrainingMethodRow, DocumentRow, QuestionRow, GenerationRow, ChineseRow, DeployRow, StepRow,
         WritingSpeedRow, ReadingSpeedRow, PeerRow, SubModelSpeedRow, FirstUseRow, BaselineRow,
         PerplexityRow, TrivialAnswerRow, GradientAgreementRow, CascadeRow, MaskedTokenRow,
+        StrategyRow, SelfDistillationRow,
     )
 }  # fmt: skip
 
