@@ -35,9 +35,7 @@ _FORMULA = re.compile(
     re.DOTALL,
 )
 # what is no text: tags, and elements whose text is shown as it was typed
-_ASIDE = re.compile(
-    r"<(?P<name>pre|code|script|style|math)\b.*?</(?P=name)\s*>|<[^>]*>", re.DOTALL
-)
+_ASIDE = re.compile(r"<(?P<name>pre|code|script|style|math)\b.*?</(?P=name)\s*>|<[^>]*>", re.DOTALL)
 
 
 class _NoFormula(ValueError):
