@@ -80,7 +80,7 @@ MODULES = (
     CommandModule(
         "distilling",
         "Models",
-        {"distil": "Distil your own classifier TEACHER into a family of smaller ones."},
+        {"distil": "Distil your own classifier TEACHER into smaller ones."},
     ),
 )
 

@@ -76,7 +76,7 @@ class Budget(click.ParamType[str | float]):
 @click.option(
     "--max-latency-ms",
     type=click.FloatRange(min=0, min_open=True),
-    help="Also choose the best model that takes at most so many milliseconds, and export it.",
+    help="Export also the best model that takes at most so many milliseconds.",
 )
 @click.option(
     "--runtime",
@@ -98,7 +98,7 @@ def distil(
     runtime: str,
     to: Path | None,
 ) -> None:
-    """Distil your own classifier TEACHER into a family of smaller ones.
+    """Distil your own classifier TEACHER into smaller ones.
 
     TEACHER is a folder made by save_pretrained, or a name on the hub; TEXTS a file (CSV, TSV, JSON
     lines, Parquet) or a folder of `datasets`. Labels are used for measuring alone.

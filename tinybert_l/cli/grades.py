@@ -72,8 +72,7 @@ def grade(
     if disputes is not None:
         answer(course, lecture, disputes, options)
     elif only_prepare:
-        for folder in run.prepare_jobs(course, lecture, options):
-            click.echo(folder)
+        click.echo("\n".join(map(str, run.prepare_jobs(course, lecture, options))))
     else:
         _grade(course, lecture, options)
 

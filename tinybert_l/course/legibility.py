@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import combinations
+from typing import Any, cast
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -29,7 +30,7 @@ def problems(figure: Figure) -> list[str]:
     placed: list[tuple[str, Bbox]] = []
     for text in _texts(figure):
         words = text.get_text().replace("\n", " ")
-        size = text.get_fontsize() * scale
+        size = float(text.get_fontsize()) * scale
         if size < TEXT_POINTS - _TOLERANCE:
             listed.append(f"{words!r} has {size:.1f} points on a slide, not {TEXT_POINTS:g}")
         placed.append((words, text.get_window_extent(renderer)))
@@ -41,14 +42,14 @@ def problems(figure: Figure) -> list[str]:
 
 def _texts(figure: Figure) -> Iterator[Text]:
     """Find all texts that are drawn; ticks out of sight are not."""
-    tick_labels = set()
+    tick_labels: set[Text] = set()
     shown = []
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()):
                 tick_labels.update((tick.label1, tick.label2))
             if axes.axison and axis.get_visible():
-                for tick in axis._update_ticks():
+                for tick in cast(Any, axis)._update_ticks():
                     shown += [label for label in (tick.label1, tick.label2) if label.get_visible()]
             if not axes.axison:
                 tick_labels.update((axis.label, axis.offsetText))

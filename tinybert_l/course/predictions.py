@@ -389,7 +389,17 @@ def _show_form(name: str, status: str) -> bool:
     if place_of(question_of(name).lecture) is None:
         return False
     try:
-        from tinybert_l.course.prediction_form import show_form
+        from tinybert_l.course.prediction_form import Storage, show_form
     except ImportError:
         return False
-    return show_form(name, status)
+    storage = Storage(_stored, checked_choice, checked_interval, store, describe)
+    return show_form(name, status, storage)
+
+
+def _stored(name: str) -> Value:
+    """Return what is stored under a name; {} where nothing is, or where it is damaged."""
+    try:
+        known = history(name)
+    except CourseError:
+        return {}
+    return known.prediction.value if known.prediction is not None else {}

@@ -6,7 +6,7 @@ neurons are sorted by importance once, so that the first ones are the most impor
 `importance`). A sub-model of less length also drops the least attended tokens between its layers.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
@@ -191,17 +191,19 @@ class ElasticBertModel(ElasticPreTrainedModel):
         )
         windowed = self.layers[0].attention.self.window is not None
         check_options(plan, windowed, allowed is not None or cache is not None)
-        mask = texts.mask
         if windowed or plan.drops_tokens:
-            check_left_padding(mask)
-        if plan.drops_tokens and mask is None:
-            mask = torch.ones(texts.shape, dtype=torch.long, device=self.device)
+            check_left_padding(texts.mask)
+        mask = self._ones(texts.shape) if plan.drops_tokens and texts.mask is None else texts.mask
         if embedded is None:
             if position_ids is None and mask is not None:
                 position_ids = token_positions(mask)[:, -texts.length :]
             embedded = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds)
         output = self._run(plan, embedded, mask, allowed, cache)
         return output.to_tuple() if return_dict is False else output
+
+    def _ones(self, shape: Sequence[int]) -> torch.Tensor:
+        """Return a mask without padding."""
+        return torch.ones(shape, dtype=torch.long, device=self.device)
 
     def _run(
         self,
