@@ -12,7 +12,7 @@ def from_zero(num_student_layers, num_teacher_layers, strategy="uniform"):
     ]
 
 
-@wrong("ignores strategy", message="top takes the last layers")
+@wrong("ignores strategy", message="top: the last layers")
 def ignores_strategy(num_student_layers, num_teacher_layers, strategy="uniform"):
     return [m * num_teacher_layers // num_student_layers for m in range(1, num_student_layers + 1)]
 
@@ -33,7 +33,7 @@ def missing_one(num_student_layers, num_teacher_layers, strategy="uniform"):
     return list(range(1, num_student_layers))
 
 
-@wrong("takes any strategy", message=r"'middle'\) should raise ValueError")
+@wrong("takes any strategy", message=r"'middle'\): this should raise ValueError")
 def takes_any_strategy(num_student_layers, num_teacher_layers, strategy="uniform"):
     if not 1 <= num_student_layers <= num_teacher_layers:
         raise ValueError("M")
