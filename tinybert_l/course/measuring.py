@@ -202,7 +202,7 @@ def choose_candidate(candidates: list[Candidate], max_latency_ms: float) -> str:
 
 def _rounded(match: re.Match[str]) -> str:
     """Round a measured number to hundredths, which are more than a measurement is good for."""
-    return f"{float(match.group()):.2f}"
+    return f"{float(match.group()):.4g}"
 
 
 def score_reader(reader: Reader, questions: list[Question]) -> list[ReaderScore]:
