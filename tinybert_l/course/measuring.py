@@ -201,7 +201,7 @@ def choose_candidate(candidates: list[Candidate], max_latency_ms: float) -> str:
 
 
 def _rounded(match: re.Match[str]) -> str:
-    """Round a measured number to hundredths, which are more than a measurement is good for."""
+    """Round a measured number to four digits, which are more than a measurement is good for."""
     return f"{float(match.group()):.4g}"
 
 
