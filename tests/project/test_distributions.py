@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -181,7 +182,10 @@ def test_every_command_of_the_students_guide_runs_from_the_students_wheel(
     (folder / "answer.py").write_text(answer, encoding="utf-8")
     guide = checkout / "docs" / "tutorials" / "student.md"
     lines = dict.fromkeys(commands_in(guide, "tinybert-l"))
-    commands = [line.split()[1:] for line in lines if line.split()[1:] not in ([], [SERVES])]
+    # a dispute needs a hand-in that was judged: test_disputes.py runs it
+    skipped = ([], [SERVES])
+    words_of = [shlex.split(line)[1:] for line in lines]
+    commands = [words for words in words_of if words not in skipped and words[0] != "dispute"]
     names = {words[0] for words in commands}
     assert {"home", "submit", "doctor", "exercises", "check", "prepare"} <= names
     printed = run_as_student(student_site, folder, *commands)
