@@ -8,7 +8,17 @@ from statistics import mean
 from typing import Literal, cast
 
 import numpy as np
-from long_run import PARTS, Job, Settings, by_seed, correct, kept, paired_interval, spread
+from long_run import (
+    PARTS,
+    Job,
+    Settings,
+    by_seed,
+    correct,
+    kept,
+    paired_interval,
+    spread,
+    teacher_of,
+)
 
 from tinybert_l.cache import recipe_hash
 from tinybert_l.course import recipes
@@ -169,7 +179,7 @@ def summarise_baselines(seeds: list[list[BaselineSeed]]) -> list[Row]:
 
 
 def teacher_on_reviews(seed: int, settings: Settings) -> list[BaselineRow]:
-    """Let the default teacher, which learned from sentences alone, read whole reviews.
+    """Let a teacher, which learned from sentences alone, read whole reviews.
 
     It is compared with the bag of words of the same sentences, in the record `baselines`.
 
@@ -187,7 +197,7 @@ def teacher_on_reviews(seed: int, settings: Settings) -> list[BaselineRow]:
         if isinstance(row, BaselineRow)
         and (row.task, row.model, row.labelled_reviews) == ("reviews", "bag_of_words", 0)
     )
-    teacher, test = load_teacher(), load_reviews("imdb")["test"]
+    teacher, test = load_teacher(teacher_of(settings, seed)), load_reviews("imdb")["test"]
     model = elastic_copy(teacher.model)
     readings: tuple[Literal["cut", "windows"], ...] = ("cut", "windows")
     rows = []

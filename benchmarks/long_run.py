@@ -14,6 +14,7 @@ import torch
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.experiments import LectureSetup, first_texts, open_bench
 from tinybert_l.course.intervals import hierarchical
+from tinybert_l.course.recipes import ADAPTED_TEACHER
 from tinybert_l.course.rows import Interval, OverSeeds, Row, from_json, to_json
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -55,9 +56,12 @@ def teacher_of(settings: Settings, seed: int) -> TeacherRecipe:
     """The recipe of the seed's teacher.
 
     With the setting "folds", seed k trains and tests on fold k, and its teacher has not seen the
-    fold's test sentences. Records without it were made on the first fold for all seeds.
+    fold's test sentences. Records without it were made on the first fold for all seeds, with the
+    default teacher of their time.
     """
-    return replace(DEFAULT_TEACHER, fold=seed) if settings.get("folds") else DEFAULT_TEACHER
+    if settings.get("folds"):
+        return replace(DEFAULT_TEACHER, fold=seed)
+    return TeacherRecipe(**ADAPTED_TEACHER)
 
 
 def long_setup(settings: Settings, seed: int) -> LectureSetup:

@@ -37,7 +37,7 @@ import headline
 from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
 from joint_runs import JOINT, LONGER_JOINT, METHODS, STABILITY
-from long_run import Job, Settings, by_seed, correct_predictions, paired_interval
+from long_run import Job, Settings, by_seed, correct_predictions, paired_interval, teacher_of
 from self_distillation_runs import SELF_DISTILLATION_RUNS
 from strategy_runs import STRATEGY_RUNS
 from supernet_runs import AGREEMENT, CASCADE
@@ -65,7 +65,7 @@ class AblationSeed:
 
 def ablation(seed: int, settings: Settings) -> list[AblationSeed]:
     """Test sub-models without one part of the recipe of benchmarks/headline.py."""
-    teacher = load_teacher()
+    teacher = load_teacher(teacher_of(settings, seed))
     all_steps = settings["inner_steps"] + settings["soft_label_steps"]
     changes: dict[str, Settings] = {
         "all_parts": {},
