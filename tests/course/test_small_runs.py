@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tinybert_l.course.experiments import LectureSetup
+from tinybert_l.course.recipes import ADAPTED_TEACHER
 from tinybert_l.course.rows import Hits
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_04 import linear_warmup_decay
@@ -16,7 +17,7 @@ from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher import DEFAULT_TEACHER
+from tinybert_l.method.teacher import TeacherRecipe
 from tinybert_l.method.training import LoopSettings, run_loop
 from tinybert_l.submodels import SubModel
 
@@ -159,4 +160,4 @@ def test_with_folds_each_seed_has_a_teacher_that_has_not_seen_its_test_sentences
     asked.clear()
     long_run.long_setup(settings, 2)
     assert asked == [0, 0]
-    assert long_run.teacher_of(settings, 2) == DEFAULT_TEACHER
+    assert long_run.teacher_of(settings, 2) == TeacherRecipe(**ADAPTED_TEACHER)
