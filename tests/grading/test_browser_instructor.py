@@ -71,7 +71,7 @@ def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(cours
 
     page.reload()
     row.wait_for(timeout=PATIENCE)
-    assert "18" in row.inner_text()
+    assert "20" in row.inner_text()
     page.goto(f"{lab}/formgrader/gradebook/{NAME}/{NAME}")
     page.get_by_text("Submission #1").first.wait_for(timeout=PATIENCE)
     picture(page, "formgrader-scores")
@@ -87,7 +87,7 @@ def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(cours
     page.get_by_text("fixed step").first.wait_for(timeout=20_000)
     picture(page, "feedback")
     text = feedback.read_text(encoding="utf-8")
-    assert "HIDDEN TESTS" not in text and "18" in text
+    assert "HIDDEN TESTS" not in text and "20" in text
 
 
 def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(course, lab, browser):
@@ -103,10 +103,10 @@ def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(cou
     comments.nth(comments.count() - 1).fill("Clear; say also what the largest costs.")
     page.keyboard.press("Tab")
     deadline = time.monotonic() + PATIENCE / 1000
-    while (row := total(course, "wrong_idea")).score != 21 and time.monotonic() < deadline:
+    while (row := total(course, "wrong_idea")).score != 23 and time.monotonic() < deadline:
         page.wait_for_timeout(500)
     picture(page, "formgrader-by-hand")
-    assert row.score == 21 and row.to_grade_by_hand == 0
+    assert row.score == 23 and row.to_grade_by_hand == 0
     page.wait_for_timeout(2000)  # the comment is sent after the points
     feedback(course, LECTURE)
     page.goto((course.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html").as_uri())
