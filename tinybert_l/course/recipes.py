@@ -197,6 +197,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "headline": HEADLINE,
     "headline_stronger_teacher": HEADLINE_STRONGER,
     "headline_longer": HEADLINE_LONGER,
+    "headline_by_fold": HEADLINE_BY_FOLD,
     "ablation": ABLATION,
     "joint_against_separate": LONG_JOINT,
     "joint_against_separate_longer": LONGER_JOINT,
