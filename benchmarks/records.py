@@ -12,7 +12,7 @@ generation                     perplexity, variety, coherence and speed of writi
 ablation                       the headline's recipe, shorter, without one part at a time
 chinese                        joint fine-tuning with and without joint pre-training
 baselines                      bags of words on growing numbers of labels; the teacher on reviews
-teacher_on_reviews             a teacher of sentences on whole reviews, against words of the same text
+teacher_on_reviews             a teacher of sentences on reviews, against words of the same text
 trigram                        counted on the text that the language model learns from
 trivial_answers                the best answer without reading, for each kind of question
 masked_tokens                  Chinese pre-training, measured on hidden tokens only
