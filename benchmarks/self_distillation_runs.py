@@ -133,8 +133,8 @@ def summarise_curves(seeds: list[list[CurveSeed]]) -> list[Row]:
     for same in zip(*seeds, strict=True):
         runs[same[0].sub_model, same[0].self_distillation] = list(same)
     rows: list[Row] = []
-    for (sub_model, has_it), same in runs.items():
-        rows.append(self_distillation_row(same, runs[sub_model, False] if has_it else None))
+    for (sub_model, has_it), run in runs.items():
+        rows.append(self_distillation_row(run, runs[sub_model, False] if has_it else None))
     return rows
 
 

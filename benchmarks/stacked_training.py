@@ -7,6 +7,7 @@ as `tinybert_l.method.training.run_loop` would give it. A test compares the two.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -77,7 +78,7 @@ def train_stacked(
         inputs = {**inputs_of(step), "only_first": True}
 
         def loss(
-            weights: dict[str, torch.Tensor], inputs: Inputs = inputs, step: int = step
+            weights: dict[str, torch.Tensor], inputs: dict[str, Any] = inputs, step: int = step
         ) -> torch.Tensor:
             return loss_of(functional_call(shape, weights, (), inputs).logits, step)
 

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean
+from typing import cast
 
 import torch
 from long_run import PARTS, Job, Settings, by_seed, correct, kept, paired_interval, spread
@@ -14,7 +15,7 @@ from tinybert_l.cache import recipe_hash
 from tinybert_l.course import intervals, recipes
 from tinybert_l.course.optimisation import STRATEGIES as OF_THE_LOOP
 from tinybert_l.course.optimisation import Strategy
-from tinybert_l.course.rows import Hits, Interval, Row, StrategyRow
+from tinybert_l.course.rows import Hits, Interval, Row, StrategyName, StrategyRow
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_04 import linear_warmup_decay
 from tinybert_l.method.data import collate, training_batches
@@ -129,9 +130,9 @@ def summarise_strategies(seeds: list[list[StrategySeed]]) -> list[Row]:
     chosen = {name: max(runs, key=validation_mean) for name, runs in by_strategy.items()}
     rows: list[Row] = []
     for name, runs in by_strategy.items():
-        for same in runs:
-            against = chosen[USUAL] if same is chosen[name] and name != USUAL else None
-            rows.append(strategy_row(same, same is chosen[name], against))
+        for run in runs:
+            against = chosen[USUAL] if run is chosen[name] and name != USUAL else None
+            rows.append(strategy_row(run, run is chosen[name], against))
     return rows
 
 
@@ -152,7 +153,7 @@ def strategy_row(
         estimate = intervals.over_seeds(gaps)
         nats = Interval(estimate.mean, estimate.low, estimate.high, "seeds")
     return StrategyRow(
-        strategy=same[0].strategy,
+        strategy=cast(StrategyName, same[0].strategy),  # as the recipe names them
         learning_rate=same[0].learning_rate,
         is_chosen=is_chosen,
         accuracy_percent=spread([100 * float(share) for share in hits.mean(1)]),

@@ -336,6 +336,9 @@ class MaskedTokenRow(Row):
     against_most_frequent_points: Interval | None = None
 
 
+StrategyName = Literal["all_on", "constant_rate", "no_clipping", "no_weight_decay", "no_dropout"]
+
+
 @dataclass(frozen=True)
 class StrategyRow(Row):
     """A small student trained with one optimisation strategy off, at one learning rate.
@@ -345,7 +348,7 @@ class StrategyRow(Row):
     """
 
     kind: ClassVar[str] = "strategy"
-    strategy: Literal["all_on", "constant_rate", "no_clipping", "no_weight_decay", "no_dropout"]
+    strategy: StrategyName
     learning_rate: float
     is_chosen: bool
     accuracy_percent: OverSeeds
