@@ -65,6 +65,11 @@ MODULES = (
         {"similar": "Show which answers of a LECTURE are unusually alike."},
     ),
     CommandModule(
+        "serving",
+        "Instructor",
+        {"serve": "Take hand-ins over HTTP; answer each by the visible tests."},
+    ),
+    CommandModule(
         "models",
         "Models",
         {
