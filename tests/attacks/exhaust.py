@@ -63,3 +63,54 @@ raise ValueError("x" * 10**8)
     ),
     "recursion": answer("kept_layers", "return kept_layers(num_layers, depth)"),
 }
+
+# Each stays below the limit of a process and is above that of the submission, here `megabytes`.
+TOGETHER = {
+    "three_children": """
+import os, time
+for _ in range(3):
+    if os.fork() == 0:
+        x = bytearray(megabytes * 2**20 // 2)
+        x[::4096] = b"x" * len(x[::4096])
+        time.sleep(60)
+time.sleep(60)
+""",
+    "children_that_hide": """
+import ctypes, os, time
+for _ in range(3):
+    if os.fork() == 0:
+        ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # nobody may look at this process
+        x = bytearray(megabytes * 2**20 // 2)
+        x[::4096] = b"x" * len(x[::4096])
+        time.sleep(60)
+time.sleep(60)
+""",
+    "shared_memory_that_a_child_fills": """
+import mmap, os, time
+for _ in range(3):
+    if os.fork() == 0:
+        x = mmap.mmap(-1, megabytes * 2**20 // 2)
+        if os.fork() == 0:
+            x[::4096] = b"x" * len(x[::4096])
+            os._exit(0)
+        time.sleep(60)
+time.sleep(60)
+""",
+}
+# Memory outside of any process: each must fail with an error.
+HIDDEN = {
+    "memfd": """
+import os
+x = os.memfd_create("x")
+os.ftruncate(x, megabytes * 2**20)
+""",
+    "system_v_segment": """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.shmget(0, ctypes.c_size_t(megabytes * 2**20), 0o1600) == -1:
+    raise OSError(ctypes.get_errno(), "shmget")
+""",
+}
+HARMLESS = """
+x = bytearray(megabytes * 2**20 // 2)
+"""
