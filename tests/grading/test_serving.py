@@ -54,8 +54,8 @@ def notebook(made) -> bytes:
 class Running:
     """A server on a free port of this machine, whose worker takes nothing out of the spool."""
 
-    def __init__(self, course: Course, settings: Settings = Settings(), prefix: str = "/") -> None:
-        self.desk = Desk.open(course, settings)
+    def __init__(self, course: Course, settings: Settings | None = None, prefix: str = "/") -> None:
+        self.desk = Desk.open(course, settings or Settings())
         self.prefix = prefix
         ready = threading.Event()
         self.thread = threading.Thread(target=asyncio.run, args=(self._serve(ready),))

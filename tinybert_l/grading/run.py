@@ -119,6 +119,15 @@ def grade(
     return grading if chosen is None else grading.of(chosen)
 
 
+_State = tuple[int, ...]  # of a file: changes whenever its content does
+
+
+def _state_of(path: Path) -> _State:
+    """Return what tells a file from the same file at another time; a link is not followed."""
+    facts = path.lstat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
 @dataclass(frozen=True)
 class _OpenJob:
     """A submission that is to be graded.
@@ -146,6 +155,7 @@ class _Run:
         self.work = course.folder / "work" / self.name
         self.tried_keys: set[str] = set()  # of jobs; a second try would fail the same way
         self.refused_students: set[str] = set()
+        self.looked_at: dict[str, _State] = {}  # by student
         self._check_version()
         self._check_exercise()
 
@@ -177,6 +187,10 @@ class _Run:
         jobs = []
         for student in students:
             path = self.course.submission(student, self.lecture)
+            state = _state_of(path)
+            if self.looked_at.get(student) == state:
+                continue  # nothing has come since this run looked at it
+            self.looked_at[student] = state
             try:
                 raw = read_plain_file(path)
             except InvalidInput as error:  # a link or a pipe, which is refused before it is read
