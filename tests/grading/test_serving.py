@@ -4,6 +4,8 @@ import asyncio
 import json
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -357,3 +359,14 @@ def test_a_hand_in_is_taken_in_and_judged_once_by_visible_tests(course, notebook
     # after a restart nothing is left to be judged
     assert not Worker(course, spool, course.folder / "serve", 1).round()
     spool.close()
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
+def test_a_load_is_accepted_at_once(checkout, tmp_path):
+    """The benchmark in short; its figures are this machine's, so only what must hold is asked."""
+    command = [sys.executable, str(checkout / "benchmarks" / "serve.py"), "30", "6", "4"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    record = json.loads((tmp_path / "outputs" / "benchmark-serve.json").read_text())
+    assert record["failed"] == 0 and record["judged_per_minute"] > 0
