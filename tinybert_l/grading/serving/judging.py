@@ -79,7 +79,8 @@ class Worker:
         """End after the batch that is being judged."""
         self._stopping.set()
         self._wake.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -153,6 +154,7 @@ class Worker:
             original = self.folder / "originals" / f"{job.submission}.ipynb"
             write_atomically(original, hand_in.raw)
             source = write_job(self.folder / "jobs", job, shared, original)
+            original.unlink()  # the job has its own; the spool keeps the bytes
             targets.append(self.folder / "results" / job.key)
             tasks.append((str(source), str(targets[-1])))
         if not tasks:

@@ -128,7 +128,7 @@ class Spool:
         found = self._select("number = ?", (number,))
         return found[0] if found else None
 
-    def in_state(self, state: str, limit: int = 1000) -> list[HandIn]:
+    def in_state(self, state: str, limit: int = 50) -> list[HandIn]:
         """List the hand-ins of a state, oldest first."""
         return self._select("state = ? ORDER BY received LIMIT ?", (state, limit))
 
