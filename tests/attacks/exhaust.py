@@ -85,6 +85,28 @@ for _ in range(3):
         time.sleep(60)
 time.sleep(60)
 """,
+    "other_programs": """
+import subprocess, sys, time
+program = f"x = bytearray({megabytes} * 2**20 // 2); x[::4096] = b'x' * len(x[::4096]); "
+for _ in range(3):
+    subprocess.Popen([sys.executable, "-I", "-S", "-c", program + "import time; time.sleep(60)"])
+time.sleep(60)
+""",
+    "many_processes": """
+import os, time
+for _ in range(140):
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+time.sleep(60)
+""",
+    "many_threads": """
+import threading, time
+threading.stack_size(64 * 1024)
+for _ in range(140):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+time.sleep(60)
+""",
     "shared_memory_that_a_child_fills": """
 import mmap, os, time
 for _ in range(3):
@@ -97,7 +119,7 @@ for _ in range(3):
 time.sleep(60)
 """,
 }
-# Memory outside of any process: each must fail with an error.
+# Memory outside of any process, and namespaces of one's own: each must fail with an error.
 HIDDEN = {
     "memfd": """
 import os
@@ -109,6 +131,21 @@ import ctypes, os
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.shmget(0, ctypes.c_size_t(megabytes * 2**20), 0o1600) == -1:
     raise OSError(ctypes.get_errno(), "shmget")
+""",
+    "own_namespace": """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.unshare(0x10000000) == -1:
+    raise OSError(ctypes.get_errno(), "unshare")
+""",
+    "own_namespace_of_a_child": """
+import ctypes, os
+libc = ctypes.CDLL(None, use_errno=True)
+child = libc.syscall({"x86_64": 56, "aarch64": 220}[os.uname().machine], 0x10000011, 0, 0, 0, 0)
+if child == 0:
+    os._exit(0)
+if child == -1:
+    raise OSError(ctypes.get_errno(), "clone")
 """,
 }
 HARMLESS = """

@@ -1,4 +1,4 @@
-"""The memory of a submission is bounded for all of its processes together.
+"""Memory and processes of a submission are bounded for all of them together.
 
 The limit is lowered to a twentieth, so that the test takes little memory. Needs the sandbox.
 """
@@ -67,7 +67,7 @@ def test_processes_that_have_too_much_together_are_stopped(outcomes, attack):
 
 
 @pytest.mark.parametrize("attack", exhaust.HIDDEN)
-def test_memory_that_belongs_to_no_process_cannot_be_had(outcomes, attack):
+def test_memory_outside_of_processes_and_namespaces_cannot_be_had(outcomes, attack):
     assert "Error(1" in outcomes[attack][0], outcomes
 
 

@@ -1,81 +1,38 @@
-"""Bound the memory of a whole submission, from a process outside it that it cannot reach.
+"""Bound memory and processes of a whole submission, from outside, where it cannot reach.
 
 A limit on each process is none on all together. Where a submission runs there is rarely a control
 group of its own to be had (containers hide them), so its watcher adds up, ten times a second, what
-its processes have; what belongs to no process is forbidden (see `forbid_hidden_memory`) or has a
-size of its own (/scratch, /dev/shm).
+its processes have; what belongs to no process is forbidden (see `filters.py`) or has a size of its
+own (/scratch, /dev/shm).
 """
 
-import ctypes
-import errno
 import os
-import platform
 import resource
 import select
 import signal
-import struct
 from contextlib import suppress
 
 INTERVAL_MILLISECONDS = 100
 SHARED_ANONYMOUS = b"/dev/zero (deleted)"  # how the kernel calls it in `maps`
-# <linux/prctl.h>, <linux/seccomp.h>, <linux/filter.h>
-PR_SET_SECCOMP = 22
-SECCOMP_MODE_FILTER = 2
-RETURN_ALLOW = 0x7FFF0000
-RETURN_ERRNO = 0x00050000
-LOAD_WORD, JUMP_IF_EQUAL, JUMP_IF_AT_LEAST, RETURN = 0x20, 0x15, 0x35, 0x06
-X32_BIT = 0x40000000  # of the numbers of a second set of calls that x86-64 has
-# {machine: (its number in <linux/audit.h>, numbers of memfd_create, memfd_secret, shmget)}
-CALLS = {
-    "x86_64": (0xC000003E, (319, 447, 29)),
-    "aarch64": (0xC00000B7, (279, 447, 194)),
-}
-
-
-class _Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
-
-
-def forbid_hidden_memory() -> None:
-    """Forbid the calls that make memory outside any file system's size and process's limit.
-
-    Raises:
-        OSError: the kernel refuses the filter.
-    """
-    if platform.machine() not in CALLS:
-        return  # there the limit of each process is all there is
-    architecture, numbers = CALLS[platform.machine()]
-    refuse = RETURN_ERRNO | errno.EPERM
-    tests = [(JUMP_IF_AT_LEAST, X32_BIT), *((JUMP_IF_EQUAL, number) for number in numbers)]
-    lines = [
-        (LOAD_WORD, 0, 0, 4),  # the architecture: another one's numbers mean other calls
-        (JUMP_IF_EQUAL, 1, 0, architecture),
-        (RETURN, 0, 0, refuse),
-        (LOAD_WORD, 0, 0, 0),  # the number of the call
-    ]
-    for index, (test, number) in enumerate(tests):
-        lines.append((test, len(tests) - index, 0, number))
-    lines += [(RETURN, 0, 0, RETURN_ALLOW), (RETURN, 0, 0, refuse)]
-    code = b"".join(struct.pack("=HBBI", *line) for line in lines)
-    program = _Program(len(lines), code)
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.byref(program), 0, 0) != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"sandbox: forbidding memory failed: {os.strerror(number)}")
+OWN_MEMORY = (b"Pss_Anon:", b"SwapPss:")  # lines of `smaps_rollup`, in kB
+# fields of `stat` behind the name of the program
+PARENT, THREADS = 1, 17
 
 
 class Watcher:
-    """Waits for a child and ends it, with all below it, when they have too much memory.
+    """Waits for a child and ends it, with all below it, when they have too much together.
 
     Make it before the child is forked and before /proc is hidden.
 
     Args:
         megabytes: what all may have together, beyond what each shares with this process.
+        tasks: processes and threads that there may be at a time.
         places: file systems in memory that count too.
     """
 
-    def __init__(self, megabytes: int, places: tuple[str, ...]) -> None:
+    def __init__(self, megabytes: int, tasks: int, places: tuple[str, ...]) -> None:
         self.limit = megabytes * 2**20
+        self.tasks = tasks
         self.places = places
         self.proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         self.page = resource.getpagesize()
@@ -92,7 +49,7 @@ class Watcher:
         poll.register(descriptor, select.POLLIN)
         ended = False
         while not poll.poll(INTERVAL_MILLISECONDS):
-            if self.used(child) > self.limit:
+            if self.is_too_much(child):
                 os.kill(child, signal.SIGKILL)  # the first of its namespace: all others end too
                 ended = True
                 break
@@ -100,50 +57,59 @@ class Watcher:
         os.waitpid(child, 0)
         return ended
 
-    def used(self, child: int) -> int:
-        """Return the bytes that the processes below a child have together.
+    def is_too_much(self, child: int) -> bool:
+        """Tell whether the processes below a child have too much together."""
+        below, tasks = self._below(child)
+        return tasks > self.tasks or self.used(below) > self.limit
 
-        First what they could have at most, which costs little; only where that is above the limit
-        what they have.
+    def used(self, below: list[int]) -> int:
+        """Return the bytes that processes have together; of a single one what it could have.
+
+        A single process cannot have more than its own limit allows, so that looking closely, which
+        takes milliseconds, can wait until there are others.
         """
-        below = self._below(child)
         files = sum(map(_used_in, self.places))
-        most = files
-        for process in below:
-            most += self._growth(process)
-        if most <= self.limit:
-            return most
+        if len(below) == 1:
+            most = files + self._growth(below[0])
+            if most <= self.limit:
+                return most
         shared: dict[bytes, int] = {}
         total = files
         for process in below:
             total += self._own_memory(process, shared)
         return total + sum(shared.values())
 
-    def _below(self, child: int) -> list[int]:
-        """List the processes that descend from a child; itself runs no line of a submission."""
+    def _below(self, child: int) -> tuple[list[int], int]:
+        """List the processes that descend from a child, and count them with their threads.
+
+        The child itself runs no line of a submission.
+        """
         children: dict[int, list[int]] = {}
+        threads = {}
         for name in os.listdir(self.proc):
             if name.isdigit():
                 with suppress(OSError, IndexError):
                     fields = self._read(f"{name}/stat").rpartition(b")")[2].split()
-                    children.setdefault(int(fields[1]), []).append(int(name))
+                    children.setdefault(int(fields[PARENT]), []).append(int(name))
+                    threads[int(name)] = int(fields[THREADS])
         found: list[int] = []
         waiting = list(children.get(child, []))
         while waiting:
             process = waiting.pop()
             found.append(process)
             waiting += children.get(process, [])
-        return found
+        return found, sum(threads[process] for process in found)
 
     def _growth(self, process: int) -> int:
         """Return how much larger than this process's address space another one's is."""
-        try:
-            return max(0, self._size(process) - self.size_now)
-        except (OSError, IndexError):
-            return 0  # it has ended
+        return max(0, self._size(process) - self.size_now)
 
     def _size(self, process: int) -> int:
-        return int(self._read(f"{process}/statm").split()[0]) * self.page
+        """Return the size of a process's address space; 0 where it has ended."""
+        try:
+            return int(self._read(f"{process}/statm").split()[0]) * self.page
+        except (OSError, IndexError):
+            return 0
 
     def _own_memory(self, process: int, shared: dict[bytes, int]) -> int:
         """Return the memory that a process has, its part of what it shares with others included.
@@ -159,12 +125,13 @@ class Watcher:
                     addresses, _, _, _, inode = line.split()[:5]
                     begin, end = (int(address, 16) for address in addresses.split(b"-"))
                     shared[inode] = max(shared.get(inode, 0), end - begin)
+            kilobytes = 0
             for line in self._read(f"{process}/smaps_rollup").splitlines():
-                if line.startswith(b"Pss_Anon:"):
-                    return int(line.split()[1]) * 1024
+                if line.startswith(OWN_MEMORY):
+                    kilobytes += int(line.split()[1])
+            return kilobytes * 1024
         except (OSError, ValueError):
-            pass
-        return self._growth(process)
+            return self._size(process)
 
     def _read(self, path: str) -> bytes:
         descriptor = os.open(path, os.O_RDONLY, dir_fd=self.proc)

@@ -15,13 +15,13 @@ from contextlib import suppress
 import numpy as np
 import torch
 
-from tinybert_l.grading.inside.memory import Watcher, forbid_hidden_memory
+from tinybert_l.grading.inside.filters import CLONE_NEWUSER, forbid_calls
+from tinybert_l.grading.inside.memory import Watcher
 
 # <linux/sched.h>
 CLONE_NEWNS = 0x20000
 CLONE_NEWUTS = 0x4000000
 CLONE_NEWIPC = 0x8000000
-CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 # <linux/mount.h>
@@ -64,7 +64,7 @@ def cut_off(scratch_megabytes: int, memory_megabytes: int, cpu_seconds: int) -> 
         OSError: a step failed; names it.
     """
     size_now = _address_space()  # /proc is empty later on
-    watcher = Watcher(memory_megabytes, MEMORY_FILE_SYSTEMS)
+    watcher = Watcher(memory_megabytes, PROCESS_LIMIT, MEMORY_FILE_SYSTEMS)
     _new_namespaces()
     _continue_in_a_child(watcher)
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
@@ -72,8 +72,8 @@ def cut_off(scratch_megabytes: int, memory_megabytes: int, cpu_seconds: int) -> 
     _drop_privileges()
     _continue_below_an_init()
     limit_memory(memory_megabytes, size_now)
-    forbid_hidden_memory()
-    # the kernel exempts a grader that runs as root from this limit
+    forbid_calls()
+    # the kernel exempts a grader that runs as root from this limit; the watcher does not
     resource.setrlimit(resource.RLIMIT_NPROC, (PROCESS_LIMIT, PROCESS_LIMIT))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
 
@@ -132,7 +132,7 @@ def _new_namespaces() -> None:
     ):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
-    # no namespaces inside this one; where the system keeps /proc/sys to itself, they stay possible
+    # no namespaces inside this one; where /proc/sys is out of reach, `filters` alone forbids them
     with suppress(OSError), open("/proc/sys/user/max_user_namespaces", "w") as file:
         file.write("0")
 
