@@ -151,3 +151,16 @@ if child == -1:
 HARMLESS = """
 x = bytearray(megabytes * 2**20 // 2)
 """
+# A small object of which a tests' copy would have gigabytes.
+GROWS_IN_THE_JUDGE = answer("kept_layers", "return range(400_000_000)")
+
+
+def slow_when_run_again(count: int, until: float) -> list[str]:
+    """Cells that are quick until a moment; the last one ends its process, so that all run again.
+
+    Args:
+        until: of `time.time`.
+    """
+    quick = f"import time\nif time.time() > {until}: time.sleep(60)"
+    last = f"import os, time\nwhile time.time() < {until}: pass\nos._exit(0)"
+    return [quick] * count + [last]

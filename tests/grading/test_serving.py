@@ -3,14 +3,17 @@
 import asyncio
 import json
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import nbformat
@@ -29,10 +32,19 @@ from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.sample_class import hand_in as sample_hand_in
 from tinybert_l.grading.serving import server as server_module
+from tinybert_l.grading.serving import spool as spool_module
 from tinybert_l.grading.serving.judging import Worker, as_text, visible_assignment
 from tinybert_l.grading.serving.receipts import ForgedReceipt, Signer
 from tinybert_l.grading.serving.server import Desk, Settings, make_server, place
-from tinybert_l.grading.serving.spool import DONE, QUEUED, Spool, TooMany
+from tinybert_l.grading.serving.spool import (
+    DONE,
+    QUEUED,
+    SUPERSEDED,
+    TAKEN_IN,
+    HandIn,
+    Spool,
+    TooMany,
+)
 from tinybert_l.grading.serving.tokens import Tokens
 from tinybert_l.grading.setup import enrol
 
@@ -190,7 +202,10 @@ def test_a_restart_loses_nothing_and_the_same_twice_is_one(tmp_path):
 def test_going_back_to_an_earlier_version_counts_and_is_not_judged_again(tmp_path):
     spool = Spool(tmp_path)
     first, _ = spool.add("ann", 3, b"a", b"a", [], per_hour=9)
+    spool.taken_in(first.number)
+    assert spool.raw(first.number) == b"a"
     spool.answer(first.number, {"exercises": {"x": 1}})
+    assert spool.raw(first.number) == b""  # the course keeps it
     spool.add("ann", 3, b"b", b"b", [], per_hour=9)
     back, is_new = spool.add("ann", 3, b"a", b"a", [], per_hour=9)
     assert is_new and back.received > first.received
@@ -198,13 +213,52 @@ def test_going_back_to_an_earlier_version_counts_and_is_not_judged_again(tmp_pat
     spool.close()
 
 
-def test_too_many_hand_ins_are_refused_for_that_student_alone(tmp_path):
+def test_too_many_hand_ins_are_refused_for_that_student_alone(tmp_path, monkeypatch):
     spool = Spool(tmp_path)
     for text in (b"a", b"b"):
         spool.add("ann", 3, text, text, [], per_hour=2)
     with pytest.raises(TooMany):
         spool.add("ann", 3, b"c", b"c", [], per_hour=2)
     spool.add("bo", 3, b"c", b"c", [], per_hour=2)
+    monkeypatch.setattr(spool_module, "DAILY_LIMIT", 5)
+    with pytest.raises(TooMany, match="a day"):
+        spool.add("bo", 3, b"d", b"12345", [], per_hour=9)
+    spool.close()
+
+
+def test_a_receipt_outlives_a_server_that_is_killed_at_once(tmp_path):
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from tinybert_l.grading.serving.spool import Spool\n"
+        "hand_in, _ = Spool(pathlib.Path(sys.argv[1])).add('ann', 3, b's', b'raw', [], 9)\n"
+        "os.write(1, hand_in.number.encode())\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    spool = Spool(tmp_path)
+    (kept,) = spool.in_state(QUEUED)
+    assert kept.number == done.stdout and spool.raw(kept.number) == b"raw"
+    spool.close()
+
+
+def test_who_hands_in_again_and_again_does_not_make_the_others_wait(tmp_path):
+    spool = Spool(tmp_path)
+
+    def come(student: str, text: bytes) -> HandIn:
+        hand_in, _ = spool.add(student, 3, text, text, [], per_hour=99)
+        spool.taken_in(hand_in.number)
+        return hand_in
+
+    greedy = [come("ann", b"%d" % number) for number in range(3)]
+    assert spool.next_to_judge() == replace(greedy[-1], state=TAKEN_IN)  # the newest alone
+    assert spool.get(greedy[0].number).answer == {"error": SUPERSEDED}
+    spool.answer(greedy[-1].number, {"exercises": {}})
+    again, other = come("ann", b"again"), come("bo", b"x")
+    assert spool.next_to_judge().number == other.number  # although it came later
+    assert spool.next_to_judge({"bo"}).number == again.number
+    assert spool.next_to_judge({"ann", "bo"}) is None
     spool.close()
 
 
@@ -232,7 +286,10 @@ def test_a_hand_in_gets_a_genuine_receipt_and_only_its_owner_an_answer(
     assert forged.exit_code == 1 and "FORGED" in forged.output
 
 
-def test_what_nobody_can_grade_is_refused_and_leaves_nothing(running, tokens, notebook):
+def test_what_nobody_can_grade_is_refused_and_leaves_nothing(
+    running, tokens, notebook, monkeypatch
+):
+    monkeypatch.setattr(server_module, "SENT_A_MINUTE", 99)
     for name, body in sent.bodies(notebook).items():
         status, answer = running.ask("/handin/3", tokens["ann"], body)
         assert status == 400 and answer["error"], (name, status, answer)
@@ -282,8 +339,18 @@ def test_slow_clients_and_floods_are_cut_off(course, tokens, notebook, monkeypat
         half = socket.create_connection(("127.0.0.1", running.port), timeout=5)
         half.sendall(f"{head}Content-Length: 1000\r\n\r\nhalf".encode())
         assert half.recv(10) == b""
+        drop = socket.create_connection(("127.0.0.1", running.port), timeout=5)
+        with suppress(BrokenPipeError, ConnectionResetError):
+            for _ in range(20):  # a header that never ends
+                drop.sendall(b"P")
+                time.sleep(0.03)
+            assert drop.recv(10) == b""
         answers = [running.ask("/handin/" + "0" * 32, tokens["ann"])[0] for _ in range(12)]
         assert 429 in answers
+        monkeypatch.setattr(server_module, "REQUESTS_A_MINUTE", 99)
+        monkeypatch.setattr(server_module, "SENT_A_MINUTE", 3)
+        refused = [running.ask("/handin/3", tokens["ann"], b"")[0] for _ in range(9)]
+        assert 400 in refused and 429 in refused
         assert running.ask("/handin/3", tokens["bo"], notebook)[0] == 202
     finally:
         running.close()
@@ -302,11 +369,12 @@ def test_behind_a_hub_addresses_begin_with_the_services_prefix(course, tokens, m
         running.close()
 
 
-def test_the_client_sends_its_token_nowhere_else(running, tokens, notebook, tmp_path):
+def test_the_client_sends_its_token_nowhere_else(running, tokens, notebook, tmp_path, monkeypatch):
     path = tmp_path / "ann.zip"
     path.write_bytes(sent.zipped({f"{NAME}.ipynb": notebook}))
     with pytest.raises(InvalidInput, match="unencrypted"):
         sending.send("http://example.org", 3, path, tokens["ann"])
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # it would read the token
     with pytest.raises(sending.NotSent, match="no such token"):
         sending.send(running.url, 3, path, "wrong")
     answer = sending.send(running.url, 3, path, tokens["ann"])
@@ -344,7 +412,9 @@ def test_a_hand_in_is_taken_in_and_judged_once_by_visible_tests(course, notebook
     raw = nbformat.writes(wrong).encode()
     good, _ = spool.add("ann", 3, notebook, notebook, [], per_hour=9)
     bad, _ = spool.add("bo", 3, raw, raw, [], per_hour=9)
-    Worker(course, spool, course.folder / "serve", 1).round()
+    worker = Worker(course, spool, course.folder / "serve", 1)
+    assert worker.take_in_all() and worker.judge_next() and worker.judge_next()
+    worker.stop()
     answer = spool.get(good.number).answer
     assert set(answer) == {"exercises", "tests"} and answer["exercises"]
     assert all(entry["passed"] for entry in answer["exercises"].values()), answer
@@ -357,7 +427,9 @@ def test_a_hand_in_is_taken_in_and_judged_once_by_visible_tests(course, notebook
     events = [entry["event"] for entry in Audit(course.folder).entries()]
     assert events.count("received") == 2 and "graded" not in events
     # after a restart nothing is left to be judged
-    assert not Worker(course, spool, course.folder / "serve", 1).round()
+    worker = Worker(course, spool, course.folder / "serve", 1)
+    assert not worker.take_in_all() and not worker.judge_next()
+    worker.stop()
     spool.close()
 
 

@@ -31,6 +31,8 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+# A proxy of the surroundings would get the token of a request to this machine in the clear.
+_direct = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler({}))
 _opener = urllib.request.build_opener(_NoRedirect)
 
 
@@ -92,8 +94,9 @@ def _is_this_machine(host: str) -> bool:
 def _ask(url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
     request = urllib.request.Request(url, body, headers)
+    opener = _direct if url.lower().startswith("http://") else _opener
     try:
-        with _opener.open(request, timeout=TIMEOUT_SECONDS) as reply:
+        with opener.open(request, timeout=TIMEOUT_SECONDS) as reply:
             return _parsed(reply.read(ANSWER_LIMIT))
     except urllib.error.HTTPError as error:
         reason = _parsed(error.read(ANSWER_LIMIT)).get("error", f"HTTP {error.code}")

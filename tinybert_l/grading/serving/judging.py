@@ -6,9 +6,8 @@ Hidden tests are not run here at all, so no answer, and no time that it takes, t
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from tinybert_l.grading.assignment import Assignment, exercise_of, grade_id
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.intake import Refusal, take_in
 from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
-from tinybert_l.grading.schedule import run_here, sensible_workers
-from tinybert_l.grading.serving.spool import QUEUED, TAKEN_IN, HandIn, Spool
+from tinybert_l.grading.schedule import Task, Workers, sensible_workers
+from tinybert_l.grading.serving.spool import QUEUED, HandIn, Spool
 
-ROUNDS_AHEAD = 2  # jobs for each worker in a batch: a new hand-in does not wait for longer
 REASON_LIMIT = 600  # characters
 IDLE_SECONDS = 0.2
 RETRY_SECONDS = 5
@@ -51,7 +49,7 @@ def visible_assignment(course: Course, lecture: int) -> Assignment:
 
 
 class Worker:
-    """Takes hand-ins in and judges them, in a thread of its own, one batch after the other.
+    """Takes hand-ins in and judges them, in threads of its own, until it is stopped.
 
     Args:
         workers: submissions at a time; None: as many as cores and memory allow.
@@ -62,59 +60,68 @@ class Worker:
         self.spool = spool
         self.folder = folder / "work"
         self.workers = workers or sensible_workers()
-        self.problem = ""  # why the last round failed
+        self._problems: dict[str, str] = {}  # why the last round of a thread failed
+        self._processes = Workers(self.workers)
+        self._busy: set[str] = set()  # students who have a hand-in judged
+        self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        rounds = [self.take_in_all, *[self.judge_next] * self.workers]
+        self._threads = [
+            threading.Thread(target=self._run, args=(one_round,), daemon=True)
+            for one_round in rounds
+        ]
 
     def start(self) -> None:
         """Begin with what an earlier process left undone."""
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def wake(self) -> None:
         """Say that a hand-in has come."""
         self._wake.set()
 
     def stop(self) -> None:
-        """End after the batch that is being judged."""
+        """End after the hand-ins that are being judged."""
         self._stopping.set()
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
+        self._processes.close()
 
-    def _run(self) -> None:
+    @property
+    def problem(self) -> str:
+        """Why hand-ins are not taken in or judged just now; empty when they are."""
+        return "; ".join(list(self._problems.values()))
+
+    def _run(self, one_round: Callable[[], bool]) -> None:
+        thread = threading.current_thread().name
         while not self._stopping.is_set():
             try:
-                busy = self.round()
-                self.problem = ""
+                had_work = one_round()
             except Exception as error:  # the thread lives on: what failed is on disk still
-                self.problem = f"{type(error).__name__}: {error}"
-                print(f"serve: {printable(self.problem)}", flush=True)
+                self._problems[thread] = f"{type(error).__name__}: {error}"
+                print(f"serve: {printable(self._problems[thread])}", flush=True)
                 self._stopping.wait(RETRY_SECONDS)
                 continue
-            if not busy:
+            self._problems.pop(thread, None)
+            if not had_work:
                 self._wake.wait(IDLE_SECONDS)
                 self._wake.clear()
 
-    def round(self) -> bool:
-        """Take in all that came, judge one batch; returns whether there was anything to do."""
-        for hand_in in self.spool.in_state(QUEUED):
+    def take_in_all(self) -> bool:
+        """Put all that came among the submissions; returns whether there was anything."""
+        queued = self.spool.in_state(QUEUED)
+        for hand_in in queued:
             self._take_in(hand_in)
-        batch = self.spool.in_state(TAKEN_IN, self.workers * ROUNDS_AHEAD)
-        by_lecture: dict[int, list[HandIn]] = {}
-        for hand_in in batch:
-            by_lecture.setdefault(hand_in.lecture, []).append(hand_in)
-        for lecture, hand_ins in by_lecture.items():
-            self._judge(lecture, hand_ins)
-        return bool(batch)
+        return bool(queued)
 
     def _take_in(self, hand_in: HandIn) -> None:
         """Put a hand-in among the submissions, as `collect` does; twice is the same as once."""
         name = NOTEBOOKS[hand_in.lecture]
-        notes = list(hand_in.notes)
-        arrival = Arrival(
-            hand_in.student, hand_in.raw, hand_in.received, f"serve/{hand_in.number}", notes
-        )
+        raw, origin = self.spool.raw(hand_in.number), f"serve/{hand_in.number}"
+        arrival = Arrival(hand_in.student, raw, hand_in.received, origin, [*hand_in.notes])
         refusals: list[Refusal] = []
         take_in(self.course, name, [replace(arrival, has_own_time=True)], refusals)
         if refusals:
@@ -122,49 +129,52 @@ class Worker:
         else:
             self.spool.taken_in(hand_in.number)
 
-    def _judge(self, lecture: int, hand_ins: list[HandIn]) -> None:
-        assignment = visible_assignment(self.course, lecture)
-        new = []
-        for hand_in in hand_ins:
-            answer = self.spool.answered_before(hand_in)
-            if answer.get("tests") == assignment.fingerprint:
-                self.spool.answer(hand_in.number, answer)
-            else:
-                new.append(hand_in)
-        for hand_in, answer in self._answers(assignment, new):
-            self.spool.answer(hand_in.number, {**answer, "tests": assignment.fingerprint})
+    def judge_next(self) -> bool:
+        """Judge the hand-in whose turn it is; returns whether there was one."""
+        with self._lock:
+            hand_in = self.spool.next_to_judge(self._busy)
+            if hand_in is None:
+                return False
+            self._busy.add(hand_in.student)
+        try:
+            self.spool.answer(hand_in.number, self._judged(hand_in))
+        finally:
+            with self._lock:
+                self._busy.discard(hand_in.student)
+        return True
 
-    def _answers(
-        self, assignment: Assignment, hand_ins: list[HandIn]
-    ) -> Iterator[tuple[HandIn, dict[str, Any]]]:
-        """Run the jobs of hand-ins; a result that an earlier process left is only read."""
+    def _judged(self, hand_in: HandIn) -> dict[str, Any]:
+        """Return the answer of the visible tests; that of the same notebook where it has one."""
+        assignment = visible_assignment(self.course, hand_in.lecture)
+        answer = self.spool.answered_before(hand_in)
+        if answer.get("tests") == assignment.fingerprint:
+            return answer
+        task = self._task(hand_in, assignment)
+        failure = self._processes.run(task, hand_in.lecture, self.course.unsafe)
+        result = None if failure else read_result(Path(task[1]))
+        answer = _answer(result, failure, assignment)
+        for place in task:
+            shutil.rmtree(place, ignore_errors=True)
+        return {**answer, "tests": assignment.fingerprint}
+
+    def _task(self, hand_in: HandIn, assignment: Assignment) -> Task:
+        """Write the job of a hand-in, which sees the visible tests alone."""
         shared = self.folder / f"assignment-{assignment.fingerprint[:20]}.json"
         if not shared.is_file():
             write_atomically(shared, assignment.to_json())
-        tasks, targets = [], []
-        for hand_in in hand_ins:
-            job = Job(
-                hand_in.student,
-                assignment.name,
-                sha256(hand_in.raw).hexdigest(),
-                assignment.fingerprint,
-                program_hash(),
-                unsafe=self.course.unsafe,
-            )
-            original = self.folder / "originals" / f"{job.submission}.ipynb"
-            write_atomically(original, hand_in.raw)
-            source = write_job(self.folder / "jobs", job, shared, original)
-            original.unlink()  # the job has its own; the spool keeps the bytes
-            targets.append(self.folder / "results" / job.key)
-            tasks.append((str(source), str(targets[-1])))
-        if not tasks:
-            return
-        lecture, unsafe = assignment.lecture, self.course.unsafe
-        for index, failure in run_here(tasks, lecture, unsafe, self.workers):
-            result = None if failure else read_result(targets[index])
-            yield hand_ins[index], _answer(result, failure, assignment)
-            for place in tasks[index]:
-                shutil.rmtree(place, ignore_errors=True)
+        job = Job(
+            hand_in.student,
+            assignment.name,
+            hand_in.notebook,
+            assignment.fingerprint,
+            program_hash(),
+            unsafe=self.course.unsafe,
+        )
+        original = self.folder / "originals" / f"{hand_in.number}.ipynb"
+        write_atomically(original, self.spool.raw(hand_in.number))
+        source = write_job(self.folder / "jobs", job, shared, original)
+        original.unlink()  # the job has its own; the course keeps the bytes
+        return str(source), str(self.folder / "results" / job.key)
 
 
 def _answer(result: Result | None, failure: str, assignment: Assignment) -> dict[str, Any]:

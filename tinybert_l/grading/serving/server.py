@@ -39,6 +39,7 @@ HEADER_SECONDS = 10
 BODY_SECONDS = 30
 CONNECTION_LIMIT = 400
 REQUESTS_A_MINUTE = 120  # of one student, questions about the answer among them
+SENT_A_MINUTE = 10  # of one student, what is refused among them: reading it costs time
 READERS = 2  # threads that unpack
 HEADERS = {
     "Content-Type": "application/json",
@@ -68,8 +69,9 @@ class Desk:
     """What all requests share.
 
     Args:
-        minute: the minute that `requests` counts.
+        minute: the minute that `requests` and `sent` count.
         requests: of each student.
+        sent: those of them that bring a hand-in.
     """
 
     course: Course
@@ -81,6 +83,7 @@ class Desk:
     readers: ThreadPoolExecutor
     minute: int = 0
     requests: Counter[str] = field(default_factory=Counter)
+    sent: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def open(cls, course: Course, settings: Settings) -> "Desk":
@@ -103,13 +106,15 @@ class Desk:
         self.readers.shutdown()
         self.spool.close()
 
-    def is_too_busy(self, student: str, now: float) -> bool:
+    def is_too_busy(self, student: str, is_sending: bool, now: float) -> bool:
         """Count a request; returns whether the student has sent too many in this minute."""
         if int(now // 60) != self.minute:
             self.minute = int(now // 60)
             self.requests.clear()
+            self.sent.clear()
         self.requests[student] += 1
-        return self.requests[student] > REQUESTS_A_MINUTE
+        self.sent[student] += is_sending
+        return self.requests[student] > REQUESTS_A_MINUTE or self.sent[student] > SENT_A_MINUTE
 
     def accept(self, student: str, lecture: int, body: Path) -> tuple[HandIn, bool]:
         """Read a body as intake reads an archive, and keep it; the receipt may then be given.
@@ -173,7 +178,8 @@ class Handler(tornado.web.RequestHandler):
         if owner is None:
             self.refuse(401, "no such token: ask your teacher for one 令牌无效，向老师索取")
         self.student = str(owner)
-        if self.desk.is_too_busy(self.student, self.request._start_time):
+        is_sending = self.request.method == "POST"
+        if self.desk.is_too_busy(self.student, is_sending, self.request._start_time):
             self.set_header("Retry-After", "60")
             self.refuse(429, "too many requests within a minute 请求过于频繁")
         return None

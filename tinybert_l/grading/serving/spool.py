@@ -5,7 +5,7 @@ import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,17 +20,22 @@ BUSY_SECONDS = 30
 TABLE = """
 CREATE TABLE IF NOT EXISTS handins (
     number TEXT PRIMARY KEY, student TEXT NOT NULL, lecture INTEGER NOT NULL,
-    sha256 TEXT NOT NULL, received TEXT NOT NULL, raw BLOB NOT NULL,
-    notes TEXT NOT NULL, state TEXT NOT NULL, answer TEXT NOT NULL DEFAULT ''
+    sha256 TEXT NOT NULL, received TEXT NOT NULL, notebook TEXT NOT NULL, notes TEXT NOT NULL,
+    state TEXT NOT NULL, answer TEXT NOT NULL DEFAULT '', size INTEGER NOT NULL, raw BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS by_student ON handins(student, received);
 CREATE INDEX IF NOT EXISTS by_state ON handins(state, received);
 """
-COLUMNS = "number, student, lecture, sha256, received, raw, notes, state, answer"
+COLUMNS = "number, student, lecture, sha256, received, notebook, notes, state, answer"
+DAILY_LIMIT = 100 * 2**20  # bytes of all hand-ins of a student within 24 hours
+SUPERSEDED = (
+    "A later hand-in of yours came before this one's tests were run: see that one's. "
+    "在运行测试之前又收到了你更新的提交，请查看后者。"
+)
 
 
 class TooMany(CourseError):
-    """A student has handed in too often."""
+    """A student has handed in too often, or too much."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class HandIn:
 
     Args:
         sha256: of what was sent, which the receipt names.
-        raw: the notebook's bytes.
+        notebook: SHA-256 of the notebook in it.
         notes: what intake had to say about it.
         state: QUEUED, then TAKEN_IN among the submissions, then DONE.
         answer: what the visible tests said; empty before that.
@@ -50,7 +55,7 @@ class HandIn:
     lecture: int
     sha256: str
     received: datetime
-    raw: bytes
+    notebook: str
     notes: tuple[str, ...]
     state: str
     answer: dict[str, Any]
@@ -100,45 +105,95 @@ class Spool:
             ).fetchone()
             if last is not None and last[3] == digest:
                 return _hand_in(last), False
-            since = (now - timedelta(hours=1)).isoformat()
-            (count,) = database.execute(
-                "SELECT count(*) FROM handins WHERE student = ? AND received > ?", (student, since)
-            ).fetchone()
-            if count >= per_hour:
-                raise TooMany(
-                    f"{count} hand-ins within an hour; allowed: {per_hour}. Wait, then send the "
-                    "last one. 一小时内提交次数过多，稍后再交。"
-                )
+            self._check_limits(database, student, len(raw), now, per_hour)
             row = (
                 secrets.token_hex(16),
                 student,
                 lecture,
                 digest,
                 now.isoformat(timespec="microseconds"),
-                raw,
+                hashlib.sha256(raw).hexdigest(),
                 json.dumps(notes),
                 QUEUED,
                 "",
             )
-            database.execute(f"INSERT INTO handins ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?)", row)
+            database.execute(
+                f"INSERT INTO handins ({COLUMNS}, size, raw) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+                (*row, len(raw), raw),
+            )
         return _hand_in(row), True
+
+    def _check_limits(
+        self, database: sqlite3.Connection, student: str, size: int, now: datetime, per_hour: int
+    ) -> None:
+        """Raise `TooMany` where one more hand-in of a student would be too much."""
+        query = "SELECT count(*), sum(size) FROM handins WHERE student = ? AND received > ?"
+        hour, day = ((now - timedelta(hours=hours)).isoformat() for hours in (1, 24))
+        count, _ = database.execute(query, (student, hour)).fetchone()
+        if count >= per_hour:
+            raise TooMany(
+                f"{count} hand-ins within an hour; allowed: {per_hour}. Wait, then send the "
+                "last one. 一小时内提交次数过多，稍后再交。"
+            )
+        _, total = database.execute(query, (student, day)).fetchone()
+        if (total or 0) + size > DAILY_LIMIT:
+            raise TooMany(
+                f"More than {DAILY_LIMIT // 2**20} MB within a day. Clear the notebook's outputs "
+                "before you send it. 一天内提交的数据过多，请先清除输出。"
+            )
 
     def get(self, number: str) -> HandIn | None:
         """Return a hand-in; None when there is none of this number."""
         found = self._select("number = ?", (number,))
         return found[0] if found else None
 
-    def in_state(self, state: str, limit: int = 50) -> list[HandIn]:
-        """List the hand-ins of a state, oldest first."""
+    def raw(self, number: str) -> bytes:
+        """Return the notebook's bytes; empty once it is judged: then the course keeps them."""
+        with self._lock:
+            rows = self._database.execute("SELECT raw FROM handins WHERE number = ?", (number,))
+            return bytes(rows.fetchone()[0])
+
+    def in_state(self, state: str, limit: int = -1) -> list[HandIn]:
+        """List the hand-ins of a state, oldest first.
+
+        Args:
+            limit: of how many; negative: all.
+        """
         return self._select("state = ? ORDER BY received LIMIT ?", (state, limit))
+
+    def next_to_judge(self, busy: Collection[str] = ()) -> HandIn | None:
+        """Return the hand-in whose turn it is; None where nobody's is.
+
+        The student who was served least within the hour comes first, so that nobody who hands in
+        again and again makes the others wait.
+
+        Args:
+            busy: students who have one judged just now.
+        """
+        waiting = [one for one in self.in_state(TAKEN_IN) if one.student not in busy]
+        newest = {(hand_in.student, hand_in.lecture): hand_in for hand_in in waiting}
+        for hand_in in waiting:
+            if newest[hand_in.student, hand_in.lecture] != hand_in:
+                self.answer(hand_in.number, {"error": SUPERSEDED})
+        since = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
+        with self._lock:
+            query = "SELECT student, count(*) FROM handins WHERE state = ? AND received > ?"
+            rows = self._database.execute(f"{query} GROUP BY student", (DONE, since))
+            served = dict(rows.fetchall())
+        return min(
+            newest.values(),
+            key=lambda hand_in: (served.get(hand_in.student, 0), hand_in.received),
+            default=None,
+        )
 
     def answered_before(self, hand_in: HandIn) -> dict[str, Any]:
         """Return the answer that the same notebook of the same student got; empty without one."""
+        of_the_same = "student = ? AND lecture = ? AND notebook = ? AND state = ?"
         for other in self._select(
-            "student = ? AND lecture = ? AND state = ? ORDER BY received DESC",
-            (hand_in.student, hand_in.lecture, DONE),
+            f"{of_the_same} ORDER BY received DESC",
+            (hand_in.student, hand_in.lecture, hand_in.notebook, DONE),
         ):
-            if other.raw == hand_in.raw:
+            if "exercises" in other.answer:
                 return other.answer
         return {}
 
@@ -148,11 +203,13 @@ class Spool:
             database.execute("UPDATE handins SET state = ? WHERE number = ?", (TAKEN_IN, number))
 
     def answer(self, number: str, answer: dict[str, Any]) -> None:
-        """Keep the answer to a hand-in."""
+        """Keep the answer to a hand-in; the bytes of one that was taken in are in the course."""
         text = json.dumps(answer, ensure_ascii=True)
         with self._transaction() as database:
             database.execute(
-                "UPDATE handins SET state = ?, answer = ? WHERE number = ?", (DONE, text, number)
+                "UPDATE handins SET raw = CASE state WHEN ? THEN x'' ELSE raw END, "
+                "state = ?, answer = ? WHERE number = ?",
+                (TAKEN_IN, DONE, text, number),
             )
 
     def waiting(self) -> int:
@@ -174,8 +231,8 @@ class Spool:
 
 
 def _hand_in(row: tuple[Any, ...]) -> HandIn:
-    number, student, lecture, digest, received, raw, notes, state, answer = row
+    number, student, lecture, digest, received, notebook, notes, state, answer = row
     when = datetime.fromisoformat(received)
     told = json.loads(answer) if answer else {}
     notes = tuple(json.loads(notes))
-    return HandIn(number, student, lecture, digest, when, bytes(raw), notes, state, told)
+    return HandIn(number, student, lecture, digest, when, notebook, notes, state, told)

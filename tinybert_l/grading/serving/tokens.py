@@ -12,7 +12,7 @@ from filelock import FileLock
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.owners import folded
+from tinybert_l.grading.owners import folded, is_student_name
 
 TOKEN_BYTES = 32
 TOKEN_LIMIT = 200  # characters of a token that is looked at
@@ -68,13 +68,13 @@ class Tokens:
 
 
 def people_of(course: Course) -> list[str]:
-    """Return the ids of everybody in a course's gradebook."""
+    """Return the ids in a course's gradebook that may name a folder."""
     from nbgrader.api import Gradebook
 
     if not course.database.is_file():
         return []
     with Gradebook(course.database_url) as book:
-        return [student.id for student in book.students]
+        return [student.id for student in book.students if is_student_name(student.id)]
 
 
 def find_student(people: Iterable[str], student: str) -> str:
