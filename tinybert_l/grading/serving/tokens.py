@@ -6,13 +6,16 @@ import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
-from tinybert_l.grading.course import Course
 from tinybert_l.grading.owners import folded, is_student_name
+
+if TYPE_CHECKING:
+    from tinybert_l.grading.course import Course
 
 TOKEN_BYTES = 32
 TOKEN_LIMIT = 200  # characters of a token that is looked at
@@ -67,7 +70,7 @@ class Tokens:
         return read_json(self.path) if self.path.is_file() else {}
 
 
-def people_of(course: Course) -> list[str]:
+def people_of(course: "Course") -> list[str]:
     """Return the ids in a course's gradebook that may name a folder."""
     from nbgrader.api import Gradebook
 
