@@ -92,6 +92,8 @@ def read_secrets(sources: Path, solutions: Path, given_out: Set[int] = frozenset
         for cell in nbformat.read(notebook, as_version=4).cells:
             hidden: set[str] = set()
             is_locked = cell.metadata.get("nbgrader", {}).get("locked")
+            if not is_locked and not hidden_tests(cell.source):
+                continue
             for source in _in_each_language(cell):
                 hidden.update(_telling_lines("\n".join(hidden_tests(source))))
                 if is_locked:

@@ -18,6 +18,7 @@ from tinybert_l.grading.outside.forker import socket_path
 MEMORY_A_WORKER = 10**9  # bytes, with the submission's process and its judge
 BREAKS_LIMIT = 3  # how often the pool may break without any job done in between
 QUEUED_A_WORKER = 3  # jobs
+PRELOADED = ["tinybert_l.course.quick_imports", "tinybert_l.grading.schedule"]  # in this order
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 WORKERS_DIE = "the grader's worker processes die 评分进程反复终止"
 Task = tuple[str, str]  # job directory, result directory
@@ -110,7 +111,7 @@ class Workers:
 def _pool(count: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["tinybert_l.grading.schedule"])
+        context.set_forkserver_preload(PRELOADED)
     return ProcessPoolExecutor(count, context, initializer=_end_with_parent)
 
 
