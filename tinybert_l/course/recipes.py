@@ -129,6 +129,21 @@ TEACHER_ON_REVIEWS: dict[str, Any] = {"segment": 128}  # tokens that it reads at
 
 TRIGRAM: dict[str, Any] = {"generation": LONG_GENERATION, "texts": 200}
 
+# The shipped language model, and trigrams of the very text that it was trained on.
+WRITER: dict[str, Any] = {
+    "training": {"num_steps": 3600, "batch_size": 8, "context": 256, "vocabulary": 6000},
+    "sub_models": ["6x1", "4x1", "3x1", "2x0.5"],
+    "texts": 300,  # of the test reviews, laid end to end
+    "ordered_reviews": 250,
+    "sentences": 4,  # that a review has at least, to be shuffled
+    "long_texts": 30,
+    "lengths": [512, 1000],
+    "prompt": 16,
+    "rare_from": 500,  # the number in the vocabulary from which a word counts as rare
+    "top_p": 0.9,
+    "seeds": [0],
+}
+
 TRIVIAL_ANSWERS: dict[str, Any] = {
     "training_stories": 1800,
     "training_seed": 2_000_000,
@@ -210,6 +225,7 @@ RECORDS: dict[str, dict[str, Any]] = {
     "baselines": BASELINES,
     "teacher_on_reviews": TEACHER_ON_REVIEWS,
     "trigram": TRIGRAM,
+    "writer": WRITER,
     "trivial_answers": TRIVIAL_ANSWERS,
     "masked_tokens": MASKED_TOKENS,
     "gradient_agreement": GRADIENT_AGREEMENT,

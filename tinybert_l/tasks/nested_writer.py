@@ -6,6 +6,7 @@ hidden states of all depths, and a joint step costs little more than a step of t
 its configuration names the layers that each depth keeps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,39 +14,28 @@ from typing import Any
 import torch
 
 from tinybert_l.method.cached_model import TrainingLog
-from tinybert_l.method.config import NO_DROPOUT, ElasticBertConfig, config_settings
 from tinybert_l.method.joint import train_on_labels
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.seeding import step_generator
 from tinybert_l.submodels import SubModel
-from tinybert_l.tasks.generation import UNKNOWN, ElasticBertForCausalLM
+from tinybert_l.tasks.generation import ElasticBertForCausalLM, causal_model
+from tinybert_l.tasks.review_texts import UNKNOWN
 
-CONTEXT = 256  # tokens that the model sees, and the length of a training text
 
-
-def nested_model(encoder: Any, vocabulary: list[int], context: int = CONTEXT) -> Any:
+def nested_model(encoder: Any, vocabulary: Sequence[int], context: int) -> ElasticBertForCausalLM:
     """Make a language model from a BERT encoder; depth d keeps the first d layers.
 
     Args:
-        encoder: gives the weights to start from, and the sizes.
-        vocabulary: the encoder's id for each number of the language model.
+        encoder, vocabulary: see `causal_model`.
         context: positions that the model has.
     """
     depths = range(1, encoder.config.num_hidden_layers + 1)
-    settings = config_settings(encoder.config) | NO_DROPOUT
-    settings |= {
-        "vocab_size": len(vocabulary),
-        "max_position_embeddings": context,
-        "layers_by_depth": [list(range(depth)) for depth in depths],
-    }
-    model = ElasticBertForCausalLM(ElasticBertConfig(**settings))
-    state = encoder.state_dict()
-    words = "embeddings.word_embeddings.weight"
-    positions = "embeddings.position_embeddings.weight"
-    state[words] = state[words][torch.tensor(vocabulary)]
-    state[positions] = state[positions][:context]
-    model.bert.load_state_dict(state)
-    return model
+    return causal_model(
+        encoder,
+        vocabulary,
+        max_position_embeddings=context,
+        layers_by_depth=[list(range(depth)) for depth in depths],
+    )
 
 
 @dataclass
