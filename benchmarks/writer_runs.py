@@ -1,7 +1,7 @@
 """The course's language model against trigrams of the very text that it was trained on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import exp
 from random import Random
@@ -9,17 +9,20 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from long_run import Job, Settings
+from long_run import PARTS, Job, Settings
 from tqdm.auto import tqdm
 
 from tinybert_l.course import recipes
+from tinybert_l.course.experiments import alone
 from tinybert_l.course.intervals import hierarchical
 from tinybert_l.course.rows import AuthorRow, Interval, LongTextRow, Row
+from tinybert_l.method.teacher import load_embedded
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.decoding import Decoding, stream
-from tinybert_l.tasks.generation import Writer
+from tinybert_l.tasks.generation import ElasticBertForCausalLM, Writer
+from tinybert_l.tasks.nested_writer import nested_model, train_nested
 from tinybert_l.tasks.review_texts import END, UNKNOWN, as_blocks, in_numbers, review_parts
-from tinybert_l.tasks.shipped_writer import CONTEXT, shipped_writer
+from tinybert_l.tasks.shipped_writer import CONTEXT, RECIPE, shipped_writer
 from tinybert_l.tasks.text_metrics import repetition, returning, sentences
 from tinybert_l.tasks.trigram import Trigram
 
@@ -34,6 +37,7 @@ class WriterSeed:
 
 Author = SubModel | Trigram
 Pairs = list[tuple[list[int], list[int]]]
+Items = tuple[list[list[int]], Pairs]
 FIFTHS = 5
 
 
@@ -66,10 +70,18 @@ def shuffled_pairs(writer: Writer, reviews: Sequence[list[int]], settings: Setti
     return pairs[: settings["ordered_reviews"]]
 
 
+def test_items(writer: Writer, settings: Settings) -> Items:
+    """The pieces that are scored, and the reviews that are shuffled; none was trained on."""
+    test = in_numbers(writer.tokenizer, review_parts().test, writer.vocabulary)
+    texts = as_blocks(test, CONTEXT)[: settings["texts"]].tolist()
+    return texts, shuffled_pairs(writer, test, settings)
+
+
 def author_row(
-    writer: Writer, author: Author, texts: list[list[int]], pairs: Pairs, trigram: np.ndarray | None
+    writer: Writer, author: Author, items: Items, trigram: np.ndarray | None
 ) -> AuthorRow:
     """Measure an author on unread texts; `trigram` are the losses to compare with."""
+    texts, pairs = items
     losses = mean_losses(writer, author, texts)
     human = mean_losses(writer, author, [pair[0] for pair in pairs])
     mixed = mean_losses(writer, author, [pair[1] for pair in pairs])
@@ -131,7 +143,7 @@ def long_rows(
         human = human[: settings["long_texts"]]
         starts = [text[: settings["prompt"]] for text in human]
         new = tokens - settings["prompt"]
-        for name in settings["sub_models"]:
+        for name in settings["long_sub_models"]:
             sub_model = SubModel.parse(name)
             texts = []
             for number, start in enumerate(tqdm(starts, name, mininterval=5)):
@@ -152,15 +164,14 @@ def measure_writer(seed: int, settings: Settings) -> list[WriterSeed]:
     parts = review_parts()
     train = in_numbers(writer.tokenizer, parts.train, writer.vocabulary)
     trigram = Trigram(as_blocks(train, CONTEXT), len(writer.vocabulary))
-    test = in_numbers(writer.tokenizer, parts.test, writer.vocabulary)
-    texts = as_blocks(test, CONTEXT)[: settings["texts"]].tolist()
-    pairs = shuffled_pairs(writer, test, settings)
-    counted = author_row(writer, trigram, texts, pairs, None)
+    items = test_items(writer, settings)
+    counted = author_row(writer, trigram, items, None)
     rows = []
     for name in settings["sub_models"]:
         losses = np.array(counted.loss_nats[0])
-        rows.append(author_row(writer, SubModel.parse(name), texts, pairs, losses))
+        rows.append(author_row(writer, SubModel.parse(name), items, losses))
     rows.append(counted)
+    test = in_numbers(writer.tokenizer, parts.test, writer.vocabulary)
     # human texts this long are few among those for testing
     long_texts = long_rows(writer, trigram, [*test, *train], settings)
     return [WriterSeed(tuple(rows), tuple(long_texts))]
@@ -172,4 +183,30 @@ def all_rows(seeds: list[list[WriterSeed]]) -> list[Row]:
     return [*measured.authors, *measured.long_texts]
 
 
+def measure_alone(seed: int, settings: Settings) -> list[AuthorRow]:
+    """Train one size by itself, for as many steps on the same text, and score the same items."""
+    sub_model = SubModel.parse(settings["sub_model"])
+    writer = shipped_writer()
+    encoder, tokenizer = load_embedded()
+    folder = PARTS / f"writer-alone-{sub_model.name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "config.json").is_file():
+        model = ElasticBertForCausalLM.from_pretrained(folder)
+    else:
+        torch.manual_seed(seed)
+        model = nested_model(encoder, writer.vocabulary, CONTEXT)
+        train = in_numbers(tokenizer, review_parts().train, writer.vocabulary)
+        train_nested(model, as_blocks(train, CONTEXT), alone(RECIPE, sub_model), folder)
+        model.save_pretrained(folder)
+    by_itself = replace(writer, model=model.eval())
+    row = author_row(by_itself, sub_model, test_items(writer, settings["writer"]), None)
+    return [replace(row, author="alone")]
+
+
+def first_rows(seeds: list[list[AuthorRow]]) -> list[Row]:
+    """The rows of the one seed."""
+    return list(seeds[0])
+
+
+ALONE = Job("writer_alone", recipes.WRITER_ALONE, AuthorRow, measure_alone, first_rows)
 WRITER_RUNS = Job("writer", recipes.WRITER, WriterSeed, measure_writer, all_rows)

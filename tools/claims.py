@@ -239,6 +239,16 @@ def answers_of_writer(record: Record) -> Iterator[ClaimVerdict]:
                 yield judged(f"{captions.label(text)}: {words}", gap, better=better)
 
 
+def answers_of_writer_alone(record: Record) -> Iterator[ClaimVerdict]:
+    for row in rows_of(record, AuthorRow):
+        if row.sub_model is None:
+            continue
+        joint = {"author": "sub_model", "sub_model": row.sub_model}
+        gap = evidence.difference("writer", "loss_nats", joint, row, other_record=record.name)
+        hope = f"{row.sub_model.label} of the joint run predicts at most 0.05 nats worse than alone"
+        yield judged(hope, gap, 0.05, better="smaller")
+
+
 LONG_TEXTS: dict[str, tuple[str, Better]] = {
     "repetition_percent": ("more repetition at the end than in a human's text", "larger"),
     "returning_percent": ("fewer rare words of the beginning return than a human's", "smaller"),
@@ -322,6 +332,7 @@ ANSWERS: dict[str, Callable[[Record], Iterator[ClaimVerdict]]] = {
     "baselines": answers_of_baselines,
     "trigram": answers_of_trigram,
     "writer": answers_of_writer,
+    "writer_alone": answers_of_writer_alone,
     "trivial_answers": answers_of_trivial_answers,
     "masked_tokens": answers_of_masked_tokens,
     "gradient_agreement": answers_of_agreement,

@@ -357,6 +357,7 @@ VALUES: dict[str, dict[Any, Caption]] = {
         "last_mentioned": Caption("mentioned last", "最后提到的"),
         "trigram": Caption("trigram", "三元语法"),
         "human": Caption("human", "人"),
+        "alone": Caption("alone", "单独训练"),
         "drafted": Caption("drafted", "起草"),
         "no_kv_cache": Caption("no KV cache", "无缓存"),
     },
@@ -577,6 +578,8 @@ def _(row: LongTextRow) -> str:
 def _author(row: PerplexityRow | AuthorRow | LongTextRow) -> str:
     if row.sub_model is None:
         return str(caption("author", row.author))
+    if row.author == "alone":
+        return f"{row.sub_model.label}, {caption('author', row.author)}"
     return row.sub_model.label
 
 

@@ -54,6 +54,7 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "baselines": (row_types.BaselineRow,),
     "trigram": (row_types.PerplexityRow,),
     "writer": (row_types.AuthorRow, row_types.LongTextRow),
+    "writer_alone": (row_types.AuthorRow,),
     "trivial_answers": (row_types.TrivialAnswerRow,),
     "gradient_agreement": (row_types.GradientAgreementRow,),
     "cascade": (row_types.CascadeRow,),

@@ -281,7 +281,7 @@ class AuthorRow(Row):
     """How well an author predicts reviews that it has not read, and whether it notices order."""
 
     kind: ClassVar[str] = "author"
-    author: Literal["sub_model", "trigram"]
+    author: Literal["sub_model", "alone", "trigram"]  # alone: trained by itself, without the others
     sub_model: SubModel | None
     perplexity: float
     below_trigram_percent: Interval | None  # by how much its perplexity is lower

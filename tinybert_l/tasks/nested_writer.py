@@ -40,14 +40,16 @@ def nested_model(encoder: Any, vocabulary: Sequence[int], context: int) -> Elast
 
 @dataclass
 class SharedPass:
-    """One run of all layers, kept for the sub-models of a step that are its first layers.
+    """One run of the deepest sub-model, kept for those of a step that are its first layers.
 
     Attributes:
+        deepest: of the sub-models of full width.
         step: of the states; -1: none yet.
         states: the embeddings, then each layer's output, [batch, length, hidden] each.
     """
 
     model: ElasticBertForCausalLM
+    deepest: SubModel
     step: int = -1
     states: tuple[torch.Tensor, ...] = ()
 
@@ -56,7 +58,10 @@ class SharedPass:
         if sub_model.width != 1:
             return self.model(texts, sub_model=sub_model).logits
         if self.step != step:
-            self.states = self.model(texts, output_hidden_states=True).hidden_states
+            output = self.model(
+                texts, sub_model=self.deepest, output_hidden_states=True, logits_to_keep=1
+            )
+            self.states = output.hidden_states
             self.step = step
         return self.model.lm_head(self.states[sub_model.depth])
 
@@ -72,7 +77,8 @@ def train_nested(
     Returns:
         One row per step.
     """
-    shared = SharedPass(model)
+    deepest = max((part for part in recipe.sub_models() if part.width == 1), key=_depth)
+    shared = SharedPass(model, deepest)
 
     def predict(step: int, sub_model: SubModel) -> tuple[torch.Tensor, torch.Tensor]:
         batch = blocks[_rows(recipe, step, len(blocks))].to(model.device)
@@ -82,6 +88,10 @@ def train_nested(
         return logits[known], labels[known]
 
     return train_on_labels(model, predict, recipe, folder, "writer 生成")
+
+
+def _depth(sub_model: SubModel) -> int:
+    return sub_model.depth
 
 
 def _rows(recipe: JointRecipe, step: int, blocks: int) -> torch.Tensor:
