@@ -36,7 +36,15 @@ EMAIL_COLUMNS = (
     "Dirección de correo",
 )
 OTHER_NAMES = {
-    "first_name": ("first_name", "First name", "FirstName", "given name", "名", "Vorname", "Prénom"),
+    "first_name": (
+        "first_name",
+        "First name",
+        "FirstName",
+        "given name",
+        "名",
+        "Vorname",
+        "Prénom",
+    ),
     "last_name": (
         "last_name",
         "Last name",
