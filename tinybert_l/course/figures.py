@@ -118,7 +118,7 @@ class _InWords(Formatter):
         self.formatter = formatter
 
     def __call__(self, value: float, position: int | None = None) -> str:
-        return in_words(self.formatter(value, position))
+        return in_words(str(self.formatter(value, position)))  # ticks may be named by numbers
 
 
 def _keep(figure: Figure) -> None:
