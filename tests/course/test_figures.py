@@ -68,8 +68,8 @@ def test_ticks_named_by_numbers_are_shown_in_a_course_of_one_language():
     with showing("zh"):
         figures.say_in_language(figure)
         FigureCanvasAgg(figure).draw()
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2"]
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["层"]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2"]
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["层"]
 
 
 def test_figures_are_kept_as_svg_and_pdf_for_ones_own_slides(tmp_path, monkeypatch):
