@@ -143,7 +143,7 @@ def _write_size(
         return
     middle = bottom + height / 2
     text = f"{size / 1e6:.2f} M"
-    if height > 0.09:  # a line of text
+    if height > 0.11:  # room for a line of text
         ink = "white" if part == ATTENTION else "black"
         axes.text(left + side / 2, middle, text, ha="center", va="center", color=ink)
         return
