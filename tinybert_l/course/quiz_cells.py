@@ -274,7 +274,7 @@ def _choices_cell(cell_id: str, question: Question) -> Cell:
     metadata = {
         "cellView": "form",  # Colab and JupyterLab fold the code: its order is everybody's
         "jupyter": {"source_hidden": True},
-        "slideshow": {"slide_type": "skip"},
+        "slideshow": {"slide_type": "-"},  # on the slide of its question
         "tags": ["demo", "raises-exception"],
     }
     return _code_cell(cell_id, "\n".join(lines), metadata)
@@ -308,7 +308,7 @@ def _code_cell(cell_id: str, source: str, metadata: dict[str, Any]) -> Cell:
 
 def _text_cell(cell_id: str, language: str, source: str) -> Cell:
     metadata = {
-        "slideshow": {"slide_type": "skip"},
+        "slideshow": {"slide_type": "subslide"},
         "tags": [f"lang-{language}", "role-quiz"],
     }
     return {
