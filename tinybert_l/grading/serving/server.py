@@ -7,7 +7,6 @@ things to keep up to date.
 
 import asyncio
 import os
-import shutil
 import tempfile
 import zipfile
 from collections import Counter
@@ -34,6 +33,7 @@ from tinybert_l.grading.submission import read_submission
 
 FOLDER = "serve"  # in the course: spool, tokens, secret
 BODY_LIMIT = 8 * 2**20  # bytes of a hand-in as it is sent
+IN_MEMORY = 2**20  # bytes of a body; a longer one goes to a file while it arrives
 HEADER_LIMIT = 16 * 2**10  # bytes
 HEADER_SECONDS = 10
 BODY_SECONDS = 30
@@ -116,32 +116,31 @@ class Desk:
         self.sent[student] += is_sending
         return self.requests[student] > REQUESTS_A_MINUTE or self.sent[student] > SENT_A_MINUTE
 
-    def accept(self, student: str, lecture: int, body: Path) -> tuple[HandIn, bool]:
+    def accept(self, student: str, lecture: int, sent: bytes) -> tuple[HandIn, bool]:
         """Read a body as intake reads an archive, and keep it; the receipt may then be given.
 
         Raises:
             InvalidInput: it holds no notebook of the lecture.
             TooMany: the student has handed in too often.
         """
-        sent = body.read_bytes()
-        raw, notes = self._notebook(student, lecture, sent)
+        name = NOTEBOOKS[lecture]
+        raw, notes = self._unpacked(name, sent) if sent[:2] == b"PK" else (sent, [])
+        read_submission(raw, f"{name}.ipynb")  # raises for what no one could grade
         return self.spool.add(student, lecture, sent, raw, notes, self.settings.per_hour)
 
-    def _notebook(self, student: str, lecture: int, sent: bytes) -> tuple[bytes, list[str]]:
-        name = NOTEBOOKS[lecture]
+    def _unpacked(self, name: str, sent: bytes) -> tuple[bytes, list[str]]:
+        """Return the notebook in a zip file that was sent, with what intake has to say about it."""
         with tempfile.TemporaryDirectory(prefix="tinybert-l-") as temporary:
-            path = Path(temporary) / "student"
-            path.mkdir()
             # the sender names nothing here: the token says who, the address which lecture
-            kind = ".zip" if sent[:2] == b"PK" else ".ipynb"
-            (path / f"{name}{kind}").write_bytes(sent)
-            if kind == ".zip" and not zipfile.is_zipfile(path / f"{name}.zip"):
+            path = Path(temporary) / "student" / f"{name}.zip"
+            path.parent.mkdir()
+            path.write_bytes(sent)
+            if not zipfile.is_zipfile(path):
                 raise InvalidInput("The zip file is damaged; make it anew. 压缩文件已损坏。")
             arrivals, refusals = read_archive(Path(temporary), name, Reading())
         if not arrivals:
             reason = refusals[0].reason if refusals else "no notebook in it 没有笔记本"
             raise InvalidInput(reason)
-        read_submission(arrivals[0].raw, f"{name}.ipynb")  # raises for what no one could grade
         return arrivals[0].raw, arrivals[0].notes
 
     def receipt(self, hand_in: HandIn) -> dict[str, Any]:
@@ -217,7 +216,7 @@ class _Why(Exception):
 
 @tornado.web.stream_request_body
 class SendHandler(Handler):
-    """Takes a hand-in: its body goes to a file as it arrives, once the sender is known."""
+    """Takes a hand-in: its body is kept as it arrives, once the sender is known."""
 
     def prepare(self) -> Awaitable[None] | None:
         super().prepare()
@@ -228,8 +227,7 @@ class SendHandler(Handler):
         if not (self.desk.course.folder / "release" / name).is_dir():
             self.refuse(404, "this lecture is not released yet 该讲尚未发布")
         self.size = 0
-        self.folder = Path(tempfile.mkdtemp(prefix="tinybert-l-"))
-        self.body = (self.folder / "body").open("wb")
+        self.body = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - see `_tidy`
         return None
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
@@ -240,12 +238,12 @@ class SendHandler(Handler):
         return None
 
     async def post(self, _: str) -> None:
-        self.body.close()
         loop = asyncio.get_running_loop()
         desk = self.desk
+        self.body.seek(0)
         try:
             hand_in, is_new = await loop.run_in_executor(
-                desk.readers, desk.accept, self.student, self.lecture, self.folder / "body"
+                desk.readers, desk.accept, self.student, self.lecture, self.body.read()
             )
         except TooMany as error:
             self.set_header("Retry-After", "600")
@@ -265,7 +263,6 @@ class SendHandler(Handler):
     def _tidy(self) -> None:
         if hasattr(self, "body"):
             self.body.close()
-            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class AskHandler(Handler):
