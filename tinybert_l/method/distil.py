@@ -343,7 +343,8 @@ class _Work:
             reference = sorted_copy(self.base, train)
             return elastic_copy(reference), reference, {}
         no_layers = ("hidden_weight", "embedding_weight", "attention_weight")
-        return elastic_copy(self.base), TeacherOutputs(answers), dict.fromkeys(no_layers, 0.0)
+        kept = TeacherOutputs(answers, source=train.source)
+        return elastic_copy(self.base), kept, dict.fromkeys(no_layers, 0.0)
 
     def _planned(
         self,

@@ -1,6 +1,7 @@
 """Read the user's own texts, whatever holds them; split them evenly; say what they are like."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -181,7 +182,8 @@ def _rows_of_records(records: Sequence[Any], columns: Columns) -> Rows:
         if not isinstance(text, str) or not text.strip():
             raise InvalidInput(f"texts, row {number}: the text is {text!r}. 内容为空。")
         label = record.get(columns.label)
-        if label is None or label != label or str(label) == "<NA>":  # pandas has NaN and <NA>
+        is_nan = isinstance(label, float) and math.isnan(label)
+        if label is None or is_nan or str(label) == "<NA>":  # pandas has NaN and <NA>
             rows.append((text.strip(), None))
         else:
             rows.append((text.strip(), str(label).strip()))
