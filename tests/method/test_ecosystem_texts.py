@@ -1,6 +1,7 @@
 """Uses of docs/reference/ecosystem.md with texts and teachers of one's own; the page itself."""
 
 import re
+from typing import Any
 
 import own_bert
 import pandas
@@ -182,8 +183,16 @@ ARCHITECTURES = [
     "ModernBert",
     "GPT2",
     "XLNet",
-    "T5",
+    "FNet",
 ]
+
+
+def test_a_teacher_with_encoder_and_decoder_is_refused(own, tokenizer):
+    sizes = {"d_model": 8, "d_ff": 8, "num_layers": 1, "num_heads": 2, "d_kv": 4}
+    config = transformers.T5Config(vocab_size=len(tokenizer), **sizes)
+    teacher = AutoModelForSequenceClassification.from_config(config)
+    with pytest.raises(InvalidInput, match="a t5, which has an encoder and a decoder"):
+        distil(teacher, ROWS, tokenizer=tokenizer, student=own / "bert")
 
 
 @pytest.mark.nightly
@@ -214,14 +223,12 @@ def settings_of(name, vocabulary):
         sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 44, "pad_token_id": 0}
     elif name == "XLNet":
         sizes = {"d_model": 32, "n_layer": 2, "n_head": 4, "d_inner": 48}
-    elif name == "T5":
-        sizes = {"d_model": 32, "d_ff": 48, "num_layers": 2, "num_heads": 4, "d_kv": 8}
-        sizes |= {"pad_token_id": 0, "decoder_start_token_id": 0, "eos_token_id": 3}
     elif name == "DistilBert":
         sizes = {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48}
         sizes |= {"max_position_embeddings": 44, "pad_token_id": 0}
     else:
-        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4}
+        sizes: dict[str, Any] = {"hidden_size": 32, "num_hidden_layers": 2}
+        sizes |= {"num_attention_heads": 4} if name != "FNet" else {}
         sizes |= {"intermediate_size": 48, "max_position_embeddings": 44, "pad_token_id": 0}
         sizes |= {"embedding_size": 16} if name in ("Albert", "Electra") else {}
         if name == "MobileBert":

@@ -20,7 +20,7 @@ from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
 from tinybert_l.method.cached_model import quiet_loading
-from tinybert_l.method.data import Encoded, Split, collate, encode
+from tinybert_l.method.data import Encoded, Split, collate, encode, model_inputs
 from tinybert_l.method.evaluation import latency_texts
 from tinybert_l.method.export import torch_latencies
 from tinybert_l.method.extraction import elastic_copy
@@ -78,7 +78,10 @@ class OwnTeacher:
     def logits(self, texts: Sequence[str], max_length: int) -> torch.Tensor:
         """Return its answers to texts, [texts, classes]."""
         split = Split(list(texts), [0] * len(texts))
-        return predict_logits(self.model, encode(split, self.tokenizer, max_length))
+        data = encode(split, self.tokenizer, max_length)
+        if self.is_bert:
+            return predict_logits(self.model, data)
+        return logits_without_padding(self.model, data)
 
 
 @by_the_method
@@ -149,6 +152,25 @@ def distil(
     return work.finish(request, facts, depths, widths, say)
 
 
+@torch.no_grad()
+def logits_without_padding(model: PreTrainedModel, data: Encoded) -> torch.Tensor:
+    """Return logits [texts, classes], texts of one length together.
+
+    Not every architecture reads padding at the right as nothing: XLNet classifies by the last
+    place, and FNet knows no mask.
+    """
+    rows_of: dict[int, list[int]] = {}
+    for row, length in enumerate(data.lengths()):
+        rows_of.setdefault(length, []).append(row)
+    logits = torch.zeros(len(data), model.config.num_labels)
+    for rows in rows_of.values():
+        for start in range(0, len(rows), BATCH_SIZE):
+            part = rows[start : start + BATCH_SIZE]
+            output = model(**model_inputs(collate(data, part, model.device)))
+            logits[part] = output.logits.float().cpu()
+    return logits
+
+
 def _say_nothing(_: str) -> None:
     """Print nothing."""
 
@@ -184,6 +206,11 @@ def load_own_teacher(
         raise InvalidInput(
             f"tokenizer: {'none' if tokenizer is None else 'has no padding token'}; allowed: the "
             "teacher's, with a padding token."
+        )
+    if model.config.is_encoder_decoder:
+        raise InvalidInput(
+            f"teacher: a {model.config.model_type}, which has an encoder and a decoder; allowed: "
+            "a classifier with one of the two. 教师不能是编码器-解码器模型。"
         )
     kind = problem_type(model.config)
     if kind != SINGLE_LABEL:
@@ -283,6 +310,7 @@ class _Work:
     ) -> Family:
         """Train and save the family."""
         data, answers = self._data()
+        teacher = self._teacher_facts(data["test"], answers["test"])
         student, source, weights = self._student_and_teacher(data["train"], answers["train"])
         stages = stages_of(student.config.num_hidden_layers, depths, widths)
         recipe = JointRecipe(
@@ -307,7 +335,7 @@ class _Work:
         facts = facts | {
             "request": request,
             "labelled": self.texts.are_labelled,
-            "teacher": self._teacher_facts(data["test"], answers["test"]),
+            "teacher": teacher,
         }
         family = Family(student, self.tokenizer, recipe.sub_models(), held_out, self.folder, facts)
         family.save()
