@@ -15,7 +15,7 @@ from tinybert_l.cli.options import (
     lecture_argument,
 )
 from tinybert_l.course.authoring import write_answers
-from tinybert_l.course.quiz_cells import quiz_file
+from tinybert_l.course.quiz_questions import quiz_file
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import release as releases

@@ -29,7 +29,7 @@ from tinybert_l.course.markers import (
     hidden_tests,
     without_regions,
 )
-from tinybert_l.course.quiz_cells import QUIZZES, Question, read_questions
+from tinybert_l.course.quiz_questions import QUIZZES, Question, read_questions
 from tinybert_l.errors import CourseError
 from tinybert_l.languages import LANGUAGES
 
