@@ -47,6 +47,7 @@ MESSAGE_LIMIT = 200  # characters of a failed test's message in the table
 BEGIN_OF_STUB = "your answer goes here"
 BEGIN_OF_STUB_ZH = "请在此作答"
 LANGUAGE_METADATA = "tinybert_l_language"  # likewise: its only language, zh or en
+STUDENT_METADATA = "tinybert_l_student"  # likewise, with own numbers: for whom it was made
 DUE_METADATA = "tinybert_l_due"  # in a released notebook's metadata: when it is due
 STUDENT_NAME = re.compile(r"(?!\.)[\w.@-]{1,64}")
 

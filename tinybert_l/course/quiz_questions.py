@@ -8,7 +8,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class Question:
         call: a function of the library (module and name) that a value is made with, and is judged
             with, in place of a right answer that stands in the test.
         remade: returns the question with other numbers.
+        meets: tells whether numbers meet the condition.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Question:
     form: str = ""
     call: str = ""
     remade: Callable[[Numbers], "Question"] | None = field(default=None, compare=False, repr=False)
+    meets: Callable[[Numbers], bool] | None = field(default=None, compare=False, repr=False)
 
     @property
     def number(self) -> str:
@@ -111,6 +113,11 @@ class Question:
             return ""
         lines = [f"{name} = {value!r}" for name, value in self.numbers.items()]
         return "\n".join([OWN_NUMBERS, *lines])
+
+    def may_have(self, numbers: Numbers) -> bool:
+        """Tell whether numbers meet the question's condition."""
+        assert self.meets is not None
+        return self.meets(numbers)
 
     def with_numbers(self, numbers: Numbers) -> "Question":
         """Return the question with other numbers."""
@@ -155,21 +162,25 @@ def _question(name: str, entry: dict[str, Any], solutions: Path) -> Question:
         raise ValueError(f"kind={kind!r}; allowed: {', '.join(KINDS)}")
     if kind in ("one", "several"):
         return _question_of_choice(name, kind, entry)
+    lecture = int(name.split("_")[1])
     declared = entry.pop("numbers", {})
     parameters = tuple(read_parameter(*parameter) for parameter in declared.items())
+    where = entry.get("where", "True")
 
-    def scope_of(numbers: Numbers) -> Scope:
-        lecture = int(name.split("_")[1])
+    def scope(numbers: Numbers) -> Scope:
         return Scope(numbers, lambda: _reference_answers(solutions, lecture))
 
-    def with_numbers(numbers: Numbers) -> Question:
-        return _question_of_value(name, kind, entry, parameters, scope_of(numbers), with_numbers)
+    def meets(numbers: Numbers) -> bool:
+        return bool(scope(numbers).value(where))
 
-    where = entry.get("where", "True")
+    def remade(numbers: Numbers) -> Question:
+        question = _question_of_value(name, kind, entry, scope(numbers))
+        return replace(question, parameters=parameters, remade=remade, meets=meets)
+
     defaults = {parameter.name: parameter.default for parameter in parameters}
-    if not scope_of(defaults).value(where):
+    if not meets(defaults):
         raise ValueError(f"the defaults do not meet where = {where!r}")
-    return with_numbers(defaults)
+    return remade(defaults)
 
 
 @lru_cache(maxsize=16)
@@ -177,14 +188,7 @@ def _reference_answers(solutions: Path, lecture: int) -> dict[str, Any]:
     return load_reference_answers(solutions, lecture)
 
 
-def _question_of_value(
-    name: str,
-    kind: str,
-    entry: Mapping[str, Any],
-    parameters: tuple[Parameter, ...],
-    scope: Scope,
-    remade: Callable[[Numbers], Question],
-) -> Question:
+def _question_of_value(name: str, kind: str, entry: Mapping[str, Any], scope: Scope) -> Question:
     """Make a question for a number or for a value, with the numbers of a scope."""
     digits = entry.get("digits", 0)
     call = entry.get("call", "")
@@ -208,12 +212,10 @@ def _question_of_value(
         tolerance=float(tolerance),
         near=tuple(near),
         otherwise=_text(*entry["otherwise"]),
-        parameters=parameters,
         numbers=scope.numbers,
         where=entry.get("where", "True"),
         form=entry.get("form", ""),
         call=call,
-        remade=remade,
     )
 
 

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,9 @@ from tinybert_l.course.markers import without_hidden_tests
 from tinybert_l.course.quiz_cells import cells_of
 from tinybert_l.course.quiz_questions import Question, read_questions
 from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.arrivals import RELEASED_FOR
 from tinybert_l.grading.assignment import Assignment, Cell, normalised, text_digest
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.owners import folded
@@ -35,6 +37,8 @@ FOLDER = "variants"
 SECRET = "secret"
 SECRET_BYTES = 32
 ATTEMPTS = 2000  # at numbers that meet a question's condition
+NAMES_SHOWN = 3  # students in a remark
+NO_RELEASE = "no release with own numbers was made for this name"
 Numbers = dict[str, Any]
 
 
@@ -262,13 +266,13 @@ class Variants:
         """Return a lecture's assignment with a student's numbers in texts and tests."""
         return with_changes(common, self.changes(student))
 
-    def texts(self, student: str) -> set[str]:
-        """Return the cells' texts, normalised, that only this student's release should hold."""
-        own = set()
-        for change in self.changes(student):
-            for language in (None, "en", "zh"):
-                own.add(normalised(change.released(language)[1]))
-        return own
+    def released_texts(self) -> set[str]:
+        """Return the texts of cells, normalised, that stand in some student's release alone."""
+        texts = set()
+        for student in self.students:
+            for change in self.changes(student):
+                texts.add(normalised(change.after))
+        return texts
 
     @cached_property
     def owners(self) -> dict[str, str]:
@@ -284,14 +288,25 @@ class Variants:
                     shared.add(text)
         return {text: student for text, student in owners.items() if text not in shared}
 
-    def copied_from(self, student: str, texts: Iterator[str]) -> list[str]:
-        """Tell for whom a student's notebook was released, where that was somebody else.
+    def remark(self, student: str, raw: bytes) -> str:
+        """Say what a person has to know of a student's notebook; empty where there is nothing.
 
         Args:
-            texts: of its cells, normalised.
+            raw: its bytes. For whom it was released is told by its texts, which differ.
         """
-        found = {self.owners[text] for text in texts if text in self.owners}
-        return sorted(found - {student})
+        if student not in self._known:
+            return f"{NO_RELEASE} ({student}) 没有为其发布过"
+        try:
+            tree, _ = read_notebook(raw, "notebook")
+        except UnreadableNotebook:
+            return ""
+        texts = (normalised(cell["source"]) for cell in tree["cells"])
+        others = {self.owners[text] for text in texts if text in self.owners} - {student}
+        if not others:
+            return ""
+        return (
+            f"{RELEASED_FOR} {', '.join(sorted(others)[:NAMES_SHOWN])}: look 文件原属他人，请查看"
+        )
 
 
 def record_path(course: Course, lecture: int) -> Path:
