@@ -72,7 +72,7 @@ def test_a_submission_that_lacks_the_quiz_loses_its_points_alone(course, graded)
             assert points == 0 and f"Fill in {cell.removeprefix('test_')}" in reason
         else:
             assert points == expected[cell]
-    assert len(got) == 13
+    assert len(got) == 14
     page = course.folder / "feedback" / "old_release" / NAME / f"{NAME}.html"
     listed = page.read_text(encoding="utf-8").partition("</table>")[0]
     assert "Fill in quiz_3_1 in the cell above." in listed and "单元格里填写" not in listed
@@ -94,13 +94,13 @@ def test_quiz_answers_count_where_an_editor_has_lost_the_cells_names(course, rel
             cell.metadata["vscode"] = {"languageId": "python"}
     sanitise(notebook, assignment)
     plan, cells, tests = make_plan(notebook, assignment)
-    assert len(cells) == len(plan.cells) and len(tests) == 13
+    assert len(cells) == len(plan.cells) and len(tests) == 14
     assert [source for source in plan.cells if source.startswith("quiz_")] == [
-        f"quiz_3_{number} = 'k'" for number in (1, 2, 3)
+        f"quiz_3_{number} = 'k'" for number in (1, 2, 3, 4)
     ]
     assert not [source for source in plan.cells if "show_choices" in source]
     judged = [source for source in plan.tests if '"quiz_3_' in source]
-    assert len(judged) == 3 and all("HIDDEN TESTS" in source for source in judged)
+    assert len(judged) == 4 and all("HIDDEN TESTS" in source for source in judged)
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_quiz_answers_count_where_an_editor_has_lost_the_cells_names(course, rel
 def test_grades_equal_those_written_down_beforehand(course, graded, student):
     got = {g.cell: g.points for g in graded.grades if g.student == student}
     assert got == expected_points(course, student)
-    assert len(got) == 13
+    assert len(got) == 14
 
 
 def test_expectations_are_written_down_in_points(course):
