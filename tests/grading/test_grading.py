@@ -116,20 +116,20 @@ def test_expectations_are_written_down_in_points(course):
         student: sum(expected_points(course, student).values()) for student in SAMPLE_STUDENTS
     }
     assert totals == {
-        "perfect": 23,
+        "perfect": 24,
         "blank": 0,
         "half_right": 12,
-        "wrong_idea": 20,
-        "syntax_error": 19,
-        "endless_loop": 19,
-        "killed_kernel": 19,
+        "wrong_idea": 21,
+        "syntax_error": 20,
+        "endless_loop": 20,
+        "killed_kernel": 20,
     }
 
 
 @pytest.mark.slow
 def test_a_student_cannot_skip_tests_by_tags_or_borrow_the_reference_answers(graded):
     points = [g.points for g in graded.grades if g.student == "sly"]
-    assert points == [0] * 13
+    assert points == [0] * 14
 
 
 @pytest.mark.slow
