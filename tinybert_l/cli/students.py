@@ -54,7 +54,10 @@ def lab(words: tuple[str, ...], no_browser: bool) -> None:
 
 @click.command()
 @click.argument("notebook", required=False, type=FILE)
-@click.option("--student", help="Hand in under this id. Default: your login name.")
+@click.option(
+    "--student",
+    help="Hand in under this id. Default: that of your own release, else your login name.",
+)
 @click.option(
     "--to",
     type=NEW_FOLDER,
@@ -67,10 +70,10 @@ def submit(notebook: Path | None, student: str | None, to: Path) -> None:
     NOTEBOOK may be left out where a folder holds only one. The zip file holds the notebook without
     outputs, and nothing else. Nothing is sent anywhere: upload it yourself.
     """
-    from tinybert_l.course.home import hand_in, language_of, login_name
+    from tinybert_l.course.home import hand_in, language_of, released_for
 
-    student = student or login_name()
     notebook = notebook or _only_notebook(Path("."))
+    student = student or released_for(notebook)
     made = hand_in(notebook, student, to)
     with showing(language_of([notebook])):
         tables.show_hand_in(made, student)

@@ -364,6 +364,15 @@ def due_date(notebook: Path) -> str:
     return _metadata(notebook, DUE_METADATA)
 
 
+def released_for(notebook: Path) -> str:
+    """Return the id that a release with own numbers was made for, else the login name.
+
+    It names the file to hand in, and no more: whose a submission is says who receives it.
+    """
+    student = _metadata(notebook, STUDENT_METADATA)
+    return student if STUDENT_NAME.fullmatch(student) else login_name()
+
+
 def language_of(notebooks: Iterable[Path]) -> str | None:
     """Return the language, zh or en, that all these notebooks were released in alone."""
     languages = {_metadata(notebook, LANGUAGE_METADATA) for notebook in notebooks}

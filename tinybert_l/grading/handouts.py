@@ -20,12 +20,13 @@ from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.course.home import STUDENT_METADATA
 from tinybert_l.grading.leaks import Secrets, quiz_secrets, require_none, scan_text
 from tinybert_l.grading.variants import Change, Variants
+from tinybert_l.languages import in_words
 
 STORED = {".whl", ".zip"}  # packed already
 README = "README.md"
 MADE_FOR = (
     "Made for {student}: the numbers in questions are yours alone, and you are graded by them. "
-    "本文件夹为{student}制作：题目中的数只属于你，也按它们评分。\n\n"
+    "本文件夹为{student}制作：题目中的数只属于你，也按它们评分。"
 )
 
 
@@ -59,7 +60,8 @@ def write_handouts(
         text = json.dumps(own, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         files = {f"{released.name}/{notebook.name}": text.encode(), **other_files}
         readme = f"{released.name}/{README}"
-        files[readme] = MADE_FOR.format(student=student).encode() + files[readme]
+        made_for = in_words(MADE_FOR, language).format(student=student)
+        files[readme] = f"{made_for}\n\n".encode() + files[readme]
         write_atomically(work / f"{student}.zip", zipped(files))
     shutil.rmtree(target, ignore_errors=True)
     work.rename(target)
