@@ -220,17 +220,22 @@ def _question_sources(items: list[Item], cells: list[dict[str, Any]]) -> dict[st
         if cell["cell_type"] != "code" or not settings.get("solution"):
             continue
         if name in quiz:
-            own[name] = _without_stub("".join(cell["source"]))
+            own[name] = _without_stub("".join(cell["source"]), name)
         elif name not in exercises():
             shared.append("".join(cell["source"]))
     sources = dict.fromkeys([name for name in names if name not in quiz], "\n".join(shared))
     return {**sources, **own}
 
 
-def _without_stub(source: str) -> str:
-    """Drop the stub's line from an answer that was written beside it; a lone stub stays."""
+def _without_stub(source: str, name: str) -> str:
+    """Drop the stub's line from an answer that was written beside it; a lone stub stays.
+
+    Args:
+        name: of the variable that is the answer; others may be given with the stub.
+    """
     lines = [line for line in source.splitlines() if is_begun(line)]
-    is_answered = any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    is_answered = re.search(rf"\b{name}\s*(?::[^=\n]+)?=(?!=)", code)
     return "\n".join(lines) if is_answered else source
 
 
