@@ -19,6 +19,11 @@ MODULES = (
         },
     ),
     CommandModule(
+        "capstone",
+        "Student",
+        {"capstone": "Build the best small classifier under a budget; hand it in."},
+    ),
+    CommandModule(
         "disputes",
         "Student",
         {"dispute": "Ask that an EXERCISE of a LECTURE is judged anew."},
@@ -63,6 +68,11 @@ MODULES = (
         "likeness",
         "Instructor",
         {"similar": "Show which answers of a LECTURE are unusually alike."},
+    ),
+    CommandModule(
+        "league",
+        "Instructor",
+        {"league": "Judge capstone entries in the sandbox; keep and publish the table."},
     ),
     CommandModule(
         "models",

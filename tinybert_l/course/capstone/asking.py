@@ -21,7 +21,7 @@ from tinybert_l.course.intervals import Estimate, hierarchical
 from tinybert_l.errors import CourseError, printable
 
 PROGRAM = "tinybert_l.course.capstone.program"
-SENTENCES_TIMED = 24
+SENTENCES_TIMED = 16
 ROUNDS = 12
 # From the third least to the third largest of 12 rounds holds the median 96 times in a hundred
 # (binomial), whatever the times are distributed like.
