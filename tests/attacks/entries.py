@@ -49,11 +49,13 @@ def honest_onnx(nodes: list[Any] | None = None, **changes: Any) -> bytes:
         helper.make_node("Identity", [last], ["logits"]),
     ]
     output = changes.pop("output", TensorProto.FLOAT)
-    inputs = [value("input_ids", TensorProto.INT64)] + changes.pop("inputs", [])
+    inputs = [value("input_ids", TensorProto.INT64), *changes.pop("inputs", [])]
     kept = [numpy_helper.from_array(weights, "weights"), *changes.pop("initializers", [])]
     graph = helper.make_graph(body, "honest", inputs, [value("logits", output)], kept)
     opsets = [helper.make_opsetid("", 17), *changes.pop("opsets", [])]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=8, **changes).SerializeToString()
+    return helper.make_model(
+        graph, opset_imports=opsets, ir_version=8, **changes
+    ).SerializeToString()
 
 
 def value(name: str, kind: int) -> Any:

@@ -67,6 +67,7 @@ ELSEWHERE = {
     r"tinybert-l dispute 3 .*": "test_disputes.py",
     r"tinybert-l grade 3 --disputes .*": "test_disputes.py",
     r"tinybert-l similar 3.*": "test_likeness.py",
+    r"tinybert-l (capstone|league)( .*)?": "test_league_commands.py, with tiny entries",
     r"tinybert-l mark 3.*": "test_browser_marking.py: it serves until it is stopped",
     r"tinybert-l answers": "writes into the checkout; here with --check",
     r"tinybert-l course init /srv/.*": "the same with a folder of one's own: test_journey.py",

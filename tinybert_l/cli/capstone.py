@@ -21,12 +21,16 @@ def capstone_new(folder: Path) -> None:
 
     path = write_baseline(folder)
     click.echo(f"written: {path}")
-    click.echo(f"Now: tinybert-l lab {folder} --no-browser, or open it in any editor 打开笔记本即可")
+    click.echo(
+        f"Now: tinybert-l lab {folder} --no-browser, or open it in any editor 打开笔记本即可"
+    )
 
 
 @capstone.command("check")
 @click.argument("entry", type=FILE_OR_FOLDER)
-@click.option("--no-times", is_flag=True, help="Check and count right answers, and measure no time.")
+@click.option(
+    "--no-times", is_flag=True, help="Check and count right answers, and measure no time."
+)
 def capstone_check(entry: Path, no_times: bool) -> None:
     """Check an ENTRY, a folder or zip file, as the league does.
 

@@ -77,7 +77,11 @@ def show_written(paths: Sequence[Path]) -> None:
 
 def show_held_out(path: Path, held_out: "HeldOut") -> None:
     """Print how many sentences are held out."""
-    kind = "your own 自备" if held_out.is_own else "drawn in secret from public data 从公开数据秘密抽取"
+    kind = (
+        "your own 自备"
+        if held_out.is_own
+        else "drawn in secret from public data 从公开数据秘密抽取"
+    )
     click.echo(f"{len(held_out.sentences.texts)} sentences 句 ({kind}): {path}")
     click.echo(f"sha256 {held_out.sha256}")
 

@@ -219,5 +219,3 @@ def _is_output(value: Any) -> bool:
 
 def _is_time(value: Any) -> bool:
     return type(value) is float and math.isfinite(value) and value > 0
-
-

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def write_bag_model(
 
 def _grams(ids: Sequence[int]) -> list[Gram]:
     singles: list[Gram] = [(piece,) for piece in ids]
-    return singles + list(zip(ids, ids[1:], strict=False))
+    return singles + list(pairwise(ids))
 
 
 def _best_fit(ids: dict[str, list[list[int]]], splits: dict[str, Split]) -> _Fit:

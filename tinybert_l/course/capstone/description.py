@@ -1,4 +1,4 @@
-"""Read `entry.json`: the entry's name, its labels in the order of its outputs, how it reads text."""
+"""Read `entry.json`: the entry's name, labels in the order of its outputs, how it reads text."""
 
 import json
 import re
@@ -105,8 +105,12 @@ def _checked_name(name: Any) -> str:
     is_fit = isinstance(name, str) and len(name) <= NAME_LIMIT and _NAME.fullmatch(name)
     if not is_fit or name != " ".join(name.split()):
         raise EntryRefused(
-            _wrong("name", name, f"1 to {NAME_LIMIT} Latin letters, Chinese characters, digits, "
-                   "single blanks and _ . + - ×, a letter or digit first")
+            _wrong(
+                "name",
+                name,
+                f"1 to {NAME_LIMIT} Latin letters, Chinese characters, digits, "
+                "single blanks and _ . + - ×, a letter or digit first",
+            )
         )
     return name
 

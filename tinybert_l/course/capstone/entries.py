@@ -87,7 +87,9 @@ def teacher_folder() -> Path:
 
     def build(folder: Path) -> dict[str, Any]:
         model = elastic_copy(teacher.model)
-        write_entry(folder / "teacher", "teacher", model, model.full_size(), teacher.tokenizer, False)
+        write_entry(
+            folder / "teacher", "teacher", model, model.full_size(), teacher.tokenizer, False
+        )
         return {}
 
     return cached("capstone-teacher", {"teacher": teacher.key}, build) / "teacher"

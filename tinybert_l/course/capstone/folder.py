@@ -129,7 +129,9 @@ def _require_known(name: str) -> None:
     hint = HINTS.get(name) or HINTS.get(Path(name).suffix.lower())
     known = f"allowed: {', '.join(FILE_LIMITS)}"
     why = f"{hint}; {known}" if hint else known
-    raise EntryRefused(f"{printable(name)[:60]} does not belong into an entry ({why}). 多余的文件。")
+    raise EntryRefused(
+        f"{printable(name)[:60]} does not belong into an entry ({why}). 多余的文件。"
+    )
 
 
 def _read_plain_file(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from tinybert_l.course.capstone.rules import DESCRIPTION, EntryRefused
+from tinybert_l.course.capstone.rules import EntryRefused
 
 MEMORY_MB = 2048
 REPEATED = 16  # sentences that are asked twice: the same sentence has the same answer

@@ -1,6 +1,7 @@
 """The sentences of the capstone: to check an entry on, and to hold out."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 from tinybert_l.course.capstone.asking import Sentences
@@ -21,6 +22,7 @@ def never_trained_on() -> Sentences:
     return _of_split(load_reviews()["test"])
 
 
+@cache
 def all_embedded() -> frozenset[str]:
     """Return all sentences of the public data, in comparable form."""
     texts = []

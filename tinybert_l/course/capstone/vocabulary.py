@@ -47,7 +47,7 @@ def read_pieces(raw: bytes) -> dict[str, int]:
 
 
 def make_tokenizer(pieces: dict[str, int], description: Description) -> "Tokenizer":
-    """Return BERT's tokenizer for these word pieces: no regular expression, no code of the entry."""
+    """Return BERT's tokenizer for these word pieces, without any rule of the entry's own."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordPiece
     from tokenizers.normalizers import BertNormalizer

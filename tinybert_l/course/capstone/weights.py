@@ -70,7 +70,9 @@ def check_config(raw: bytes, num_pieces: int) -> dict[str, Any]:
     if config["hidden_act"] not in ACTIVATIONS:
         raise EntryRefused(f"{CONFIG}: hidden_act; allowed: {', '.join(ACTIVATIONS)}.")
     if config["vocab_size"] != num_pieces:
-        raise EntryRefused(f"{CONFIG}: vocab_size is {config['vocab_size']}; allowed: {num_pieces}.")
+        raise EntryRefused(
+            f"{CONFIG}: vocab_size is {config['vocab_size']}; allowed: {num_pieces}."
+        )
     if SMALLEST_FLOAT * _least_weights(config) > SIZE_LIMIT:
         raise EntryRefused(f"{CONFIG}: more weights than {SIZE_LIMIT:,} bytes can hold. 参数过多。")
     return config
@@ -113,7 +115,9 @@ def build_model(config: dict[str, Any], tensors: dict[str, Any]) -> "PreTrainedM
         model.load_state_dict(state)
     except (RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:160]
-        raise EntryRefused(f"{WEIGHTS} and {CONFIG} do not fit: {reason}. 权重与配置不符。") from None
+        raise EntryRefused(
+            f"{WEIGHTS} and {CONFIG} do not fit: {reason}. 权重与配置不符。"
+        ) from None
     return model.eval()
 
 
