@@ -72,7 +72,7 @@ MODULES = (
     CommandModule(
         "league",
         "Instructor",
-        {"league": "Judge capstone entries in the sandbox; keep and publish the table."},
+        {"league": "Judge capstone entries in the sandbox; publish the table."},
     ),
     CommandModule(
         "models",

@@ -19,7 +19,7 @@ LEAGUE = "capstone"  # folder in the course's
 
 @click.group()
 def league() -> None:
-    """Judge capstone entries in the sandbox; keep and publish the table."""
+    """Judge capstone entries in the sandbox; publish the table."""
 
 
 @league.command("holdout")
