@@ -5,10 +5,12 @@ import re
 import stat
 import zipfile
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
 from attacks import entries as attacks
+from attacks import entry_models
 
 from tinybert_l.course.capstone import asking
 from tinybert_l.course.capstone.asking import Score, Sentences, score
@@ -34,6 +36,14 @@ from tinybert_l.method.data import load_reviews
 needs_sandbox = pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
 ITEMS = 1000
 HASH = "0" * 64
+cached_reviews = cache(load_reviews)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def reviews_read_once():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tinybert_l.course.capstone.sentences.load_reviews", cached_reviews)
+        yield
 
 
 def scored(name: str, hits: list[int], ratio: float = 0.1, **changes) -> Score:
@@ -144,7 +154,7 @@ def drawn(tmp_path_factory):
 
 
 def test_held_out_sentences_are_in_no_training_and_private(drawn):
-    reviews = load_reviews()
+    reviews = cached_reviews()
     held_out = heldout.read_held_out(drawn)
     seen = {*reviews["train"].texts, *reviews["validation"].texts}
     assert len(set(held_out.sentences.texts)) == 800
@@ -180,7 +190,7 @@ def own_sentences(path, count: int = 100, extra: str = ""):
 
 
 def test_sentences_of_ones_own_must_not_stand_in_the_public_data(tmp_path):
-    known = load_reviews()["train"].texts[0].upper().replace(",", "")
+    known = cached_reviews()["train"].texts[0].upper().replace(",", "")
     extra = f'"{known}",positive'
     with pytest.raises(InvalidInput, match="1 of these sentences"):
         heldout.take(tmp_path, own_sentences(tmp_path / "own.csv", extra=extra))
@@ -202,7 +212,7 @@ def league(tmp_path_factory):
     attacks.describe(wrong, name="wrong order", labels=list(LABELS[::-1]))
     refused = attacks.honest(folder / "eve")
     attacks.describe(refused, name="noise")
-    attacks.random_answers(refused)
+    entry_models.random_answers(refused)
     copied = attacks.copy_of(honest, folder / "copycat")
     lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:

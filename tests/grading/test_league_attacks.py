@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from attacks import entries as attacks
+from attacks import entry_files, entry_models
 
 from tinybert_l.course.capstone.asking import answers_of, ask
 from tinybert_l.course.capstone.folder import read_entry
@@ -20,6 +21,7 @@ SENTENCES = ["a good film", "a bad film", "good good bad", "bad"]
 RIGHT = [1, 0, 1, 0]
 SECONDS = 20.0  # that no entry needs
 FEW_SECONDS = 2.0
+MEMORY_MB = 256  # filling 2 GB takes a second
 
 
 @pytest.mark.parametrize("name", attacks.REFUSED_UNOPENED)
@@ -41,7 +43,7 @@ def replies(folder: Path, chosen: dict, seconds: float) -> dict[str, dict]:
         read.append(read_entry(attacks.make(attack, folder / name)))
     with container(read, None) as program:
         places = [f"{ENTRIES}/{number}" for number in range(len(read))]
-        answers = ask(Job(places, SENTENCES, seconds), program)
+        answers = ask(Job(places, SENTENCES, seconds, memory_mb=MEMORY_MB), program)
     return dict(zip(chosen, answers, strict=True))
 
 
@@ -85,6 +87,7 @@ def test_an_entry_that_never_ends_is_stopped(name, tmp_path):
 
 
 def test_the_suite_holds_the_attacks_that_were_asked_for():
+    assert entry_files and entry_models  # they enter theirs when they are imported
     total = len(attacks.REFUSED_UNOPENED) + len(attacks.REFUSED_INSIDE) + len(attacks.SLOW)
     assert total >= 60 and len(attacks.JUDGED) >= 4
 
@@ -104,7 +107,7 @@ def test_an_entry_that_changes_is_judged_as_it_was(tmp_path):
     folder = attacks.honest(tmp_path / "entry")
     entry = read_entry(folder)
     before = entry.sha256
-    attacks.random_answers(folder)
+    entry_models.random_answers(folder)
     attacks.describe(folder, name="other")
     entry.write(tmp_path / "copy")
     again = read_entry(tmp_path / "copy")

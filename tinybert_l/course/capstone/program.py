@@ -44,6 +44,7 @@ class Job:
         reference: folder of the teacher, in the form of an entry; empty: no times are measured.
         timed: places of the sentences on which times are measured.
         rounds: how often each of these is timed.
+        memory_mb: that an entry's process may take beyond what it begins with.
     """
 
     entries: list[str]
@@ -52,6 +53,7 @@ class Job:
     reference: str = ""
     timed: list[int] = field(default_factory=list)
     rounds: int = 0
+    memory_mb: int = MEMORY_MB
 
 
 def main() -> None:
@@ -63,7 +65,7 @@ def main() -> None:
 
 def _in_own_process(folder: str, job: Job) -> dict[str, Any]:
     if sys.platform != "linux":
-        return _measured(folder, job)
+        return measured(folder, job)
     _load_libraries()
     reading, writing = os.pipe()
     child = os.fork()
@@ -80,7 +82,7 @@ def _in_own_process(folder: str, job: Job) -> dict[str, Any]:
         reply = json.loads(raw)
     except ValueError:
         reply = None
-    return reply if isinstance(reply, dict) else {"refused": DIED.format(memory=MEMORY_MB)}
+    return reply if isinstance(reply, dict) else {"refused": DIED.format(memory=job.memory_mb)}
 
 
 def _end(child: int) -> int:
@@ -109,22 +111,22 @@ def _answer_and_end(folder: str, job: Job, reading: int, writing: int) -> None:
         for descriptor in (0, 1):
             os.dup2(os.open(os.devnull, os.O_RDWR), descriptor)
         os.closerange(4, max(reading, writing, 64) + 1)
-        _set_limits(job.seconds)
-        raw = json.dumps(_measured(folder, job)).encode()
+        _set_limits(job)
+        raw = json.dumps(measured(folder, job)).encode()
         with os.fdopen(3, "wb") as pipe:
             pipe.write(raw)
     finally:
         os._exit(0)
 
 
-def _set_limits(seconds: float) -> None:
+def _set_limits(job: Job) -> None:
     import resource
 
     with open("/proc/self/statm") as file:
         now = int(file.read().split()[0]) * resource.getpagesize()
     limits = {
-        resource.RLIMIT_AS: now + MEMORY_MB * 2**20,
-        resource.RLIMIT_CPU: int(seconds),
+        resource.RLIMIT_AS: now + job.memory_mb * 2**20,
+        resource.RLIMIT_CPU: int(job.seconds),
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: 64,
@@ -150,14 +152,14 @@ def _read_until(descriptor: int, deadline: float) -> bytes | None:
     return b""
 
 
-def _measured(folder: str, job: Job) -> dict[str, Any]:
+def measured(folder: str, job: Job) -> dict[str, Any]:
     """Return the reply for one entry: why it is refused, or its answers and times."""
     try:
         return asdict(measure(folder, job))
     except EntryRefused as error:
         return {"refused": str(error)}
     except MemoryError:
-        return {"refused": DIED.format(memory=MEMORY_MB)}
+        return {"refused": DIED.format(memory=job.memory_mb)}
 
 
 @dataclass(frozen=True)
