@@ -9,6 +9,7 @@ import json
 import os
 import pickle
 import shutil
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -125,7 +126,8 @@ def with_model(folder: Path, raw: bytes) -> None:
 def zipped(folder: Path, names: dict[str, str] | None = None) -> Path:
     """Pack an entry, with other names where given."""
     path = folder.with_suffix(".zip")
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        warnings.simplefilter("ignore")  # of one name twice
         for file in sorted(folder.iterdir()):
             name = (names or {}).get(file.name, f"entry/{file.name}")
             archive.writestr(name, file.read_bytes())

@@ -18,7 +18,7 @@ Gram = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class _Fit:
+class Fit:
     """A fitted bag.
 
     Args:
@@ -44,8 +44,8 @@ def write_bag_model(
         texts = splits[name].texts
         cut = {"truncation": True, "max_length": max_tokens - 2}
         ids[name] = tokenizer(texts, add_special_tokens=False, **cut)["input_ids"]
-    fit = _best_fit(ids, splits)
-    _write(path, fit)
+    fit = best_fit(ids, splits)
+    write_graph(path, fit)
 
 
 def _grams(ids: Sequence[int]) -> list[Gram]:
@@ -53,7 +53,12 @@ def _grams(ids: Sequence[int]) -> list[Gram]:
     return singles + list(pairwise(ids))
 
 
-def _best_fit(ids: dict[str, list[list[int]]], splits: dict[str, Split]) -> _Fit:
+def best_fit(ids: dict[str, list[list[int]]], splits: dict[str, Split]) -> Fit:
+    """Fit on "train" with each strength of the regularisation; return the best on "validation".
+
+    Args:
+        ids: word pieces of each split's texts, without the special ones.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
@@ -68,11 +73,11 @@ def _best_fit(ids: dict[str, list[list[int]]], splits: dict[str, Split]) -> _Fit
         accuracy = float(model.score(held_out, splits["validation"].labels))
         grams = vectoriser.get_feature_names_out().tolist()
         weights, bias = model.coef_[0], float(model.intercept_[0])
-        fits.append(_Fit(grams, vectoriser.idf_, weights, bias, accuracy))
+        fits.append(Fit(grams, vectoriser.idf_, weights, bias, accuracy))
     return max(fits, key=lambda fit: fit.accuracy)
 
 
-def _write(path: Path, fit: _Fit) -> None:
+def write_graph(path: Path, fit: Fit) -> None:
     """Write the graph: counts, 1 + log of each, times idf, to length 1, times the weights."""
     from onnx import TensorProto, checker, helper, save
 
@@ -115,7 +120,7 @@ def _write(path: Path, fit: _Fit) -> None:
     save(model, str(path))
 
 
-def _constants(fit: _Fit) -> list[Any]:
+def _constants(fit: Fit) -> list[Any]:
     from onnx import numpy_helper
 
     values = {
