@@ -15,12 +15,13 @@ from tinybert_l.course.home import DUE_METADATA, HOME, LANGUAGE_METADATA, home_n
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released, solutions_file
-from tinybert_l.grading.course import Course, find_alembic
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.handouts import write_handouts, zipped
 from tinybert_l.grading.leaks import LeakError, lecture_of, read_secrets, require_none, scan
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.settings import prepare_gradebook
 from tinybert_l.grading.variants import Variants, record_path
 
 __all__ = ["LeakError", "Plan", "ReleaseFailed", "handout", "leak_scan", "plan", "release"]
@@ -205,7 +206,7 @@ def _variants(course: Course, lecture: int) -> Variants:
     """Return the own numbers of everybody in the gradebook, for a release that is to be made."""
     from nbgrader.api import Gradebook
 
-    find_alembic()
+    prepare_gradebook(course.database)
     with Gradebook(course.database_url, course.config().CourseDirectory.course_id) as book:
         students = [student.id for student in book.students]
     return Variants.new(course, lecture, students)
