@@ -5,7 +5,8 @@
 and at the last one, where GRADED submissions (a tenth by default) are graded. A tenth is graded in
 one run, as a class is when its time is up. Then `course init` and `release`, and two workers beside
 one. Counts processor seconds of all processes, for other programs do not change these; only the
-workers are compared by the clock. Prints a table and writes outputs/benchmark-class-scale.json.
+workers are compared by the clock. Prints a table and writes outputs/benchmarks/class_scale.json;
+with `--record`, also results/benchmarks/.
 """
 
 import json
@@ -23,9 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from contest import keep, print_rows
 
-from tinybert_l.cache import provenance, write_atomically
-from tinybert_l.course.tables import console, rows_table
+from tinybert_l.course import captions
+from tinybert_l.course.rows import ClassScaleRow
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside import forker
@@ -142,7 +144,7 @@ def tenth_seconds(course: Course, first: int, count: int, tenth: int) -> dict[st
     return {"idle_run": idle, "own": own, "notebook": own + idle / tenth}
 
 
-def growth(size: int, count: int) -> dict[str, Any]:
+def growth(size: int, count: int) -> dict[str, dict[str, float]]:
     """Compare a notebook of the last tenth with one of the second."""
     course = prepared()
     tenth = size // TENTHS
@@ -152,7 +154,7 @@ def growth(size: int, count: int) -> dict[str, Any]:
     enlarge(course, range(tenth + count, size - tenth))
     last = tenth_seconds(course, size - tenth, count, tenth)
     shutil.rmtree(course.folder.parent)
-    return {"second": second, "last": last, "ratio": last["notebook"] / second["notebook"]}
+    return {"second": second, "last": last}
 
 
 def two_workers(count: int) -> dict[str, float]:
@@ -204,7 +206,7 @@ def command_seconds() -> dict[str, float]:
 
 
 def main() -> None:
-    given = list(map(int, sys.argv[1:3]))
+    given = [int(word) for word in sys.argv[1:] if word != "--record"]
     size = given[0] if given else 3000
     count = given[1] if len(given) > 1 else size // TENTHS
     if size < 3 * TENTHS or not 1 <= count <= size // TENTHS:
@@ -213,24 +215,19 @@ def main() -> None:
     grown = growth(size, count)
     workers = two_workers(max(8, count // 10))
     forker.close_all()
-    rows = [(f"{name}, CPU s", f"{seconds:.2f}") for name, seconds in commands.items()]
-    for name in ("second", "last"):
-        for what, seconds in grown[name].items():
-            rows.append((f"{name} tenth, {what}, CPU s", f"{seconds:.3f}"))
-    rows.append(("last tenth / second tenth", f"{grown['ratio']:.3f}"))
-    rows.append(("two workers / one", f"{workers['speedup']:.2f}"))
-    rows.append(("two busy loops / one on this machine", f"{workers['machine']:.2f}"))
-    rows.append(("load average", f"{os.getloadavg()[0]:.1f}"))
-    console().print(rows_table(f"A class of {size}", ("figure", "value"), rows))
-    record: dict[str, Any] = {"command": f"python benchmarks/class_scale.py {size} {count}"}
-    record |= {
-        "commands": commands,
-        "growth": grown,
-        "workers": workers,
-        "load_average": os.getloadavg()[0],
-    }
-    text = json.dumps(record | provenance(), indent=1)
-    write_atomically(Path("outputs/benchmark-class-scale.json"), text)
+    row = ClassScaleRow(
+        students=size,
+        init_seconds=commands["course init"],
+        release_seconds=commands["release"],
+        second_tenth_seconds=grown["second"]["notebook"],
+        last_tenth_seconds=grown["last"]["notebook"],
+        growth=grown["last"]["notebook"] / grown["second"]["notebook"],
+        two_workers=workers["speedup"],
+        two_loops=workers["machine"],
+        load_average=os.getloadavg()[0],
+    )
+    print_rows(captions.benchmark_title("class_scale", {}), [row])
+    keep("class_scale", "class_scale", [row], graded=count, tenths=grown, workers=workers)
 
 
 if __name__ == "__main__":

@@ -441,5 +441,6 @@ def test_a_load_is_accepted_at_once(checkout, tmp_path):
     command = [sys.executable, str(checkout / "benchmarks" / "serve.py"), "30", "6", "4"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    record = json.loads((tmp_path / "outputs" / "benchmark-serve.json").read_text())
-    assert record["failed"] == 0 and record["judged_per_minute"] > 0
+    record = json.loads((tmp_path / "outputs" / "benchmarks" / "serve.json").read_text())
+    (row,) = record["rows"]
+    assert row["failed"] == 0 and row["judged_per_minute"] > 0
