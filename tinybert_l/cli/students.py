@@ -59,7 +59,10 @@ def lab(words: tuple[str, ...], no_browser: bool) -> None:
 
 @click.command()
 @click.argument("notebook", required=False, type=FILE)
-@click.option("--student", help="Hand in under this id. Default: your login name.")
+@click.option(
+    "--student",
+    help="Hand in under this id. Default: that of your own release, else your login name.",
+)
 @click.option(
     "--to",
     default=".",
@@ -74,11 +77,11 @@ def submit(notebook: Path | None, student: str | None, to: str) -> None:
     course's server (https://…): then a signed receipt comes back at once, and soon what the visible
     tests say. Your token for it is asked for, or taken from TINYBERT_L_TOKEN.
     """
-    from tinybert_l.course.home import hand_in, language_of, login_name
+    from tinybert_l.course.home import hand_in, language_of, released_for
     from tinybert_l.course.sending import is_address
 
-    student = student or login_name()
     notebook = notebook or _only_notebook(Path("."))
+    student = student or released_for(notebook)
     made = hand_in(notebook, student, Path("." if is_address(to) else to))
     with showing(language_of([notebook])):
         _show_or_send(made, student, to if is_address(to) else "")

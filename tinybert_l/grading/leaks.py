@@ -29,7 +29,7 @@ from tinybert_l.course.markers import (
     hidden_tests,
     without_regions,
 )
-from tinybert_l.course.quiz_cells import QUIZZES, Question, read_questions
+from tinybert_l.course.quiz_questions import QUIZZES, Question, read_questions
 from tinybert_l.errors import CourseError
 from tinybert_l.languages import LANGUAGES
 
@@ -85,7 +85,7 @@ def read_secrets(sources: Path, solutions: Path, given_out: Set[int] = frozenset
         secrets |= dict.fromkeys(_telling_prose(text), ESSAYS)
     for path in sorted((solutions / QUIZZES).glob("lecture_*.toml")):
         for question in read_questions(solutions, lecture_of(path)):
-            secrets |= dict.fromkeys(_quiz_secrets(question), f"{QUIZZES}/{path.name}")
+            secrets |= dict.fromkeys(quiz_secrets(question), f"{QUIZZES}/{path.name}")
     public: list[str] = []
     cells_with_line: Counter[str] = Counter()
     for notebook in sorted(sources.glob("*/*.ipynb")):
@@ -252,7 +252,7 @@ def _telling_lines(code: str) -> set[str]:
     return telling
 
 
-def _quiz_secrets(question: Question) -> Iterator[str]:
+def quiz_secrets(question: Question) -> Iterator[str]:
     """Yield a question's answer as students may write it, and what is said of wrong ones."""
     for answer in {question.answer, question.answer.lower()}:
         yield _squeeze(f"{question.name} = {answer}")

@@ -241,12 +241,25 @@ def _first_columns(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:
 
 def _require_plain(linear: nn.Linear) -> None:
     """Refuse to go past what someone put into a projection: part of it would not take effect."""
-    hooks = linear._forward_hooks or linear._forward_pre_hooks or linear._backward_hooks
-    if type(linear) is nn.Linear and not hooks:
-        return
-    added = "hooks" if hooks else f"a {type(linear).__name__}"
-    raise InvalidInput(
-        f"sub_model: a width below 1 runs part of a projection that has {added}, which would not "
-        "take effect; allowed: width 1, or a model made by extract(), given adapters or hooks "
-        "afterwards."
+    added = what_was_added(linear)
+    if added is not None:
+        raise InvalidInput(
+            f"sub_model: a width below 1 runs part of a projection that has {added}, which would "
+            "not take effect; allowed: width 1, or a model made by extract(), given adapters or "
+            "hooks afterwards."
+        )
+
+
+def what_was_added(linear: nn.Module) -> str | None:
+    """Say what a projection has beside its weight and bias; None: nothing."""
+    if type(linear) is not nn.Linear:
+        return f"a {type(linear).__module__}.{type(linear).__name__}"
+    if "forward" in vars(linear):
+        return "a forward of its own"
+    hooks = (
+        linear._forward_hooks,
+        linear._forward_pre_hooks,
+        linear._backward_hooks,
+        linear._backward_pre_hooks,
     )
+    return "hooks" if any(hooks) else None
