@@ -176,6 +176,8 @@ def test_a_page_with_a_hidden_test_is_not_packed_unless_the_student_wrote_it(fol
         pack(folder, NAME, ["Bo-8"], "moodle", secrets)
     submission = folder / "submitted" / "Bo-8" / NAME / f"{NAME}.ipynb"
     submission.parent.mkdir(parents=True)
-    cell = nbformat.v4.new_code_cell(test)
+    marker = "### BEGIN SOLUTION\nreturn 1\n### END SOLUTION"  # blocks nobody's feedback
+    page.write_text(f"<pre>{test}</pre><pre>{marker}</pre>")
+    cell = nbformat.v4.new_code_cell(f"{test}\n{marker}")
     nbformat.write(nbformat.v4.new_notebook(cells=[cell]), submission)
     assert pack(folder, NAME, ["Bo-8"], "moodle", secrets).names

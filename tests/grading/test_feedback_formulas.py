@@ -34,6 +34,11 @@ def test_a_hostile_formula_is_text_or_stays_as_typed(source):
         assert active not in written, written[:200]
 
 
+def test_a_formula_wider_than_a_phone_scrolls_by_keyboard_and_a_short_one_is_no_stop():
+    assert 'tabindex="0"' in mathml("+".join("abcdefghijklmnop"))
+    assert "tabindex" not in mathml("a+b") and mathml("a+b", True).count("tabindex") == 1
+
+
 def test_formulas_are_converted_and_other_text_is_not():
     page = "<p>$a&lt;b$ costs $5 and $6, $5$; \\$x\\$</p><pre>$x$</pre>"
     page += "<a title='$y$'>$$\n\\frac12$$</a>"

@@ -382,6 +382,10 @@ PEOPLE = [{"id": "u1", "first_name": "Ann", "last_name": "Li", "email": "a@x.org
         b"First name,Last name,ID number,Email address\nAnn,Li,u1,a@x.org\n",
         b'Student,ID,SIS User ID,SIS Login ID,Section\n"    Points Possible",,,,\n'
         b'"Li, Ann",51,s1,u1,S1\n',
+        b"Student,ID,SIS Login ID,Section,Essay (9)\n,,,,Manual Posting\n"
+        b'    Points Possible,,,,5\n"Li, Ann",51,u1,S1,\n"Student, Test",99,0a1b,S1,\n',
+        b"LastName,FirstName,ID,SIS Login ID,Section\n    Points Possible,,,,\n"
+        b"Li,Ann,51,u1,S1\nStudent,Test,99,0a1b,S1\n",
     ],
 )
 def test_lists_of_people_as_programs_write_them(tmp_path, raw):
@@ -391,6 +395,13 @@ def test_lists_of_people_as_programs_write_them(tmp_path, raw):
     assert {key: person[key] for key in ("id", "first_name", "last_name")} == {
         key: PEOPLE[0][key] for key in ("id", "first_name", "last_name")
     }
+
+
+def test_in_moodles_own_list_the_address_is_the_id(tmp_path):
+    path = tmp_path / "participants.csv"
+    path.write_bytes(b"First name,Last name,Email address\nAnn,Li,a@x.org\n")
+    (person,) = read_roster(path)
+    assert person == {**PEOPLE[0], "id": "a@x.org"}
 
 
 @pytest.mark.parametrize(

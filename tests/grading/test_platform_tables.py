@@ -86,6 +86,15 @@ def test_canvass_gradebook_gets_the_column_that_is_named(tmp_path):
     assert [row[5] for row in rows[1:]] == ["25", "", "", ""]
 
 
+def test_canvass_rows_that_are_nobodys_stay_and_are_not_listed(tmp_path):
+    path = tmp_path / "canvas.csv"
+    header, *rows = CANVAS.splitlines()
+    posted = ",,,,,Manual Posting,,"
+    path.write_text("\n".join([header, posted, *rows]) + "\n", encoding="utf-8")
+    filled = fill(path, TOTALS, title="Lecture 4")
+    assert read(filled.content)[1] == posted.split(",") and not filled.problems
+
+
 @pytest.mark.parametrize(
     ("text", "encoding", "separator"),
     [

@@ -70,6 +70,11 @@ MODULES = (
         {"similar": "Show which answers of a LECTURE are unusually alike."},
     ),
     CommandModule(
+        "serving",
+        "Instructor",
+        {"serve": "Take hand-ins over HTTP; answer each by the visible tests."},
+    ),
+    CommandModule(
         "league",
         "Instructor",
         {"league": "Judge capstone entries in the sandbox; publish the table."},

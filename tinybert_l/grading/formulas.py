@@ -14,6 +14,7 @@ from latex2mathml.converter import convert_to_element
 
 LENGTH_LIMIT = 2000  # characters of a formula
 DEPTH_LIMIT = 40  # of its braces and of what comes out
+WIDE = 28  # characters of a formula in a line of text that is wider than a phone
 KEPT = 5000  # formulas that stay converted; most are the same in every submission
 _ELEMENTS = (
     "math mrow mi mn mo ms mtext mspace mfrac msqrt mroot mstyle merror mpadded mphantom msub msup "
@@ -108,12 +109,16 @@ def _written(element: Element, depth: int = 0) -> str:
     for name, value in element.attrib.items():
         if name in _SETTINGS and _VALUE.fullmatch(value):
             settings.append(f' {name}="{value}"')
-    if element.get("display") == "block":
+    if tag == "math" and (element.get("display") == "block" or _is_wide(element)):
         settings.append(' tabindex="0"')  # it scrolls where it is wide, by keyboard too
     inner = _escaped(element.text)
     for child in element:
         inner += _written(child, depth + 1) + _escaped(child.tail)
     return f"<{tag}{''.join(settings)}>{inner}</{tag}>"
+
+
+def _is_wide(element: Element) -> bool:
+    return len(html.unescape("".join(element.itertext()))) > WIDE
 
 
 def _escaped(text: str | None) -> str:

@@ -20,33 +20,68 @@ ID_COLUMNS = (
     "學號",
     "Matrikelnummer",
 )
+# Moodle's own list of participants names them by their addresses alone, unless told otherwise.
+EMAIL_COLUMNS = (
+    "email",
+    "Email address",
+    "e-mail",
+    "邮箱",
+    "邮箱地址",
+    "E-Mail-Adresse",
+    "电子邮件",
+    "电子邮件地址",
+    "Email地址",
+    "電子郵件信箱",
+    "Adresse de courriel",
+    "Dirección de correo",
+)
 OTHER_NAMES = {
-    "first_name": ("first_name", "First name", "given name", "名", "Vorname", "Prénom"),
-    "last_name": ("last_name", "Last name", "Surname", "family name", "姓", "Nachname", "Nom"),
-    "email": ("email", "Email address", "e-mail", "邮箱", "E-Mail-Adresse", "电子邮件"),
+    "first_name": (
+        "first_name",
+        "First name",
+        "FirstName",
+        "given name",
+        "名",
+        "Vorname",
+        "Prénom",
+    ),
+    "last_name": (
+        "last_name",
+        "Last name",
+        "LastName",
+        "Surname",
+        "family name",
+        "姓",
+        "姓氏",
+        "Nachname",
+        "Nom",
+    ),
+    "email": EMAIL_COLUMNS,
     "full_name": ("name", "full name", "姓名", "Vollständiger Name"),
 }
 _ID = re.compile(r"[\w@-][\w.@-]{0,63}")
-_POINTS_POSSIBLE = "points possible"  # begins Canvas's row that is nobody's
+_POINTS_POSSIBLE = "points possible"  # begins a row of Canvas's that is nobody's
+_TEST_STUDENTS = ("student, test", "test student")  # Canvas's own
 Person = dict[str, str]  # {column of COLUMNS: text}, with lms_user_id where Canvas gave it
 
 
 def read_roster(path: Path) -> list[Person]:
     """Read the people of a CSV file.
 
-    The file has a column id (or student, or username, or a platform's name for it) and, where
-    known, first_name, last_name and email. Other columns are ignored, and so are blank rows.
+    The file has a column id (or student, or username, or a platform's name for it; without any, the
+    address is the id) and, where known, first_name, last_name and email. Other columns are ignored,
+    and so are blank rows and Canvas's rows that are nobody's.
 
     Raises:
         InvalidInput: columns, encoding or an id cannot be used; the message gives the line.
     """
-    table = read_table(path, ID_COLUMNS)
+    table = read_table(path, (*ID_COLUMNS, *EMAIL_COLUMNS))
     is_canvas = table.column("SIS User ID", "SIS Login ID") is not None
-    id_column = table.column(*(ID_COLUMNS[4:6] if is_canvas else ID_COLUMNS))
+    id_column = table.column(*(ID_COLUMNS[4:6] if is_canvas else (*ID_COLUMNS, *EMAIL_COLUMNS)))
     people: dict[str, Person] = {}
     line_of: dict[str, tuple[int, str]] = {}
     for row, line in zip(table.rows, table.lines, strict=True):
-        if is_canvas and table.cell(row, 0).casefold().startswith(_POINTS_POSSIBLE):
+        if is_canvas and is_nobody(table, row):
             continue
         student = table.cell(row, id_column)
         if not _ID.fullmatch(student):
@@ -63,6 +98,19 @@ def read_roster(path: Path) -> list[Person]:
             )
         people[student] = _person(table, row, student, is_canvas)
     return list(people.values())
+
+
+def is_nobody(table: Table, row: list[str]) -> bool:
+    """Tell whether a row of Canvas's gradebook is nobody's.
+
+    Such are the maximum points, how assignments are posted, and the test student.
+    """
+    first = table.cell(row, 0).casefold()
+    names = f"{first}, {table.cell(row, 1).casefold()}"  # with a column for each of the two names
+    is_test = first in _TEST_STUDENTS or names in _TEST_STUDENTS
+    keys = ("ID", "SIS Login ID", "SIS User ID")
+    has_number = any(table.cell(row, table.column(key)) for key in keys)
+    return first.startswith(_POINTS_POSSIBLE) or is_test or not (first or has_number)
 
 
 def _person(table: Table, row: list[str], student: str, is_canvas: bool) -> Person:

@@ -33,6 +33,7 @@ from tinybert_l.languages import in_words
 # Stands for a score in nbgrader's template, which knows numbers alone; replaced in the page.
 _NO_SCORE = -987654321.0
 _SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)  # MathJax, from another site
+_FONT_FACE = re.compile(r"@font-face\s*{[^}]*}")  # bootstrap's icons, from files that are not there
 _META = (
     '<meta http-equiv="Content-Security-Policy" '
     "content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">"
@@ -69,6 +70,7 @@ STYLE = (
     ".items, .items tbody, .items tr, .items td, .items th { display: block }"
     ".items thead { display: none } .items tr { border-bottom: 1px solid #bbb }"
     ".rendered_html table { display: block; overflow-x: auto }"
+    "math[tabindex] { display: block math; overflow-x: auto; overflow-y: hidden }"
     "}"
     ".prompt, .jp-InputPrompt, .jp-OutputPrompt { color: #444 !important }"
 )
@@ -193,7 +195,8 @@ def accessible(page: str, language: str | None = None) -> str:
     Code scrolls by keyboard. Nothing is left that a browser would run or fetch.
     """
     head, end_of_head, body = page.partition("</head>")
-    head = _SCRIPT.sub("", head).replace("<html>", f'<html lang="{language or "zh"}">', 1)
+    head = _FONT_FACE.sub("", _SCRIPT.sub("", head))
+    head = head.replace("<html>", f'<html lang="{language or "zh"}">', 1)
     head = head.replace("<head>", f"<head>{_META}", 1)
     for before, plain, after, ours in _WORDS:
         words = in_words(ours, language)

@@ -11,7 +11,7 @@ from tinybert_l.cache import write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.leaks import Secrets, read_secrets, require_none, scan_text
+from tinybert_l.grading.leaks import Secrets, read_secrets, require_none, scan_bytes, scan_text
 from tinybert_l.grading.results.audit import Audit
 
 LMS = ("moodle", "canvas")
@@ -95,11 +95,11 @@ def _require_no_hidden_tests(
     folder: Path, name: str, student: str, page: str, secrets: Secrets
 ) -> None:
     """Raise `LeakError` where a page shows a secret that the student has not written."""
-    leaks = scan_text(student, page, secrets)
+    label = f"{student}.ipynb"
+    leaks = scan_text(label, page, secrets)
     submission = folder / "submitted" / student / name / f"{name}.ipynb"
     if leaks and submission.is_file():
-        content = submission.read_bytes().decode("utf-8", errors="replace")
-        own = set(scan_text(student, content, secrets))
+        own = set(scan_bytes(label, submission.read_bytes(), secrets))
         leaks = [leak for leak in leaks if leak not in own]
     require_none(leaks, f"the feedback of {student}")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.csv_files import Table, read_table, tidy
 from tinybert_l.grading.results.lms import StudentTotal, defused
-from tinybert_l.grading.rosters import ID_COLUMNS
+from tinybert_l.grading.rosters import EMAIL_COLUMNS, ID_COLUMNS, is_nobody
 
 # Moodle's "Grade" and "Feedback comments" in the languages of its largest sites.
 GRADE_COLUMNS = (
@@ -34,7 +34,6 @@ FEEDBACK_COLUMNS = (
 CANVAS_FIXED = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Integration ID")
 _PARTICIPANT = re.compile(r"\D{2,40}?(\d+)")
 _CANVAS_TITLE = re.compile(r"(?P<title>.*) \((?P<number>\d+)\)")
-_POINTS_POSSIBLE = "points possible"
 NAMES_SHOWN = 10
 
 
@@ -89,7 +88,7 @@ def fill(
     for row in table.rows:
         new_row = [*row, *[""] * (header_length - len(row))]
         rows.append(new_row)
-        if _is_nobody(table, row, columns):
+        if columns.kind == "canvas" and is_nobody(table, row):
             continue
         total = _total_of(row, columns, by_key)
         if total is None:
@@ -120,7 +119,7 @@ def _columns(table: Table, title: str) -> _Columns:
         return _columns_of_canvas(table, title)
     if _is_moodle(table):
         return _columns_of_moodle(table)
-    key = table.column(*ID_COLUMNS)
+    key = table.column(*ID_COLUMNS, *EMAIL_COLUMNS)
     if key is None:
         columns = ", ".join(table.header)
         raise InvalidInput(
@@ -198,14 +197,6 @@ def _total_of(
         if text and total is not None:
             return total
     return None
-
-
-def _is_nobody(table: Table, row: Sequence[str], columns: _Columns) -> bool:
-    """Tell whether a row is Canvas's maximum points, or its test student."""
-    first = table.cell(row, 0).casefold()
-    return columns.kind == "canvas" and (
-        first.startswith(_POINTS_POSSIBLE) or first in ("student, test", "test student")
-    )
 
 
 def _require_below_maximum(
