@@ -23,6 +23,7 @@ import numpy as np
 from tinybert_l.course.capstone.rules import EntryRefused
 
 MEMORY_MB = 2048
+FILE_LIMIT = 2**16  # bytes of a file in /scratch: what torch imports tries whether it can write
 REPEATED = 16  # sentences that are asked twice: the same sentence has the same answer
 TOLERANCE = 1e-4  # between two answers to the same sentence
 PASSES = 6  # over the sentences that are timed, in each round
@@ -127,7 +128,7 @@ def _set_limits(job: Job) -> None:
         now = int(file.read().split()[0]) * resource.getpagesize()
     limits = {
         resource.RLIMIT_AS: now + job.memory_mb * 2**20,
-        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_FSIZE: FILE_LIMIT,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: 64,
     }
