@@ -14,6 +14,8 @@ chinese                        joint fine-tuning with and without joint pre-trai
 baselines                      bags of words on growing numbers of labels; the teacher on reviews
 teacher_on_reviews             a teacher of sentences on reviews, against words of the same text
 trigram                        counted on the text that the language model learns from
+writer                         the course's language model against trigrams, order, long texts
+writer_alone                   one of its sizes trained alone for as many steps
 trivial_answers                the best answer without reading, for each kind of question
 masked_tokens                  Chinese pre-training, measured on hidden tokens only
 gradient_agreement             do the gradients of sub-models point the same way? (figure 2)
@@ -42,6 +44,7 @@ from self_distillation_runs import SELF_DISTILLATION_RUNS
 from strategy_runs import STRATEGY_RUNS
 from supernet_runs import AGREEMENT, CASCADE
 from task_runs import CHINESE, GENERATION, MASKED_TOKENS, QUESTIONS
+from writer_runs import ALONE, WRITER_RUNS
 
 from tinybert_l import begin
 from tinybert_l.cache import recipe_hash, write_atomically
@@ -118,6 +121,8 @@ JOBS: dict[str, Job[Any]] = {
     "baselines": BASELINES,
     "teacher_on_reviews": TEACHER,
     "trigram": TRIGRAM,
+    "writer": WRITER_RUNS,
+    "writer_alone": ALONE,
     "trivial_answers": TRIVIAL,
     "masked_tokens": MASKED_TOKENS,
     "gradient_agreement": AGREEMENT,

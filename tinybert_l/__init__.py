@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports these names
     from tinybert_l.submodels import SubModel, sub_model_grid
     from tinybert_l.tasks.generation import load_writer
     from tinybert_l.tasks.questions import load_reader
+    from tinybert_l.tasks.shipped_writer import shipped_writer
 
 __version__ = "0.2.0"
 
@@ -97,6 +98,7 @@ _HOME_OF = {
     "sub_model_grid": "submodels",
     "load_writer": "tasks.generation",
     "load_reader": "tasks.questions",
+    "shipped_writer": "tasks.shipped_writer",
 }
 __all__ = [*_HOME_OF]
 

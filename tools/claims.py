@@ -13,6 +13,7 @@ from tinybert_l.course.record_types import Better, ClaimVerdict, Evidence
 from tinybert_l.course.records import Record, benchmark_records, read_record
 from tinybert_l.course.rows import (
     AblationRow,
+    AuthorRow,
     BaselineRow,
     CascadeRow,
     ChineseRow,
@@ -21,6 +22,7 @@ from tinybert_l.course.rows import (
     GradientAgreementRow,
     HeadlineRow,
     JointCostRow,
+    LongTextRow,
     MaskedTokenRow,
     PeerRow,
     PerplexityRow,
@@ -221,6 +223,38 @@ def answers_of_trigram(record: Record) -> Iterator[ClaimVerdict]:
             yield judged(f"{hope} (perplexity)", gap, better="smaller")
 
 
+def answers_of_writer(record: Record) -> Iterator[ClaimVerdict]:
+    for row in rows_of(record, AuthorRow):
+        words = captions.label(row)
+        order = evidence.from_record(record.name, "order_nats", row)
+        yield judged(f"{words} notices that a human's sentences were shuffled", order)
+        if row.below_trigram_percent is not None:
+            gain = evidence.from_record(record.name, "below_trigram_percent", row)
+            yield judged(f"{words}: perplexity ≥ 25 % below trigrams of the same text", gain, 25.0)
+    for text in rows_of(record, LongTextRow):
+        if text.sub_model is not None:
+            human = {"author": "human", "tokens": text.tokens}
+            for field, (words, better) in LONG_TEXTS.items():
+                gap = evidence.difference(record.name, field, text, human)
+                yield judged(f"{captions.label(text)}: {words}", gap, better=better)
+
+
+def answers_of_writer_alone(record: Record) -> Iterator[ClaimVerdict]:
+    for row in rows_of(record, AuthorRow):
+        if row.sub_model is None:
+            continue
+        joint = {"author": "sub_model", "sub_model": row.sub_model}
+        gap = evidence.difference("writer", "loss_nats", joint, row, other_record=record.name)
+        hope = f"{row.sub_model.label} of the joint run predicts at most 0.05 nats worse than alone"
+        yield judged(hope, gap, 0.05, better="smaller")
+
+
+LONG_TEXTS: dict[str, tuple[str, Better]] = {
+    "repetition_percent": ("more repetition at the end than in a human's text", "larger"),
+    "returning_percent": ("fewer rare words of the beginning return than a human's", "smaller"),
+}
+
+
 def answers_of_trivial_answers(record: Record) -> Iterator[ClaimVerdict]:
     questions = read_record("questions")
     if questions is None:
@@ -297,6 +331,8 @@ ANSWERS: dict[str, Callable[[Record], Iterator[ClaimVerdict]]] = {
     "chinese": answers_of_chinese,
     "baselines": answers_of_baselines,
     "trigram": answers_of_trigram,
+    "writer": answers_of_writer,
+    "writer_alone": answers_of_writer_alone,
     "trivial_answers": answers_of_trivial_answers,
     "masked_tokens": answers_of_masked_tokens,
     "gradient_agreement": answers_of_agreement,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.course.quiz_cells import read_questions
+from tinybert_l.course.quiz_questions import read_questions
 from tinybert_l.exercises.registry import NOTEBOOKS, Exercise, exercises
 from tinybert_l.exercises.released import solutions_file
 

@@ -52,6 +52,9 @@ SUBJECTS = {
     "teacher_on_reviews": "A teacher of which an adapter was trained, on sentences alone, reads "
     "whole reviews",
     "trigram": "Counting trigrams on the text that the language model learns from",
+    "writer": "The course's language model against trigrams of the very text that it learned from: "
+    "perplexity on unread reviews, order of sentences, long texts",
+    "writer_alone": "One of its sizes trained alone for as many steps, without self-distillation",
     "trivial_answers": "The best answer without reading, for each kind of question",
     "masked_tokens": "Joint pre-training in Chinese, measured on hidden tokens only",
     "gradient_agreement": "Gradients of a trained supernet's sub-models over many batches",

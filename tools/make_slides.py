@@ -9,8 +9,10 @@ deck is written that holds an answer to an exercise or a hidden test.
 """
 
 import argparse
+import ast
 import html
 import importlib.util
+import itertools
 import re
 import shutil
 import sys
@@ -40,7 +42,9 @@ NOT_RUN = {
     "en": "This lecture was not run: the deck has no figures and tables.",
     "both": "本讲尚未运行，没有图和表。 This lecture was not run: no figures and tables.",
 }
-LESSON_MINUTES = 45  # ten lessons for ten lectures; the eleventh is for reading
+LESSON_MINUTES = 45
+LESSONS = {3: 2.0, 11: 0.5}  # of a lecture, where it is not one; the last is for reading
+CHOICES = re.compile(r"quiz-\d+-\d+-choices")  # ids of the cells that list a question's choices
 # the room of a slide: lines, and half-widths of a Chinese character in a line
 LINES = 13.5
 UNITS = 82
@@ -74,10 +78,15 @@ def deck(lecture: int, language: str) -> str:
     title = ""
     source = source_of(lecture)
     problem = why_not_executed(lecture, source)
+    if language == "en":
+        begin_slides_with_english(source)
     notebook = in_language(source, None if language == "both" else language)
     for cell in notebook.cells:
         kind = cell.metadata.get("slideshow", {}).get("slide_type", "skip")
         if kind == "skip":
+            continue
+        if CHOICES.fullmatch(cell.get("id", "")):
+            slides[-1].body += to_html(choices_of(cell.source))
             continue
         if cell.cell_type == "markdown":
             cell_slides = text_slides(cell.source)
@@ -89,20 +98,65 @@ def deck(lecture: int, language: str) -> str:
         slides += cell_slides
     if problem:
         slides[0].body += f'<p class="warning">{html.escape(NOT_RUN[language])}</p>'
-    add_times(slides, LESSON_MINUTES if lecture < 11 else LESSON_MINUTES / 2)
+    add_times(slides, LESSONS.get(lecture, 1.0))
     deck_title = notebook.metadata.get("title") or NOTEBOOKS[lecture]
     template = Environment(autoescape=False).from_string(PAGE)
     return template.render(slides=slides, title=html.escape(deck_title))
 
 
-def add_times(slides: list[Slide], lesson: float) -> None:
-    """Begin each slide's notes with its minutes in a lesson of so many minutes."""
-    total = sum(slide.weight for slide in slides)
+def begin_slides_with_english(notebook: nbformat.NotebookNode) -> None:
+    """Give English texts, in place, the kind of slide of the Chinese text that they follow."""
+    for before, cell in itertools.pairwise(notebook.cells):
+        tags = [c.metadata.get("tags", []) for c in (before, cell)]
+        if "lang-zh" in tags[0] and "lang-en" in tags[1] and "lang-zh" not in tags[1]:
+            cell.metadata["slideshow"] = before.metadata.get("slideshow", {})
+
+
+def add_times(slides: list[Slide], lessons: float) -> None:
+    """Begin each slide's notes with the time at which it is due in its lesson.
+
+    Args:
+        lessons: how many the lecture fills; each lesson after the first begins with a column.
+    """
+    if lessons <= 1:
+        add_times_of_lesson(slides, lessons * LESSON_MINUTES)
+        return
+    begins = [0]
+    for number in range(1, round(lessons)):
+        share = weight_of(slides) * number / lessons
+        columns = [place for place, slide in enumerate(slides) if slide.first]
+        begins.append(min(columns, key=lambda place: abs(weight_of(slides[:place]) - share)))
+    for number, (begin, end) in enumerate(itertools.pairwise([*begins, len(slides)]), 1):
+        add_times_of_lesson(slides[begin:end], LESSON_MINUTES, f"lesson 课 {number}: ")
+
+
+def weight_of(slides: Sequence[Slide]) -> float:
+    """Add up the shares of slides."""
+    return sum(slide.weight for slide in slides)
+
+
+def add_times_of_lesson(slides: Sequence[Slide], minutes: float, name: str = "") -> None:
+    """Share the minutes of a lesson among its slides, by their weights."""
+    total = weight_of(slides)
     begin = 0.0
     for slide in slides:
-        end = begin + lesson * slide.weight / total
-        slide.notes.insert(0, f"{begin:.0f}–{end:.0f} min / {lesson:g} min")
+        end = begin + 60 * minutes * slide.weight / total
+        slide.notes.insert(0, f"{name}{clock(begin)}–{clock(end)} / {minutes:g} min")
         begin = end
+
+
+def clock(seconds: float) -> str:
+    """Write a time as minutes and seconds: 7:05."""
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02}"
+
+
+def choices_of(source: str) -> str:
+    """List the choices of a quiz question, which a call of `show_choices` holds, by letter."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    listed = []
+    for keyword in calls[0].keywords:
+        listed.append(f"- **{keyword.arg}** · {ast.literal_eval(keyword.value)}")
+    return "\n".join(listed)
 
 
 def source_of(lecture: int) -> nbformat.NotebookNode:

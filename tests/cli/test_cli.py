@@ -38,7 +38,7 @@ def test_the_quick_demo_goes_from_reviews_to_grades(tmp_path):
     assert names[5:] == ["6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
     assert (folder / "pareto.png").stat().st_size > 10_000
     assert (folder / "course" / "gradebook.csv").is_file()
-    assert "23/23" in done.stdout and "0/23" in done.stdout
+    assert "24/24" in done.stdout and "0/24" in done.stdout
     assert "Where everything was written" in done.stdout
 
 

@@ -3,8 +3,10 @@
 import warnings
 
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from tinybert_l import figures
+from tinybert_l.languages import showing
 from tinybert_l.method.evaluation import Result
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel
@@ -57,6 +59,17 @@ def test_every_axis_has_a_label_and_every_figure_a_title(supernet):
         assert figure.get_suptitle() or all(axes.get_title() for axes in figure.axes)
         for axes in figure.axes:
             assert not axes.axison or axes.get_xlabel()
+
+
+def test_ticks_named_by_numbers_are_shown_in_a_course_of_one_language():
+    figure, axes = figures.new_figure(3, 2)
+    axes.set_yticks([0, 1], [1, 2])
+    axes.set_xticks([0], ["layer 层"])
+    with showing("zh"):
+        figures.say_in_language(figure)
+        FigureCanvasAgg(figure).draw()
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["1", "2"]
+        assert [label.get_text() for label in axes.get_xticklabels()] == ["层"]
 
 
 def test_figures_are_kept_as_svg_and_pdf_for_ones_own_slides(tmp_path, monkeypatch):

@@ -85,6 +85,7 @@ def test_home_validate_and_submit_show_the_same_list(made, tmp_path, capsys):
         "quiz_3_1": "open",
         "quiz_3_2": "open",
         "quiz_3_3": "open",
+        "quiz_3_4": "open",
         "essay": "unwritten",
     }
     (failed,) = [row for row in rows if row.state == "fails"]
@@ -138,7 +139,7 @@ def test_of_a_quiz_answer_only_the_form_is_told(made, tmp_path):
     rows = rows_of(3, released(made, 3, tmp_path, quiz_3_1=f"quiz_3_1 = 'C'\n{stub}"))
     seen |= {(r.state, r.message, summary(rows)) for r in rows if r.item.name == "quiz_3_1"}
     ((state, message, told),) = seen
-    assert (state, message) == ("answered", "") and "2 quiz questions open" in told
+    assert (state, message) == ("answered", "") and "3 quiz questions open" in told
     assert "0 of 5 exercises" in table(tmp_path), "quiz questions are no exercises"
 
 

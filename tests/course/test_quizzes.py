@@ -1,5 +1,6 @@
 """The quizzes: every right answer passes, every wrong choice meets the misconception behind it."""
 
+import importlib
 import itertools
 import json
 import math
@@ -12,7 +13,8 @@ import numpy as np
 import pytest
 
 from tinybert_l.course.authoring import write_answers
-from tinybert_l.course.quiz_cells import QUIZZES, Question, read_questions, source_of_test
+from tinybert_l.course.quiz_cells import source_of_test
+from tinybert_l.course.quiz_questions import QUIZZES, Question, read_questions
 from tinybert_l.course.quizzes import (
     ANOTHER,
     SHARED_ACCOUNTS,
@@ -34,7 +36,8 @@ from tinybert_l.languages import in_words
 SOLUTIONS = MATERIAL / "solutions"
 QUESTIONS = [question for n in NOTEBOOKS for question in read_questions(SOLUTIONS, n)]
 OF_CHOICE = [question for question in QUESTIONS if question.choices]
-OF_NUMBER = [question for question in QUESTIONS if not question.choices]
+OF_NUMBER = [question for question in QUESTIONS if question.kind == "number"]
+OF_VALUE = [question for question in QUESTIONS if question.kind == "value"]
 ROSTER = [f"s{i:03d}" for i in range(60)]
 
 
@@ -52,11 +55,11 @@ def failure(question: Question, answer) -> str | None:
     return None
 
 
-def test_every_lecture_has_three_questions_of_three_kinds():
-    assert len(QUESTIONS) == 33
+def test_every_lecture_has_four_questions_of_four_kinds():
+    assert len(QUESTIONS) == 44
     for lecture in NOTEBOOKS:
         kinds = [question.kind for question in read_questions(SOLUTIONS, lecture)]
-        assert sorted(kinds) == ["number", "one", "several"], lecture
+        assert sorted(kinds) == ["number", "one", "several", "value"], lecture
 
 
 @pytest.mark.parametrize("lecture", NOTEBOOKS)
@@ -77,11 +80,33 @@ def test_a_changed_question_is_written_anew_and_others_stay(checkout, tmp_path):
     assert copy.read_text(encoding="utf-8") == right
     notebook["cells"] = [cell for cell in notebook["cells"] if "quiz-" not in cell["id"]]
     copy.write_text(json.dumps(notebook), encoding="utf-8")
-    assert write_answers(tmp_path, SOLUTIONS, 7) == ["quiz_7_1", "quiz_7_2", "quiz_7_3"]
+    assert write_answers(tmp_path, SOLUTIONS, 7) == [f"quiz_7_{n}" for n in (1, 2, 3, 4)]
     assert copy.read_text(encoding="utf-8") == right, "new questions follow the introduction"
 
 
 # --- the right answers --------------------------------------------------------------------------
+
+
+def right_value(question: Question):
+    """The right answer; it is made by a call where the question says so."""
+    namespace: dict = dict(question.numbers)
+    if question.call:
+        module, _, function = question.call.rpartition(".")
+        namespace[function] = getattr(importlib.import_module(module), function)
+    return eval(question.answer, namespace)
+
+
+def tupled(value):
+    if isinstance(value, dict):
+        return {key: tupled(part) for key, part in value.items()}
+    return tuple(map(tupled, value)) if isinstance(value, list) else value
+
+
+def with_float_keys(value):
+    """The value with 3.0 and "3" for the key 3, and arrays for lists of numbers."""
+    if not isinstance(value, dict):
+        return value
+    return {float(key) if isinstance(key, int) else key: part for key, part in value.items()}
 
 
 def ways(question: Question) -> list:
@@ -93,6 +118,9 @@ def ways(question: Question) -> list:
         written += [Fraction(text), value + question.tolerance, value - question.tolerance]
         whole = [int(value), np.int64(value)] if value == int(value) else []
         return written + whole
+    if question.kind == "value":
+        value = right_value(question)
+        return [value, tupled(value), with_float_keys(value)]
     letters = list(question.right)
     lower = [letter.lower() for letter in letters]
     written = [letters, tuple(letters), set(letters), frozenset(lower), letters[::-1]]
@@ -145,13 +173,25 @@ def test_every_known_wrong_number_fails_and_names_its_misconception(question):
     assert failure(question, -1234.5) == question.otherwise.both
 
 
+@named(OF_VALUE)
+def test_every_known_wrong_value_fails_and_names_its_misconception(question):
+    assert question.near or question.call
+    for value, text in question.near:
+        assert failure(question, value) == text.both
+    other = right_value(question)
+    other = {**other, list(other)[-1]: None} if isinstance(other, dict) else None
+    assert "has the form" in failure(question, other)
+
+
 @named(QUESTIONS)
 def test_nothing_that_is_said_tells_the_right_answer(question):
     said = [*question.misconceptions.values(), question.otherwise]
     said += [text for _, text in question.near]
     for text in said:
         for half in (text.en, text.zh):
-            if question.kind == "number":
+            if question.kind == "value":
+                assert question.answer not in half
+            elif question.kind == "number":
                 assert f"{question.value:g}" not in re.findall(r"\d[\d.]*", half), half
             for letter in question.right if question.choices else ():
                 assert question.choices[letter].en.rstrip(".") not in half
@@ -166,7 +206,8 @@ def test_an_answer_of_another_form_is_told_so_by_what_students_see(question):
             exec(open_part, namespace)
     with pytest.raises(AssertionError, match=f"Fill in {question.name}"):
         exec(open_part, {})
-    exec(open_part, {question.name: 7 if question.kind == "number" else question.letters[0]})
+    fitting = {"number": 7, "value": right_value(question) if question in OF_VALUE else None}
+    exec(open_part, {question.name: fitting.get(question.kind) or question.letters[0]})
 
 
 @named(QUESTIONS)

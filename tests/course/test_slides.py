@@ -3,6 +3,7 @@
 Nothing is fetched, no slide overflows, and none is shrunk beyond reading.
 """
 
+import html
 import importlib.util
 import itertools
 import re
@@ -10,6 +11,10 @@ import sys
 
 import pytest
 from tests_support import CHROMIUM
+
+from tinybert_l.course.quiz_cells import read_questions
+from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.course import MATERIAL
 
 SMALLEST = 0.75  # of the lecture-hall size
 MEASURE = """() => {
@@ -64,10 +69,40 @@ def test_no_slide_overflows_and_nothing_comes_from_the_network(slides, browser, 
         page.close()
 
 
-def test_every_slide_has_its_time_and_the_minutes_add_up(slides):
-    page = (slides / "en" / "03-architecture.html").read_text(encoding="utf-8")
-    times = re.findall(r"<div>(\d+)–(\d+) min / 45 min</div>", page)
-    assert len(times) == page.count("<aside") and times[0][0] == "0" and times[-1][1] == "45"
-    assert all(a[1] == b[0] for a, b in itertools.pairwise(times))
+def text_of(path):
+    """A page whose Chinese is not hidden in entities."""
+    return html.unescape(path.read_text(encoding="utf-8"))
+
+
+TIMES = re.compile(r"<div>(?:lesson 课 (\d): )?(\d+:\d\d)–(\d+:\d\d) / ([\d.]+) min</div>")
+
+
+@pytest.mark.parametrize(("name", "lessons"), [("02-joint-learning", 1), ("03-architecture", 2)])
+def test_every_slide_has_its_time_and_the_minutes_add_up_to_lessons(slides, name, lessons):
+    page = text_of(slides / "en" / f"{name}.html")
+    times = TIMES.findall(page)
+    assert len(times) == page.count("<aside")
+    for lesson, own in itertools.groupby(times, key=lambda time: time[0]):
+        due = list(own)
+        assert due[0][1] == "0:00" and due[-1][2] == "45:00", lesson
+        assert all(a[2] == b[1] and a[1] != a[2] for a, b in itertools.pairwise(due))
+    assert len(dict.fromkeys(time[0] for time in times)) == lessons
+    assert ("it fills two lessons" in page) == (lessons == 2)
+
+
+def test_a_deck_in_english_has_no_chinese_title(slides):
+    page = text_of(slides / "en" / "03-architecture.html")
     assert "<h1" in page and "TinyBERT-L: Architecture and Innovations" in page
     assert "架构与创新点" not in page.split("<script")[0]
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_quiz_questions_are_shown_with_their_choices_and_without_answers(slides, language):
+    for lecture, name in NOTEBOOKS.items():
+        page = text_of(slides / language / f"{name}.html")
+        for question in read_questions(MATERIAL / "solutions", lecture):
+            title = f"测验{question.number}" if language == "zh" else f"Quiz {question.number}"
+            (slide,) = [part for part in page.split("<section>") if title in part]
+            letters = re.findall(r"<li><strong>([A-Z])</strong> ·", slide)
+            assert letters == sorted(question.choices), (language, question.name)
+            assert f"{question.name} =" not in page

@@ -103,10 +103,10 @@ def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(cou
     comments.nth(comments.count() - 1).fill("Clear; say also what the largest costs.")
     page.keyboard.press("Tab")
     deadline = time.monotonic() + PATIENCE / 1000
-    while (row := total(course, "wrong_idea")).score != 23 and time.monotonic() < deadline:
+    while (row := total(course, "wrong_idea")).score != 24 and time.monotonic() < deadline:
         page.wait_for_timeout(500)
     picture(page, "formgrader-by-hand")
-    assert row.score == 23 and row.to_grade_by_hand == 0
+    assert row.score == 24 and row.to_grade_by_hand == 0
     page.wait_for_timeout(2000)  # the comment is sent after the points
     feedback(course, LECTURE)
     page.goto((course.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html").as_uri())

@@ -72,7 +72,7 @@ def test_a_submission_that_lacks_the_quiz_loses_its_points_alone(course, graded)
             assert points == 0 and f"Fill in {cell.removeprefix('test_')}" in reason
         else:
             assert points == expected[cell]
-    assert len(got) == 13
+    assert len(got) == 14
     page = course.folder / "feedback" / "old_release" / NAME / f"{NAME}.html"
     listed = page.read_text(encoding="utf-8").partition("</table>")[0]
     assert "Fill in quiz_3_1 in the cell above." in listed and "单元格里填写" not in listed
@@ -94,13 +94,13 @@ def test_quiz_answers_count_where_an_editor_has_lost_the_cells_names(course, rel
             cell.metadata["vscode"] = {"languageId": "python"}
     sanitise(notebook, assignment)
     plan, cells, tests = make_plan(notebook, assignment)
-    assert len(cells) == len(plan.cells) and len(tests) == 13
+    assert len(cells) == len(plan.cells) and len(tests) == 14
     assert [source for source in plan.cells if source.startswith("quiz_")] == [
-        f"quiz_3_{number} = 'k'" for number in (1, 2, 3)
+        f"quiz_3_{number} = 'k'" for number in (1, 2, 3, 4)
     ]
     assert not [source for source in plan.cells if "show_choices" in source]
     judged = [source for source in plan.tests if '"quiz_3_' in source]
-    assert len(judged) == 3 and all("HIDDEN TESTS" in source for source in judged)
+    assert len(judged) == 4 and all("HIDDEN TESTS" in source for source in judged)
 
 
 @pytest.mark.slow
@@ -108,7 +108,7 @@ def test_quiz_answers_count_where_an_editor_has_lost_the_cells_names(course, rel
 def test_grades_equal_those_written_down_beforehand(course, graded, student):
     got = {g.cell: g.points for g in graded.grades if g.student == student}
     assert got == expected_points(course, student)
-    assert len(got) == 13
+    assert len(got) == 14
 
 
 def test_expectations_are_written_down_in_points(course):
@@ -116,20 +116,20 @@ def test_expectations_are_written_down_in_points(course):
         student: sum(expected_points(course, student).values()) for student in SAMPLE_STUDENTS
     }
     assert totals == {
-        "perfect": 23,
+        "perfect": 24,
         "blank": 0,
         "half_right": 12,
-        "wrong_idea": 20,
-        "syntax_error": 19,
-        "endless_loop": 19,
-        "killed_kernel": 19,
+        "wrong_idea": 21,
+        "syntax_error": 20,
+        "endless_loop": 20,
+        "killed_kernel": 20,
     }
 
 
 @pytest.mark.slow
 def test_a_student_cannot_skip_tests_by_tags_or_borrow_the_reference_answers(graded):
     points = [g.points for g in graded.grades if g.student == "sly"]
-    assert points == [0] * 13
+    assert points == [0] * 14
 
 
 @pytest.mark.slow

@@ -121,7 +121,7 @@ def test_the_coordinator_is_killed(course):
     wait_until(lambda: not any(map(is_alive, others)), 60)
     result = grade(course, LECTURE)
     assert not result.errors
-    assert sum(cell.points for cell in result.grades) == 23 * len(STUDENTS)
+    assert sum(cell.points for cell in result.grades) == 24 * len(STUDENTS)
     everybody_is_graded_exactly_once(course)
 
 

@@ -385,7 +385,7 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
         export(course, LECTURE, "csv")
     with Book(course.database, NAME) as book:
         rows = {r.student: r for r in book.totals()}
-        assert (rows["perfect"].raw_score, rows["perfect"].late_penalty) == (23, 4.6)
+        assert (rows["perfect"].raw_score, rows["perfect"].late_penalty) == (24, 4.8)
         assert rows["wrong_idea"].late_penalty == rows["blank"].late_penalty == 0
         with book.engine.begin() as db:
             db.exec_driver_sql(

@@ -98,14 +98,14 @@ def test_from_an_empty_folder_to_exported_grades_one_command_each(tmp_path, monk
         archive.writestr("../escape.ipynb", "{}")
     said = run("collect", "3", "../moodle.zip", ok=False)
     assert "taken in" in said and "REFUSED" in said
-    assert "4/23" in run("grade", "3")
+    assert "4/24" in run("grade", "3")
     run("feedback", "3")
     assert "Proved: 4" in run("audit", "3")
     assert "graded by hand" in run("grades", "3", "--format", "moodle", ok=False)
     exported = run("grades", "3", "--format", "moodle", "--provisional")
     assert "ann,Ann Li,,4," in exported and "cai,Cai Xuanyuan,,0," in exported
     assert "Participant 11,Dora Moodle,,4," in exported
-    assert "4/23" in run("grade", "3")  # nothing has changed: the grades on record are shown again
+    assert "4/24" in run("grade", "3")  # nothing has changed: the grades on record are shown again
     page = (tmp_path / "demo-course" / "feedback" / "ann" / NAME / f"{NAME}.html").read_text(
         encoding="utf-8"
     )

@@ -113,7 +113,7 @@ def test_an_instructor_without_a_checkout_makes_a_course_and_grades(installed, t
         ["grade", "3", "--unsafe"],  # the environment's torch lies outside it
         ["audit", "3"],
     )
-    assert "23/23" in printed and "20/23" in printed
+    assert "24/24" in printed and "21/24" in printed
     assert "Proved: 2" in printed
 
 

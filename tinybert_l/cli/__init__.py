@@ -22,6 +22,7 @@ def run() -> None:
         with open(HELP, encoding="utf-8") as file:
             print(file.read(), end="")
         return
+    import tinybert_l.course.quick_imports  # noqa: F401
     from tinybert_l.cli.app import main
 
     main()

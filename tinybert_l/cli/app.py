@@ -19,6 +19,11 @@ MODULES = (
         },
     ),
     CommandModule(
+        "capstone",
+        "Student",
+        {"capstone": "Build the best small classifier under a budget; hand it in."},
+    ),
+    CommandModule(
         "disputes",
         "Student",
         {"dispute": "Ask that an EXERCISE of a LECTURE is judged anew."},
@@ -63,6 +68,16 @@ MODULES = (
         "likeness",
         "Instructor",
         {"similar": "Show which answers of a LECTURE are unusually alike."},
+    ),
+    CommandModule(
+        "serving",
+        "Instructor",
+        {"serve": "Take hand-ins over HTTP; answer each by the visible tests."},
+    ),
+    CommandModule(
+        "league",
+        "Instructor",
+        {"league": "Judge capstone entries in the sandbox; publish the table."},
     ),
     CommandModule(
         "models",

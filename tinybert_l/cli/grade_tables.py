@@ -66,6 +66,8 @@ def show_grades(grading: Grading, lecture: int) -> None:
         "(manual questions still open 手动评分题待评)"
     )
     show(title, ("student", *exercises, "total", "first reason"), rows)
+    for student, remark in grading.remarks.items():
+        click.echo(f"{student}: {printable(remark)}")
     if grading.missing:
         click.echo(f"not handed in 未提交 ({len(grading.missing)}): {'; '.join(grading.missing)}")
 

@@ -15,7 +15,7 @@ from tinybert_l.cli.options import (
     lecture_argument,
 )
 from tinybert_l.course.authoring import write_answers
-from tinybert_l.course.quiz_cells import quiz_file
+from tinybert_l.course.quiz_questions import quiz_file
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import release as releases
@@ -41,6 +41,11 @@ from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, hand_in
     "1,2. Default: those whose late period has ended (course.toml).",
 )
 @click.option("--yes", is_flag=True, help="Give the answers out without asking, in a script.")
+@click.option(
+    "--per-student",
+    is_flag=True,
+    help="Give everybody in the gradebook numbers of their own: a zip file each.",
+)
 @pass_course
 def release(
     course: Course,
@@ -49,17 +54,20 @@ def release(
     wheel: Path | None,
     answers: LectureChoice | None,
     yes: bool,
+    per_student: bool,
 ) -> None:
     """Make the student version of a LECTURE; scan it for answers.
 
     Writes a folder under release/, and the same as a zip file under handouts/. Says what goes with
     it, and asks first where reference answers of earlier lectures do. A release that holds another
-    answer, or a hidden test, is withdrawn.
+    answer, or a hidden test, is withdrawn. With --per-student the zip files lie in a folder of
+    handouts/, named after the students; grading knows whose numbers are whose.
     """
     chosen = None if answers is None else answers.before(lecture)
     grade_tables.show_release(lecture, releases.plan(course, lecture, chosen), ask=not yes)
-    click.echo(f"released: {releases.release(course, lecture, lang, wheel, chosen)}")
-    click.echo(f"for students: {releases.handout(course, lecture)}")
+    released = releases.release(course, lecture, lang, wheel, chosen, per_student)
+    click.echo(f"released: {released}")
+    click.echo(f"for students: {releases.handout(course, lecture, per_student)}")
 
 
 @click.command("sample-class")

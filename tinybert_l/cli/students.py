@@ -1,17 +1,22 @@
 """The commands of a student: find the way, judge answers, hand in, examine the machine."""
 
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tinybert_l.cli import tables
 from tinybert_l.cli.doctor import examine
-from tinybert_l.cli.options import FILE, FOLDER, LECTURE, NEW_FOLDER
+from tinybert_l.cli.options import FILE, FOLDER, LECTURE
 from tinybert_l.course.judging import judge
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises import registry
 from tinybert_l.languages import showing
+
+if TYPE_CHECKING:  # this needs nbformat
+    from tinybert_l.course.home import HandIn
 
 
 @click.command()
@@ -54,26 +59,32 @@ def lab(words: tuple[str, ...], no_browser: bool) -> None:
 
 @click.command()
 @click.argument("notebook", required=False, type=FILE)
-@click.option("--student", help="Hand in under this id. Default: your login name.")
+@click.option(
+    "--student",
+    help="Hand in under this id. Default: that of your own release, else your login name.",
+)
 @click.option(
     "--to",
-    type=NEW_FOLDER,
-    default=Path("."),
-    help="Write the zip file into this folder. Default: here.",
+    default=".",
+    metavar="FOLDER|URL",
+    help="Write the zip file into this folder, or send it to this server. Default: here.",
 )
-def submit(notebook: Path | None, student: str | None, to: Path) -> None:
+def submit(notebook: Path | None, student: str | None, to: str) -> None:
     """Make the zip file to hand in from a NOTEBOOK.
 
     NOTEBOOK may be left out where a folder holds only one. The zip file holds the notebook without
-    outputs, and nothing else. Nothing is sent anywhere: upload it yourself.
+    outputs, and nothing else. It is sent nowhere, and you upload it yourself, unless --to names the
+    course's server (https://…): then a signed receipt comes back at once, and soon what the visible
+    tests say. Your token for it is asked for, or taken from TINYBERT_L_TOKEN.
     """
-    from tinybert_l.course.home import hand_in, language_of, login_name
+    from tinybert_l.course.home import hand_in, language_of, released_for
+    from tinybert_l.course.sending import is_address
 
-    student = student or login_name()
     notebook = notebook or _only_notebook(Path("."))
-    made = hand_in(notebook, student, to)
+    student = student or released_for(notebook)
+    made = hand_in(notebook, student, Path("." if is_address(to) else to))
     with showing(language_of([notebook])):
-        tables.show_hand_in(made, student)
+        _show_or_send(made, student, to if is_address(to) else "")
 
 
 @click.command()
@@ -114,6 +125,19 @@ def doctor() -> None:
     tables.show_findings(findings)
     if any(finding.is_problem for finding in findings):
         sys.exit(1)
+
+
+def _show_or_send(made: "HandIn", student: str, server: str) -> None:
+    """Show what is to be handed in; send it where a server is named."""
+    tables.show_hand_in(made, student)
+    if not server:
+        return
+    from tinybert_l.course.sending import TOKEN_VARIABLE, send, wait_for_tests
+
+    token = os.environ.get(TOKEN_VARIABLE) or click.prompt("token 令牌", hide_input=True)
+    answer = send(server, made.lecture, made.path, token)
+    tables.show_receipt(answer["receipt"])
+    tables.show_answer(wait_for_tests(server, str(answer["receipt"].get("number")), token))
 
 
 def _folder_and_options(words: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:

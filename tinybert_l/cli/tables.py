@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinybert_l.course.tables import console, results_table, rows_table
+from tinybert_l.errors import printable
 from tinybert_l.languages import in_words
 
 if TYPE_CHECKING:  # some of these need torch, which not every command does
@@ -76,6 +77,24 @@ def show_hand_in(made: "HandIn", student: str) -> None:
     click.echo(f"sha256 {made.sha256}")
     where = in_words("to hand in 待提交")
     click.echo(f"{where}: {made.path}  ({in_words('as 学号')} {student})")
+
+
+def show_receipt(receipt: dict[str, Any]) -> None:
+    """Print what a server's receipt says."""
+    click.echo(in_words("received 已接收") + f": {printable(str(receipt.get('received')))}")
+    click.echo(in_words("receipt 回执") + f": {printable(str(receipt.get('number')))}")
+
+
+def show_answer(answer: dict[str, Any]) -> None:
+    """Print what a server's visible tests said of a hand-in."""
+    if answer.get("state") != "done":
+        click.echo(in_words("still queued: it counts, the tests run later 仍在排队，已计入提交"))
+    elif "error" in answer:
+        click.echo(in_words("not judged 未能评判") + f": {printable(str(answer['error']))}")
+    exercises = answer.get("exercises")
+    for name, entry in exercises.items() if isinstance(exercises, dict) else ():
+        outcome = "pass" if entry.get("passed") is True else "FAIL"
+        click.echo(f"{outcome}  {printable(str(name))}  {printable(str(entry.get('reason', '')))}")
 
 
 def show_verdicts(exercise: str, verdicts: "Sequence[Verdict]") -> None:

@@ -18,7 +18,8 @@ from nbformat import NotebookNode
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.course.code_texts import code_in_language
 from tinybert_l.course.markers import BEGIN_SOLUTION, END_SOLUTION
-from tinybert_l.course.quiz_cells import read_questions, with_quiz
+from tinybert_l.course.quiz_cells import with_quiz
+from tinybert_l.course.quiz_questions import read_questions
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS, Exercise, exercises
 from tinybert_l.exercises.released import solutions_file

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from tinybert_l.course.rows import (
     AblationRow,
+    AuthorRow,
     BaselineRow,
     CascadeRow,
     ChineseRow,
@@ -21,6 +22,7 @@ from tinybert_l.course.rows import (
     JointCostRow,
     JointGapRow,
     JointMeanGapRow,
+    LongTextRow,
     MaskedTokenRow,
     PeerRow,
     PerplexityRow,
@@ -226,6 +228,30 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "blocks_read": Column(Caption("blocks read", "读过的文本块")),
         "perplexity": Column(Caption("perplexity", "困惑度")),
     },
+    "author": {
+        "perplexity": Column(Caption("perplexity", "困惑度")),
+        "below_trigram_percent": Column(
+            Caption("below the trigram's", "比三元语法低", "%"),
+            "below the trigram's: low",
+            "below the trigram's: high",
+            signed=True,
+        ),
+        "order_nats": Column(
+            Caption("human minus shuffled order", "人的次序减打乱", "nats"),
+            "human minus shuffled: low",
+            "human minus shuffled: high",
+            signed=True,
+        ),
+    },
+    "long_text": {
+        "tokens": Column(Caption("tokens", "词元数")),
+        "repetition_curve": Column(Caption("repetition by fifth", "各五分之一的重复率", "%")),
+        "returning": Column(
+            Caption("rare words that return", "再次出现的少见词", "%"),
+            "rare words that return: low",
+            "rare words that return: high",
+        ),
+    },
     "gradient_agreement": {
         "cosine_mean": Column(Caption("cosine, mean", "余弦均值")),
         "cosine_sd": Column(Caption("sd over batches", "各批标准差")),
@@ -331,6 +357,7 @@ VALUES: dict[str, dict[Any, Caption]] = {
         "last_mentioned": Caption("mentioned last", "最后提到的"),
         "trigram": Caption("trigram", "三元语法"),
         "human": Caption("human", "人"),
+        "alone": Caption("alone", "单独训练"),
         "drafted": Caption("drafted", "起草"),
         "no_kv_cache": Caption("no KV cache", "无缓存"),
     },
@@ -535,8 +562,24 @@ def _(row: BaselineRow) -> str:
 
 @label.register
 def _(row: PerplexityRow) -> str:
+    return _author(row)
+
+
+@label.register
+def _(row: AuthorRow) -> str:
+    return _author(row)
+
+
+@label.register
+def _(row: LongTextRow) -> str:
+    return f"{_author(row)}, {row.tokens}"
+
+
+def _author(row: PerplexityRow | AuthorRow | LongTextRow) -> str:
     if row.sub_model is None:
         return str(caption("author", row.author))
+    if row.author == "alone":
+        return f"{row.sub_model.label}, {caption('author', row.author)}"
     return row.sub_model.label
 
 

@@ -143,7 +143,7 @@ def _write_size(
         return
     middle = bottom + height / 2
     text = f"{size / 1e6:.2f} M"
-    if height > 0.07:
+    if height > 0.11:  # room for a line of text
         ink = "white" if part == ATTENTION else "black"
         axes.text(left + side / 2, middle, text, ha="center", va="center", color=ink)
         return
@@ -225,9 +225,9 @@ def _draw_cosines(figure: Figure, axes: Any, names: Sequence[str], mean: Any, sp
                 text += f"\n±{spread[row, column]:.2f}"
             ink = "white" if abs(mean[row, column]) > 0.6 else "black"
             axes.text(column, row, text, ha="center", va="center", color=ink)
-    bar = figure.colorbar(picture, ax=axes)
+    bar = figure.colorbar(picture, ax=axes, shrink=0.75)
     bar.set_label("cosine 余弦 (no unit 无单位)")
-    axes.set_xlabel("sub-model 子模型 (± sd over batches 各批的标准差)")
+    axes.set_xlabel("sub-model 子模型\n(± sd over batches 各批的标准差)")
     axes.set_title("Do their gradients agree? 梯度方向一致吗？")
 
 

@@ -38,7 +38,7 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
     norm.axhline(
         recipe.max_norm, color=SMALLEST, linestyle="--", label="bound of clipping 裁剪上限"
     )
-    norm.set_ylim(bottom=0)
+    norm.set_ylim(0, 1.7 * max(recipe.max_norm, *(row["gradient_norm"] for row in log)))
     norm.set_ylabel("norm\n范数")
     norm.legend(frameon=False, loc="upper right")
     for name, colour, dashes in (
@@ -48,7 +48,7 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
     ):
         label = order[names.index(name)].label
         losses.plot(*_running_mean(log, name), color=colour, linestyle=dashes, label=label, lw=2)
-    losses.set_ylim(bottom=0)
+    losses.set_ylim(0, 1.15 * losses.dataLim.y1)
     losses.set_ylabel("loss (nats)\n损失（奈特）")
     losses.set_xlabel("step 训练步 (dotted 虚线: a stage opens 新阶段开启)")
     losses.legend(ncols=3, frameon=False)
@@ -123,10 +123,10 @@ def _draw_runs(axes: Any, runs: Sequence[StrategyRun], caption: str) -> None:
         steps = chosen[0].steps
         axes.plot(steps, values.mean(0), color=colour, linestyle=dashes, linewidth=2.2, label=words)
         axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 2.1 * axes.dataLim.y1)  # room for the legend
     axes.set(xlabel="step 训练步", ylabel="KL to the teacher\n与教师的KL散度 (nats)")
     axes.set_title(f"A real run with one batch ×100 真实训练，一批×100\n{caption}")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="upper left")
 
 
 def _draw_decay(

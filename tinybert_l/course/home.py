@@ -47,6 +47,7 @@ MESSAGE_LIMIT = 200  # characters of a failed test's message in the table
 BEGIN_OF_STUB = "your answer goes here"
 BEGIN_OF_STUB_ZH = "请在此作答"
 LANGUAGE_METADATA = "tinybert_l_language"  # likewise: its only language, zh or en
+STUDENT_METADATA = "tinybert_l_student"  # likewise, with own numbers: for whom it was made
 DUE_METADATA = "tinybert_l_due"  # in a released notebook's metadata: when it is due
 STUDENT_NAME = re.compile(r"(?!\.)[\w.@-]{1,64}")
 
@@ -219,17 +220,22 @@ def _question_sources(items: list[Item], cells: list[dict[str, Any]]) -> dict[st
         if cell["cell_type"] != "code" or not settings.get("solution"):
             continue
         if name in quiz:
-            own[name] = _without_stub("".join(cell["source"]))
+            own[name] = _without_stub("".join(cell["source"]), name)
         elif name not in exercises():
             shared.append("".join(cell["source"]))
     sources = dict.fromkeys([name for name in names if name not in quiz], "\n".join(shared))
     return {**sources, **own}
 
 
-def _without_stub(source: str) -> str:
-    """Drop the stub's line from an answer that was written beside it; a lone stub stays."""
+def _without_stub(source: str, name: str) -> str:
+    """Drop the stub's line from an answer that was written beside it; a lone stub stays.
+
+    Args:
+        name: of the variable that is the answer; others may be given with the stub.
+    """
     lines = [line for line in source.splitlines() if is_begun(line)]
-    is_answered = any(line.strip() and not line.lstrip().startswith("#") for line in lines)
+    code = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
+    is_answered = re.search(rf"\b{name}\s*(?::[^=\n]+)?=(?!=)", code)
     return "\n".join(lines) if is_answered else source
 
 
@@ -363,6 +369,15 @@ def due_date(notebook: Path) -> str:
     return _metadata(notebook, DUE_METADATA)
 
 
+def released_for(notebook: Path) -> str:
+    """Return the id that a release with own numbers was made for, else the login name.
+
+    It names the file to hand in, and no more: whose a submission is says who receives it.
+    """
+    student = _metadata(notebook, STUDENT_METADATA)
+    return student if STUDENT_NAME.fullmatch(student) else login_name()
+
+
 def language_of(notebooks: Iterable[Path]) -> str | None:
     """Return the language, zh or en, that all these notebooks were released in alone."""
     languages = {_metadata(notebook, LANGUAGE_METADATA) for notebook in notebooks}
@@ -376,7 +391,13 @@ def language_in(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _metadata(notebook: Path, key: str) -> str:
-    content = read_json(notebook)
+    """Return a text of a notebook's metadata; empty where it is none that can be read so."""
+    try:
+        content = read_json(notebook)
+    except (CourseError, UnicodeDecodeError):
+        return ""  # whoever reads the cells says what is wrong with it
+    if not isinstance(content, dict):
+        return ""
     return str(content.get("metadata", {}).get(key, ""))
 
 

@@ -1,14 +1,9 @@
 """Write a lecture's quiz into its notebook: questions, choices, answers and tests.
 
-The one home of the questions is `solutions/quizzes/lecture_NN.toml`; the cells are written from it.
+The cells are written from the questions (see `quiz_questions`), with the numbers that these have.
 """
 
-import json
 import re
-import tomllib
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from tinybert_l.course.markers import (
@@ -17,146 +12,13 @@ from tinybert_l.course.markers import (
     END_HIDDEN_TESTS,
     END_SOLUTION,
 )
+from tinybert_l.course.quiz_questions import Question
 from tinybert_l.errors import InvalidInput
 
-QUIZZES = "quizzes"  # in solutions/
 POINTS = 1  # of a question
-KINDS = ("one", "several", "number")
-_NAME = re.compile(r"quiz_(\d+)_(\d+)")
 _ID = re.compile(r"(?:test-)?quiz-\d+-\d+(?:-zh|-en|-choices)?")
-_CHINESE = re.compile(r"[\u2e80-\u9fff]")
-_FIELDS = {"kind", "en", "zh", "value", "tolerance", "near", "otherwise"}
 MODULE = "tinybert_l.course.quizzes"
 Cell = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Text:
-    """A text in both languages."""
-
-    en: str
-    zh: str
-
-    @cached_property
-    def both(self) -> str:
-        """English, a blank, Chinese; once where both are the same."""
-        return self.en if self.en == self.zh else f"{self.en} {self.zh}"
-
-    @property
-    def literal(self) -> str:
-        """Both as a Python literal."""
-        return json.dumps(self.both, ensure_ascii=False)
-
-
-@dataclass(frozen=True)
-class Question:
-    """A quiz question.
-
-    Args:
-        name: such as "quiz_3_1", the first of lecture 3; the answer's variable has this name.
-        kind: "one" choice, "several" choices, or "number".
-        choices: {letter: text}; none for a number.
-        misconceptions: {letter of a wrong choice: the misconception behind it}.
-        value, tolerance: the right number, and how far from it an answer may be.
-        near: wrong numbers, each with its misconception.
-        otherwise: said of any other wrong number.
-    """
-
-    name: str
-    kind: str
-    text: Text
-    choices: dict[str, Text] = field(default_factory=dict)
-    misconceptions: dict[str, Text] = field(default_factory=dict)
-    value: float = 0.0
-    tolerance: float = 0.0
-    near: tuple[tuple[float, Text], ...] = ()
-    otherwise: Text = Text("", "")
-
-    @property
-    def number(self) -> str:
-        """Lecture and position, such as "3.1"."""
-        return ".".join(_NAME.fullmatch(self.name).groups())  # type: ignore[union-attr]
-
-    @property
-    def letters(self) -> str:
-        """The letters of all choices, in the alphabet's order."""
-        return "".join(sorted(self.choices))
-
-    @property
-    def right(self) -> str:
-        """The letters of the right choices."""
-        return "".join(letter for letter in self.letters if letter not in self.misconceptions)
-
-    @property
-    def answer(self) -> str:
-        """The right answer, as a Python literal."""
-        if self.kind == "number":
-            return repr(self.value)
-        if self.kind == "one":
-            return json.dumps(self.right)
-        return json.dumps(list(self.right))
-
-
-def quiz_file(solutions: Path, lecture: int) -> Path:
-    """Return the path of a lecture's questions in a folder of solutions."""
-    return solutions / QUIZZES / f"lecture_{lecture:02d}.toml"
-
-
-def read_questions(solutions: Path, lecture: int) -> list[Question]:
-    """Read a lecture's questions; none where it has no file of them.
-
-    Raises:
-        InvalidInput: the file is not as docs/how-to/add-an-exercise.md says.
-    """
-    path = quiz_file(solutions, lecture)
-    if not path.is_file():
-        return []
-    try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path}: {error}") from None
-    questions = []
-    for position, (name, entry) in enumerate(entries.items(), start=1):
-        if name != f"quiz_{lecture}_{position}":
-            raise InvalidInput(f"{path}: {name}; expected: quiz_{lecture}_{position}.")
-        try:
-            questions.append(_question(name, entry))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidInput(f"{path}: {name}: {error}") from None
-    return questions
-
-
-def _question(name: str, entry: dict[str, Any]) -> Question:
-    kind = entry["kind"]
-    if kind not in KINDS:
-        raise ValueError(f"kind={kind!r}; allowed: {', '.join(KINDS)}")
-    text = Text(entry["en"], entry["zh"])
-    if kind == "number":
-        near = tuple((float(value), _text(en, zh)) for value, en, zh in entry["near"])
-        otherwise = _text(*entry["otherwise"])
-        value, tolerance = float(entry["value"]), float(entry["tolerance"])
-        return Question(name, kind, text, {}, {}, value, tolerance, near, otherwise)
-    choices = {}
-    misconceptions = {}
-    for letter, texts in entry.items():
-        if letter in _FIELDS:
-            continue
-        if not re.fullmatch("[A-Z]", letter) or len(texts) not in (2, 4):
-            raise ValueError(f"{letter}; a choice is a capital letter with two texts or four")
-        choices[letter] = _text(*texts[:2])
-        if len(texts) == 4:
-            misconceptions[letter] = _text(*texts[2:])
-    num_right = len(choices) - len(misconceptions)
-    if not misconceptions or num_right < 1 or (kind == "one" and num_right > 1):
-        raise ValueError(f"{num_right} right of {len(choices)} choices, kind {kind!r}")
-    return Question(name, kind, text, choices, misconceptions)
-
-
-def _text(en: str, zh: str) -> Text:
-    """Return a text whose halves can be told apart again (see `languages.in_words`)."""
-    if en != zh and (_CHINESE.search(en) or not _CHINESE.match(zh)):
-        raise ValueError(f"English has no Chinese, and Chinese begins with it: {en!r}, {zh!r}")
-    return Text(en, zh)
 
 
 def with_quiz(cells: list[Cell], questions: list[Question]) -> list[Cell]:
@@ -196,15 +58,23 @@ def cells_of(question: Question) -> list[Cell]:
     if question.choices:
         cells.append(_choices_cell(f"{cell_id}-choices", question))
     answer = f"{BEGIN_SOLUTION}\n{question.name} = {question.answer}\n{END_SOLUTION}"
-    hint = "# " + _how_to_answer(question)
-    cells.append(_graded_cell(cell_id, question.name, f"{hint}\n{answer}", points=None))
+    parts = [_import_of_call(question), question.number_lines, "# " + _how_to_answer(question)]
+    source = "\n".join([*filter(None, parts), answer])
+    cells.append(_graded_cell(cell_id, question.name, source, points=None))
     name = f"test_{question.name}"
     cells.append(_graded_cell(f"test-{cell_id}", name, source_of_test(question), POINTS))
     return cells
 
 
+def _import_of_call(question: Question) -> str:
+    module, _, function = question.call.rpartition(".")
+    return f"from {module} import {function}\n" if module else ""
+
+
 def _how_to_answer(question: Question) -> str:
     name = question.name
+    if question.kind == "value":
+        return f"{name} = {question.form}"
     if question.kind == "number":
         return f"{name} = a number 一个数"
     if question.kind == "one":
@@ -215,9 +85,11 @@ def _how_to_answer(question: Question) -> str:
 def source_of_test(question: Question) -> str:
     """Return the source of a question's test: the form is open, the answer is hidden."""
     name = question.name
-    functions = "is_near, number, remark" if question.kind == "number" else "chosen, remarks"
+    functions = {"number": "is_near, number, remark", "value": "agrees, fits, remark"}
+    parts = [_import_of_call(question).strip(), question.number_lines]
     lines = [
-        f"from {MODULE} import {functions}",
+        f"from {MODULE} import {functions.get(question.kind, 'chosen, remarks')}",
+        *filter(None, parts),
         "",
         f'assert "{name}" in globals(), "Fill in {name} in the cell above. '
         f'先在上面的单元格里填写{name}。"',
@@ -232,6 +104,12 @@ def source_of_test(question: Question) -> str:
 def _checks_of_form(question: Question) -> list[str]:
     name, letters = question.name, question.letters
     listed = ", ".join(letters)
+    if question.kind == "value":
+        return [
+            f"form = {question.form}",
+            f'assert fits({name}, form), f"{name} has the form {{form!r}}; '
+            f'got {{{name}!r}}. {name}的形式应为{{form!r}}；得到{{{name}!r}}。"',
+        ]
     if question.kind == "number":
         return [
             f'assert abs(number({name})) < float("inf"), f"{name} is a number; '
@@ -252,11 +130,12 @@ def _checks_of_form(question: Question) -> list[str]:
 
 def _checks_of_answer(question: Question) -> list[str]:
     name = question.name
-    if question.kind == "number":
+    if question.kind in ("number", "value"):
         near = [f"    ({value!r}, {text.literal})," for value, text in question.near]
         otherwise = f"    otherwise={question.otherwise.literal},"
         tolerance = f"    {name}, {question.tolerance!r},"
-        test = f"assert is_near({name}, {question.value!r}, {question.tolerance!r}), remark("
+        check = "is_near" if question.kind == "number" else "agrees"
+        test = f"assert {check}({name}, {question.answer}, {question.tolerance!r}), remark("
         return [test, tolerance, *near, otherwise, ")"]
     wrong = []
     for letter in sorted(question.misconceptions):
@@ -274,7 +153,7 @@ def _choices_cell(cell_id: str, question: Question) -> Cell:
     metadata = {
         "cellView": "form",  # Colab and JupyterLab fold the code: its order is everybody's
         "jupyter": {"source_hidden": True},
-        "slideshow": {"slide_type": "skip"},
+        "slideshow": {"slide_type": "-"},  # on the slide of its question
         "tags": ["demo", "raises-exception"],
     }
     return _code_cell(cell_id, "\n".join(lines), metadata)
@@ -308,7 +187,7 @@ def _code_cell(cell_id: str, source: str, metadata: dict[str, Any]) -> Cell:
 
 def _text_cell(cell_id: str, language: str, source: str) -> Cell:
     metadata = {
-        "slideshow": {"slide_type": "skip"},
+        "slideshow": {"slide_type": "subslide"},
         "tags": [f"lang-{language}", "role-quiz"],
     }
     return {

@@ -112,6 +112,69 @@ def is_near(answer: Any, value: float, tolerance: float) -> bool:
     return abs(number(answer) - value) <= tolerance + 1e-9 * max(1.0, abs(value))
 
 
+def agrees(answer: Any, right: Any, tolerance: float = 0.0) -> bool:
+    """Whether an answer is this plain data: its numbers at most so far from the right ones.
+
+    A list stands for a tuple, an array for a list, and 3.0 for 3.
+
+    >>> agrees({"a": (1, 2.0)}, {"a": [1, 2]}), agrees([2, 1], [1, 2])
+    (True, False)
+    """
+    if isinstance(right, str):
+        return isinstance(answer, str) and answer.strip().casefold() == right.casefold()
+    if isinstance(right, list | tuple):
+        parts = _parts(answer)
+        if parts is None or len(parts) != len(right):
+            return False
+        pairs = zip(parts, right, strict=True)
+        return all(agrees(part, right_part, tolerance) for part, right_part in pairs)
+    if isinstance(right, dict):
+        if not isinstance(answer, dict) or len(answer) != len(right):
+            return False
+        parts = [_at(answer, key) for key in right]
+        return agrees(parts, list(right.values()), tolerance)
+    return is_near(answer, right, tolerance)
+
+
+def fits(answer: Any, form: Any) -> bool:
+    """Whether an answer has the form of an example: its lengths, its keys, numbers and texts.
+
+    An example that ends in `...` stands for one such part or more.
+
+    >>> fits([4, 7], [0, ...]), fits({3: 0.5}, {3: 0}), fits([1], [0, 0]), fits("a", 0)
+    (True, True, False, False)
+    """
+    if isinstance(form, str):
+        return isinstance(answer, str)
+    if isinstance(form, dict):
+        if not isinstance(answer, dict) or len(answer) != len(form):
+            return False
+        return all(fits(_at(answer, key), example) for key, example in form.items())
+    if not isinstance(form, list | tuple):
+        return abs(number(answer)) < math.inf
+    parts = _parts(answer)
+    if parts is None:
+        return False
+    if form[-1:] == [...]:
+        return bool(parts) and all(fits(part, form[0]) for part in parts)
+    return len(parts) == len(form) and all(map(fits, parts, form))
+
+
+def _parts(answer: Any) -> list[Any] | None:
+    """Return the parts of a list, a tuple or an array; None of anything else."""
+    if hasattr(answer, "tolist"):
+        answer = answer.tolist()
+    return list(answer) if isinstance(answer, list | tuple) else None
+
+
+def _at(answer: dict[Any, Any], key: Any) -> Any:
+    """Return what stands at a key in a dictionary, where 3 may be written 3.0 or "3"."""
+    for candidate, value in answer.items():
+        if candidate == key or (isinstance(key, int | float) and is_near(candidate, key, 0.0)):
+            return value
+    return None
+
+
 def remarks(answer: Any, **misconceptions: str) -> str:
     """Return what is said of the wrong choices in an answer, and never which choice is right.
 
@@ -122,16 +185,16 @@ def remarks(answer: Any, **misconceptions: str) -> str:
     return joined(said) or ANOTHER
 
 
-def remark(answer: Any, tolerance: float, *known: tuple[float, str], otherwise: str) -> str:
-    """Return what is said of a wrong number.
+def remark(answer: Any, tolerance: float, *known: tuple[Any, str], otherwise: str) -> str:
+    """Return what is said of a wrong number, or of other wrong plain data.
 
     Args:
         tolerance: how near a number must be to one of `known` to be taken for it.
-        known: wrong numbers, each with the misconception that leads to it.
-        otherwise: said of any other number.
+        known: wrong answers, each with the misconception that leads to it.
+        otherwise: said of any other answer.
     """
     for value, text in known:
-        if is_near(answer, value, tolerance):
+        if agrees(answer, value, tolerance):
             return text
     return otherwise
 

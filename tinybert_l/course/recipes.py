@@ -139,6 +139,25 @@ TRIVIAL_ANSWERS: dict[str, Any] = {
 # texts, and not over seeds.
 ONE_SEED = [0]
 
+# The shipped language model, and trigrams of the very text that it was trained on.
+WRITER: dict[str, Any] = {
+    "training": {"num_steps": 3600, "batch_size": 8, "context": 256, "vocabulary": 6000},
+    "sub_models": ["6x1", "4x1", "3x1", "2x0.5"],
+    "texts": 300,  # of the test reviews, laid end to end
+    "ordered_reviews": 250,
+    "sentences": 4,  # that a review has at least, to be shuffled
+    "long_texts": 20,
+    "lengths": [512, 1000],
+    "long_sub_models": ["6x1", "3x1"],
+    "prompt": 16,
+    "rare_from": 500,  # the number in the vocabulary from which a word counts as rare
+    "top_p": 0.9,
+    "seeds": ONE_SEED,
+}
+
+# The same size trained by itself for as many steps, without self-distillation.
+WRITER_ALONE: dict[str, Any] = {"writer": WRITER, "sub_model": "3x1", "seeds": ONE_SEED}
+
 GRADIENT_AGREEMENT: dict[str, Any] = {
     "sub_models": ["6x1", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.25"],
     "batches": 24,
@@ -210,6 +229,8 @@ RECORDS: dict[str, dict[str, Any]] = {
     "baselines": BASELINES,
     "teacher_on_reviews": TEACHER_ON_REVIEWS,
     "trigram": TRIGRAM,
+    "writer": WRITER,
+    "writer_alone": WRITER_ALONE,
     "trivial_answers": TRIVIAL_ANSWERS,
     "masked_tokens": MASKED_TOKENS,
     "gradient_agreement": GRADIENT_AGREEMENT,

@@ -4,6 +4,7 @@ A record holds typed rows (see `rows`), the recipe or the settings that they wer
 command, versions, machine and date. The words of its tables are in `captions`.
 """
 
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,6 +53,8 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "sub_model_speed": (row_types.SubModelSpeedRow,),
     "baselines": (row_types.BaselineRow,),
     "trigram": (row_types.PerplexityRow,),
+    "writer": (row_types.AuthorRow, row_types.LongTextRow),
+    "writer_alone": (row_types.AuthorRow,),
     "trivial_answers": (row_types.TrivialAnswerRow,),
     "gradient_agreement": (row_types.GradientAgreementRow,),
     "cascade": (row_types.CascadeRow,),
@@ -226,11 +229,18 @@ def _check_rows(kind: str, rows: Any) -> None:
             raise InvalidInput(f"record of kind {kind}: row {row.kind!r}; allowed: {allowed}.")
 
 
-def show_record(name: str) -> Any:
-    """Show a long run's record as a table; its caption says whether the recipe is still current."""
+def show_record(name: str, kind: str | None = None) -> Any:
+    """Show a long run's record as a table; its caption says whether the recipe is still current.
+
+    Args:
+        kind: of the rows to show; None: all.
+    """
     from tinybert_l.course.tables import record_table
 
     record = read_record(name)
     if record is None:
         return f"results/{name}.json is not part of this installation 此安装不含该记录"
+    if kind is not None:
+        rows = tuple(row for row in record.rows if row.kind == kind)
+        record = dataclasses.replace(record, rows=rows)
     return record_table(record)

@@ -277,6 +277,34 @@ class PerplexityRow(Row):
 
 
 @dataclass(frozen=True)
+class AuthorRow(Row):
+    """How well an author predicts reviews that it has not read, and whether it notices order."""
+
+    kind: ClassVar[str] = "author"
+    author: Literal["sub_model", "alone", "trigram"]  # alone: trained by itself, without the others
+    sub_model: SubModel | None
+    perplexity: float
+    below_trigram_percent: Interval | None  # by how much its perplexity is lower
+    order_nats: Interval  # a token's mean log-probability: human order minus shuffled sentences
+    loss_nats: tuple[tuple[float, ...], ...]  # mean of a token's, of each text
+
+
+@dataclass(frozen=True)
+class LongTextRow(Row):
+    """What becomes of an author's texts as they grow long."""
+
+    kind: ClassVar[str] = "long_text"
+    author: Literal["sub_model", "trigram", "human"]
+    sub_model: SubModel | None
+    tokens: int  # of each text
+    repetition_percent: tuple[tuple[float, ...], ...]  # in the last fifth of each text
+    returning_percent: tuple[tuple[float, ...], ...]  # of each beginning's rarer words
+    returning: Interval  # the same, mean over texts
+    repetition_curve: tuple[float, ...]  # by fifth of the text, mean over texts, in percent
+    sample: str  # the first text
+
+
+@dataclass(frozen=True)
 class TrivialAnswerRow(Row):
     """The best trivial way to answer a kind of question, chosen on stories of training."""
 
@@ -475,7 +503,7 @@ ROW_TYPES: dict[str, type[Row]] = {
         TrainingMethodRow, DocumentRow, QuestionRow, GenerationRow, ChineseRow, DeployRow, StepRow,
         WritingSpeedRow, ReadingSpeedRow, PeerRow, SubModelSpeedRow, FirstUseRow, BaselineRow,
         PerplexityRow, TrivialAnswerRow, GradientAgreementRow, CascadeRow, MaskedTokenRow,
-        StrategyRow, SelfDistillationRow,
+        StrategyRow, SelfDistillationRow, AuthorRow, LongTextRow,
     )
 }  # fmt: skip
 

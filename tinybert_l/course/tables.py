@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -16,6 +15,8 @@ from tinybert_l.languages import current_language, in_words, words_in
 from tinybert_l.submodels import SubModel
 
 if TYPE_CHECKING:
+    import pandas as pd  # which takes half a second
+
     from tinybert_l.course.measuring import Baseline  # which needs torch
     from tinybert_l.method.evaluation import Result  # which needs torch
 
@@ -73,6 +74,8 @@ def _key_label(row: Row, key: str) -> str:
 
 def record_table(record: Record) -> Any:
     """A record for a notebook: a styled table whose caption says what it is and how old."""
+    import pandas as pd
+
     state = "current 与代码一致"
     if record.stale:
         state = "STALE: the recipe has changed since 已过期：配方已改"
@@ -88,15 +91,19 @@ def record_table(record: Record) -> Any:
     return styled(frame, caption, missing="")
 
 
-def verdicts_frame(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+def verdicts_frame(verdicts: Sequence[Verdict]) -> "pd.DataFrame":
     """Verdicts in columns with titles for people."""
+    import pandas as pd
+
     titles = {name: str(captions.VERDICT_COLUMNS[name]) for name in VERDICT_FIELDS}
     cells = [[getattr(verdict, name) for name in VERDICT_FIELDS] for verdict in verdicts]
     return pd.DataFrame(cells, columns=list(titles.values()))
 
 
-def all_verdicts_frame(lectures: Sequence[LectureVerdicts]) -> pd.DataFrame:
+def all_verdicts_frame(lectures: Sequence[LectureVerdicts]) -> "pd.DataFrame":
     """The verdicts of several lectures, with the lecture, the source and the run of each."""
+    import pandas as pd
+
     frames = []
     for lecture in lectures:
         frame = verdicts_frame(lecture.verdicts)
@@ -113,7 +120,7 @@ def verdicts_table(lecture: int, verdicts: Sequence[Verdict]) -> Any:
     return styled(verdicts_frame(verdicts), title)
 
 
-def styled(frame: pd.DataFrame, caption: str, digits: int = 2, missing: str | None = None) -> Any:
+def styled(frame: "pd.DataFrame", caption: str, digits: int = 2, missing: str | None = None) -> Any:
     """Style a notebook table; its caption says where its numbers come from.
 
     In a course of one language headings, texts and caption are reduced to it.

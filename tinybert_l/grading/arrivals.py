@@ -25,6 +25,7 @@ LATE_AT_UNKNOWN_HOUR = (
     "迟交但时间未知"
 )
 IN_TIME = "in time, says Canvas 按时提交"
+RELEASED_FOR = "the notebook was released for"  # begins a note: it has another student's numbers
 TOLD = "handed in when the teacher's file says 提交时间取自教师文件"
 
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import logging
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.feedback import render
 from tinybert_l.grading.results.requests import read_requests
-from tinybert_l.grading.settings import database_url, nbgrader_settings
+from tinybert_l.grading.settings import database_url, nbgrader_settings, prepare_gradebook
 
 if TYPE_CHECKING:
     from nbgrader.apps import NbGraderAPI
@@ -119,7 +118,7 @@ class Course:
         from nbgrader.coursedir import CourseDirectory
 
         (self.folder / "exchange").mkdir(parents=True, exist_ok=True)
-        find_alembic()
+        prepare_gradebook(self.database)
         config = self.config()
         logger = logging.getLogger("tinybert_l.nbgrader")
         logger.setLevel(logging.ERROR)
@@ -223,15 +222,3 @@ def _own_or_project(folder: Path, part: str) -> Path:
     """Return a course's own folder of notebooks or solutions, or the project's."""
     in_course = folder / part
     return in_course if in_course.is_dir() else MATERIAL / part
-
-
-def find_alembic() -> None:
-    """Put this environment's scripts on PATH.
-
-    nbgrader starts `alembic` by name to make its database; without an activated environment that
-    name is found nowhere. This process's own PATH is changed, because nbgrader passes it on.
-    """
-    scripts = str(Path(sys.executable).parent)
-    path = os.environ.get("PATH", "")
-    if scripts not in path.split(os.pathsep):
-        os.environ["PATH"] = os.pathsep.join((scripts, path))

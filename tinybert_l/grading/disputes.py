@@ -29,6 +29,7 @@ from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.requests import Request, keep_request, read_requests
 from tinybert_l.grading.results.review import ask_person
 from tinybert_l.grading.run import Options, grade
+from tinybert_l.grading.variants import Variants
 
 FILES_LIMIT = 20_000  # in a folder of requests
 REFUSALS_RECORDED = 50  # in one entry of the audit
@@ -86,6 +87,7 @@ class _Desk:
         self.lecture = lecture
         self.name = NOTEBOOKS[lecture]
         self.assignment = course.assignment(lecture)
+        self.variants = Variants.of(course, lecture)
         self.audit = Audit(course.folder)
         self.identities = Identities.of(course.folder)
         source = course.sources / self.name / f"{self.name}.ipynb"
@@ -186,9 +188,15 @@ class _Desk:
         for request in read_requests(self.course.folder, self.name, dispute.student):
             same = request.exercise == dispute.exercise
             same = same and request.submission == dispute.submission
-            if same and request.source == self.assignment.fingerprint:
+            if same and request.source == self._source(dispute.student):
                 return request.at
         return ""
+
+    def _source(self, student: str) -> str:
+        """Return the fingerprint of the tests by which a student is judged."""
+        if self.variants is None:
+            return self.assignment.fingerprint
+        return self.variants.assignment(self.assignment, student).fingerprint
 
     def judge(self, disputes: dict[str, Dispute], options: Options) -> None:
         """Judge one exercise of these students anew, by the ordinary way, and answer."""
@@ -243,7 +251,7 @@ class _Desk:
             after,
             by_hand,
             dispute.submission,
-            self.assignment.fingerprint,
+            self._source(dispute.student),
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
         self.audit.append("dispute", assignment=self.name, file=path, **vars(request))

@@ -25,6 +25,7 @@ from tinybert_l.grading.owners import folded, is_online_text, names_person, owne
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.variants import Variants
 from tinybert_l.grading.versions import Candidate, choose, may_be_notebook, stem, texts_of
 
 PATH_LIMIT = 300  # characters of a path that the audit keeps
@@ -109,9 +110,14 @@ def collect_archive(
     course.assignment(lecture)  # raises when it was not released
     calendar = read_calendar(course.folder)
     told = read_times(handed_in, calendar.zone) if handed_in else {}
-    reading = Reading(encoding, calendar.zone, _released_texts(course, name))
-    arrivals, refusals = read_archive(path, name, reading)
+    variants = Variants.of(course, lecture)
+    released = _released_texts(course, name)
+    if variants is not None:
+        released = (*released, *variants.released_texts())
+    arrivals, refusals = read_archive(path, name, Reading(encoding, calendar.zone, released))
     arrivals = Identities.of(course.folder).applied(arrivals)
+    if variants is not None:
+        arrivals = [with_remark(arrival, variants) for arrival in arrivals]
     arrivals = with_times(arrivals, calendar.due.get(lecture), told)
     outcomes = take_in(course, name, arrivals, refusals)
     with Book(course.database, name) as book:
@@ -127,6 +133,12 @@ def collect_archive(
     for refusal in refusals:
         results.append(IntakeResult(refusal.origin, refusal.reason, refused=True))
     return results
+
+
+def with_remark(arrival: Arrival, variants: Variants | None) -> Arrival:
+    """Return an arrival with a note where the notebook was released for somebody else."""
+    remark = "" if variants is None else variants.remark(arrival.student, arrival.raw)
+    return replace(arrival, notes=[*arrival.notes, remark]) if remark else arrival
 
 
 def _released_texts(course: Course, name: str) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ from tinybert_l.course.markers import (
     hidden_tests,
     without_regions,
 )
-from tinybert_l.course.quiz_cells import QUIZZES, Question, read_questions
+from tinybert_l.course.quiz_questions import QUIZZES, Question, read_questions
 from tinybert_l.errors import CourseError
 from tinybert_l.languages import LANGUAGES
 
@@ -85,13 +85,15 @@ def read_secrets(sources: Path, solutions: Path, given_out: Set[int] = frozenset
         secrets |= dict.fromkeys(_telling_prose(text), ESSAYS)
     for path in sorted((solutions / QUIZZES).glob("lecture_*.toml")):
         for question in read_questions(solutions, lecture_of(path)):
-            secrets |= dict.fromkeys(_quiz_secrets(question), f"{QUIZZES}/{path.name}")
+            secrets |= dict.fromkeys(quiz_secrets(question), f"{QUIZZES}/{path.name}")
     public: list[str] = []
     cells_with_line: Counter[str] = Counter()
     for notebook in sorted(sources.glob("*/*.ipynb")):
         for cell in nbformat.read(notebook, as_version=4).cells:
             hidden: set[str] = set()
             is_locked = cell.metadata.get("nbgrader", {}).get("locked")
+            if not is_locked and not hidden_tests(cell.source):
+                continue
             for source in _in_each_language(cell):
                 hidden.update(_telling_lines("\n".join(hidden_tests(source))))
                 if is_locked:
@@ -250,7 +252,7 @@ def _telling_lines(code: str) -> set[str]:
     return telling
 
 
-def _quiz_secrets(question: Question) -> Iterator[str]:
+def quiz_secrets(question: Question) -> Iterator[str]:
     """Yield a question's answer as students may write it, and what is said of wrong ones."""
     for answer in {question.answer, question.answer.lower()}:
         yield _squeeze(f"{question.name} = {answer}")

@@ -1,11 +1,7 @@
 """Release a lecture to students, and prove that the release gives nothing away."""
 
-import io
 import shutil
-import sqlite3
-import zipfile
-from collections.abc import Collection, Iterator, Set
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,14 +12,18 @@ from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.authoring import in_language
 from tinybert_l.course.home import DUE_METADATA, HOME, LANGUAGE_METADATA, home_notebook
-from tinybert_l.errors import CourseError, InvalidInput, gradebook_problem
+from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released, solutions_file
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.generating import ReleaseFailed, generate
+from tinybert_l.grading.handouts import write_handouts, zipped
 from tinybert_l.grading.leaks import LeakError, lecture_of, read_secrets, require_none, scan
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.settings import prepare_gradebook
+from tinybert_l.grading.variants import Variants, record_path
 
 __all__ = ["LeakError", "Plan", "ReleaseFailed", "handout", "leak_scan", "plan", "release"]
 
@@ -84,10 +84,6 @@ In this folder:
 NO_ANSWERS = {"both": "none 无", "en": "none", "zh": "无"}
 
 
-class ReleaseFailed(CourseError, RuntimeError):
-    """nbgrader could not make the student version; the message holds its log."""
-
-
 @dataclass(frozen=True)
 class Plan:
     """What will go with a release.
@@ -144,10 +140,12 @@ def release(
     lang: str | None = None,
     wheel: Path | None = None,
     answers: Collection[int] | None = None,
+    per_student: bool = False,
 ) -> Path:
     """Make the student version of a lecture, as a folder and as a zip file; returns the folder.
 
     Args:
+        per_student: make a zip file for everybody in the gradebook, each with numbers of its own.
         lang: "zh" or "en" leaves the other language's cells out; None keeps both.
         wheel: the library's wheel, to be added for students who have no package index at hand.
         answers: as in `plan`.
@@ -158,11 +156,10 @@ def release(
     """
     answers_given = plan(course, lecture, answers).answers
     name = NOTEBOOKS[lecture]
-    _require_notebook(course.sources / name / f"{name}.ipynb")
-    _require_gradebook(course.database)
-    folder = course.folder / "release" / name
-    with _restored_on_failure(folder):
-        _generate(course, name)
+    variants = _variants(course, lecture) if per_student else None
+    if variants is None:
+        _require_alike(course, lecture)
+    folder = generate(course, name)
     notebook = folder / f"{name}.ipynb"
     _write_language_and_due_date(notebook, lang, course, lecture)
     _remove_all_but(notebook)
@@ -179,70 +176,48 @@ def release(
         answers=", ".join(map(str, answers_given)) or NO_ANSWERS[lang or "both"],
     )
     (folder / "README.md").write_text(welcome, encoding="utf-8")
-    leaks = leak_scan(folder, course.sources, course.solutions, lecture, set(answers_given))
+    secrets = read_secrets(course.sources, course.solutions, set(answers_given))
+    leaks = scan(folder, secrets)
     if leaks:
         shutil.rmtree(folder)
         require_none(leaks, f"the release of lecture {lecture}, which was withdrawn")
+    if variants is not None:
+        target = handout(course, lecture, per_student)
+        write_handouts(folder, target, variants, lang, secrets)
+        variants.write(course)
+        handout(course, lecture).unlink(missing_ok=True)  # nobody gets the common numbers
+    else:
+        write_atomically(handout(course, lecture), _zipped(folder))
     course.note_release(lecture, __version__)
-    write_atomically(handout(course, lecture), _zipped(folder))
-    _tell_formgrader(course, lecture)
+    _tell_formgrader(course, lecture, is_common=variants is None)
     return folder
 
 
-def _require_notebook(source: Path) -> None:
-    """Raise an error unless the source notebook is there and can be read."""
-    if not source.is_file():
-        raise FileNotFoundError(f"release: {source} is missing.")
-    try:
-        nbformat.read(source, as_version=4)
-    except Exception as error:  # of many kinds: JSON, fields, versions
-        reason = str(error).partition("\n")[0][:100]
+def _variants(course: Course, lecture: int) -> Variants:
+    """Return the own numbers of everybody in the gradebook, for a release that is to be made."""
+    from nbgrader.api import Gradebook
+
+    prepare_gradebook(course.database)
+    with Gradebook(course.database_url, course.config().CourseDirectory.course_id) as book:
+        students = [student.id for student in book.students]
+    return Variants.new(course, lecture, students)
+
+
+def _require_alike(course: Course, lecture: int) -> None:
+    """Raise where a lecture has been released with own numbers, by which it is graded."""
+    path = record_path(course, lecture)
+    if path.is_file():
         raise InvalidInput(
-            f"release: {source} is no notebook that can be read ({reason}): put it back, or save "
-            "it in JupyterLab again. 源笔记本无法读取。"
-        ) from None
+            f"release {lecture}: students have numbers of their own, and are graded by them; "
+            f"release with --per-student again. To go back to one release for all, remove {path}. "
+            "该讲已按学生分别发布。"
+        )
 
 
-def _require_gradebook(path: Path) -> None:
-    """Raise an error where there is a gradebook that cannot be read, or is held."""
-    if not path.is_file():
-        return
-    try:
-        with closing(sqlite3.connect(path)) as database:
-            database.execute("PRAGMA schema_version")
-    except sqlite3.DatabaseError as error:
-        raise ReleaseFailed(gradebook_problem(str(error)) or f"{path}: {error}") from None
-
-
-@contextmanager
-def _restored_on_failure(folder: Path) -> Iterator[None]:
-    """Keep what a folder holds until it was made anew; put it back where that fails."""
-    before = folder.with_name(f".{folder.name}.before")
-    shutil.rmtree(before, ignore_errors=True)
-    if folder.is_dir():
-        folder.rename(before)
-    try:
-        yield
-    except BaseException:
-        if before.is_dir():
-            shutil.rmtree(folder, ignore_errors=True)
-            before.rename(folder)
-        raise
-    shutil.rmtree(before, ignore_errors=True)
-
-
-def _generate(course: Course, name: str) -> None:
-    """Let nbgrader make the student version, and enter it into the gradebook."""
-    result = course.api().generate_assignment(name, force=True, create=True)
-    if result["success"]:
-        return
-    log = str(result.get("error") or result.get("log"))
-    reason = gradebook_problem(log)
-    raise ReleaseFailed(reason or f"nbgrader generate_assignment failed:\n{log}")
-
-
-def _tell_formgrader(course: Course, lecture: int) -> None:
+def _tell_formgrader(course: Course, lecture: int, is_common: bool) -> None:
     """Let Formgrader show when a lecture is due, and that it is released.
+
+    A lecture with own numbers stays a draft there: its exchange has one release for all.
 
     It calls released what lies in its exchange, which is a folder of the course. Where nbgrader's
     exchange does not work (Windows), Formgrader goes on saying "draft".
@@ -250,14 +225,24 @@ def _tell_formgrader(course: Course, lecture: int) -> None:
     name = NOTEBOOKS[lecture]
     with Book(course.database, name) as book:
         book.set_due(read_calendar(course.folder).due.get(lecture))
+    if not is_common:
+        shutil.rmtree(exchange_folder(course, name), ignore_errors=True)
+        return
     api = course.api()
     api.config.ExchangeReleaseAssignment.force = True  # again, where it was released before
     api.release_assignment(name)
 
 
-def handout(course: Course, lecture: int) -> Path:
-    """Return the path of the zip file that students get."""
-    return course.folder / "handouts" / f"{NOTEBOOKS[lecture]}.zip"
+def exchange_folder(course: Course, name: str) -> Path:
+    """Return the folder from which nbgrader's exchange hands out an assignment."""
+    course_id = read_calendar(course.folder).course_id
+    return course.folder / "exchange" / course_id / "outbound" / name
+
+
+def handout(course: Course, lecture: int, per_student: bool = False) -> Path:
+    """Return the path of the zip file that students get; of the folder with one for each."""
+    folder = course.folder / "handouts"
+    return folder / (NOTEBOOKS[lecture] if per_student else f"{NOTEBOOKS[lecture]}.zip")
 
 
 def _write_language_and_due_date(
@@ -315,12 +300,11 @@ def _add_answers(course: Course, lecture: int, folder: Path, lectures: Collectio
 
 def _zipped(folder: Path) -> bytes:
     """Pack a folder into a zip file, with names that every system can read."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file():
-                archive.write(path, path.relative_to(folder.parent).as_posix())
-    return buffer.getvalue()
+    files = {}
+    for path in folder.rglob("*"):
+        if path.is_file():
+            files[path.relative_to(folder.parent).as_posix()] = path.read_bytes()
+    return zipped(files)
 
 
 def leak_scan(

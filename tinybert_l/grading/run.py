@@ -17,9 +17,9 @@ from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import read_plain_file
 from tinybert_l.grading.arrivals import Arrival
-from tinybert_l.grading.assignment import exercise_of, grade_id, is_test
+from tinybert_l.grading.assignment import Assignment, exercise_of, grade_id, is_test
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.intake import keep_original, submitted_at
+from tinybert_l.grading.intake import keep_original, submitted_at, with_remark
 from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
 from tinybert_l.grading.outcome import (
     NotProved,
@@ -37,6 +37,7 @@ from tinybert_l.grading.results.audit import Audit, Entry
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.grades import CellGrade, Grading
 from tinybert_l.grading.schedule import run_here, run_on_cluster
+from tinybert_l.grading.variants import NotReleasedFor, Variants
 
 __all__ = [
     "CellGrade",
@@ -119,15 +120,26 @@ def grade(
     return grading if chosen is None else grading.of(chosen)
 
 
+_State = tuple[int, ...]  # of a file: changes whenever its content does
+
+
+def _state_of(path: Path) -> _State:
+    """Return what tells a file from the same file at another time; a link is not followed."""
+    facts = path.lstat()
+    return facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
 @dataclass(frozen=True)
 class _OpenJob:
     """A submission that is to be graded.
 
     Args:
+        assignment: with the student's own numbers, where the lecture has such.
         original: the kept bytes of the submission.
     """
 
     job: Job
+    assignment: Assignment
     original: Path
 
 
@@ -141,11 +153,13 @@ class _Run:
         self.name = NOTEBOOKS[lecture]
         self.calendar = read_calendar(course.folder)
         self.assignment = course.assignment(lecture)
+        self.variants = Variants.of(course, lecture)
         self.book = Book(course.database, self.name)
         self.audit = Audit(course.folder)
         self.work = course.folder / "work" / self.name
         self.tried_keys: set[str] = set()  # of jobs; a second try would fail the same way
         self.refused_students: set[str] = set()
+        self.looked_at: dict[str, _State] = {}  # by student
         self._check_version()
         self._check_exercise()
 
@@ -177,12 +191,18 @@ class _Run:
         jobs = []
         for student in students:
             path = self.course.submission(student, self.lecture)
+            state = _state_of(path)
+            if self.looked_at.get(student) == state:
+                continue  # nothing has come since this run looked at it
+            self.looked_at[student] = state
             try:
                 raw = read_plain_file(path)
-            except InvalidInput as error:  # a link or a pipe, which is refused before it is read
+                assignment = self._assignment_of(student)
+            except (InvalidInput, NotReleasedFor) as error:
+                # a link or a pipe, which is refused before it is read; no numbers to judge by
                 self._refuse(student, str(error))
                 continue
-            job = self._job(student, raw, last_entries.get(student))
+            job = self._job(student, raw, last_entries.get(student), assignment)
             if job is None or job.key in self.tried_keys:
                 continue
             self.tried_keys.add(job.key)
@@ -190,9 +210,16 @@ class _Run:
             if when is None:
                 when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
             arrival = Arrival(student, raw, when, origin="submitted")
+            arrival = with_remark(arrival, self.variants)
             original, _ = keep_original(self.audit, self.name, arrival)
-            jobs.append(_OpenJob(job, original))
+            jobs.append(_OpenJob(job, assignment, original))
         return jobs
+
+    def _assignment_of(self, student: str) -> Assignment:
+        """Return the assignment with a student's own numbers; the common one without such."""
+        if self.variants is None:
+            return self.assignment
+        return self.variants.assignment(self.assignment, student)
 
     def _refuse(self, student: str, reason: str) -> None:
         if student not in self.refused_students:
@@ -200,7 +227,9 @@ class _Run:
             facts = {"submission": "", "key": "", "reason": reason}
             self.audit.append("error", student=student, assignment=self.name, **facts)
 
-    def _job(self, student: str, raw: bytes, last: Entry | None) -> Job | None:
+    def _job(
+        self, student: str, raw: bytes, last: Entry | None, assignment: Assignment
+    ) -> Job | None:
         """Return the job of a submission, or None when it has been done.
 
         It has been done when the same submission was judged by the same tests. Which program
@@ -208,9 +237,10 @@ class _Run:
 
         Args:
             last: the student's last entry in the audit.
+            assignment: by which it is judged.
         """
         submission = sha256(raw).hexdigest()
-        source = self.assignment.fingerprint
+        source = assignment.fingerprint
         exercise = ""  # a submission that was not graded yet is graded whole
         if last is not None and last["event"] == "graded" and last["submission"] == submission:
             if last.get("source") == source and not self.options.again:
@@ -228,18 +258,17 @@ class _Run:
             self.options.test_seconds,
         )
 
-    def assignment_file(self) -> Path:
-        """Write the file that all jobs of the assignment share; returns its path."""
-        digits = self.assignment.fingerprint[:SOURCE_DIGITS]
-        path = self.work / f"assignment-{digits}.json"
+    def assignment_file(self, open_job: _OpenJob) -> Path:
+        """Write the file that all jobs of an assignment share; returns its path."""
+        path = self.work / f"assignment-{open_job.job.assignment_sha256[:SOURCE_DIGITS]}.json"
         if not path.is_file():
-            write_atomically(path, self.assignment.to_json())
+            write_atomically(path, open_job.assignment.to_json())
         return path
 
     def write(self, open_job: _OpenJob) -> Path:
         """Write the directory of a job; returns its path."""
         return write_job(
-            self.work / "jobs", open_job.job, self.assignment_file(), open_job.original
+            self.work / "jobs", open_job.job, self.assignment_file(open_job), open_job.original
         )
 
     def _result_folder(self, job: Job) -> Path:

@@ -18,7 +18,7 @@ from tinybert_l.grading.run import Grading, Options, grade
 
 LECTURE = 3
 EXERCISES = ("layer_map", "attention_loss", "hidden_loss", "kept_layers", "slice_heads")
-QUIZ = ("quiz_3_1", "quiz_3_2", "quiz_3_3")
+QUIZ = ("quiz_3_1", "quiz_3_2", "quiz_3_3", "quiz_3_4")
 STAMP = "graded.json"  # in the course folder: fingerprint of the files the class was graded with
 ESSAY = (
     "The top map should help the classifier, since the last layers hold what it reads, "

@@ -18,7 +18,9 @@ from tinybert_l.grading.outside.forker import socket_path
 MEMORY_A_WORKER = 10**9  # bytes, with the submission's process and its judge
 BREAKS_LIMIT = 3  # how often the pool may break without any job done in between
 QUEUED_A_WORKER = 3  # jobs
+PRELOADED = ["tinybert_l.course.quick_imports", "tinybert_l.grading.schedule"]  # in this order
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+WORKERS_DIE = "the grader's worker processes die 评分进程反复终止"
 Task = tuple[str, str]  # job directory, result directory
 
 
@@ -54,14 +56,11 @@ def run_here(
         SandboxMissing: submissions cannot be isolated here.
     """
     path = socket_path(lecture, unsafe)
-    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
-    if context.get_start_method() == "forkserver":
-        context.set_forkserver_preload(["tinybert_l.grading.schedule"])
     open_tasks = dict(enumerate(tasks))
     breaks = 0
     while open_tasks:
         count = min(workers or sensible_workers(), len(open_tasks))
-        with ProcessPoolExecutor(count, context, initializer=_end_with_parent) as pool:
+        with _pool(count) as pool:
             try:
                 for index, failure in _results(pool, open_tasks, path, count):
                     del open_tasks[index]
@@ -71,8 +70,49 @@ def run_here(
                 breaks += 1
         if breaks == BREAKS_LIMIT:
             for index in open_tasks:
-                yield index, "the grader's worker processes die 评分进程反复终止"
+                yield index, WORKERS_DIE
             return
+
+
+class Workers:
+    """Worker processes that live on from one job to the next, for jobs that come one by one.
+
+    Args:
+        count: of processes.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._lock = threading.Lock()
+        self._processes = _pool(count)
+
+    def run(self, task: Task, lecture: int, unsafe: bool) -> str:
+        """Do a job, which may be called from several threads; returns why the grader failed."""
+        path = socket_path(lecture, unsafe)
+        for _ in range(BREAKS_LIMIT):
+            processes = self._processes
+            try:
+                return processes.submit(run_job, *task, path).result()
+            except BrokenProcessPool:
+                self._replace(processes)
+        return WORKERS_DIE
+
+    def close(self) -> None:
+        """End the processes, after the jobs that they are doing."""
+        self._processes.shutdown()
+
+    def _replace(self, broken: ProcessPoolExecutor) -> None:
+        with self._lock:
+            if self._processes is broken:  # or another thread has replaced it
+                broken.shutdown(wait=False)
+                self._processes = _pool(self.count)
+
+
+def _pool(count: int) -> ProcessPoolExecutor:
+    context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
+    if context.get_start_method() == "forkserver":
+        context.set_forkserver_preload(PRELOADED)
+    return ProcessPoolExecutor(count, context, initializer=_end_with_parent)
 
 
 def _results(

@@ -26,6 +26,26 @@ def database_url(path: Path) -> str:
     return sa.URL.create("sqlite", database=path.resolve().as_posix()).render_as_string()
 
 
+def prepare_gradebook(path: Path) -> None:
+    """Note in a new gradebook which version of nbgrader's tables it will have.
+
+    nbgrader starts the program `alembic` to find that out, which takes seconds.
+    """
+    if path.is_file():
+        return
+    import nbgrader
+    from alembic.script import ScriptDirectory
+
+    head = ScriptDirectory(str(Path(nbgrader.__file__).parent / "alembic")).get_current_head()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(database_url(path))
+    with engine.begin() as db:
+        db.execute(sa.text("CREATE TABLE IF NOT EXISTS alembic_version (version_num VARCHAR(32))"))
+        if db.scalar(sa.text("SELECT count(*) FROM alembic_version")) == 0:
+            db.execute(sa.text("INSERT INTO alembic_version VALUES (:head)"), {"head": head})
+    engine.dispose()
+
+
 def database_path(url: str) -> Path:
     """Return the path of a gradebook from its address; the inverse of `database_url`."""
     return Path(sa.make_url(url).database or "")

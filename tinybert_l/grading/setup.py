@@ -6,12 +6,13 @@ import tempfile
 from pathlib import Path
 
 from tinybert_l.errors import CourseError, InvalidInput
-from tinybert_l.grading.course import MATERIAL, Course, find_alembic
+from tinybert_l.grading.course import MATERIAL, Course
 from tinybert_l.grading.owners import folded
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import TEMPLATE
 from tinybert_l.grading.results import lms
 from tinybert_l.grading.rosters import COLUMNS, Person, read_roster
+from tinybert_l.grading.settings import prepare_gradebook
 
 CONFIGURATION = '''"""Configure nbgrader and Formgrader for this course. Start JupyterLab here."""
 
@@ -106,7 +107,7 @@ def enrol(course: Course, people: list[Person]) -> int:
     """
     from nbgrader.api import Gradebook
 
-    find_alembic()
+    prepare_gradebook(course.database)
     with Gradebook(course.database_url, course.config().CourseDirectory.course_id) as book:
         present = {folded(student.id): student.id for student in book.students}
         for person in people:

@@ -20,6 +20,7 @@ PLAIN_LIMIT = 3000  # characters of a text that is left to whoever shows it
 PLAIN_TOTAL = 60_000  # characters of all such texts of a submission
 TEXT_LIMIT = 200_000  # characters of a text that is shown
 CODE_LIMIT = 100_000  # characters of a code cell that are shown
+CODE_TOTAL = 1_000_000  # characters of all code cells of a submission that are shown
 RENDER_SECONDS = 20  # for all texts of a submission
 # Whatever makes Markdown do more than format text: HTML, references, links, pictures, diagrams.
 _NOT_PLAIN = re.compile(r"[<>&\[\]]|://|attachment:|mermaid")
@@ -45,10 +46,13 @@ def show_as_plain_text(nb: NotebookNode, assignment: Assignment) -> None:
 
 
 def _show(nb: NotebookNode, assignment: Assignment, shown: Callable[[NotebookNode], str]) -> None:
+    code_left = CODE_TOTAL
     for cell in nb.cells:
         if cell.cell_type == "code":
-            if len(cell.source) > CODE_LIMIT:
-                cell.source = f"{cell.source[:CODE_LIMIT]}\n# {_CUT}"
+            limit = min(CODE_LIMIT, code_left)
+            code_left -= min(limit, len(cell.source))
+            if len(cell.source) > limit:
+                cell.source = f"{cell.source[:limit]}\n# {_CUT}"
         elif _is_students(cell, assignment):
             if not cell.metadata.get("tinybert_l", {}).get("shown"):
                 cell.source = shown(cell)

@@ -5,13 +5,14 @@ their text and their place; what only a person can tell is marked for one, never
 """
 
 import re
+from itertools import islice
 
 import nbformat
 from nbformat import NotebookNode
 
 from tinybert_l.cache import short_digest
 from tinybert_l.course.home import LANGUAGE_METADATA, language_in
-from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
+from tinybert_l.exercises.notebook_files import Tree, UnreadableNotebook, read_notebook
 from tinybert_l.grading.assignment import (
     SUBMISSION_LIMIT,
     Assignment,
@@ -22,6 +23,7 @@ from tinybert_l.grading.assignment import (
 )
 
 CELL_LIMIT = 2000
+ATTACHMENT_LIMIT = 50  # of a cell; further ones are not looked at
 _ID_DIGITS = 12  # of the sha256 in the id of a cell that was put back
 _MARK = "tinybert_l"  # names this program's own settings of a cell
 _ANSWER = re.compile(r"^\s*@\s*(\w+)\s*\.\s*implement\b|^(\w+)\.implement\(", re.MULTILINE)
@@ -51,7 +53,35 @@ def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
         raise UnreadableNotebook(
             f"{name} has {len(tree['cells'])} cells; allowed: {CELL_LIMIT} 单元格过多"
         )
-    return nbformat.from_dict(tree), repairs
+    return nbformat.from_dict(_slim(tree)), repairs
+
+
+def _slim(tree: Tree) -> Tree:
+    """Return a notebook with what grading looks at alone.
+
+    Millions of small things in settings would each become an object that nobody asks for.
+    """
+    language = tree["metadata"].get(LANGUAGE_METADATA)
+    settings = {LANGUAGE_METADATA: language} if isinstance(language, str) else {}
+    cells = []
+    for cell in tree["cells"]:
+        name = grade_id(NotebookNode(metadata=cell["metadata"]))
+        kept = {**cell, "metadata": {} if name is None else {"nbgrader": {"grade_id": name}}}
+        if "attachments" in cell:
+            kept["attachments"] = _slim_attachments(cell["attachments"])
+        cells.append(kept)
+    return {**tree, "metadata": settings, "cells": cells}
+
+
+def _slim_attachments(attachments: Tree) -> Tree:
+    """Return the first attachments of a cell, with what is a text in them."""
+    kept: Tree = {}
+    for name, by_type in islice(attachments.items(), ATTACHMENT_LIMIT):
+        kept[name] = {}
+        if isinstance(by_type, dict):
+            for kind, content in islice(by_type.items(), ATTACHMENT_LIMIT):
+                kept[name][kind] = content if isinstance(content, str) else None
+    return kept
 
 
 def needs_person(cell: NotebookNode) -> str:

@@ -13,6 +13,7 @@ from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.teachers import teacher_source
 
 BUDGETS = {"quick": 60, "standard": 400, "thorough": 2000}  # steps
+QUICK_SECONDS = 120  # a quick run of a large model takes fewer steps
 FEWEST_STEPS = 20
 
 
@@ -22,6 +23,9 @@ def num_steps(budget: str | float, seconds: float) -> int:
     Raises:
         InvalidInput: no such budget.
     """
+    if budget == "quick":
+        in_time = max(FEWEST_STEPS, int(QUICK_SECONDS / seconds))
+        return min(BUDGETS["quick"], in_time)
     if isinstance(budget, str) and budget in BUDGETS:
         return BUDGETS[budget]
     if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget < 1e6:

@@ -63,12 +63,14 @@ class Encoded:
         labels: of each text: a class number, numbers, or 0 or 1 for each class.
         pad_token_id: what fills a batch.
         token_type_ids: 0 or 1 for the first or second text of a pair; None: no pairs.
+        source: digits that change with the texts, whatever tokenizer read them; "": unknown.
     """
 
     token_ids: list[list[int]]
     labels: list[Any]
     pad_token_id: int
     token_type_ids: list[list[int]] | None = None
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.token_ids)
@@ -419,7 +421,8 @@ def data_hash(splits: dict[str, Split]) -> str:
 def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
     """Return token ids with [CLS] and [SEP], cut at `max_length` tokens."""
     token_ids = tokenizer(split.texts, truncation=True, max_length=max_length)["input_ids"]
-    return Encoded(token_ids, split.labels, tokenizer.pad_token_id)
+    source = hashlib.sha256(repr(split.texts).encode()).hexdigest()[:16]
+    return Encoded(token_ids, split.labels, tokenizer.pad_token_id, source=source)
 
 
 def encode_all(

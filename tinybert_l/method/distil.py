@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,11 @@ from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
 from tinybert_l.method.cached_model import quiet_loading
-from tinybert_l.method.data import Encoded, Split, collate, encode
+from tinybert_l.method.data import Encoded, Split, collate, encode, model_inputs
 from tinybert_l.method.evaluation import latency_texts
 from tinybert_l.method.export import torch_latencies
 from tinybert_l.method.extraction import elastic_copy
-from tinybert_l.method.family import FACTS, LENGTH, Family, class_f1
+from tinybert_l.method.family import FACTS, LENGTH, Family
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -43,6 +44,7 @@ from tinybert_l.method.own_texts import (
     report_lines,
 )
 from tinybert_l.method.problem_types import SINGLE_LABEL, problem_type
+from tinybert_l.method.quality import by_the_method, quality_of
 from tinybert_l.method.recipe import JointRecipe, stages_of
 from tinybert_l.method.run_identity import text_hash, weights_hash
 from tinybert_l.method.teacher import predict_logits
@@ -52,6 +54,8 @@ from tinybert_l.method.training import remove_checkpoints
 
 BATCH_SIZE = 32
 PLAN = "plan.json"
+# Architectures whose first position is number 2.
+POSITIONS_FROM_2 = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text")
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,13 @@ class OwnTeacher:
     def logits(self, texts: Sequence[str], max_length: int) -> torch.Tensor:
         """Return its answers to texts, [texts, classes]."""
         split = Split(list(texts), [0] * len(texts))
-        return predict_logits(self.model, encode(split, self.tokenizer, max_length))
+        data = encode(split, self.tokenizer, max_length)
+        if self.is_bert:
+            return predict_logits(self.model, data)
+        return logits_without_padding(self.model, data)
 
 
+@by_the_method
 def distil(
     teacher: str | Path | PreTrainedModel,
     texts: Any,
@@ -107,7 +115,8 @@ def distil(
             teacher's answers to the same texts; None: a copy of the teacher, which is a BERT then
             and is imitated layer by layer.
         text_column, label_column: names of the columns.
-        budget: "quick" (60 steps), "standard" (400), "thorough" (2,000), or minutes of training.
+        budget: "quick" (60 steps, or those of two minutes), "standard" (400), "thorough" (2,000),
+            or minutes of training.
         depths: numbers of layers to offer; None: all, a half and a third.
         widths: shares of heads and neurons to offer.
         max_length: tokens at which a text is cut; None: 128, or what the models can read.
@@ -141,6 +150,25 @@ def distil(
     say("\n".join(report_lines(facts)))
     work = _Work(own, read, base, base_tokenizer, length, folder)
     return work.finish(request, facts, depths, widths, say)
+
+
+@torch.no_grad()
+def logits_without_padding(model: PreTrainedModel, data: Encoded) -> torch.Tensor:
+    """Return logits [texts, classes], texts of one length together.
+
+    Not every architecture reads padding at the right as nothing: XLNet classifies by the last
+    place, and FNet knows no mask.
+    """
+    rows_of: dict[int, list[int]] = {}
+    for row, length in enumerate(data.lengths()):
+        rows_of.setdefault(length, []).append(row)
+    logits = torch.zeros(len(data), model.config.num_labels)
+    for rows in rows_of.values():
+        for start in range(0, len(rows), BATCH_SIZE):
+            part = rows[start : start + BATCH_SIZE]
+            output = model(**model_inputs(collate(data, part, model.device)))
+            logits[part] = output.logits.float().cpu()
+    return logits
 
 
 def _say_nothing(_: str) -> None:
@@ -178,6 +206,11 @@ def load_own_teacher(
         raise InvalidInput(
             f"tokenizer: {'none' if tokenizer is None else 'has no padding token'}; allowed: the "
             "teacher's, with a padding token."
+        )
+    if model.config.is_encoder_decoder:
+        raise InvalidInput(
+            f"teacher: a {model.config.model_type}, which has an encoder and a decoder; allowed: "
+            "a classifier with one of the two. 教师不能是编码器-解码器模型。"
         )
     kind = problem_type(model.config)
     if kind != SINGLE_LABEL:
@@ -221,10 +254,13 @@ def _length(
     tokenizer: PreTrainedTokenizerBase,
 ) -> int:
     """Return the number of tokens at which texts are cut."""
-    positions = [model.config.max_position_embeddings for model in (own.model, base)]
-    if own.model.config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        positions[0] -= 2  # their positions begin at 2
-    most = min(*positions, own.tokenizer.model_max_length, tokenizer.model_max_length)
+    most = min(own.tokenizer.model_max_length, tokenizer.model_max_length)
+    for model in (own.model, base):
+        positions = getattr(model.config, "max_position_embeddings", None) or -1
+        if model.config.model_type in POSITIONS_FROM_2:
+            positions -= 2
+        if positions > 0:  # others have no absolute positions, and read any length
+            most = min(most, positions)
     if wanted is None:
         return min(most, 128)
     if not 3 <= wanted <= most:
@@ -274,6 +310,7 @@ class _Work:
     ) -> Family:
         """Train and save the family."""
         data, answers = self._data()
+        teacher = self._teacher_facts(data["test"], answers["test"])
         student, source, weights = self._student_and_teacher(data["train"], answers["train"])
         stages = stages_of(student.config.num_hidden_layers, depths, widths)
         recipe = JointRecipe(
@@ -298,7 +335,7 @@ class _Work:
         facts = facts | {
             "request": request,
             "labelled": self.texts.are_labelled,
-            "teacher": self._teacher_facts(data["test"], answers["test"]),
+            "teacher": teacher,
         }
         family = Family(student, self.tokenizer, recipe.sub_models(), held_out, self.folder, facts)
         family.save()
@@ -334,7 +371,8 @@ class _Work:
             reference = sorted_copy(self.base, train)
             return elastic_copy(reference), reference, {}
         no_layers = ("hidden_weight", "embedding_weight", "attention_weight")
-        return elastic_copy(self.base), TeacherOutputs(answers), dict.fromkeys(no_layers, 0.0)
+        kept = TeacherOutputs(answers, source=train.source)
+        return elastic_copy(self.base), kept, dict.fromkeys(no_layers, 0.0)
 
     def _planned(
         self,
@@ -361,21 +399,22 @@ class _Work:
     def _teacher_facts(self, test: Encoded, answers: torch.Tensor) -> dict[str, Any]:
         """Return what the teacher is worth and costs."""
         model = self.own.model
-        predictions = answers.argmax(-1)
-        hits = predictions == torch.tensor(test.labels)
+        quality = quality_of(answers.argmax(-1).tolist(), test, model.config.num_labels)
         parameters = sum(map(torch.numel, model.parameters()))
         ids = latency_texts(model.config, 1, LENGTH)
         with torch.no_grad():
-            latency = measure_call(lambda: model(ids, torch.ones_like(ids)), 0.3).median_ms
+            mask = torch.ones_like(ids)
+            call = partial(model, input_ids=ids, attention_mask=mask)
+            latency = measure_call(call, 0.3).median_ms
         row = {
             "model": "teacher, torch",
-            "accuracy": float(hits.float().mean()),
+            **quality,
             "bytes": 4 * parameters,
             **torch_latencies(model, 0.3),
         }
         return {
-            "right": int(hits.sum()),
-            "macro_f1": class_f1(predictions.tolist(), test.labels, model.config.num_labels),
+            "right": round(quality["accuracy"] * len(test)),
+            "macro_f1": quality["macro_f1"],
             "parameters": parameters,
             "ms": latency,
             "row": row,

@@ -18,13 +18,15 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.errors import CourseError, InvalidInput
-from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import Encoded, collate, encode
 from tinybert_l.method.evaluation import majority_share, measure_latency, weight_bytes
-from tinybert_l.method.extraction import elastic_copy, extract
+from tinybert_l.method.extraction import elastic_copy, extract, is_plain
 from tinybert_l.method.joint import Supernet
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.model_card import latency_key, model_card
+from tinybert_l.method.problem_types import SINGLE_LABEL, problem_type
+from tinybert_l.method.quality import quality_of
+from tinybert_l.method.saving import save_alone
 from tinybert_l.method.teacher import Teacher, accuracy_of, predict_logits
 from tinybert_l.method.timing import measure_call
 from tinybert_l.method.vocabulary import prune_vocabulary
@@ -251,18 +253,25 @@ def export_formats(
 
     Args:
         first_rows: rows of the card's table before the sub-model's own, such as the teacher's.
+    Raises:
+        InvalidInput: a classifier that does not choose one of several classes: its accuracy has
+            another meaning.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    kind = problem_type(deployed.student.config)
+    if kind != SINGLE_LABEL:
+        raise InvalidInput(
+            f"export: problem_type {kind}; allowed: {SINGLE_LABEL}. Others: save_alone and "
+            "export_onnx write the files."
+        )
     small = extract(deployed.student, sub_model).eval()
-    with quiet_loading():
-        small.save_pretrained(folder)
+    save_alone(small, folder)
     deployed.tokenizer.save_pretrained(folder)
     expected = predict_logits(small, deployed.data).numpy()
     rows = [
         *first_rows,
         {
             "model": f"{sub_model.label}, torch",
-            "accuracy": _accuracy(expected, deployed.data),
+            **_quality(expected, deployed.data),
             "bytes": (folder / "model.safetensors").stat().st_size,
             **torch_latencies(small, deployed.seconds),
         },
@@ -275,6 +284,7 @@ def export_formats(
         "measure": deployed.measure,
         "texts": len(deployed.data),
         "chance": majority_share(deployed.data.labels),
+        "plain": is_plain(small.config),
         "vocabulary": len(deployed.tokenizer),
         "rows": rows,
         **provenance(),
@@ -302,7 +312,7 @@ def _teacher_row(teacher: Teacher, seconds: float) -> dict[str, Any]:
     data = teacher.data["test"]
     return {
         "model": "teacher, torch",
-        "accuracy": _accuracy(predict_logits(teacher.model, data).numpy(), data),
+        **_quality(predict_logits(teacher.model, data).numpy(), data),
         "bytes": weight_bytes(teacher.model),
         **torch_latencies(teacher.model, seconds),
     }
@@ -335,7 +345,7 @@ def _onnx_row(
         latencies[latency_key(batch)] = latency
     return {
         "model": f"{sub_model.label}, {format_.caption}",
-        "accuracy": _accuracy(logits, deployed.data),
+        **_quality(logits, deployed.data),
         "bytes": path.stat().st_size,
         **latencies,
         DIFFERENCE: difference,
@@ -348,6 +358,10 @@ def torch_latencies(model: nn.Module, seconds: float) -> dict[str, float]:
     for batch in MEASURED_BATCHES:
         latencies[latency_key(batch)] = measure_latency(model, batch, seconds=seconds).median_ms
     return latencies
+
+
+def _quality(logits: np.ndarray, data: Encoded) -> dict[str, Any]:
+    return quality_of(logits.argmax(-1).tolist(), data, logits.shape[-1])
 
 
 def _accuracy(logits: np.ndarray, data: Encoded) -> float:

@@ -1,48 +1,105 @@
 """Copy models: a BERT as an elastic model, and a sub-model as a model that stands alone."""
 
 from collections.abc import Sequence
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_03 import slice_heads
 from tinybert_l.method.config import ElasticBertConfig, config_settings
-from tinybert_l.method.layers import ElasticLayer
-from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.layers import ElasticLayer, what_was_added
+from tinybert_l.method.model import (
+    ElasticBertForSequenceClassification,
+    ElasticBertModel,
+    ElasticPreTrainedModel,
+)
 from tinybert_l.submodels import SubModel, share_of
+
+LAYERS = "encoder.layer."  # begins the names of the layers' weights
+PROJECTIONS = ("query", "key", "value", "dense")
+# What a plain BERT's configuration has no use for.
+ELASTIC_SETTINGS = (
+    "attention_head_size",
+    "attention_window",
+    "kept_length",
+    "layers_by_depth",
+    "head_order",
+    "auto_map",
+)
+Model = TypeVar("Model", bound=ElasticPreTrainedModel)
 
 
 def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
     """Copy a BERT classifier into an elastic model that computes the same function.
 
-    The copy shares no memory with `bert` and is in eval mode.
+    The copy shares no memory with `bert`, is of the same type and on the same device, and is in
+    eval mode.
 
     Raises:
-        InvalidInput: `bert` is no BERT classifier.
+        InvalidInput: `bert` is no BERT classifier, or holds more than a BERT, such as adapters.
     """
-    if bert.config.model_type not in ("bert", "elastic_bert") or not hasattr(bert, "classifier"):
+    if not isinstance(bert, BertForSequenceClassification | ElasticBertForSequenceClassification):
         raise InvalidInput(
             f"elastic_copy: bert is a {type(bert).__name__}; allowed: "
             "BertForSequenceClassification or ElasticBertForSequenceClassification."
         )
     config = ElasticBertConfig(**config_settings(bert.config))
     model = ElasticBertForSequenceClassification(config)
-    model.load_state_dict(bert.state_dict())
-    return model.eval()
+    _load(model, bert.state_dict(), "elastic_copy: bert")
+    return model.to(bert.device, bert.dtype).eval()
 
 
-def extract(
-    model: ElasticBertForSequenceClassification, sub_model: SubModel
-) -> ElasticBertForSequenceClassification:
-    """Build the dense model that computes alone what the supernet computes at `sub_model`.
+def to_bert(model: ElasticBertForSequenceClassification) -> BertForSequenceClassification:
+    """Copy a full-width elastic model into a plain BERT, which needs no `tinybert_l` to be loaded.
 
-    It holds only the sub-model's weights, and can be saved, loaded and fine-tuned by itself.
+    It computes the same function, with padding at the right, and is in eval mode.
 
     Raises:
-        InvalidInput: `sub_model` is deeper than `model`.
+        InvalidInput: `model` has no form of a plain BERT (see `is_plain`).
     """
+    config = model.config
+    if not is_plain(config):
+        raise InvalidInput(
+            f"to_bert: model has {config.num_attention_heads} heads of "
+            f"{config.attention_head_size}, attention_window={config.attention_window}, "
+            f"kept_length={config.kept_length}; allowed: heads that fill hidden_size="
+            f"{config.hidden_size}, None, and 1."
+        )
+    settings = config_settings(config)
+    for name in ELASTIC_SETTINGS:
+        settings.pop(name, None)
+    bert = BertForSequenceClassification(BertConfig(**settings))
+    _load(bert, model.state_dict(), "to_bert: model")
+    return bert.to(model.device, model.dtype).eval()
+
+
+def is_plain(config: ElasticBertConfig) -> bool:
+    """Whether a plain BERT can compute what an elastic model of this configuration does."""
+    heads_fill = config.num_attention_heads * int(config.attention_head_size or 0)
+    no_window = config.attention_window is None
+    return heads_fill == config.hidden_size and no_window and config.kept_length == 1
+
+
+def extract(model: Model, sub_model: SubModel) -> Model:
+    """Build the dense model that computes alone what the supernet computes at `sub_model`.
+
+    It holds only the sub-model's weights, has the same head, and can be saved, loaded and
+    fine-tuned by itself.
+
+    Args:
+        model: an elastic model with any head, or without one.
+    Raises:
+        InvalidInput: `sub_model` is deeper than `model`, or a projection has more than its
+            weights, such as adapters.
+    """
+    if not isinstance(model, ElasticPreTrainedModel):
+        raise InvalidInput(
+            f"extract: model is a {type(model).__name__}; allowed: an elastic model "
+            "(see elastic_copy)."
+        )
     model.check_sub_model(sub_model)
     num_heads = share_of(model.config.num_attention_heads, sub_model.width)
     num_neurons = share_of(model.config.intermediate_size, sub_model.width)
@@ -54,15 +111,55 @@ def extract(
         "layers_by_depth": None,
         "head_order": _order_of_kept(model.config, sub_model.depth, num_heads),
     }
-    small = ElasticBertForSequenceClassification(ElasticBertConfig(**settings))
+    small = _same_kind(model, ElasticBertConfig(**settings))
     layers = model.config.layers_of(sub_model.depth)
-    small.bert.embeddings.load_state_dict(model.bert.embeddings.state_dict())
-    small.bert.pooler.load_state_dict(model.bert.pooler.state_dict())
-    small.classifier.load_state_dict(model.classifier.state_dict())
-    for small_layer, index in zip(small.bert.layers, layers, strict=True):
-        state = sliced_state(model.bert.layers[index], range(num_heads), torch.arange(num_neurons))
-        small_layer.load_state_dict(state)
+    state = {name: value for name, value in model.state_dict().items() if LAYERS not in name}
+    encoder = cast(ElasticBertModel, model.base_model)
+    prefix = "" if encoder is model else f"{model.base_model_prefix}."
+    for place, index in enumerate(layers):
+        layer = encoder.layers[index]
+        _require_weights_alone(layer, index)
+        sliced = sliced_state(layer, range(num_heads), torch.arange(num_neurons))
+        for name, value in sliced.items():
+            state[f"{prefix}{LAYERS}{place}.{name}"] = value
+    _load(small, state, "extract: model")
     return small.to(model.device, model.dtype).eval()
+
+
+def _same_kind(model: Model, config: ElasticBertConfig) -> Model:
+    """Return a new model of the same class."""
+    if isinstance(model, ElasticBertModel):
+        return cast(Model, type(model)(config, add_pooling_layer=model.pooler is not None))
+    return type(model)(config)
+
+
+def _require_weights_alone(layer: ElasticLayer, index: int) -> None:
+    """Refuse a layer whose projections hold what a copy of their weights would leave behind."""
+    for name, linear in layer.named_modules():
+        if not name.endswith(PROJECTIONS):
+            continue
+        added = what_was_added(linear)
+        if added not in (None, "hooks"):
+            raise InvalidInput(
+                f"extract: {name} of layer {index} has {added}, which would be left behind; "
+                "allowed: plain projections (merge adapters, make pruning permanent first)."
+            )
+
+
+def _load(model: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
+    """Load a state whose names must be those of the model.
+
+    Raises:
+        InvalidInput: they are not.
+    """
+    others = sorted(set(state) ^ set(model.state_dict()))
+    if others:
+        raise InvalidInput(
+            f"{what} holds other weights than a BERT of its configuration ({others[0]}, "
+            f"{len(others)} in all); allowed: plain weights (merge adapters, make pruning "
+            "permanent first)."
+        )
+    model.load_state_dict(state)
 
 
 def _order_of_kept(config: ElasticBertConfig, depth: int, num_heads: int) -> list[list[int]] | None:

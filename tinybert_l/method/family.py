@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
-from tinybert_l.exercises.answer_sources import chosen
-from tinybert_l.exercises.lecture_08 import choose_submodel, macro_f1
+from tinybert_l.exercises.lecture_08 import choose_submodel
 from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.evaluation import (
@@ -36,6 +35,7 @@ from tinybert_l.method.export import (
 )
 from tinybert_l.method.extraction import extract
 from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.quality import by_the_method, quality_of
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.timing import measure_in_turns
 from tinybert_l.submodels import SubModel
@@ -43,7 +43,6 @@ from tinybert_l.submodels import SubModel
 FACTS = "family.json"
 HELD_OUT = "held-out.json"
 LENGTH = 32  # tokens of the texts on which latency is measured
-JUDGING = ("choose_submodel", "macro_f1")
 
 
 @dataclass(frozen=True)
@@ -124,6 +123,7 @@ class Family:
         """What accuracy is measured against."""
         return "accuracy" if self.facts["labelled"] else "agreement with the teacher"
 
+    @by_the_method
     def evaluate(self, seconds: float = 0.3) -> Evaluation:
         """Measure the sub-models on the test texts, and their latency in torch.
 
@@ -145,14 +145,15 @@ class Family:
         ]
         for name, model in models.items():
             predictions = predict_logits(model, data).argmax(-1).tolist()
-            right = int(np.equal(predictions, data.labels).sum())
-            interval = accuracy_interval(right, len(data))
-            kept = interval[0] / best[0] if best[0] else 0.0
-            f1 = class_f1(predictions, data.labels, self.model.config.num_labels)
+            quality = quality_of(predictions, data, self.model.config.num_labels)
+            kept = quality["accuracy"] / best[0] if best[0] else 0.0
             parameters = count_parameters(model)[0]
-            rows.append(Row(name, *interval, f1, kept, parameters, latencies[name]))
+            rows.append(
+                Row(name, kept=kept, parameters=parameters, latency_ms=latencies[name], **quality)
+            )
         return Evaluation(rows, len(data), majority_share(data.labels), self.measure)
 
+    @by_the_method
     def choose(
         self,
         max_latency_ms: float,
@@ -187,9 +188,7 @@ class Family:
         candidates = []
         for name, latency in latencies.items():
             candidates.append({"name": name, "latency_ms": latency, "quality": quality[name]})
-        with chosen("reference", JUDGING):
-            name = choose_submodel(candidates, max_latency_ms)
-        self.chosen = SubModel.parse(name)
+        self.chosen = SubModel.parse(choose_submodel(candidates, max_latency_ms))
         return self.chosen
 
     @contextmanager
@@ -211,6 +210,7 @@ class Family:
                 runs[sub_model.name] = (_onnx_call(session, ids), _onnx_logits(session))
             yield runs
 
+    @by_the_method
     def export(self, folder: str | Path, sub_model: SubModel | None = None) -> Path:
         """Write a sub-model as safetensors and ONNX (float32, int8), with its numbers and a card.
 
@@ -288,9 +288,3 @@ def _onnx_call(session: OnnxClassifier, ids: torch.Tensor) -> Callable[[], Any]:
 
 def _onnx_logits(session: OnnxClassifier) -> Callable[[Encoded], np.ndarray]:
     return lambda data: onnx_logits(session, data)
-
-
-def class_f1(predictions: Sequence[int], labels: Sequence[int], num_classes: int) -> float:
-    """Return the macro-F1 by the method's own function."""
-    with chosen("reference", JUDGING):
-        return macro_f1(predictions, labels, num_classes)

@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import cast
+from typing import Any, cast
 
 import torch
-from transformers import BertConfig
+from transformers import BertConfig, Cache, DynamicCache
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.config import ElasticBertConfig
@@ -142,6 +142,23 @@ def check_options(plan: ForwardPlan, windowed: bool, left_to_right: bool) -> Non
             "only_first=True: allowed without hidden states, attention scores, "
             "a causal mask or a cache."
         )
+
+
+def claim_cache(cache: Cache, sub_model: SubModel) -> None:
+    """Bind a KV cache to the sub-model whose keys and values it holds.
+
+    Raises:
+        InvalidInput: no `DynamicCache`, or it holds those of another sub-model.
+    """
+    if not isinstance(cache, DynamicCache):
+        raise InvalidInput(f"cache: a {type(cache).__name__}; allowed: a DynamicCache.")
+    owner = getattr(cache, "sub_model", sub_model)
+    if cache.get_seq_length() and owner != sub_model:
+        raise InvalidInput(
+            f"cache: holds keys and values of sub-model {owner.name}; allowed for {sub_model.name}:"
+            " its own, or an empty one."
+        )
+    cast(Any, cache).sub_model = sub_model
 
 
 def check_left_padding(attention_mask: torch.Tensor | None) -> None:

@@ -83,6 +83,8 @@ class ElasticSelfAttention(nn.Module):
             attended = self._first_token_weights(query, key, bias)
         if self.window is not None and first is None:
             context = windowed_attention(query, key, value, bias, self.window)
+        elif _trains_in_bfloat16_on_cpu(query):
+            context = attention_by_products(query, key, value, bias, dropout)
         else:
             # The scale is torch's default. Given as a number, it is a constant in exported graphs.
             scale = 1 / math.sqrt(self.head_size)
@@ -103,6 +105,31 @@ class ElasticSelfAttention(nn.Module):
         first_query = query[:, :, :1].detach()
         scores = first_query @ key.detach().transpose(-1, -2) / math.sqrt(self.head_size)
         return attention_weights(scores, bias).mean(1)[:, 0]
+
+
+def attention_by_products(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bias: torch.Tensor | None,
+    dropout: float,
+) -> torch.Tensor:
+    """Compute attention's context by two products, all in the type of the query."""
+    if bias is not None:
+        bias = bias.clamp(min=torch.finfo(query.dtype).min).to(query.dtype)
+    scores = (query / math.sqrt(query.shape[-1])) @ key.transpose(-1, -2)
+    return F.dropout(attention_weights(scores, bias), dropout) @ value
+
+
+def _trains_in_bfloat16_on_cpu(query: torch.Tensor) -> bool:
+    """Whether two plain products are faster than torch's fused attention.
+
+    Backwards, its kernel for bfloat16 on a CPU takes two to ten times as long as they do, up to
+    some 256 tokens (`benchmarks/attention_step.py`); in float32, and without gradients, it is the
+    faster one.
+    """
+    is_bfloat16_on_cpu = query.dtype is torch.bfloat16 and query.device.type == "cpu"
+    return is_bfloat16_on_cpu and query.requires_grad and query.shape[-2] <= 256
 
 
 def _join_heads(context: torch.Tensor) -> torch.Tensor:
@@ -214,12 +241,25 @@ def _first_columns(linear: nn.Linear, features: torch.Tensor) -> torch.Tensor:
 
 def _require_plain(linear: nn.Linear) -> None:
     """Refuse to go past what someone put into a projection: part of it would not take effect."""
-    hooks = linear._forward_hooks or linear._forward_pre_hooks or linear._backward_hooks
-    if type(linear) is nn.Linear and not hooks:
-        return
-    added = "hooks" if hooks else f"a {type(linear).__name__}"
-    raise InvalidInput(
-        f"sub_model: a width below 1 runs part of a projection that has {added}, which would not "
-        "take effect; allowed: width 1, or a model made by extract(), given adapters or hooks "
-        "afterwards."
+    added = what_was_added(linear)
+    if added is not None:
+        raise InvalidInput(
+            f"sub_model: a width below 1 runs part of a projection that has {added}, which would "
+            "not take effect; allowed: width 1, or a model made by extract(), given adapters or "
+            "hooks afterwards."
+        )
+
+
+def what_was_added(linear: nn.Module) -> str | None:
+    """Say what a projection has beside its weight and bias; None: nothing."""
+    if type(linear) is not nn.Linear:
+        return f"a {type(linear).__module__}.{type(linear).__name__}"
+    if "forward" in vars(linear):
+        return "a forward of its own"
+    hooks = (
+        linear._forward_hooks,
+        linear._forward_pre_hooks,
+        linear._backward_hooks,
+        linear._backward_pre_hooks,
     )
+    return "hooks" if any(hooks) else None

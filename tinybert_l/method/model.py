@@ -23,6 +23,7 @@ from tinybert_l.method.forward_plan import (
     ForwardPlan,
     check_left_padding,
     check_options,
+    claim_cache,
     make_plan,
     read_texts,
 )
@@ -89,12 +90,54 @@ class ElasticPreTrainedModel(BertPreTrainedModel):
         super().save_pretrained(*args, **kwargs)
 
     def check_sub_model(self, sub_model: SubModel) -> None:
-        """Raise `InvalidInput` if the sub-model is deeper than this model."""
+        """Raise `InvalidInput` if it is no sub-model, or deeper than this model."""
+        if not isinstance(sub_model, SubModel):
+            raise InvalidInput(
+                f"sub_model: {sub_model!r}; allowed: a SubModel, such as SubModel.parse('3x0.5')."
+            )
         if sub_model.depth > self.config.num_hidden_layers:
             raise InvalidInput(
                 f"sub_model: depth={sub_model.depth}; "
                 f"allowed: 1 to {self.config.num_hidden_layers}, the layers of this model."
             )
+
+
+class ElasticEncoder(nn.Module):
+    """The transformer layers; runs those that a plan names, each as wide as the plan says."""
+
+    def __init__(self, config: ElasticBertConfig) -> None:
+        super().__init__()
+        self.layer = nn.ModuleList(ElasticLayer(config) for _ in range(config.num_hidden_layers))
+
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        plan: ForwardPlan,
+        mask: torch.Tensor | None = None,
+        allowed: torch.Tensor | None = None,
+        cache: Cache | None = None,
+    ) -> ElasticOutput:
+        """Run the planned layers on embedded tokens [batch, length, hidden].
+
+        Args:
+            mask, allowed, cache: as in `ElasticBertModel.forward`.
+        """
+        bias = attention_bias(mask, allowed, hidden.dtype)
+        lengths = mask.sum(1).tolist() if plan.drops_tokens and mask is not None else []
+        record = _Record(plan, [hidden])
+        for position, index in enumerate(plan.layers, 1):
+            probe = plan.probe(position)
+            first = first_tokens(hidden, mask) if plan.runs_first_only(position) else None
+            layer_cache = LayerCache(cache, position - 1) if cache is not None else None
+            hidden, probed = self.layer[index](
+                hidden, bias, plan.heads, plan.neurons, probe, layer_cache, first
+            )
+            record.add(position, hidden, probed, bias)
+            if probe is AttentionProbe.FIRST_TOKEN:
+                counts = plan.kept_counts(lengths, position)
+                hidden, mask = drop_tokens(hidden, cast(torch.Tensor, mask), probed, counts)
+                bias = attention_bias(mask, None, hidden.dtype)
+        return record.output(hidden)
 
 
 class ElasticBertModel(ElasticPreTrainedModel):
@@ -107,10 +150,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         super().__init__(config)
         config.fix_layers()
         self.embeddings = BertEmbeddings(config)
-        self.encoder = nn.Module()
-        self.encoder.layer = nn.ModuleList(
-            ElasticLayer(config) for _ in range(config.num_hidden_layers)
-        )
+        self.encoder = ElasticEncoder(config)
         self.pooler = BertPooler(config) if add_pooling_layer else None
         self.post_init()
 
@@ -179,7 +219,10 @@ class ElasticBertModel(ElasticPreTrainedModel):
         """
         sub_model = sub_model or self.full_size()
         self.check_sub_model(sub_model)
-        past_length = cache.get_seq_length() if cache is not None else 0
+        past_length = 0
+        if cache is not None:
+            past_length = cache.get_seq_length()
+            claim_cache(cache, sub_model)
         texts = read_texts(input_ids, inputs_embeds, attention_mask, self.config, past_length)
         plan = make_plan(
             self.config,
@@ -198,42 +241,17 @@ class ElasticBertModel(ElasticPreTrainedModel):
             if position_ids is None and mask is not None:
                 position_ids = token_positions(mask)[:, -texts.length :]
             embedded = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds)
-        output = self._run(plan, embedded, mask, allowed, cache)
+        output = self.encoder(embedded, plan, mask, allowed, cache)
+        if self.pooler is not None:
+            # the encoder leaves each text's first token alone, or first, where it drops tokens
+            is_first = plan.only_first or plan.drops_tokens
+            last = output.last_hidden_state
+            output.pooler_output = self.pooler(first_tokens(last, None if is_first else mask))
         return output.to_tuple() if return_dict is False else output
 
     def _ones(self, shape: Sequence[int]) -> torch.Tensor:
         """Return a mask without padding."""
         return torch.ones(shape, dtype=torch.long, device=self.device)
-
-    def _run(
-        self,
-        plan: ForwardPlan,
-        hidden: torch.Tensor,
-        mask: torch.Tensor | None,
-        allowed: torch.Tensor | None,
-        cache: Cache | None,
-    ) -> ElasticOutput:
-        """Run the planned layers on embedded tokens [batch, length, hidden]; see `forward`."""
-        bias = attention_bias(mask, allowed, hidden.dtype)
-        lengths = mask.sum(1).tolist() if plan.drops_tokens and mask is not None else []
-        record = _Record(plan, [hidden])
-        layers = self.layers
-        for position, index in enumerate(plan.layers, 1):
-            probe = plan.probe(position)
-            first = first_tokens(hidden, mask) if plan.runs_first_only(position) else None
-            layer_cache = LayerCache(cache, position - 1) if cache is not None else None
-            hidden, probed = layers[index](
-                hidden, bias, plan.heads, plan.neurons, probe, layer_cache, first
-            )
-            record.add(position, hidden, probed, bias)
-            if probe is AttentionProbe.FIRST_TOKEN:
-                counts = plan.kept_counts(lengths, position)
-                hidden, mask = drop_tokens(hidden, cast(torch.Tensor, mask), probed, counts)
-                bias = attention_bias(mask, None, hidden.dtype)
-        pooled = None
-        if self.pooler is not None:
-            pooled = self.pooler(hidden if plan.only_first else first_tokens(hidden, mask))
-        return record.output(hidden, pooled)
 
 
 @dataclass
@@ -265,12 +283,11 @@ class _Record:
         if self.plan.returns_attentions:
             self.attentions.append(attention_weights(cast(torch.Tensor, probed), bias))
 
-    def output(self, last: torch.Tensor, pooled: torch.Tensor | None) -> ElasticOutput:
-        """Return the collected outputs with the last hidden states and the pooler's output."""
+    def output(self, last: torch.Tensor) -> ElasticOutput:
+        """Return the collected outputs with the last hidden states."""
         hidden_states = self.hidden_states if self.plan.returns_hidden_states else ()
         return ElasticOutput(
             last_hidden_state=last,
-            pooler_output=pooled,
             hidden_states=tuple(hidden_states) or None,
             attention_scores=tuple(self.scores) or None,
             attentions=tuple(self.attentions) or None,
@@ -283,6 +300,12 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
     bert: ElasticBertModel
 
     def __init__(self, config: ElasticBertConfig) -> None:
+        if config.is_decoder:
+            raise InvalidInput(
+                "ElasticBertForSequenceClassification: is_decoder=True, and it reads texts in both "
+                "directions; allowed: False, or ElasticBertForCausalLM, which reads from left to "
+                "right."
+            )
         super().__init__(config)
         self.bert = ElasticBertModel(config)
         dropout = config.classifier_dropout

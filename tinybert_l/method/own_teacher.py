@@ -79,11 +79,14 @@ def class_numbers(known: Sequence[str], names: Sequence[str], where: str) -> dic
     Raises:
         InvalidInput: a label that is none of the classes.
     """
-    numbers = {name.casefold(): number for number, name in enumerate(known)}
+    numbers: dict[str, int] = {}
     for number, name in enumerate(known):
+        numbers.setdefault(name.casefold(), number)
         if name == f"LABEL_{number}":
             numbers[str(number)] = number
-    unknown = [name for name in names if name.casefold() not in numbers]
+    numbers |= {name: number for number, name in enumerate(known)}  # as written goes first
+    found = {name: numbers.get(name, numbers.get(name.casefold())) for name in names}
+    unknown = [name for name, number in found.items() if number is None]
     if unknown:
         raise InvalidInput(
             f"{where}: the labels {', '.join(unknown)} are none of the checkpoint's classes; "
@@ -91,7 +94,7 @@ def class_numbers(known: Sequence[str], names: Sequence[str], where: str) -> dic
             "texts do, or start from a checkpoint without a classification head. "
             "标签与检查点的类别不符。"
         )
-    return {name: numbers[name.casefold()] for name in names}
+    return {name: number for name, number in found.items() if number is not None}
 
 
 def as_the_checkpoint_counts(

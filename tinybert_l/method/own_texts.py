@@ -1,6 +1,7 @@
 """Read the user's own texts, whatever holds them; split them evenly; say what they are like."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def _rows(source: Any, columns: Columns) -> Rows:
     """Read the rows of one source."""
     if isinstance(source, str | Path):
         return _rows_of_file(Path(source), columns)
-    if hasattr(source, "to_dict") and hasattr(source, "iloc"):  # a DataFrame
+    if hasattr(source, "to_dict") and hasattr(source, "columns"):  # a DataFrame
         return _rows_of_records(source.to_dict("records"), columns)
     names = getattr(source, "features", None)
     if names is not None:  # a Dataset, whose numbers of classes have names
@@ -106,7 +107,8 @@ def _rows(source: Any, columns: Columns) -> Rows:
 def _rows_of_file(path: Path, columns: Columns) -> Rows:
     kind = path.suffix.lower()
     if kind in (".csv", ".tsv", ".txt"):
-        return list(read_table(Table(str(path), columns.text, columns.label), labelled=False))
+        named = columns.label != Columns().label
+        return list(read_table(Table(str(path), columns.text, columns.label), labelled=named))
     if not path.is_file():
         raise InvalidInput(f"{path}: there is no such file. 文件不存在。")
     if kind == ".parquet":
@@ -180,8 +182,31 @@ def _rows_of_records(records: Sequence[Any], columns: Columns) -> Rows:
         if not isinstance(text, str) or not text.strip():
             raise InvalidInput(f"texts, row {number}: the text is {text!r}. 内容为空。")
         label = record.get(columns.label)
-        rows.append((text.strip(), None if label is None else str(label).strip()))
+        is_nan = isinstance(label, float) and math.isnan(label)
+        if label is None or is_nan or str(label) == "<NA>":  # pandas has NaN and <NA>
+            rows.append((text.strip(), None))
+        else:
+            rows.append((text.strip(), str(label).strip()))
+    _require_named_column(records, columns)
     return rows
+
+
+def _require_named_column(records: Sequence[Any], columns: Columns) -> None:
+    """Refuse a column of labels that was named and that no row has.
+
+    Raises:
+        InvalidInput: names the columns that there are.
+    """
+    if columns.label == Columns().label or not records:
+        return
+    known: dict[Any, None] = {}
+    for record in records:
+        known |= dict.fromkeys(record if isinstance(record, Mapping) else [columns.text])
+    if columns.label not in known:
+        raise InvalidInput(
+            f"texts: no column {columns.label}; there are: {', '.join(map(str, known))}. "
+            "缺少所需的列。"
+        )
 
 
 def _separated(given: dict[str, Rows]) -> OwnTexts:
@@ -284,6 +309,10 @@ def report_lines(facts: Mapping[str, Any]) -> list[str]:
         lines.append(f"  {facts['contradictory']} texts have several labels; the first one counts")
     if facts["cut"]:
         lines.append(f"  {facts['cut']:.0%} are cut at {facts['max_length']} tokens (max_length)")
+    if not facts["labels"]:
+        lines.append(
+            "  no labels: agreement with the teacher is measured 没有标签，衡量与教师的一致"
+        )
     for name, counts in facts["labels"].items():
         shown = ", ".join(f"{label} {count}" for label, count in sorted(counts.items()))
         lines.append(f"  {name}: {shown}")

@@ -41,6 +41,7 @@ class TeacherOutputs:
         starts: row of `hidden` at which each text's tokens begin.
         num_layers: number of the teacher's layers.
         texts: `token_hash` of the texts, to which hidden states belong token by token; "": unknown.
+        source: of the texts (see `Encoded`), to which the logits belong; "": unknown.
     """
 
     logits: torch.Tensor
@@ -48,6 +49,7 @@ class TeacherOutputs:
     starts: Sequence[int] = ()
     num_layers: int = 0
     texts: str = ""
+    source: str = ""
 
     def for_batch(self, rows: Sequence[int], attention_mask: torch.Tensor) -> ElasticOutput:
         """Return the outputs of a batch; hidden states of layers that were not kept are None.
@@ -218,6 +220,7 @@ def _read(
         small["starts"],
         teacher.config.num_hidden_layers,
         token_hash(data),
+        data.source,
     )
 
 

@@ -171,6 +171,12 @@ class KeptTeacher:
         )
         _require_depth(student, recipe)
         _require_whole_texts(recipe)
+        sources = (self.kept.source, data.source)
+        _require(
+            "" in sources or sources[0] == sources[1],
+            "the teacher's outputs were kept for other texts; allowed: those of data, in their "
+            "order, whatever tokenizer reads them.",
+        )
         _require(
             not self.kept.hidden or self.kept.texts in ("", token_hash(data)),
             "the teacher's hidden states were kept for other texts, or other tokens of them; "

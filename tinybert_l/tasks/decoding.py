@@ -10,7 +10,8 @@ from transformers import DynamicCache
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_09 import top_p_filter
 from tinybert_l.submodels import SubModel
-from tinybert_l.tasks.generation import UNKNOWN, ElasticBertForCausalLM
+from tinybert_l.tasks.generation import ElasticBertForCausalLM
+from tinybert_l.tasks.review_texts import UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,8 @@ def stream(
     sub_model: SubModel | None = None,
     seed: int = 0,
     use_cache: bool = True,
+    sliding: bool = False,
+    never: Sequence[int] = (),
 ) -> Iterator[int]:
     """Yield new tokens as they are chosen.
 
@@ -109,22 +112,28 @@ def stream(
         prompt: at least one token.
         use_cache: keep keys and values; without them the whole text is computed anew for each
             token.
+        sliding: where the model has no position left, forget all but the last half of them and go
+            on, for any length.
+        never: tokens that are not written; the one for unknown tokens never is.
     Raises:
         InvalidInput: an empty prompt, or more tokens than the model has positions.
     """
     room = model.config.max_position_embeddings
-    if not prompt or len(prompt) + max_new_tokens > room:
+    if not prompt or not (sliding or len(prompt) + max_new_tokens <= room):
         raise InvalidInput(
             f"stream: a prompt of {len(prompt)} and max_new_tokens={max_new_tokens}; "
-            f"allowed: at least one token, and at most {room} together."
+            f"allowed: at least one token, and at most {room} together, or sliding=True."
         )
     generator = torch.Generator().manual_seed(seed)
     text = list(prompt)
     cache = DynamicCache() if use_cache else None
     unread = list(text)
     for _ in range(max_new_tokens):
+        if (cache.get_seq_length() if cache else 0) + len(unread) > room:
+            cache = DynamicCache() if use_cache else None
+            unread = text[-(room // 2) :]
         logits = model(torch.tensor([unread]), cache=cache, sub_model=sub_model).logits[0, -1]
-        logits[UNKNOWN] = float("-inf")  # the stand-in for unknown tokens is never written
+        logits[[UNKNOWN, *never]] = float("-inf")
         token = decoding.choose(logits, generator, text)
         text.append(token)
         yield token

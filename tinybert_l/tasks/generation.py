@@ -3,9 +3,8 @@
 `decoding` writes with it, and `trigram` is its baseline.
 """
 
-import csv
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -18,16 +17,16 @@ from transformers import AutoModelForCausalLM, Cache, DynamicCache, GenerationMi
 from tinybert_l.exercises.lecture_09 import causal_mask
 from tinybert_l.method.cached_model import TrainingLog, cached_model
 from tinybert_l.method.config import NO_DROPOUT, ElasticBertConfig, config_settings
-from tinybert_l.method.data import REVIEWS, packaged_file
 from tinybert_l.method.joint import train_on_labels
 from tinybert_l.method.model import ElasticBertWithLMHead, ElasticOutput
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.seeding import step_generator
 from tinybert_l.method.teacher import load_embedded
 from tinybert_l.submodels import SubModel
+from tinybert_l.tasks.review_texts import UNKNOWN, numbered, whole_reviews
 
 BLOCK_LENGTH = 64  # tokens of a training text
-UNKNOWN = 0  # a writer's number for every token outside its vocabulary
+TEXTS_AT_ONCE = 16  # their logits take a hundred megabytes
 
 
 class ElasticBertForCausalLM(ElasticBertWithLMHead, GenerationMixin):
@@ -98,7 +97,7 @@ class Writer:
     Args:
         vocabulary: the tokenizer's id for each of the model's numbers; number 0 (`UNKNOWN`) stands
             for all other tokens.
-        held_out: [texts, BLOCK_LENGTH], in the model's numbers.
+        held_out: texts that it has not read [texts, length], in the model's numbers.
         recipe: how it was trained.
         log: one row per training step.
     """
@@ -113,13 +112,29 @@ class Writer:
     def encode(self, text: str) -> list[int]:
         """Turn a text into the model's numbers, without special tokens."""
         token_ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return _numbered(token_ids, self.vocabulary)
+        return numbered(token_ids, self.vocabulary)
 
     def decode(self, numbers: Sequence[int]) -> str:
         """Turn the model's numbers into a text."""
         return self.tokenizer.decode(list(map(self.vocabulary.__getitem__, numbers)))
 
     @torch.no_grad()
+    def losses(self, texts: torch.Tensor, sub_model: SubModel | None = None) -> torch.Tensor:
+        """Return the cross-entropy, in nats, of each next token; 0 where it is `UNKNOWN`.
+
+        Args:
+            texts: [texts, length], in the model's numbers.
+        Returns:
+            [texts, length - 1].
+        """
+        losses = []
+        for part in texts.split(TEXTS_AT_ONCE):
+            logits = self.model(part[:, :-1], sub_model=sub_model).logits.transpose(1, 2)
+            losses.append(
+                F.cross_entropy(logits, part[:, 1:], ignore_index=UNKNOWN, reduction="none")
+            )
+        return torch.cat(losses)
+
     def perplexity(self, texts: torch.Tensor, sub_model: SubModel | None = None) -> float:
         """Return exp of the mean cross-entropy of each next token.
 
@@ -128,15 +143,8 @@ class Writer:
         Args:
             texts: [texts, length], in the model's numbers.
         """
-        logits = self.model(texts[:, :-1], sub_model=sub_model).logits.flatten(0, 1)
-        labels = texts[:, 1:].flatten()
-        return float(F.cross_entropy(logits, labels, ignore_index=UNKNOWN).exp())
-
-
-def _numbered(token_ids: Sequence[int], vocabulary: Sequence[int]) -> list[int]:
-    """Replace each token id by its number in the vocabulary, or by `UNKNOWN`."""
-    numbers = dict(zip(vocabulary, range(len(vocabulary)), strict=True))
-    return [numbers.get(token_id, UNKNOWN) for token_id in token_ids]
+        known = (texts[:, 1:] != UNKNOWN).sum()
+        return float((self.losses(texts, sub_model).sum() / known).exp())
 
 
 def load_writer(
@@ -162,12 +170,7 @@ def load_writer(
 
     def train(folder: Path) -> tuple[ElasticBertForCausalLM, TrainingLog]:
         torch.manual_seed(seed)
-        settings = config_settings(encoder.config) | NO_DROPOUT | {"vocab_size": len(vocabulary)}
-        model = ElasticBertForCausalLM(ElasticBertConfig(**settings))
-        state = encoder.state_dict()
-        embeddings = "embeddings.word_embeddings.weight"
-        state[embeddings] = state[embeddings][torch.tensor(vocabulary)]
-        model.bert.load_state_dict(state)
+        model = causal_model(encoder, vocabulary)
         return model, train_writer(model, blocks[num_held_out:], recipe, folder)
 
     key = {
@@ -182,6 +185,27 @@ def load_writer(
     result = cached_model("writer", key, ElasticBertForCausalLM, train)
     held_out = blocks[:num_held_out]
     return Writer(result.model, tokenizer, vocabulary, held_out, recipe, result.log)
+
+
+def causal_model(
+    encoder: Any, vocabulary: Sequence[int], **settings: Any
+) -> ElasticBertForCausalLM:
+    """Make a language model from a BERT encoder, to be trained.
+
+    Args:
+        encoder: gives the weights to start from, and the sizes.
+        vocabulary: the encoder's id for each number of the language model.
+        settings: further values of the configuration; fewer positions drop the last ones.
+    """
+    known = config_settings(encoder.config) | NO_DROPOUT | {"vocab_size": len(vocabulary)}
+    model = ElasticBertForCausalLM(ElasticBertConfig(**(known | settings)))
+    state = encoder.state_dict()
+    words = "embeddings.word_embeddings.weight"
+    positions = "embeddings.position_embeddings.weight"
+    state[words] = state[words][torch.tensor(vocabulary)]
+    state[positions] = state[positions][: model.config.max_position_embeddings]
+    model.bert.load_state_dict(state)
+    return model
 
 
 def train_writer(
@@ -217,20 +241,12 @@ def review_blocks(
         that list). Blocks of one review stay together, so the first twentieth shares no review with
         the rest, but at its edge.
     """
-    texts = list(islice(_whole_reviews(), reviews))
+    texts = list(islice(whole_reviews(), reviews))
     token_ids = list(chain(*tokenizer(texts, add_special_tokens=False)["input_ids"]))
     vocabulary = [tokenizer.unk_token_id]
     for token_id, _ in Counter(token_ids).most_common(vocabulary_size - 1):
         if token_id != tokenizer.unk_token_id:
             vocabulary.append(token_id)
     num_blocks = len(token_ids) // BLOCK_LENGTH
-    numbers = torch.tensor(_numbered(token_ids, vocabulary))
+    numbers = torch.tensor(numbered(token_ids, vocabulary))
     return vocabulary, numbers[: num_blocks * BLOCK_LENGTH].view(-1, BLOCK_LENGTH)
-
-
-def _whole_reviews() -> Iterator[str]:
-    """Yield the embedded whole reviews, without markup of line breaks."""
-    with packaged_file(*REVIEWS).open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            if row["source"] == "imdb":
-                yield row["text"].replace("<br />", " ")

@@ -100,3 +100,31 @@ def expected_calibration_error(
             gap = (right[members].mean() - confidence[members].mean()).abs()
             gaps.append(gap * members.float().mean())
     return float(torch.stack(gaps).sum())
+
+
+def sentences(token_ids: Sequence[int], stop: int) -> list[list[int]]:
+    """Cut a text after every full stop; what follows the last one is left out.
+
+    Args:
+        stop: the full stop's number.
+    """
+    parts, start = [], 0
+    for i, token in enumerate(token_ids, 1):
+        if token == stop:
+            parts.append(list(token_ids[start:i]))
+            start = i
+    return parts
+
+
+def returning(token_ids: Sequence[int], rare_from: int) -> float:
+    """Return the share of the rarer words of a text's first fifth that its last half holds too.
+
+    A text that remembers its beginning comes back to its names and things.
+
+    Args:
+        token_ids: in numbers of a vocabulary by frequency.
+        rare_from: the first number that counts as rare.
+    """
+    fifth, half = len(token_ids) // 5, len(token_ids) // 2
+    named = {token for token in token_ids[:fifth] if token >= rare_from}
+    return len(named.intersection(token_ids[half:])) / len(named) if named else 0.0

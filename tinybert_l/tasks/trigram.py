@@ -7,7 +7,7 @@ from statistics import fmean
 
 import torch
 
-from tinybert_l.tasks.generation import UNKNOWN
+from tinybert_l.tasks.review_texts import UNKNOWN
 
 
 class Trigram:

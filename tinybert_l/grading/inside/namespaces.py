@@ -15,11 +15,13 @@ from contextlib import suppress
 import numpy as np
 import torch
 
+from tinybert_l.grading.inside.filters import CLONE_NEWUSER, forbid_calls
+from tinybert_l.grading.inside.memory import Watcher
+
 # <linux/sched.h>
 CLONE_NEWNS = 0x20000
 CLONE_NEWUTS = 0x4000000
 CLONE_NEWIPC = 0x8000000
-CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 # <linux/mount.h>
@@ -39,6 +41,7 @@ PROCESS_LIMIT = 128
 OPEN_FILES_LIMIT = 256
 FILE_SIZE_LIMIT = 64 * 2**20  # bytes
 SCRATCH = "/scratch"
+MEMORY_FILE_SYSTEMS = (SCRATCH, "/dev/shm")
 libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -54,20 +57,23 @@ def cut_off(scratch_megabytes: int, memory_megabytes: int, cpu_seconds: int) -> 
 
     Args:
         scratch_megabytes: size of /scratch, and of /dev/shm.
-        memory_megabytes: address space beyond what the process has now.
+        memory_megabytes: address space of a process beyond what it has now, and memory of all
+            processes of the submission together.
         cpu_seconds: processor time.
     Raises:
         OSError: a step failed; names it.
     """
     size_now = _address_space()  # /proc is empty later on
+    watcher = Watcher(memory_megabytes, PROCESS_LIMIT, MEMORY_FILE_SYSTEMS)
     _new_namespaces()
-    _continue_in_a_child()
+    _continue_in_a_child(watcher)
     check(libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "pdeathsig")
     _hide_files(scratch_megabytes)
     _drop_privileges()
     _continue_below_an_init()
     limit_memory(memory_megabytes, size_now)
-    # the kernel exempts a grader that runs as root from this limit
+    forbid_calls()
+    # the kernel exempts a grader that runs as root from this limit; the watcher does not
     resource.setrlimit(resource.RLIMIT_NPROC, (PROCESS_LIMIT, PROCESS_LIMIT))
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
 
@@ -126,17 +132,20 @@ def _new_namespaces() -> None:
     ):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(text)
-    # no namespaces inside this one; where the system keeps /proc/sys to itself, they stay possible
+    # no namespaces inside this one; where /proc/sys is out of reach, `filters` alone forbids them
     with suppress(OSError), open("/proc/sys/user/max_user_namespaces", "w") as file:
         file.write("0")
 
 
-def _continue_in_a_child() -> None:
+def _continue_in_a_child(watcher: Watcher) -> None:
     """Return in a forked child, the first process of the new process namespace."""
     child = os.fork()
     if child:
-        os.waitpid(child, 0)
-        os._exit(0)
+        try:
+            watcher.wait(child)
+        finally:
+            os._exit(0)  # and the child dies with its parent
+    watcher.forget()
     os.setsid()  # or a signal to its group would reach the process that waits for it
 
 

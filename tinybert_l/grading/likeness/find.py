@@ -22,6 +22,7 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.likeness.grams import Gram, code_grams, essay_grams
 from tinybert_l.grading.likeness.pairs import Comparison, Pair, compare
 from tinybert_l.grading.submission import read_submission, sanitise
+from tinybert_l.grading.variants import Variants
 
 PAIRS_LISTED = 25  # of one exercise
 
@@ -88,6 +89,7 @@ def compare_class(course: Course, lecture: int, only: str = "") -> ClassLikeness
     """
     name = NOTEBOOKS[lecture]
     assignment = course.assignment(lecture)
+    variants = Variants.of(course, lecture)
     cells = {cell.name: cell for cell in assignment.cells if cell.solution}
     items = _items(course, name, lecture, cells, only)
     students = course.students(lecture)
@@ -113,9 +115,11 @@ def compare_class(course: Course, lecture: int, only: str = "") -> ClassLikeness
         is_code = cells[item_name].cell_type == "code"
         texts = [*_texts(released, is_code), reference.get(item_name, "")]
         given = _given(texts, is_code)
-        runs = [
-            [gram.text for gram in _grams(answer.source, is_code)] for answer in answers[item_name]
-        ]
+        runs = []
+        for answer in answers[item_name]:
+            own = frozenset() if variants is None else _own_given(variants, answer.student, is_code)
+            grams = [gram.text for gram in _grams(answer.source, is_code)]
+            runs.append([gram for gram in grams if gram not in own])
         comparison = compare(runs, given, PAIRS_LISTED)
         compared.append(ExerciseLikeness(item, is_code, answers[item_name], given, comparison))
     return ClassLikeness(name, len(students) - len(unread), compared, unread)
@@ -180,6 +184,17 @@ def _given(texts: Sequence[str], is_code: bool) -> frozenset[str]:
     for text in texts:
         given.update(gram.text for gram in _grams(text, is_code))
     return frozenset(given)
+
+
+def _own_given(variants: Variants, student: str, is_code: bool) -> frozenset[str]:
+    """Return the runs that a student's own release holds, and no other."""
+    if student not in variants.students:
+        return frozenset()
+    texts = []
+    for change in variants.changes(student):
+        if bool(change.name) == is_code:  # only cells of code have a name
+            texts.append(change.released(None)[1])
+    return _given(texts, is_code)
 
 
 def _grams(source: str, is_code: bool) -> list[Gram]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.assignment import Assignment
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.marking.answers import Answer, Shower, read_answer
 from tinybert_l.grading.marking.grouping import Group, groups_of
@@ -30,6 +31,7 @@ from tinybert_l.grading.marking.store import (
 )
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.variants import Variants
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # nothing that is read as something else
 CODE_LENGTH = 5
@@ -62,6 +64,7 @@ class Desk:
         self.name = NOTEBOOKS[lecture]
         self.folder = course.folder / FOLDER / self.name
         self.assignment = course.assignment(lecture)
+        self.variants = Variants.of(course, lecture)
         self.book = Book(course.database, self.name)
         source = course.sources / self.name / f"{self.name}.ipynb"
         self.questions = {question.cell: question for question in read_questions(source, lecture)}
@@ -99,6 +102,12 @@ class Desk:
         sheet = self.sheets[cell]
         sheet.refresh()
         return sheet
+
+    def assignment_of(self, student: str) -> Assignment:
+        """Return the assignment as it was released for a student."""
+        if self.variants is None or student not in self.variants.students:
+            return self.assignment
+        return self.variants.assignment(self.assignment, student)
 
     def path(self, cell: str, kind: str, suffix: str = ".json") -> Path:
         """Return where a question's file of some kind lies; a second reader has files apart."""
@@ -162,7 +171,9 @@ class Sheet:
             stamp = path.stat().st_mtime_ns if path.is_file() else 0
             if self._read_at.get(student) != stamp:
                 self._read_at[student] = stamp
-                self.answers[student] = read_answer(path, self.question, self.desk.assignment)
+                self.answers[student] = read_answer(
+                    path, self.question, self.desk.assignment_of(student)
+                )
                 changed = True
         return changed
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from tinybert_l.grading.arrivals import RELEASED_FOR
 from tinybert_l.grading.owners import folded, owner_of
 from tinybert_l.grading.results.audit import Audit, Entry
 
@@ -12,6 +13,10 @@ REFUSED = (
 )
 ANOTHER_COPY = (
     "this student handed in another copy, which does not count 该学生另交了一份，存档，不计分"
+)
+RELEASED_FOR_ANOTHER = (
+    "the notebook was released for somebody else: the record says for whom "
+    "该笔记本原是发给他人的，详见审计记录"
 )
 
 
@@ -54,6 +59,8 @@ def record_of(entries: Iterable[Entry], name: str) -> Record:
             owner = owner_of(str(entry.get("origin", "")))
             if owner is not None:
                 _add(record, owner.student, REFUSED)
+        elif any(str(note).startswith(RELEASED_FOR) for note in entry.get("notes", ())):
+            _add(record, str(entry.get("student", "")), RELEASED_FOR_ANOTHER)
         elif any(str(note).startswith("kept, does not count") for note in entry.get("notes", ())):
             _add(record, str(entry.get("student", "")), ANOTHER_COPY)
     return record

@@ -21,7 +21,7 @@ from tinybert_l.grading.outside.replies import CellError, CellReply
 T = TypeVar("T")
 CELL_SECONDS = 60
 TEST_SECONDS = 10
-SUBMISSION_SECONDS = 900  # for all cells of a submission together
+SUBMISSION_SECONDS = 900  # for all that is asked of a submission's process, cells run again too
 JUDGE_GRACE_SECONDS = 5  # for the judge to report a test that ended at its time limit
 
 
@@ -43,7 +43,7 @@ class ProcessPair:
         self.setup_cells: list[str] = []
         self.replayable_cells: list[str] = []  # cells of the submission, in order, that end
         self.failed_exercises: dict[str, StudentProcessError] = {}
-        self.seconds_left: float = SUBMISSION_SECONDS  # for cells of the submission
+        self.seconds_left: float = SUBMISSION_SECONDS  # of the student's process
         self.output_left = replies.OUTPUT_TOTAL  # characters
 
     def open(self, setup_cells: list[str]) -> None:
@@ -63,20 +63,14 @@ class ProcessPair:
 
         A cell that hangs or ends its process is left out whenever cells are run again.
         """
-        seconds = min(self.cell_seconds, self.seconds_left)
-        if seconds <= 0:
-            return _failed("TimedOut", _out_of_time())
-        start = time.monotonic()
         try:
-            reply = self._run(source, seconds)
+            reply = self._run(source, self.cell_seconds)
         except StudentProcessError as error:
             self._new_student()
             return _failed(error.error_name, error.message)
-        finally:
-            self.seconds_left -= time.monotonic() - start
         self.replayable_cells.append(source)
-        reply["output"] = reply["output"][: self.output_left]
-        self.output_left -= len(reply["output"])
+        reply = replies.shortened(reply, self.output_left)
+        self.output_left -= replies.length(reply)
         return reply
 
     def run_test(self, source: str) -> CellError | None:
@@ -138,16 +132,21 @@ class ProcessPair:
         Raises:
             StudentProcessError: there was none in time, or it was none.
         """
+        if self.seconds_left <= 0:
+            raise StudentProcessError("TimedOut", _out_of_time())
         assert self.student is not None
         number = secrets.token_hex(8)
+        start = time.monotonic()
+        end_of_all = start + self.seconds_left
         try:
             self.student.send({**header, "number": number}, buffers)
-            reply, reply_buffers = self.student.receive(deadline)
+            reply, reply_buffers = self.student.receive(min(deadline, end_of_all))
             if reply.get("number") != number:
                 raise wire.WireError("This submission wrote into the line to the grader.")
             return reply, reply_buffers
         except TimeoutError:
-            raise StudentProcessError("TimedOut", _too_slow(seconds)) from None
+            why = _too_slow(seconds) if deadline < end_of_all else _out_of_time()
+            raise StudentProcessError("TimedOut", why) from None
         except wire.PeerDied:
             raise StudentProcessError(
                 "KernelDied",
@@ -156,25 +155,35 @@ class ProcessPair:
             ) from None
         except wire.WireError as error:
             raise _broken_protocol(error) from None
+        finally:
+            self.seconds_left -= time.monotonic() - start
 
     def _new_student(self) -> None:
-        """Start a student's process and run again all cells so far that can be run again."""
+        """Start a student's process and run again all cells so far that can be run again.
+
+        Where the submission's time is up there is none, and nothing more is asked of it.
+        """
         while True:
             if self.student is not None:
                 self.student.close()
+            if self.seconds_left <= 0:
+                return
             self.student = connect(self.socket_path, judge=False)
-            for source in self.setup_cells:
+            left = self.seconds_left
+            for source in self.setup_cells:  # which are no part of the submission
+                self.seconds_left = START_SECONDS
                 self._run(source, START_SECONDS)
+            self.seconds_left = left
             if self._replay():
                 return
 
     def _replay(self) -> bool:
         """Run the cells again; a cell that now hangs or ends its process is dropped for good."""
-        for source in self.replayable_cells:
+        for index, source in enumerate(self.replayable_cells):
             try:
                 self._run(source, self.cell_seconds)
             except StudentProcessError:
-                self.replayable_cells.remove(source)
+                del self.replayable_cells[index]
                 return False
         return True
 
@@ -260,8 +269,8 @@ def _failed(name: str, message: str) -> CellReply:
 
 def _out_of_time() -> str:
     return (
-        f"The cells of this notebook took more than {SUBMISSION_SECONDS} s together; this one was "
-        f"not run. 整个笔记本的运行时间超过{SUBMISSION_SECONDS}秒，此单元格未运行。"
+        f"This notebook took more than {SUBMISSION_SECONDS} s together; what comes after that was "
+        f"not run. 整个笔记本的运行时间超过{SUBMISSION_SECONDS}秒，其后的内容未运行。"
     )
 
 

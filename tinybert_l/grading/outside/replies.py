@@ -11,7 +11,8 @@ from tinybert_l.exercises.notebook_files import clean_text
 from tinybert_l.grading.inside.wire import Header, WireError
 
 OUTPUT_LIMIT = 100_000  # characters of a cell's output
-OUTPUT_TOTAL = 1_000_000  # characters that all cells of a submission may print
+OUTPUT_TOTAL = 1_000_000  # characters that all cells of a submission may print, errors included
+SHORT_ERROR = 200  # characters of an error that are kept beyond that
 ERROR_NAME_LIMIT = 100  # characters
 ERROR_TEXT_LIMIT = 4000  # characters
 TRACEBACK_LINE_LIMIT = 2000  # characters
@@ -48,6 +49,23 @@ def cell_error(error: Any) -> CellError:
         "evalue": _text(error, "evalue", ERROR_TEXT_LIMIT),
         "traceback": lines,
     }
+
+
+def length(reply: CellReply) -> int:
+    """Count the characters that the reply to a cell puts into the notebook."""
+    error = reply["error"]
+    if error is None:
+        return len(reply["output"])
+    return len(reply["output"]) + len(error["evalue"]) + sum(map(len, error["traceback"]))
+
+
+def shortened(reply: CellReply, limit: int) -> CellReply:
+    """Return a reply in so many characters; a short error is kept in any case."""
+    error = reply["error"]
+    if error is not None and length({**reply, "output": ""}) > limit:
+        error = {**error, "evalue": error["evalue"][:SHORT_ERROR], "traceback": []}
+    left = max(0, limit - length({"output": "", "error": error}))
+    return {"output": reply["output"][:left], "error": error}
 
 
 def answer(question: Header, reply: Header) -> Header:

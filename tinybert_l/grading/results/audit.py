@@ -10,7 +10,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from tinybert_l.grading.verdicts import Verdict
 
 FILE_NAME = "audit.jsonl"
 NO_LINE = "0" * 64  # stands for the SHA-256 of the line before the first
+BLOCK = 2**16  # bytes that are read from the end of the file at first
 REASON_LIMIT = 600  # characters of a verdict's reason
 Entry = dict[str, Any]  # a line of the file; which keys it has depends on its event
 PointsByCell = dict[str, float | None]  # None: a person has to decide
@@ -37,6 +38,18 @@ class _End:
     digest: str
 
 
+@dataclass
+class _Verdicts:
+    """The last entry of each student, as far as the file has been read.
+
+    Args:
+        size: bytes of the lines that were read.
+    """
+
+    size: int = 0
+    entries: dict[str, Entry] = field(default_factory=dict)
+
+
 class Audit:
     """The audit file of a course folder."""
 
@@ -44,6 +57,7 @@ class Audit:
         self.folder = folder
         self.path = folder / FILE_NAME
         self._last_seen: _End | None = None  # what this process wrote last
+        self._verdicts: dict[str, _Verdicts] = {}  # by assignment
 
     def append(self, event: str, **facts: Any) -> Entry:
         """Write one entry, whole and on disk before this returns.
@@ -80,11 +94,9 @@ class Audit:
             return _End(0, 0, NO_LINE)
         if self._last_seen is not None and self.path.stat().st_size == self._last_seen.size:
             return self._last_seen
-        raw = self.path.read_bytes()
-        size = raw.rfind(b"\n") + 1
+        size, line = _last_line(self.path)
         if size == 0:
             return _End(0, 0, NO_LINE)
-        line = raw[raw.rfind(b"\n", 0, size - 1) + 1 : size]
         return _End(size, int(json.loads(line)["n"]), _sha256(line))
 
     def entries(self) -> Iterator[Entry]:
@@ -132,12 +144,24 @@ class Audit:
         return problems
 
     def verdicts(self, name: str) -> dict[str, Entry]:
-        """Return {student: the last entry that graded them or says why not} of an assignment."""
-        last = {}
-        for entry in self.entries():
-            if entry["event"] in ("graded", "error") and entry.get("assignment") == name:
-                last[entry["student"]] = entry
-        return last
+        """Return {student: the last entry that graded them or says why not} of an assignment.
+
+        Asked again, this reads only what was appended since.
+        """
+        known = self._verdicts.setdefault(name, _Verdicts())
+        if not self.path.exists() or self.path.stat().st_size < known.size:
+            known = self._verdicts[name] = _Verdicts()
+        if self.path.exists():
+            with open(self.path, "rb") as file:
+                file.seek(known.size)
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        break
+                    known.size += len(line)
+                    entry = self._entry(line)
+                    if entry["event"] in ("graded", "error") and entry.get("assignment") == name:
+                        known.entries[entry["student"]] = entry
+        return dict(known.entries)
 
     def graded(self, result: Result, **facts: Any) -> Entry:
         """Record a result, or the error that stands in its place."""
@@ -312,6 +336,25 @@ def _points_on_record(audit: Audit, name: str) -> dict[str, PointsByCell]:
             if verdict["max"] > 0:
                 by_cell[verdict["cell"]] = verdict["points"]
     return points
+
+
+def _last_line(path: Path) -> tuple[int, bytes]:
+    """Return where the last whole line of a file ends, and the line; 0 where there is none.
+
+    Reads from the end, as much as the line needs: the file of a large class has many megabytes.
+    """
+    with open(path, "rb") as file:
+        length = file.seek(0, os.SEEK_END)
+        block = BLOCK
+        while True:
+            start = max(0, length - block)
+            file.seek(start)
+            raw = file.read(length - start)
+            end = raw.rfind(b"\n") + 1
+            begin = raw.rfind(b"\n", 0, max(0, end - 1)) + 1
+            if start == 0 or begin > 0:
+                return (start + end if end else 0), raw[begin:end]
+            block *= 4
 
 
 def _plain(verdicts: list[Verdict]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from tinybert_l.grading.arrivals import RELEASED_FOR
 from tinybert_l.grading.assignment import Assignment, exercise_of
 from tinybert_l.grading.results.audit import Audit, Entry
 
@@ -26,11 +27,13 @@ class Grading:
         grades: by student, then in the order of the assignment's tests.
         errors: {student: why the submission could not be graded}.
         missing: who is on the roster and has not handed in.
+        remarks: {student: what a person has to look at}.
     """
 
     grades: list[CellGrade]
     errors: dict[str, str]
     missing: list[str] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
 
     def of(self, students: list[str]) -> "Grading":
         """Return the part of these students, in their order."""
@@ -43,7 +46,8 @@ class Grading:
             grades += by_student.get(student, [])
             if student in self.errors:
                 errors[student] = self.errors[student]
-        return Grading(grades, errors)
+        remarks = {name: text for name, text in self.remarks.items() if name in students}
+        return Grading(grades, errors, remarks=remarks)
 
 
 def grades_on_record(audit: Audit, assignment: Assignment) -> Grading:
@@ -53,12 +57,16 @@ def grades_on_record(audit: Audit, assignment: Assignment) -> Grading:
     """
     by_student: dict[str, dict[str, CellGrade]] = {}
     errors: dict[str, str] = {}
+    remarks: dict[str, str] = {}
     for entry in audit.entries():
         if entry.get("assignment") != assignment.name:
             continue
         student = entry.get("student", "")
         if entry["event"] == "error":
             errors[student] = entry["reason"]
+        elif entry["event"] == "received":
+            told = [note for note in entry.get("notes", ()) if str(note).startswith(RELEASED_FOR)]
+            remarks.update(dict.fromkeys([student], told[0]) if told else {})
         elif entry["event"] == "graded":
             errors.pop(student, None)
             by_student.setdefault(student, {}).update(_grades_of(entry))
@@ -67,7 +75,7 @@ def grades_on_record(audit: Audit, assignment: Assignment) -> Grading:
     for student, by_cell in sorted(by_student.items()):
         if student not in errors:
             grades += [by_cell[test] for test in tests if test in by_cell]
-    return Grading(grades, errors)
+    return Grading(grades, errors, remarks=remarks)
 
 
 def _grades_of(entry: Entry) -> dict[str, CellGrade]:
