@@ -16,16 +16,24 @@ class ReleaseFailed(CourseError, RuntimeError):
     """nbgrader could not make the student version."""
 
 
-def generate(course: Course, name: str) -> Path:
-    """Make an assignment's student version and enter it into the gradebook; returns its folder.
+def require_ready(course: Course, name: str) -> None:
+    """Raise an error unless an assignment can be made, before anything is written.
 
     Raises:
         FileNotFoundError: there is no source notebook.
         InvalidInput: the source notebook cannot be read.
-        ReleaseFailed: nbgrader failed, or the gradebook cannot be used.
+        ReleaseFailed: the gradebook cannot be used.
     """
     _require_notebook(course.sources / name / f"{name}.ipynb")
     _require_gradebook(course.database)
+
+
+def generate(course: Course, name: str) -> Path:
+    """Make an assignment's student version and enter it into the gradebook; returns its folder.
+
+    Raises:
+        ReleaseFailed: nbgrader failed; what was released before stays.
+    """
     folder = course.folder / "release" / name
     with _restored_on_failure(folder):
         result = course.api().generate_assignment(name, force=True, create=True)

@@ -16,7 +16,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released, solutions_file
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.generating import ReleaseFailed, generate
+from tinybert_l.grading.generating import ReleaseFailed, generate, require_ready
 from tinybert_l.grading.handouts import write_handouts, zipped
 from tinybert_l.grading.leaks import LeakError, lecture_of, read_secrets, require_none, scan
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
@@ -156,6 +156,7 @@ def release(
     """
     answers_given = plan(course, lecture, answers).answers
     name = NOTEBOOKS[lecture]
+    require_ready(course, name)
     variants = _variants(course, lecture) if per_student else None
     if variants is None:
         _require_alike(course, lecture)
