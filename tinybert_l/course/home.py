@@ -391,7 +391,13 @@ def language_in(metadata: Mapping[str, Any]) -> str | None:
 
 
 def _metadata(notebook: Path, key: str) -> str:
-    content = read_json(notebook)
+    """Return a text of a notebook's metadata; empty where it is none that can be read so."""
+    try:
+        content = read_json(notebook)
+    except (CourseError, UnicodeDecodeError):
+        return ""  # whoever reads the cells says what is wrong with it
+    if not isinstance(content, dict):
+        return ""
     return str(content.get("metadata", {}).get(key, ""))
 
 
