@@ -11,14 +11,17 @@ from own_bert import make_tokenizer as make_small_tokenizer
 from transformers import AutoTokenizer
 
 from tinybert_l.course.capstone import bag
+from tinybert_l.course.capstone.asking import Sentences
 from tinybert_l.course.capstone.baseline import NOTEBOOK, write_baseline
 from tinybert_l.course.capstone.classifier import Classifier
 from tinybert_l.course.capstone.description import Description
-from tinybert_l.course.capstone.entries import MAX_TOKENS, write_entry
+from tinybert_l.course.capstone.entries import MAX_TOKENS, write_entry, write_first_entries
 from tinybert_l.course.capstone.folder import Entry, read_entry
 from tinybert_l.course.capstone.rules import CONFIG, LABELS, ONNX_MODEL, EntryRefused
 from tinybert_l.course.capstone.vocabulary import make_tokenizer, read_pieces
 from tinybert_l.errors import InvalidInput
+from tinybert_l.grading.league.judge import score_in_sandbox
+from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.method.data import Split, embedded_teacher_path, encode
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.teacher import predict_logits
@@ -80,6 +83,32 @@ def test_safetensors_compute_what_was_saved(small, written, tmp_path, kind):
     files[CONFIG] = files[CONFIG].replace(b'"intermediate_size": ', b'"intermediate_size": 1')
     with pytest.raises(EntryRefused, match="do not fit"):
         Classifier(files)
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
+@pytest.mark.parametrize("kind", ["bert", "elastic_bert"])
+def test_safetensors_are_judged_in_the_sandbox(small, written, tmp_path, kind):
+    bert, tokenizer = small
+    model = bert if kind == "bert" else extract(elastic_copy(bert), SUB_MODEL).eval()
+    model.save_pretrained(tmp_path)
+    files = {name: raw for name, raw in written.files.items() if name != ONNX_MODEL}
+    files |= {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    entry = Entry(written.description, files, "x")
+    labels = expected(model, tokenizer).argmax(-1).tolist()
+    assert score_in_sandbox(entry, Sentences(SENTENCES, labels), None).hits == [1] * len(SENTENCES)
+
+
+@pytest.mark.nightly
+def test_the_first_entries_keep_the_rules(small, tmp_path):
+    bert, tokenizer = small
+    elastic_copy(bert).save_pretrained(tmp_path / "student")
+    tokenizer.save_pretrained(tmp_path / "student")
+    paths = write_first_entries(tmp_path / "first", tmp_path / "student")
+    names = [read_entry(path).description.name for path in paths]
+    assert names == ["bag of words", "TinyBERT-L 2x0.25 int8", "TinyBERT-L 3x0.5 int8"]
+    for path in paths:
+        assert np.isfinite(logits(read_entry(path).files)).all()
 
 
 def decision(fit: bag.Fit, ids: list[int]) -> float:
