@@ -94,7 +94,7 @@ time.sleep(60)
 """,
     "many_processes": """
 import os, time
-for _ in range(140):
+for _ in range(30):
     if os.fork() == 0:
         time.sleep(60)
         os._exit(0)
@@ -103,7 +103,7 @@ time.sleep(60)
     "many_threads": """
 import threading, time
 threading.stack_size(64 * 1024)
-for _ in range(140):
+for _ in range(30):
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
 time.sleep(60)
 """,

@@ -436,6 +436,38 @@ def test_a_hand_in_is_taken_in_and_judged_once_by_visible_tests(course, notebook
 
 @pytest.mark.nightly
 @pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
+def test_a_server_that_is_killed_goes_on_with_what_it_had(course, tokens, notebook, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url, folder = f"http://127.0.0.1:{port}", str(course.folder.parent)
+    command = [sys.executable, "-m", "tinybert_l.cli", "serve", "--port", str(port)]
+
+    def started() -> subprocess.Popen[bytes]:
+        server = subprocess.Popen([*command, "--output", folder])
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
+                return server
+            time.sleep(0.2)
+        raise AssertionError("the server does not start")
+
+    path = tmp_path / "ann.zip"
+    path.write_bytes(sent.zipped({f"{NAME}.ipynb": notebook}))
+    server = started()
+    number = sending.send(url, 3, path, tokens["ann"])["receipt"]["number"]
+    server.kill()
+    server.wait()
+    server = started()
+    try:
+        answer = sending.wait_for_tests(url, number, tokens["ann"])
+    finally:
+        server.kill()
+        server.wait()
+    assert answer["state"] == "done" and answer["exercises"]["kept_layers"]["passed"]
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
 def test_a_load_is_accepted_at_once(checkout, tmp_path):
     """The benchmark in short; its figures are this machine's, so only what must hold is asked."""
     command = [sys.executable, str(checkout / "benchmarks" / "serve.py"), "30", "6", "4"]
