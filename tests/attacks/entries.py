@@ -49,7 +49,9 @@ def honest_onnx(nodes: list[Any] | None = None, **changes: Any) -> bytes:
     ]
     output = changes.pop("output", TensorProto.FLOAT)
     inputs = [value("input_ids", TensorProto.INT64), *changes.pop("inputs", [])]
-    kept = [numpy_helper.from_array(weights, "weights"), *changes.pop("initializers", [])]
+    if isinstance(weights, np.ndarray):
+        weights = numpy_helper.from_array(weights, "weights")
+    kept = [weights, *changes.pop("initializers", [])]
     graph = helper.make_graph(body, "honest", inputs, [value("logits", output)], kept)
     opsets = [helper.make_opsetid("", 17), *changes.pop("opsets", [])]
     return helper.make_model(

@@ -21,6 +21,13 @@ def weights_from_another_file(folder: Path) -> None:
     with_model(folder, honest_onnx(initializers=[tensor]))
 
 
+@inside("does not load")
+def weights_that_claim_terabytes(folder: Path) -> None:
+    claimed = TensorProto(name="weights", data_type=TensorProto.FLOAT, dims=[2**20, 2**20])
+    claimed.raw_data = bytes(64)
+    with_model(folder, honest_onnx(weights=claimed))
+
+
 @inside("another file")
 def constant_from_another_file(folder: Path) -> None:
     tensor = TensorProto(data_type=TensorProto.FLOAT, dims=[2])

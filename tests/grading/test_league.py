@@ -330,6 +330,15 @@ def network(folder, width: int, layers: int):
     return folder
 
 
+def test_the_sentences_that_are_timed_are_always_the_same_and_of_all_lengths():
+    texts = ["x" * (1 + number % 97) + str(number) for number in range(1000)]
+    chosen = {texts[place] for place in asking._to_time(texts)}
+    assert len(chosen) == asking.SENTENCES_TIMED
+    assert {texts[::-1][place] for place in asking._to_time(texts[::-1])} == chosen
+    assert min(map(len, chosen)) < 15 and max(map(len, chosen)) > 85
+    assert asking._to_time(["a", "b"]) == [0, 1]
+
+
 def test_a_measurement_without_a_teacher_has_no_times(tmp_path):
     folder = attacks.honest(tmp_path / "entry")
     measured = score(

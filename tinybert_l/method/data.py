@@ -66,8 +66,8 @@ class Encoded:
         source: digits that change with the texts, whatever tokenizer read them; "": unknown.
     """
 
-    token_ids: list[list[int]]
-    labels: list[Any]
+    token_ids: Sequence[list[int]]
+    labels: Sequence[Any]
     pad_token_id: int
     token_type_ids: list[list[int]] | None = None
     source: str = ""
@@ -77,7 +77,8 @@ class Encoded:
 
     def lengths(self) -> list[int]:
         """Return the number of tokens of each text."""
-        return list(map(len, self.token_ids))
+        known = getattr(self.token_ids, "lengths", None)  # texts on disk know them unread
+        return list(map(len, self.token_ids)) if known is None else known()
 
 
 def packaged_file(distribution: str, name: str) -> Path:

@@ -34,6 +34,7 @@ from tinybert_l.method.extraction import elastic_copy, set_dropout_on_states
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.losses import distillation_losses
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
+from tinybert_l.method.output_shards import OutputShards
 from tinybert_l.method.problem_types import problem_type
 from tinybert_l.method.recipe import COURSE_RECIPE, JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
@@ -135,7 +136,7 @@ def sorted_by_importance(
 
 def train_jointly(
     student: ElasticBertForSequenceClassification,
-    teacher: ElasticBertForSequenceClassification | TeacherOutputs,
+    teacher: ElasticBertForSequenceClassification | TeacherOutputs | OutputShards,
     data: Encoded,
     recipe: JointRecipe,
     folder: Path,
@@ -150,9 +151,10 @@ def train_jointly(
 
     Args:
         student: starts as a copy of the (sorted) teacher, or as any elastic model that fits it.
-        teacher: a model, run once per batch in eval mode; or `TeacherOutputs` precomputed on the
-            same `data`. Precomputed outputs allow a student with a smaller vocabulary, but the
-            recipe may compare only what was stored (never attention scores).
+        teacher: a model, run once per batch in eval mode; or `TeacherOutputs`, or `OutputShards`
+            on disk, precomputed on the same `data`. Precomputed logits alone allow a student with
+            a smaller vocabulary, and the recipe may compare only what was stored (never attention
+            scores).
         data: the texts to train on.
         folder: holds checkpoints while the run lasts.
         tokenizer: when given, its vocabulary is checked against the models'.
@@ -175,7 +177,7 @@ def train_jointly(
 
 def _train_jointly(
     student: ElasticBertForSequenceClassification,
-    teacher: ElasticBertForSequenceClassification | TeacherOutputs,
+    teacher: ElasticBertForSequenceClassification | TeacherOutputs | OutputShards,
     data: Encoded,
     recipe: JointRecipe,
     folder: Path,

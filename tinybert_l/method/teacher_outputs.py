@@ -8,7 +8,7 @@ import hashlib
 import math
 import os
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.languages import in_words
 from tinybert_l.method.data import Encoded, bucketed_batches, collate, model_inputs
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
-from tinybert_l.method.run_identity import bytes_of, text_hash, weights_hash
+from tinybert_l.method.run_identity import bytes_of, weights_hash
 from tinybert_l.method.training import open_accelerator, placed
 
 STORAGE_TYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
@@ -50,6 +50,38 @@ class TeacherOutputs:
     num_layers: int = 0
     texts: str = ""
     source: str = ""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(texts, classes)."""
+        texts, classes = self.logits.shape
+        return texts, classes
+
+    @property
+    def hidden_size(self) -> int | None:
+        """Size of the kept hidden states; None: none are kept."""
+        for states in self.hidden.values():
+            return states.shape[1]
+        return None
+
+    @property
+    def layers(self) -> set[int]:
+        """The layers whose hidden states are kept; 0: the embeddings."""
+        return set(self.hidden)
+
+    def belong_to(self, data: Encoded) -> bool:
+        """Whether these are the outputs for the texts of the data, as far as it is known.
+
+        Hidden states are those of its tokens, logits those of its texts, whatever their tokens.
+        """
+        if "" not in (self.source, data.source) and self.source != data.source:
+            return False
+        return not self.hidden or self.texts in ("", token_hash(data))
+
+    def identity(self) -> str:
+        """Return digits that change with the outputs."""
+        logits = hashlib.sha256(bytes_of(self.logits)).hexdigest()[:16]
+        return f"{logits} {self.texts} {sorted(self.hidden)}"
 
     def for_batch(self, rows: Sequence[int], attention_mask: torch.Tensor) -> ElasticOutput:
         """Return the outputs of a batch; hidden states of layers that were not kept are None.
@@ -138,7 +170,7 @@ def _write(
     try:
         if shutil.disk_usage(folder).free < needed:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        starts, logits = _run(teacher, data, layers, kept_as, folder)
+        starts, logits = run_teacher(teacher, data, layers, kept_as, folder)
         torch.save({"logits": logits, "starts": starts}, folder / LOGITS_FILE)
     except OSError as error:
         for path in folder.iterdir():
@@ -152,7 +184,7 @@ def _write(
     return {"hashes": {path.name: _hash_of_file(path) for path in sorted(folder.iterdir())}}
 
 
-def _run(
+def run_teacher(
     teacher: ElasticBertForSequenceClassification,
     data: Encoded,
     layers: list[int],
@@ -230,10 +262,20 @@ def _layer_file(folder: Path, layer: int) -> Path:
 
 def token_hash(data: Encoded) -> str:
     """Return 16 hexadecimal digits that change with any token of the texts."""
-    parts = [repr(data.token_ids)]
-    if data.token_type_ids is not None:
-        parts.append(repr(data.token_type_ids))
-    return text_hash("".join(parts))
+    digest = hashlib.sha256()
+    for rows in (data.token_ids, data.token_type_ids):
+        if rows is not None:
+            for text in _as_list(rows):
+                digest.update(text.encode())
+    return digest.hexdigest()[:16]
+
+
+def _as_list(rows: Sequence[Sequence[int]]) -> Iterator[str]:
+    """Yield the parts of `repr` of a list of the rows; many texts have no room as one string."""
+    yield "["
+    for number, row in enumerate(rows):
+        yield f", {list(row)!r}" if number else repr(list(row))
+    yield "]"
 
 
 def _num_tokens(data: Encoded) -> int:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,10 +17,11 @@ from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.data import Batch, Encoded, model_inputs
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
+from tinybert_l.method.output_shards import OutputShards
 from tinybert_l.method.problem_types import is_named, problem_type
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.run_identity import bytes_of, weights_hash
-from tinybert_l.method.teacher_outputs import TeacherOutputs, token_hash
+from tinybert_l.method.run_identity import weights_hash
+from tinybert_l.method.teacher_outputs import TeacherOutputs
 
 
 class TeacherSource(Protocol):
@@ -138,13 +138,11 @@ class LiveTeacher:
 class KeptTeacher:
     """A teacher whose outputs were computed beforehand (see `keep_outputs`); it does not run."""
 
-    kept: TeacherOutputs
+    kept: TeacherOutputs | OutputShards
 
     @property
     def hidden_size(self) -> int | None:
-        for states in self.kept.hidden.values():
-            return states.shape[1]
-        return None
+        return self.kept.hidden_size
 
     @property
     def num_layers(self) -> int:
@@ -162,7 +160,7 @@ class KeptTeacher:
         tokenizer: Any = None,
     ) -> None:
         _require_elastic("student", student)
-        shape = tuple(self.kept.logits.shape)
+        shape = self.kept.shape
         expected = (len(data), student.config.num_labels)
         _require(
             shape == expected,
@@ -171,23 +169,18 @@ class KeptTeacher:
         )
         _require_depth(student, recipe)
         _require_whole_texts(recipe)
-        sources = (self.kept.source, data.source)
         _require(
-            "" in sources or sources[0] == sources[1],
-            "the teacher's outputs were kept for other texts; allowed: those of data, in their "
-            "order, whatever tokenizer reads them.",
-        )
-        _require(
-            not self.kept.hidden or self.kept.texts in ("", token_hash(data)),
-            "the teacher's hidden states were kept for other texts, or other tokens of them; "
-            "allowed: those of data (see keep_outputs), or logits alone.",
+            self.kept.belong_to(data),
+            "the teacher's outputs were kept for other texts, or hidden states for other tokens of "
+            "them; allowed: those of data in their order (see keep_outputs); logits alone, "
+            "whatever tokenizer read the texts.",
         )
         _require(
             not recipe.attention_weight,
             f"attention_weight={recipe.attention_weight}, but attention scores are not among a "
             "teacher's kept outputs; allowed: 0, or a live teacher.",
         )
-        missing = recipe.hidden_layers(self.kept.num_layers) - set(self.kept.hidden)
+        missing = recipe.hidden_layers(self.kept.num_layers) - self.kept.layers
         _require(
             not missing,
             f"the recipe compares hidden states of the teacher's layers {sorted(missing)}, which "
@@ -196,18 +189,17 @@ class KeptTeacher:
         )
 
     def identity(self) -> str:
-        logits = hashlib.sha256(bytes_of(self.kept.logits)).hexdigest()[:16]
-        return f"{logits} {self.kept.texts} {sorted(self.kept.hidden)}"
+        return self.kept.identity()
 
     def outputs(self, rows: Sequence[int], batch: Batch, recipe: JointRecipe) -> ElasticOutput:
         return self.kept.for_batch(rows, batch["attention_mask"])
 
 
 def teacher_source(
-    teacher: ElasticBertForSequenceClassification | TeacherOutputs,
+    teacher: ElasticBertForSequenceClassification | TeacherOutputs | OutputShards,
 ) -> LiveTeacher | KeptTeacher:
     """Return the source of outputs that fits: a model runs live, kept outputs are looked up."""
-    if isinstance(teacher, TeacherOutputs):
+    if isinstance(teacher, TeacherOutputs | OutputShards):
         return KeptTeacher(teacher)
     return LiveTeacher(teacher)
 
