@@ -28,21 +28,27 @@ MEASURE = """() => {
 
 
 @pytest.fixture(scope="module")
-def slides(checkout, tmp_path_factory):
-    """The tool, writing to a folder of its own."""
+def maker(checkout):
+    """The tool as a module."""
     spec = importlib.util.spec_from_file_location(
         "make_slides", checkout / "tools" / "make_slides.py"
     )
     module = importlib.util.module_from_spec(spec)
     sys.modules["make_slides"] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def slides(maker, tmp_path_factory):
+    """A folder with all decks, in Chinese and in English."""
     folder = tmp_path_factory.mktemp("slides")
-    module.copy_reveal(folder / "reveal")
+    maker.copy_reveal(folder / "reveal")
     for language in ("zh", "en"):
         (folder / language).mkdir()
-        for lecture, name in module.NOTEBOOKS.items():
+        for lecture, name in maker.NOTEBOOKS.items():
             (folder / language / f"{name}.html").write_text(
-                module.deck(lecture, language), encoding="utf-8"
+                maker.deck(lecture, language), encoding="utf-8"
             )
     return folder
 
@@ -97,10 +103,14 @@ def test_a_deck_in_english_has_no_chinese_title(slides):
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_quiz_questions_are_shown_with_their_choices_and_without_answers(slides, language):
+def test_quiz_questions_are_shown_with_their_choices_and_without_answers(maker, slides, language):
     for lecture, name in NOTEBOOKS.items():
+        cells = {cell.id: cell for cell in maker.source_of(lecture).cells}
         page = text_of(slides / language / f"{name}.html")
         for question in read_questions(MATERIAL / "solutions", lecture):
+            cell = cells.get(question.name.replace("_", "-") + "-zh")
+            if cell is None or cell.metadata.slideshow.slide_type == "skip":
+                continue  # a copy that was executed before the question was written
             title = f"测验{question.number}" if language == "zh" else f"Quiz {question.number}"
             (slide,) = [part for part in page.split("<section>") if title in part]
             letters = re.findall(r"<li><strong>([A-Z])</strong> ·", slide)
