@@ -496,6 +496,26 @@ class FirstUseRow(Row):
     from_scratch_seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class ShardsRow(Row):
+    """A joint run from a teacher's outputs in shards on disk."""
+
+    kind: ClassVar[str] = "shards"
+    texts: int
+    gigabytes: float  # on disk
+    peak_gigabytes: float  # of the process
+    milliseconds_a_step: float
+
+
+@dataclass(frozen=True)
+class WorkersRow(TimedRow):
+    """The same work by so many processes."""
+
+    kind: ClassVar[str] = "workers"
+    work: Literal["training", "grading"]
+    workers: int
+
+
 ROW_TYPES: dict[str, type[Row]] = {
     row_type.kind: row_type
     for row_type in (
@@ -503,7 +523,7 @@ ROW_TYPES: dict[str, type[Row]] = {
         TrainingMethodRow, DocumentRow, QuestionRow, GenerationRow, ChineseRow, DeployRow, StepRow,
         WritingSpeedRow, ReadingSpeedRow, PeerRow, SubModelSpeedRow, FirstUseRow, BaselineRow,
         PerplexityRow, TrivialAnswerRow, GradientAgreementRow, CascadeRow, MaskedTokenRow,
-        StrategyRow, SelfDistillationRow, AuthorRow, LongTextRow,
+        StrategyRow, SelfDistillationRow, AuthorRow, LongTextRow, ShardsRow, WorkersRow,
     )
 }  # fmt: skip
 
