@@ -117,7 +117,7 @@ def on_disk() -> str:
         assert isinstance(row, ShardsRow)
         words += [
             f"A run from {row.texts:,} synthetic texts ({row.gigabytes:.1f} GB on disk, states of",
-            f"{record.details['hidden']} numbers) took at most {row.peak_gigabytes:.2f} GB of memory,",
+            f"{record.details['hidden']} numbers) took at most {row.peak_gigabytes:.2f} GB,",
             f"torch itself included ({record.day}; `python benchmarks/scale.py memory`).",
         ]
     return "\n".join(words)
