@@ -83,7 +83,7 @@ def correct_predictions(
     return correct(predict_logits(model, data, sub_model=sub_model), data.labels)
 
 
-def correct(logits: torch.Tensor, labels: list[int]) -> list[int]:
+def correct(logits: torch.Tensor, labels: Sequence[int]) -> list[int]:
     """1 for each text whose largest logit [texts, classes] is that of its label, else 0."""
     return (logits.argmax(-1) == torch.tensor(labels)).int().tolist()
 

@@ -3,7 +3,7 @@
 `python benchmarks/serve.py [HANDINS] [SECONDS] [JUDGED]` lets so many students hand in lecture 3
 within so many seconds, over the loopback, each with a notebook of their own, and waits until JUDGED
 of them have their answer. 300, 60 and all by default. Server and students are two processes. Prints
-a table and writes outputs/benchmark-serve.json.
+a table and writes outputs/benchmarks/serve.json; with `--record`, also results/benchmarks/.
 """
 
 import asyncio
@@ -18,12 +18,12 @@ import tempfile
 import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
+from contest import keep, print_rows
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
-from tinybert_l.cache import provenance, write_atomically
-from tinybert_l.course.tables import console, rows_table
+from tinybert_l.course import captions
+from tinybert_l.course.rows import ServeRow
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.release import release
@@ -104,8 +104,8 @@ async def started(url: str, process: subprocess.Popen[bytes]) -> None:
     sys.exit("the server does not start")
 
 
-async def measure(count: int, seconds: float, judged: int) -> dict[str, Any]:
-    """Load a server of its own and print what came of it."""
+async def measure(count: int, seconds: float, judged: int) -> ServeRow:
+    """Load a server of its own."""
     course, tokens, notebook = prepared(count)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -123,33 +123,28 @@ async def measure(count: int, seconds: float, judged: int) -> dict[str, Any]:
     finally:
         process.terminate()
         process.wait()
-    p95 = statistics.quantiles(times, n=20)[-1]
-    record = {
-        "handins": count,
-        "failed": failed,
-        "seconds_to_hand_in": sent_after,
-        "accept_p50_ms": 1000 * statistics.median(times),
-        "accept_p95_ms": 1000 * p95,
-        "accept_max_ms": 1000 * max(times),
-        "judged_per_minute": 60 * rate,
-        "load_average": os.getloadavg()[0],
-    }
-    rows = [(name, f"{value:.1f}") for name, value in record.items()]
-    console().print(rows_table("Hand-ins over HTTP", ("figure", "value"), rows))
-    return record
+    return ServeRow(
+        hand_ins=count,
+        seconds=sent_after,
+        failed=failed,
+        accept_p50_ms=1000 * statistics.median(times),
+        accept_p95_ms=1000 * statistics.quantiles(times, n=20)[-1],
+        accept_max_ms=1000 * max(times),
+        judged_per_minute=60 * rate,
+        load_average=os.getloadavg()[0],
+    )
 
 
 def main() -> None:
-    given = sys.argv[1:]
+    given = [word for word in sys.argv[1:] if word != "--record"]
     count = int(given[0]) if given else 300
     seconds = float(given[1]) if len(given) > 1 else 60.0
     judged = int(given[2]) if len(given) > 2 else count
     if count < 2 or not 0 <= judged <= count:
         sys.exit(f"HANDINS={count}, JUDGED={judged}; allowed: 2 or more, and 0 to HANDINS.")
-    record = asyncio.run(measure(count, seconds, judged))
-    command = {"command": f"python benchmarks/serve.py {count} {seconds:g} {judged}"}
-    text = json.dumps(command | record | provenance(), indent=1)
-    write_atomically(Path("outputs/benchmark-serve.json"), text)
+    row = asyncio.run(measure(count, seconds, judged))
+    print_rows(captions.benchmark_title("serve", {}), [row])
+    keep("serve", "serve", [row], judged=judged)
 
 
 if __name__ == "__main__":

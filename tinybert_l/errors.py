@@ -39,3 +39,20 @@ def _seen(character: str) -> str:
     if character in _JOINERS or unicodedata.category(character) not in _UNSEEN:
         return character
     return character.encode("unicode_escape").decode("ascii")
+
+
+_GRADEBOOK_PROBLEMS = {
+    "database is locked": "gradebook.db is held by another program, such as a running Formgrader: "
+    "close it, or wait, and run the command again. 成绩册被另一程序占用。",
+    "file is not a database": "gradebook.db cannot be read as a gradebook: put it back from a "
+    "backup. 成绩册无法读取，请从备份恢复。",
+    "malformed": "gradebook.db is damaged: put it back from a backup. 成绩册已损坏，请从备份恢复。",
+}
+
+
+def gradebook_problem(text: str) -> str:
+    """Return what an error of the database means; an empty text for any other error."""
+    for sign, meaning in _GRADEBOOK_PROBLEMS.items():
+        if sign in text:
+            return meaning
+    return ""

@@ -32,6 +32,7 @@ from tinybert_l.course.authoring import in_language
 from tinybert_l.errors import CourseError
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.leaks import read_secrets, require_none, scan_text
+from tinybert_l.languages import in_words
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("zh", "en", "both")
@@ -49,7 +50,7 @@ CHOICES = re.compile(r"quiz-\d+-\d+-choices")  # ids of the cells that list a qu
 LINES = 13.5
 UNITS = 82
 SHORT_PAGE = 2.5  # lines; so little does not stand on a slide of its own
-TABLE_LINES = 11
+TABLE_LINES = 16
 TABLE_UNITS = 105
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)\$", re.S)
 
@@ -91,7 +92,7 @@ def deck(lecture: int, language: str) -> str:
         if cell.cell_type == "markdown":
             cell_slides = text_slides(cell.source)
         else:
-            cell_slides = output_slides(cell)
+            cell_slides = output_slides(cell, language)
         for slide in cell_slides:
             slide.first = kind == "slide" and slide is cell_slides[0]
             title = slide.with_title(title)
@@ -311,8 +312,11 @@ def to_html(source: str) -> str:
     return re.sub(r"FORMULA(\d+)END", lambda m: kept[int(m.group(1))], page)
 
 
-def output_slides(cell: nbformat.NotebookNode) -> list[Slide]:
-    """Put each picture and each table that a cell shows on a slide."""
+def output_slides(cell: nbformat.NotebookNode, language: str) -> list[Slide]:
+    """Put each picture and each table that a cell shows on a slide.
+
+    Tables are in the deck's language; pictures stay as they were drawn, in both.
+    """
     slides = []
     for output in cell.get("outputs", []):
         data = output.get("data", {})
@@ -322,13 +326,16 @@ def output_slides(cell: nbformat.NotebookNode) -> list[Slide]:
             body = f'<img class="figure" alt="{html.escape(alt)}" src="{source}">'
             slides.append(Slide(body, [html.escape(alt)], 2.0))
         elif "<table" in data.get("text/html", ""):
-            slides += [Slide(part, [], 2.0) for part in tables(data["text/html"])]
+            slides += [Slide(part, [], 2.0) for part in tables(data["text/html"], language)]
     return slides
 
 
-def tables(page: str) -> list[str]:
+def tables(page: str, language: str) -> list[str]:
     """Cut a table where a slide is full; each part has caption and headings."""
     soup = BeautifulSoup(page, "html.parser")
+    if language != "both":
+        for text in soup.find_all(string=True):
+            text.replace_with(in_words(str(text), language))
     table = cast(Tag, soup.find("table"))
     body = cast(Tag, table.find("tbody"))
     parts = row_groups(body.find_all("tr", recursive=False))
@@ -465,7 +472,7 @@ body { background: #fff }
 .reveal ul { list-style: disc }
 .reveal ol { list-style: decimal }
 .reveal code {
-  font-family: ui-monospace, "DejaVu Sans Mono", monospace;
+  font-family: ui-monospace, "DejaVu Sans Mono", "TinyBERTL Sans SC", monospace;
   font-size: .86em; background: #f1f3f5; padding: 0 4px;
 }
 .reveal pre code { display: block; padding: 12px; line-height: 1.3 }

@@ -102,3 +102,15 @@ def test_every_text_has_both_languages(checkout):
         in_cells = [languages(cell) for cell in cells if cell.cell_type == "markdown"]
         assert in_cells.count({"lang-zh"}) == in_cells.count({"lang-en"})
         assert all(in_cells)
+
+
+def test_no_emphasis_ends_in_punctuation_before_a_letter(checkout):
+    """Markdown shows the asterisks of "**句。**字": punctuation goes behind them."""
+    listed = []
+    for path in sorted((checkout / "notebooks").glob("*/*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            parts = cell.source.split("**") if cell.cell_type == "markdown" else []
+            for inside, behind in zip(parts[1:-1:2], parts[2::2], strict=False):
+                if re.search(r"[。？！：；，”）]$", inside) and re.match(r"[^\W_]", behind):
+                    listed.append(f"{path.stem} {cell.id}: **{inside}**{behind[:6]}")
+    assert listed == []

@@ -12,7 +12,7 @@ import sys
 import pytest
 from tests_support import CHROMIUM
 
-from tinybert_l.course.quiz_cells import read_questions
+from tinybert_l.course.quiz_questions import read_questions
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import MATERIAL
 

@@ -153,6 +153,7 @@ def test_tokens_are_shown_once_and_kept_as_hashes(course):
         {"student": "bo"},
         {"received": "2020-01-01T00:00:00+00:00"},
         {"sha256": "0" * 64},
+        {"notebook": "0" * 64},
         {"signature": "0" * 64},
         {"signature": "ü"},
         {"number": "\ud800"},
@@ -161,7 +162,7 @@ def test_tokens_are_shown_once_and_kept_as_hashes(course):
 )
 def test_a_forged_receipt_is_recognised(tmp_path, change):
     signer = Signer(tmp_path)
-    receipt = signer.sign("1", "ann", NAME, "a" * 64, "2026-11-28T05:00:00+00:00")
+    receipt = signer.sign("1", "ann", NAME, "a" * 64, "b" * 64, "2026-11-28T05:00:00+00:00")
     assert signer.check(json.dumps(receipt))["student"] == "ann"
     with pytest.raises(ForgedReceipt):
         signer.check(json.dumps({**receipt, **change}))
@@ -174,7 +175,7 @@ def test_what_is_no_receipt_is_refused(tmp_path, text):
 
 
 def test_another_courses_receipt_is_forged_here(tmp_path):
-    there = Signer(tmp_path / "there").sign("1", "ann", NAME, "a" * 64, "now")
+    there = Signer(tmp_path / "there").sign("1", "ann", NAME, "a" * 64, "b" * 64, "now")
     with pytest.raises(ForgedReceipt):
         Signer(tmp_path / "here").check(json.dumps(there))
     assert (tmp_path / "here" / "secret").stat().st_mode & 0o077 == 0
@@ -440,5 +441,6 @@ def test_a_load_is_accepted_at_once(checkout, tmp_path):
     command = [sys.executable, str(checkout / "benchmarks" / "serve.py"), "30", "6", "4"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
-    record = json.loads((tmp_path / "outputs" / "benchmark-serve.json").read_text())
-    assert record["failed"] == 0 and record["judged_per_minute"] > 0
+    record = json.loads((tmp_path / "outputs" / "benchmarks" / "serve.json").read_text())
+    (row,) = record["rows"]
+    assert row["failed"] == 0 and row["judged_per_minute"] > 0

@@ -16,6 +16,8 @@ from tinybert_l.grading.arrivals import RELEASED_FOR
 from tinybert_l.grading.assignment import normalised, place_of
 from tinybert_l.grading.handouts import write_handouts
 from tinybert_l.grading.leaks import LeakError
+from tinybert_l.grading.likeness.find import _own_given
+from tinybert_l.grading.likeness.grams import essay_grams
 from tinybert_l.grading.submission import sanitise
 from tinybert_l.grading.variants import (
     FOLDER,
@@ -204,6 +206,18 @@ def test_what_was_released_to_a_student_is_known_as_released(course, handouts, v
             notebook_of(handouts["bea18"]), variants.assignment(course.assignment(LECTURE), "ann17")
         )
         assert f"test_{ANSWER}: its locked text was changed" in " ".join(repairs)
+
+
+def test_what_a_student_was_given_counts_as_given_for_that_student_alone(variants):
+    """A quoted text of one's own release is no likeness; a neighbour's text in it is."""
+    given = {student: _own_given(variants, student, is_code=False) for student in STUDENTS}
+    for student in STUDENTS:
+        layers = variants.numbers(student)[ANSWER]["my_layers"]
+        text = f"Your numbers: a teacher has {layers} layers. Which of them does a sub-model keep"
+        runs = {gram.text for gram in essay_grams(text)}
+        assert runs & given[student] and len(runs - given[student]) < len(runs) / 2
+    assert given["ann17"] != given["bea18"] and not _own_given(variants, "eve", is_code=True)
+    assert _own_given(variants, "ann17", is_code=True)
 
 
 def test_checksums_are_those_of_the_own_cells(handouts, course, tmp_path, variants):

@@ -10,6 +10,8 @@ from tinybert_l.cli.app import main
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import setup
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.marking.desk import Desk
+from tinybert_l.grading.marking.notices import RELEASED_FOR_ANOTHER
 from tinybert_l.grading.variants import Variants
 
 pytestmark = pytest.mark.nightly  # a release and a grading run in the sandbox
@@ -127,6 +129,16 @@ def test_grading_again_and_a_new_release_change_nothing(course, graded):
     assert Variants.of(course, LECTURE).numbers("ann1") == numbers
     run(course, "grade", "4", status=1)  # the stranger still has no numbers
     assert points_of(course, "ann1") == dict.fromkeys(OWN, 1.0)
+
+
+def test_likeness_and_marking_read_the_class(course, graded):
+    assert "similar-04-training.html" in run(course, "similar", "4").replace("\n", "")
+    with Desk(course, LECTURE) as desk:
+        (cell,) = list(desk.questions)[:1]
+        sheet = desk.sheet(cell)
+        assert not [answer for answer in sheet.answers.values() if answer.beside], "own numbers"
+        assert desk.record.notices("cai3", cell) == [RELEASED_FOR_ANOTHER]
+        assert desk.record.notices("ann1", cell) == []
 
 
 def test_nbgraders_own_command_judges_by_the_same_numbers(course, graded):

@@ -20,6 +20,7 @@ TRANSLATED = (
     "docs/tutorials/instructor.md",
     "docs/how-to/present.md",
     "docs/how-to/grading.md",
+    "docs/how-to/capstone.md",
     "docs/tutorials/your-own-bert.md",
 )
 

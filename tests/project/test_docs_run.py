@@ -68,6 +68,7 @@ ELSEWHERE = {
     r"tinybert-l dispute 3 .*": "test_disputes.py",
     r"tinybert-l grade 3 --disputes .*": "test_disputes.py",
     r"tinybert-l similar 3.*": "test_likeness.py",
+    r"tinybert-l (capstone|league)( .*)?": "test_league_commands.py, with tiny entries",
     r"tinybert-l mark 3.*": "test_browser_marking.py: it serves until it is stopped",
     r"tinybert-l serve( --token ann| --check-receipt .*)?": "test_serving.py",
     r"tinybert-l submit --to http://.*": "test_serving.py, with a server that is there",

@@ -24,25 +24,21 @@ import pytest
 import warm
 from click.testing import CliRunner
 from platforms import Canvas, Moodle, Person, write_zip
+from short_course import NAME, WRONG, make_short_course, run_in, without_sandbox
 
 from tinybert_l.cli import marking
 from tinybert_l.cli.app import main
 from tinybert_l.course import home
 from tinybert_l.exercises.answers import answer_cells
-from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading import job, run
 from tinybert_l.grading.marking.desk import Desk
-from tinybert_l.grading.outside.execute import Outcome
 from tinybert_l.grading.outside.sandbox import problem
 
-NAME = NOTEBOOKS[3]
 PEOPLE = [
     Person("安", "李", "lian", 11),
     Person("Ann", "O'Brien", "aobrien", 12),
     Person("Bo", "Wu", "bwu", 13, is_late=True),
     Person("Cy", "Xu", "cxu", 14),  # hands nothing in
 ]
-WRONG = "@kept_layers.implement\ndef kept_layers(num_layers, depth):\n    return [0]\n"
 Do = Callable[[list[str], Path], str]
 Submit = Callable[[Path, str, Path], Path]
 PLATFORMS = {"A term with Moodle": Moodle, "A term with Canvas": Canvas}
@@ -187,19 +183,6 @@ def marked(states: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 yield {"action": "comment", "answer": code, "text": "Say what they decide."}
 
 
-def judge(plan: Any, *_: object) -> Outcome:
-    """Stand in for the sandbox: all tests pass but those of the answer that is known as wrong."""
-    is_wrong = any(source == WRONG for source in plan.cells)
-    error = {"ename": "AssertionError", "evalue": "the last layer stays", "traceback": []}
-    tests = [error if is_wrong and "kept_layers(" in test else None for test in plan.tests]
-    return Outcome([{"output": "", "error": None} for _ in plan.cells], tests)
-
-
-def judge_here(tasks: list[tuple[str, str]], *_: object) -> Iterator[tuple[int, str]]:
-    for index, (source, target) in enumerate(tasks):
-        yield index, job.run_job(source, target, "no socket")
-
-
 def mark_here(desk: Desk, *_: object) -> None:
     """Stand in for the browser: give points to all that are open."""
     for cell in desk.questions:
@@ -222,46 +205,15 @@ def submit(notebook: Path, login: str, folder: Path) -> Path:
     return home.hand_in(notebook, login, folder).path
 
 
-def run_in(place: Path, words: list[str]) -> str:
-    """Run a command in this process; returns what it prints."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(place)
-        result = CliRunner().invoke(main, words[1:], catch_exceptions=False)
-    assert result.exit_code == 0, (words, result.output)
-    return result.output
-
-
-def shorten(course: Path) -> None:
-    """Leave one exercise and the essay of one lecture, so that all steps are quick."""
-    for path in (course / "notebooks").iterdir():
-        if path.name != NAME:
-            shutil.rmtree(path)
-    path = course / "notebooks" / NAME / f"{NAME}.ipynb"
-    notebook = nbformat.read(path, as_version=4)
-    kept = []
-    for cell in notebook.cells:
-        name = cell.metadata.get("nbgrader", {}).get("grade_id", "")
-        if re.match("essay|(test_)?kept_layers", name) or "begin(lecture=" in cell.source:
-            kept.append(cell)
-    notebook.cells = kept
-    nbformat.write(notebook, path)
-
-
 @pytest.fixture(scope="module")
-def prepared(checkout, tmp_path_factory) -> Path:
+def prepared(tmp_path_factory) -> Path:
     """A short course as both sections begin: made, nobody entered, and released."""
-    folder = tmp_path_factory.mktemp("term")
-    run_in(folder, ["tinybert-l", "course", "init", "nlp"])
-    shorten(folder / "nlp")
-    run_in(folder / "nlp", ["tinybert-l", "release", "3"])
-    return folder / "nlp"
+    return make_short_course(tmp_path_factory.mktemp("term"))
 
 
 @pytest.mark.parametrize("title", PLATFORMS)
 def test_a_term_of_the_handbook(title, checkout, tmp_path, prepared, monkeypatch):
-    monkeypatch.setattr(run, "require", lambda unsafe: None)
-    monkeypatch.setattr(run, "run_here", judge_here)
-    monkeypatch.setattr(job, "execute", judge)
+    without_sandbox(monkeypatch)
     monkeypatch.setattr(marking, "serve", mark_here)
     monkeypatch.setenv("COLUMNS", "200")
 

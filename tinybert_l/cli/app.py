@@ -19,6 +19,11 @@ MODULES = (
         },
     ),
     CommandModule(
+        "capstone",
+        "Student",
+        {"capstone": "Build the best small classifier under a budget; hand it in."},
+    ),
+    CommandModule(
         "disputes",
         "Student",
         {"dispute": "Ask that an EXERCISE of a LECTURE is judged anew."},
@@ -68,6 +73,11 @@ MODULES = (
         "serving",
         "Instructor",
         {"serve": "Take hand-ins over HTTP; answer each by the visible tests."},
+    ),
+    CommandModule(
+        "league",
+        "Instructor",
+        {"league": "Judge capstone entries in the sandbox; publish the table."},
     ),
     CommandModule(
         "models",

@@ -3,6 +3,7 @@
 import errno
 import importlib
 import os
+import sys
 from collections.abc import Iterator, MutableMapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -11,7 +12,7 @@ from typing import Any
 import click
 
 from tinybert_l import __version__
-from tinybert_l.errors import CourseError
+from tinybert_l.errors import CourseError, gradebook_problem
 
 DEBUG = "TINYBERT_L_DEBUG"  # environment variable: show the traceback of every error
 
@@ -109,6 +110,11 @@ class LazyGroup(click.Group):
             if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                 raise  # click ends quietly when the reader of its output has gone
             raise click.ClickException(_in_words(error)) from error
+        except Exception as error:
+            words = _of_gradebook(error)
+            if os.environ.get(DEBUG) or not words:
+                raise
+            raise click.ClickException(words) from error
 
 
 def _in_words(error: Exception) -> str:
@@ -128,6 +134,14 @@ def _in_words(error: Exception) -> str:
         errno.EEXIST: "it exists already. 已经存在。",
     }
     return place + meanings.get(error.errno, f"{error.strerror}.")
+
+
+def _of_gradebook(error: Exception) -> str:
+    """Say why the gradebook cannot be used; an empty text for any other error."""
+    module = sys.modules.get("sqlalchemy.exc")  # not imported for this alone
+    if module is None or not isinstance(error, module.DatabaseError):
+        return ""
+    return gradebook_problem(str(error))
 
 
 def _import_commands(module: str) -> ModuleType:

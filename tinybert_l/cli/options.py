@@ -24,7 +24,18 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE_OR_FOLDER = click.Path(exists=True, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
 NEW_FOLDER = click.Path(file_okay=False, path_type=Path)
-LECTURE = click.IntRange(1, 11)
+
+
+class _Lecture(click.IntRange):
+    name = "lecture"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if not str(value).strip().isdecimal():
+            self.fail(f"{value!r}; allowed: the number of a lecture, 1 to 11.", param, ctx)
+        return int(super().convert(value, param, ctx))
+
+
+LECTURE = _Lecture(1, 11)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "chinese": (row_types.ChineseRow,),
     "deploy": (row_types.DeployRow,),
     "first_use": (row_types.FirstUseRow,),
+    "serve": (row_types.ServeRow,),
+    "class_scale": (row_types.ClassScaleRow,),
     "generation_speed": (row_types.WritingSpeedRow,),
     "gpu_step": (row_types.StepRow,),
     "joint_step": (row_types.StepRow,),

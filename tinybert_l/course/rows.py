@@ -516,12 +516,62 @@ class WorkersRow(TimedRow):
     workers: int
 
 
+@dataclass(frozen=True)
+class ServeRow(Row):
+    """What a server of hand-ins did under a load.
+
+    Args:
+        seconds: within which all were sent.
+        accept_p50_ms: milliseconds until the receipt, of half of them; likewise the others.
+        judged_per_minute: whose visible tests were run, beside the sending and after it.
+        load_average: of the machine, other programs included.
+    """
+
+    kind: ClassVar[str] = "serve"
+    hand_ins: int
+    seconds: float
+    failed: int
+    accept_p50_ms: float
+    accept_p95_ms: float
+    accept_max_ms: float
+    judged_per_minute: float
+    load_average: float
+
+
+@dataclass(frozen=True)
+class ClassScaleRow(Row):
+    """What an instructor of a large class waits for, in processor seconds.
+
+    Args:
+        init_seconds: of `course init`.
+        release_seconds: of `release`.
+        second_tenth_seconds: of a notebook in the second tenth of the class.
+        last_tenth_seconds: of a notebook in the last.
+        growth: how many times the one the other is.
+        two_workers: how many times faster than one, by the clock.
+        two_loops: how many times faster two programs that need nothing but a core are than one.
+        load_average: of the machine, other programs included.
+    """
+
+    kind: ClassVar[str] = "class_scale"
+    students: int
+    init_seconds: float
+    release_seconds: float
+    second_tenth_seconds: float
+    last_tenth_seconds: float
+    growth: float
+    two_workers: float
+    two_loops: float
+    load_average: float
+
+
 ROW_TYPES: dict[str, type[Row]] = {
     row_type.kind: row_type
     for row_type in (
         HeadlineRow, AblationRow, JointGapRow, JointMeanGapRow, JointCostRow, StabilityRow,
         TrainingMethodRow, DocumentRow, QuestionRow, GenerationRow, ChineseRow, DeployRow, StepRow,
         WritingSpeedRow, ReadingSpeedRow, PeerRow, SubModelSpeedRow, FirstUseRow, BaselineRow,
+        ServeRow, ClassScaleRow,
         PerplexityRow, TrivialAnswerRow, GradientAgreementRow, CascadeRow, MaskedTokenRow,
         StrategyRow, SelfDistillationRow, AuthorRow, LongTextRow, ShardsRow, WorkersRow,
     )

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +153,7 @@ class Assignment:
         fields["layout"] = tuple(fields.get("layout", ()))
         return cls(**fields)
 
-    @property
+    @cached_property  # asked for each student of a class
     def fingerprint(self) -> str:
         """SHA-256 that changes with every test, point and demonstration, and not with the prose."""
         tree = json.loads(replace(self, texts=frozenset()).to_json())

@@ -147,12 +147,18 @@ class Course:
         """Read a lecture's assignment as it was released.
 
         Raises:
-            FileNotFoundError: it was not released.
+            FileNotFoundError: it was not released, or the gradebook is gone.
         """
         name = NOTEBOOKS[lecture]
         if not (self.folder / "release" / name).is_dir():
             raise FileNotFoundError(
                 f"{self.folder} has no release of lecture {lecture}: release it first. 请先发布。"
+            )
+        if not self.database.is_file():
+            raise FileNotFoundError(
+                f"{self.database} is missing: put it back from a backup; without one, "
+                f"'tinybert-l release {lecture}' and 'tinybert-l grade {lecture} --again' make it "
+                "anew, without what people gave by hand. 成绩册缺失。"
             )
         return Assignment.read(self.database_url, self.sources / name, name)
 

@@ -194,7 +194,7 @@ class _Desk:
 
     def _source(self, student: str) -> str:
         """Return the fingerprint of the tests by which a student is judged."""
-        if self.variants is None:
+        if self.variants is None or student not in self.variants.students:
             return self.assignment.fingerprint
         return self.variants.assignment(self.assignment, student).fingerprint
 

@@ -1,7 +1,9 @@
 """Release a lecture to students, and prove that the release gives nothing away."""
 
 import shutil
-from collections.abc import Collection, Set
+import sqlite3
+from collections.abc import Collection, Iterator, Set
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,15 +14,16 @@ from tinybert_l import __version__
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.authoring import in_language
 from tinybert_l.course.home import DUE_METADATA, HOME, LANGUAGE_METADATA, home_notebook
-from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.errors import CourseError, InvalidInput, gradebook_problem
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released, solutions_file
-from tinybert_l.grading.course import Course, find_alembic
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.handouts import write_handouts, zipped
 from tinybert_l.grading.leaks import LeakError, lecture_of, read_secrets, require_none, scan
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.settings import prepare_gradebook
 from tinybert_l.grading.variants import Variants, record_path
 
 __all__ = ["LeakError", "Plan", "ReleaseFailed", "handout", "leak_scan", "plan", "release"]
@@ -158,16 +161,14 @@ def release(
     """
     answers_given = plan(course, lecture, answers).answers
     name = NOTEBOOKS[lecture]
+    _require_notebook(course.sources / name / f"{name}.ipynb")
+    _require_gradebook(course.database)
     variants = _variants(course, lecture) if per_student else None
     if variants is None:
         _require_alike(course, lecture)
-    if not (course.sources / name / f"{name}.ipynb").is_file():
-        raise FileNotFoundError(f"release: {course.sources / name / name}.ipynb is missing.")
-    result = course.api().generate_assignment(name, force=True, create=True)
-    if not result["success"]:
-        log = result.get("error") or result.get("log")
-        raise ReleaseFailed(f"nbgrader generate_assignment failed:\n{log}")
     folder = course.folder / "release" / name
+    with _restored_on_failure(folder):
+        _generate(course, name)
     notebook = folder / f"{name}.ipynb"
     _write_language_and_due_date(notebook, lang, course, lecture)
     _remove_all_but(notebook)
@@ -205,7 +206,7 @@ def _variants(course: Course, lecture: int) -> Variants:
     """Return the own numbers of everybody in the gradebook, for a release that is to be made."""
     from nbgrader.api import Gradebook
 
-    find_alembic()
+    prepare_gradebook(course.database)
     with Gradebook(course.database_url, course.config().CourseDirectory.course_id) as book:
         students = [student.id for student in book.students]
     return Variants.new(course, lecture, students)
@@ -220,6 +221,58 @@ def _require_alike(course: Course, lecture: int) -> None:
             f"release with --per-student again. To go back to one release for all, remove {path}. "
             "该讲已按学生分别发布。"
         )
+
+
+def _require_notebook(source: Path) -> None:
+    """Raise an error unless the source notebook is there and can be read."""
+    if not source.is_file():
+        raise FileNotFoundError(f"release: {source} is missing.")
+    try:
+        nbformat.read(source, as_version=4)
+    except Exception as error:  # of many kinds: JSON, fields, versions
+        reason = str(error).partition("\n")[0][:100]
+        raise InvalidInput(
+            f"release: {source} is no notebook that can be read ({reason}): put it back, or save "
+            "it in JupyterLab again. 源笔记本无法读取。"
+        ) from None
+
+
+def _require_gradebook(path: Path) -> None:
+    """Raise an error where there is a gradebook that cannot be read, or is held."""
+    if not path.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            database.execute("PRAGMA schema_version")
+    except sqlite3.DatabaseError as error:
+        raise ReleaseFailed(gradebook_problem(str(error)) or f"{path}: {error}") from None
+
+
+@contextmanager
+def _restored_on_failure(folder: Path) -> Iterator[None]:
+    """Keep what a folder holds until it was made anew; put it back where that fails."""
+    before = folder.with_name(f".{folder.name}.before")
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.is_dir():
+        folder.rename(before)
+    try:
+        yield
+    except BaseException:
+        if before.is_dir():
+            shutil.rmtree(folder, ignore_errors=True)
+            before.rename(folder)
+        raise
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def _generate(course: Course, name: str) -> None:
+    """Let nbgrader make the student version, and enter it into the gradebook."""
+    result = course.api().generate_assignment(name, force=True, create=True)
+    if result["success"]:
+        return
+    log = str(result.get("error") or result.get("log"))
+    reason = gradebook_problem(log)
+    raise ReleaseFailed(reason or f"nbgrader generate_assignment failed:\n{log}")
 
 
 def _tell_formgrader(course: Course, lecture: int, is_common: bool) -> None:

@@ -267,9 +267,11 @@ class _Run:
 
     def write(self, open_job: _OpenJob) -> Path:
         """Write the directory of a job; returns its path."""
-        return write_job(
-            self.work / "jobs", open_job.job, self.assignment_file(open_job), open_job.original
-        )
+        assignment = self.assignment_file(open_job)
+        folder = write_job(self.work / "jobs", open_job.job, assignment, open_job.original)
+        if self.variants is not None:  # nobody else's job has the same
+            assignment.unlink()
+        return folder
 
     def _result_folder(self, job: Job) -> Path:
         return self.work / "results" / job.key

@@ -249,7 +249,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         token_type_ids: torch.Tensor | None,
         position_ids: torch.Tensor | None,
     ) -> torch.Tensor:
-        """Embed the texts, [batch, length, hidden]; positions count from each text's first token."""
+        """Embed [batch, length, hidden]; positions count from each text's first token."""
         if position_ids is None and mask is not None:
             position_ids = token_positions(mask)[:, -texts.length :]
         return self.embeddings(texts.input_ids, token_type_ids, position_ids, texts.embeds)

@@ -4,9 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import tinybert_l
 from tinybert_l.errors import CourseError
@@ -107,11 +109,15 @@ def command(
     return [*container(solutions), *program]
 
 
-def container(solutions: Path) -> list[str]:
+def container(solutions: Path, shown: Mapping[Path, str] = MappingProxyType({})) -> list[str]:
     """Return the command line of the container, to which that of a program is appended.
 
     A program in it can write in /scratch and /dev/shm alone. Each submission's process mounts
     empty file systems of its own there, so that it leaves nothing behind for the next one.
+
+    Args:
+        solutions: folder of the released answers that are shown.
+        shown: further folders that are shown, read-only, and where.
     """
     arguments = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", *NOBODY]
     arguments.append("--clearenv")
@@ -123,7 +129,9 @@ def container(solutions: Path) -> list[str]:
         if not place.startswith("/usr"):
             arguments += ["--ro-bind", place, place]
     arguments += library_binds()
-    arguments += ["--ro-bind", str(solutions), "/solutions", "--proc", "/proc"]
+    for folder, place in {solutions: "/solutions", **shown}.items():
+        arguments += ["--ro-bind", str(folder), place]
+    arguments += ["--proc", "/proc"]
     arguments += ["--dev", "/dev", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     if not _needs_tmp():
         arguments += ["--symlink", "/scratch", "/tmp"]

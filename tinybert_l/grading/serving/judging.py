@@ -205,5 +205,5 @@ def _answer(result: Result | None, failure: str, assignment: Assignment) -> dict
 
 def as_text(answer: dict[str, Any]) -> str:
     """Return an answer as JSON that is plain ASCII, in which no HTML can stand."""
-    text = json.dumps(answer, ensure_ascii=True, sort_keys=True)
+    text = json.dumps(answer, ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

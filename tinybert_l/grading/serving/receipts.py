@@ -14,7 +14,7 @@ from tinybert_l.grading.serving.tokens import private_folder
 FORMAT = 1
 SECRET_BYTES = 32
 RECEIPT_LIMIT = 10_000  # bytes
-FIELDS = ("format", "number", "student", "assignment", "sha256", "received")
+FIELDS = ("format", "number", "student", "assignment", "sha256", "notebook", "received")
 Receipt = dict[str, Any]
 
 
@@ -42,16 +42,23 @@ class Signer:
             )
 
     def sign(
-        self, number: str, student: str, assignment: str, sha256: str, received: str
+        self,
+        number: str,
+        student: str,
+        assignment: str,
+        sha256: str,
+        notebook: str,
+        received: str,
     ) -> Receipt:
         """Return the receipt of a hand-in.
 
         Args:
             number: of the hand-in.
             sha256: of the file as it was sent.
+            notebook: SHA-256 of the notebook in it.
             received: when it came, as ISO 8601.
         """
-        values = (FORMAT, number, student, assignment, sha256, received)
+        values = (FORMAT, number, student, assignment, sha256, notebook, received)
         receipt = dict(zip(FIELDS, values, strict=True))
         return {**receipt, "signature": self._signature(receipt)}
 

@@ -150,6 +150,7 @@ class Desk:
             hand_in.student,
             NOTEBOOKS[hand_in.lecture],
             hand_in.sha256,
+            hand_in.notebook,
             hand_in.received.isoformat(timespec="microseconds"),
         )
 
