@@ -13,8 +13,8 @@ from transformers import BertConfig
 from tinybert_l import begin, flops, parameter_count
 from tinybert_l.cache import write_atomically
 from tinybert_l.course import captions
-from tinybert_l.course.records import Record, read_benchmark
-from tinybert_l.course.rows import StepRow
+from tinybert_l.course.records import Record, benchmark_names, read_benchmark
+from tinybert_l.course.rows import ShardsRow, StepRow, WorkersRow
 from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.submodels import SubModel
 
@@ -97,7 +97,54 @@ def page(record: Record) -> str:
         layers=compared_layers,
         states_tb=f"{TOKENS * compared_layers * 768 * 2 / 1e12:.1f}",
         step_table=step_table(record),
+        on_disk=on_disk(),
+        by_workers=by_workers(),
     )
+
+
+def on_disk() -> str:
+    """Say what a run from outputs on disk took; without a record, how it is measured."""
+    words = [
+        "**More texts than memory holds.** `keep_in_shards` keeps a teacher's outputs on disk, a",
+        "shard for each part of the texts, and `TokenFile` the texts; a batch reads its own rows.",
+    ]
+    if "scale_memory" not in benchmark_names():
+        return "\n".join(
+            [*words, "Not recorded yet: `python benchmarks/scale.py memory --record`."]
+        )
+    record = read_benchmark("scale_memory")
+    for row in record.rows:
+        assert isinstance(row, ShardsRow)
+        words += [
+            f"A run from {row.texts:,} synthetic texts ({row.gigabytes:.1f} GB on disk, states of",
+            f"{record.details['hidden']} numbers) took at most {row.peak_gigabytes:.2f} GB,",
+            f"torch itself included ({record.day}; `python benchmarks/scale.py memory`).",
+        ]
+    return "\n".join(words)
+
+
+def by_workers() -> str:
+    """Show the same work by one process and by two; without a record, how it is measured."""
+    command = "python benchmarks/scale.py workers"
+    if "scale_workers" not in benchmark_names():
+        return (
+            "**Processes, one and two** (training by Accelerate, grading by Dask) are not recorded "
+            f"yet:\n`{command} --record`."
+        )
+    record = read_benchmark("scale_workers")
+    lines = [
+        f"**Processes, one and two**, their start included ({record.day}, {record.details['cpu']},",
+        f"{record.machine['cores']} cores, load before {record.details['load']}; `{command}`):",
+        "",
+        "| work | processes | s | times faster than one |",
+        "|---|---|---|---|",
+    ]
+    for row in record.rows:
+        assert isinstance(row, WorkersRow)
+        work = captions.caption("work", row.work)
+        seconds = row.duration_ms.median / 1000
+        lines.append(f"| {work} | {row.workers} | {seconds:.1f} | {row.times_faster:.2f} |")
+    return "\n".join(lines)
 
 
 def cost_table(teacher: float, students: float) -> str:
@@ -160,6 +207,10 @@ bfloat16) would take {{ states_tb }} TB: at this size the teacher runs live.
 batch, and the losses are those of one process with the whole batch
 (`tests/method/test_processes.py`, two processes with gloo). A checkpoint goes on with any number of
 them.
+
+{{ on_disk }}
+
+{{ by_workers }}
 
 ## One step on a GPU
 

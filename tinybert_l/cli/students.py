@@ -134,7 +134,7 @@ def _show_or_send(made: "HandIn", student: str, server: str) -> None:
         return
     from tinybert_l.course.sending import TOKEN_VARIABLE, send, wait_for_tests
 
-    token = os.environ.get(TOKEN_VARIABLE) or click.prompt("token 令牌", hide_input=True)
+    token = os.environ.get(TOKEN_VARIABLE) or click.prompt("token 凭证", hide_input=True)
     answer = send(server, made.lecture, made.path, token)
     tables.show_receipt(answer["receipt"])
     tables.show_answer(wait_for_tests(server, str(answer["receipt"].get("number")), token))

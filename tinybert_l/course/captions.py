@@ -30,12 +30,14 @@ from tinybert_l.course.rows import (
     ReadingSpeedRow,
     Row,
     SelfDistillationRow,
+    ShardsRow,
     StabilityRow,
     StepRow,
     StrategyRow,
     SubModelSpeedRow,
     TrainingMethodRow,
     TrivialAnswerRow,
+    WorkersRow,
     WritingSpeedRow,
 )
 from tinybert_l.languages import current_language, one_of
@@ -209,6 +211,12 @@ COLUMNS: dict[str, dict[str, Column]] = {
             Caption("accuracy of the smallest", "最小者准确率", "%")
         ),
     },
+    "shards": {
+        "gigabytes": Column(Caption("on disk", "磁盘", "GB")),
+        "peak_gigabytes": Column(Caption("most memory", "最多内存", "GB")),
+        "milliseconds_a_step": Column(Caption("a step", "每步", "ms")),
+    },
+    "workers": {**_DURATION},
     "sub_model_speed": {
         "times_faster": Column(Caption("faster", zh_alone="加速")),
         "times_fewer_flops": Column(Caption("fewer FLOPs", zh_alone="FLOPs减少")),
@@ -434,6 +442,10 @@ VALUES: dict[str, dict[Any, Caption]] = {
         True: Caption("joint pre-training", "联合预训练"),
         False: Caption("none", "无预训练"),
     },
+    "work": {
+        "training": Caption("joint training by Accelerate", "Accelerate联合训练"),
+        "grading": Caption("grading by Dask", "Dask评分"),
+    },
     "mean": {"mean": Caption("mean", "平均")},
     "size": {
         "course": Caption("this course's model", zh_alone="本课的模型"),
@@ -476,6 +488,8 @@ BENCHMARK_TITLES = {
     "reading_speed": "Reading {tokens} tokens in documents of several lengths 不同长度的文档: "
     "{sub_model}, window {window}",
     "peers": "A turn of nine sub-models 九个子模型各一批; batch {batch}, {precision}",
+    "scale_memory": "Training from outputs on disk 教师输出存于磁盘: batch {batch}",
+    "scale_workers": "One process and two 一个与两个进程",
     "sub_model_speed": "Times faster than BERT: batch {batch}, length {length}, "
     "{threads} threads, {rounds} rounds",
 }
@@ -609,6 +623,16 @@ def _author(row: PerplexityRow | AuthorRow | LongTextRow) -> str:
 @label.register
 def _(row: GradientAgreementRow) -> str:
     return f"{row.first.label}, {row.second.label}"
+
+
+@label.register
+def _(row: ShardsRow) -> str:
+    return f"{row.texts:,}"
+
+
+@label.register
+def _(row: WorkersRow) -> str:
+    return f"{caption('work', row.work)}: {row.workers}"
 
 
 @label.register

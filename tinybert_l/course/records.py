@@ -52,6 +52,8 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "joint_step": (row_types.StepRow,),
     "reading_speed": (row_types.ReadingSpeedRow,),
     "peers": (row_types.PeerRow,),
+    "scale_memory": (row_types.ShardsRow,),
+    "scale_workers": (row_types.WorkersRow,),
     "sub_model_speed": (row_types.SubModelSpeedRow,),
     "baselines": (row_types.BaselineRow,),
     "trigram": (row_types.PerplexityRow,),

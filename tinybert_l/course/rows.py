@@ -497,6 +497,26 @@ class FirstUseRow(Row):
 
 
 @dataclass(frozen=True)
+class ShardsRow(Row):
+    """A joint run from a teacher's outputs in shards on disk."""
+
+    kind: ClassVar[str] = "shards"
+    texts: int
+    gigabytes: float  # on disk
+    peak_gigabytes: float  # of the process
+    milliseconds_a_step: float
+
+
+@dataclass(frozen=True)
+class WorkersRow(TimedRow):
+    """The same work by so many processes."""
+
+    kind: ClassVar[str] = "workers"
+    work: Literal["training", "grading"]
+    workers: int
+
+
+@dataclass(frozen=True)
 class ServeRow(Row):
     """What a server of hand-ins did under a load.
 
@@ -553,7 +573,7 @@ ROW_TYPES: dict[str, type[Row]] = {
         WritingSpeedRow, ReadingSpeedRow, PeerRow, SubModelSpeedRow, FirstUseRow, BaselineRow,
         ServeRow, ClassScaleRow,
         PerplexityRow, TrivialAnswerRow, GradientAgreementRow, CascadeRow, MaskedTokenRow,
-        StrategyRow, SelfDistillationRow, AuthorRow, LongTextRow,
+        StrategyRow, SelfDistillationRow, AuthorRow, LongTextRow, ShardsRow, WorkersRow,
     )
 }  # fmt: skip
 

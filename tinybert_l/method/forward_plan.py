@@ -144,21 +144,27 @@ def check_options(plan: ForwardPlan, windowed: bool, left_to_right: bool) -> Non
         )
 
 
-def claim_cache(cache: Cache, sub_model: SubModel) -> None:
+def claim_cache(cache: Cache | None, sub_model: SubModel) -> int:
     """Bind a KV cache to the sub-model whose keys and values it holds.
 
+    Returns:
+        The number of tokens that it holds; 0 where there is none.
     Raises:
         InvalidInput: no `DynamicCache`, or it holds those of another sub-model.
     """
+    if cache is None:
+        return 0
     if not isinstance(cache, DynamicCache):
         raise InvalidInput(f"cache: a {type(cache).__name__}; allowed: a DynamicCache.")
+    held = cache.get_seq_length()
     owner = getattr(cache, "sub_model", sub_model)
-    if cache.get_seq_length() and owner != sub_model:
+    if held and owner != sub_model:
         raise InvalidInput(
             f"cache: holds keys and values of sub-model {owner.name}; allowed for {sub_model.name}:"
             " its own, or an empty one."
         )
     cast(Any, cache).sub_model = sub_model
+    return held
 
 
 def check_left_padding(attention_mask: torch.Tensor | None) -> None:

@@ -21,6 +21,7 @@ from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.forward_plan import (
     AttentionProbe,
     ForwardPlan,
+    Texts,
     check_left_padding,
     check_options,
     claim_cache,
@@ -219,10 +220,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         """
         sub_model = sub_model or self.full_size()
         self.check_sub_model(sub_model)
-        past_length = 0
-        if cache is not None:
-            past_length = cache.get_seq_length()
-            claim_cache(cache, sub_model)
+        past_length = claim_cache(cache, sub_model)
         texts = read_texts(input_ids, inputs_embeds, attention_mask, self.config, past_length)
         plan = make_plan(
             self.config,
@@ -238,16 +236,30 @@ class ElasticBertModel(ElasticPreTrainedModel):
             check_left_padding(texts.mask)
         mask = self._ones(texts.shape) if plan.drops_tokens and texts.mask is None else texts.mask
         if embedded is None:
-            if position_ids is None and mask is not None:
-                position_ids = token_positions(mask)[:, -texts.length :]
-            embedded = self.embeddings(input_ids, token_type_ids, position_ids, inputs_embeds)
+            embedded = self._embedded(texts, mask, token_type_ids, position_ids)
         output = self.encoder(embedded, plan, mask, allowed, cache)
         if self.pooler is not None:
-            # the encoder leaves each text's first token alone, or first, where it drops tokens
-            is_first = plan.only_first or plan.drops_tokens
-            last = output.last_hidden_state
-            output.pooler_output = self.pooler(first_tokens(last, None if is_first else mask))
+            output.pooler_output = self._pooled(output.last_hidden_state, plan, mask)
         return output.to_tuple() if return_dict is False else output
+
+    def _embedded(
+        self,
+        texts: Texts,
+        mask: torch.Tensor | None,
+        token_type_ids: torch.Tensor | None,
+        position_ids: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Embed [batch, length, hidden]; positions count from each text's first token."""
+        if position_ids is None and mask is not None:
+            position_ids = token_positions(mask)[:, -texts.length :]
+        return self.embeddings(texts.input_ids, token_type_ids, position_ids, texts.embeds)
+
+    def _pooled(
+        self, last: torch.Tensor, plan: ForwardPlan, mask: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Pool each text's first token, which stands first where tokens were left out."""
+        is_first = plan.only_first or plan.drops_tokens
+        return self.pooler(first_tokens(last, None if is_first else mask))
 
     def _ones(self, shape: Sequence[int]) -> torch.Tensor:
         """Return a mask without padding."""

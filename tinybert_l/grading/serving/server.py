@@ -176,7 +176,7 @@ class Handler(tornado.web.RequestHandler):
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         owner = self.desk.tokens.owner(token.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
-            self.refuse(401, "no such token: ask your teacher for one 令牌无效，向老师索取")
+            self.refuse(401, "no such token: ask your teacher for one 凭证无效，向老师索取")
         self.student = str(owner)
         is_sending = self.request.method == "POST"
         if self.desk.is_too_busy(self.student, is_sending, self.request._start_time):
