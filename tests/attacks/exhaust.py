@@ -156,11 +156,11 @@ GROWS_IN_THE_JUDGE = answer("kept_layers", "return range(400_000_000)")
 
 
 def slow_when_run_again(count: int, until: float) -> list[str]:
-    """Cells that are quick until a moment; the last one ends its process, so that all run again.
+    """Cells that are quick until a moment; then one ends its process, so that all run again.
 
     Args:
         until: of `time.time`.
     """
     quick = f"import time\nif time.time() > {until}: time.sleep(60)"
     last = f"import os, time\nwhile time.time() < {until}: pass\nos._exit(0)"
-    return [quick] * count + [last]
+    return [quick] * count + [last, "x = 1"]

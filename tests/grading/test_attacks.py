@@ -192,7 +192,7 @@ def test_honest_work_is_not_punished(course, name):
     tests = tuple(c.source for c in cells if is_test(c))
     plan = execute.Plan(attacks.LECTURE, (setup,), (*answers, HONEST_WORK[name]), tests)
     outcome = execute.execute(plan, forker.socket_path(attacks.LECTURE, unsafe=False))
-    assert outcome.tests == [None] * 13
+    assert tests and outcome.tests == [None] * len(tests)
     assert not [cell["error"] for cell in outcome.cells if cell["error"]]
 
 
