@@ -272,7 +272,8 @@ so their score is the more honest one, of smaller mistakes than students make.
 Rates in percent, with 95 % intervals by Clopper and Pearson (`scipy.stats.binomtest`). "seen" is
 how many of the wrong answers fail a test that students have before them; the rest meet a hidden
 one. "same" and "free" are mutants that compute the same, or differ where nothing is specified;
-"passed" are those that should have been caught.
+"passed" are all others that no test catches; a gap, until a
+reason is written down.
 
 {{ rows }}
 
@@ -280,6 +281,8 @@ Mutants by operator: {{ operators }}. They are made by `tools/mutants.py`; a mut
 and column in the reference answer's function, and the change.
 
 ## Mutants that pass
+
+Not each is a gap: these have not been explained yet, and count against the score until they are.
 
 {{ survived }}
 
