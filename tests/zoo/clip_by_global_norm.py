@@ -128,6 +128,16 @@ def numbers_without_axes_left_out(gradients, max_norm):
     return [None if g is None else g * factor for g in gradients], norm
 
 
+@wrong("clips above 1 only", message="below 1")
+def clips_above_1_only(gradients, max_norm):
+    norms = [float((g.double() ** 2).sum()) for g in gradients if g is not None]
+    norm = torch.tensor(sum(norms)).sqrt()
+    if not torch.isfinite(norm):
+        raise ValueError("norm")
+    factor = min(1.0, max_norm / float(norm)) if norm > 1 else 1.0
+    return [None if g is None else g * factor for g in gradients], norm
+
+
 @right("loop")
 def loop(gradients, max_norm):
     norms = [float((g.double() ** 2).sum()) for g in gradients if g is not None]

@@ -55,6 +55,15 @@ def number_of_heads_allowed(weight, bias, kept_heads, head_size):
     return weight[r], None if bias is None else bias[r]
 
 
+@wrong("one head in range is enough", message="out of range")
+def one_head_in_range_is_enough(weight, bias, kept_heads, head_size):
+    n = weight.shape[0] // head_size
+    if len(set(kept_heads)) < len(kept_heads) or not any(0 <= h < n for h in kept_heads):
+        raise ValueError("heads")
+    r = torch.tensor([h * head_size + i for h in kept_heads for i in range(head_size)])
+    return weight[r], None if bias is None else bias[r]
+
+
 @right("view")
 def view(weight, bias, kept_heads, head_size):
     n = weight.shape[0] // head_size
