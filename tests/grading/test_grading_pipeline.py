@@ -400,7 +400,7 @@ def test_manual_points_stay_late_penalties_apply_and_exports_wait_for_both(cours
     grade(course, LECTURE, options=Options(again=True))
     text = export(course, LECTURE, "csv")
     lines = {line.split(",")[1]: line.split(",") for line in text.splitlines()}
-    assert float(lines["perfect"][-1]) == pytest.approx(26 * 0.8)
+    assert float(lines["perfect"][-1]) == pytest.approx(27 * 0.8)
     assert events(course, "exported")[-1]["students"] == 3
 
 
