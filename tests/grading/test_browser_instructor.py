@@ -66,7 +66,7 @@ def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(cours
     picture(page, "formgrader-autograded")
     graded = [e for e in Audit(course.folder).entries() if e["event"] == "graded"]
     assert [e["student"] for e in graded] == ["wrong_idea"] and graded[0]["via"] == "nbgrader"
-    assert sum(v["points"] or 0 for v in graded[0]["verdicts"]) == 20
+    assert sum(v["points"] or 0 for v in graded[0]["verdicts"]) == 21
     assert not [p for p in prove(course, LECTURE) if p.startswith("wrong_idea")]
 
     page.reload()
