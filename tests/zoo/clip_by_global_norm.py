@@ -138,6 +138,28 @@ def clips_above_1_only(gradients, max_norm):
     return [None if g is None else g * factor for g in gradients], norm
 
 
+@wrong("no gradient at all", message="No gradient at all")
+def no_gradient_at_all(gradients, max_norm):
+    norms = [torch.linalg.vector_norm(g) for g in gradients if g is not None]
+    norm = torch.linalg.vector_norm(torch.stack(norms)) if norms else 0.0
+    if not math.isfinite(norm):
+        raise ValueError("norm")
+    factor = 1.0 if norm == 0 else min(1.0, max_norm / float(norm))
+    return [None if g is None else g * factor for g in gradients], norm
+
+
+@wrong("zeros at norm 0", message="too small for float32")
+def zeros_at_norm_0(gradients, max_norm):
+    norms = [torch.linalg.vector_norm(g) for g in gradients if g is not None]
+    norm = torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.tensor(0.0)
+    if not math.isfinite(norm):
+        raise ValueError("norm")
+    if norm == 0:
+        return [None if g is None else torch.zeros_like(g) for g in gradients], norm
+    factor = min(1.0, max_norm / float(norm))
+    return [None if g is None else g * factor for g in gradients], norm
+
+
 @right("loop")
 def loop(gradients, max_norm):
     norms = [float((g.double() ** 2).sum()) for g in gradients if g is not None]
@@ -171,7 +193,7 @@ def get_total_norm(gradients, max_norm):
 @right("one long vector")
 def one_long_vector(gradients, max_norm):
     present = [g.reshape(-1) for g in gradients if g is not None]
-    norm = torch.cat(present).square().sum().sqrt()
+    norm = torch.cat([torch.zeros(0), *present]).square().sum().sqrt()
     if not math.isfinite(float(norm)):
         raise ValueError("norm")
     clipped = []

@@ -144,12 +144,23 @@ def equal_starts_allowed(step, total_steps, stages):
     return list(dict.fromkeys(opened))
 
 
+@wrong("a start of 1 allowed", message="below 1")
+def a_start_of_1_allowed(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError("step")
+    starts = [s for s, _ in stages]
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+        raise ValueError("stages")
+    opened = [s for start, group in stages if start <= step / total_steps for s in group]
+    return list(dict.fromkeys(opened))
+
+
 @right("loop")
 def loop(step, total_steps, stages):
     if not 0 <= step < total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     out = []
     for start, group in stages:
@@ -167,7 +178,7 @@ def bisect(step, total_steps, stages):
     if step < 0 or step >= total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or sorted(set(starts)) != starts:
+    if starts[0] != 0 or sorted(set(starts)) != starts or max(starts) >= 1:
         raise ValueError("stages")
     flat = [s for _, g in stages[: bisect_right(starts, step / total_steps)] for s in g]
     return [s for i, s in enumerate(flat) if s not in flat[:i]]
@@ -179,7 +190,7 @@ def until_the_first_that_is_closed(step, total_steps, stages):
         raise ValueError("step")
     previous, opened, waiting = None, {}, False
     for start, group in stages:
-        if start <= previous if previous is not None else start != 0:
+        if start >= 1 or (start <= previous if previous is not None else start != 0):
             raise ValueError("stages")
         previous = start
         waiting = waiting or step / total_steps < start

@@ -139,6 +139,15 @@ def squeezed(logits, p):
     return out.reshape(logits.shape)
 
 
+@wrong("p = 1 like any other", message="p = 1 keeps")
+def p_1_like_any_other(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError("p")
+    chances, order = logits.double().softmax(-1).sort(-1, descending=True)
+    drop = chances.cumsum(-1) - chances >= p
+    return logits.masked_fill(torch.zeros_like(drop).scatter(-1, order, drop), -math.inf)
+
+
 @right("scatter")
 def scatter(logits, p):
     if not 0 < p <= 1:
