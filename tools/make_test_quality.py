@@ -151,6 +151,12 @@ def score(counts: Counter[str]) -> str:
     return f"{100 * (different - counts['survived']) / different:.3g}"
 
 
+def caught_of_all(counts: Counter[str]) -> str:
+    """Mutants that are caught, in percent of all, whatever was said of those that pass."""
+    passed = counts["same"] + counts["unspecified"] + counts["survived"]
+    return f"{100 * (counts['mutants'] - passed) / counts['mutants']:.3g}"
+
+
 def cells(head: str, counts: Counter[str]) -> str:
     """A row of the table of exercises."""
     numbers = [
@@ -186,12 +192,17 @@ def wrong_table(name: str, result: dict[str, Any]) -> str:
 
 
 def survivors(record: dict[str, Any], kind: str) -> str:
-    """A list of the mutants that pass every test, by their exercises; "None." if there are none."""
+    """A list of the mutants that pass every test, by their exercises."""
     lines = []
     for name, result in record["exercises"].items():
         for mutant in result["mutants"][kind]:
             lines.append(f"- `{name}`, `{mutant}`")
-    return "\n".join(lines) or "None."
+    return "\n".join(lines)
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number and its verb: "none passes", "1 passes", "2 pass"."""
+    return f"{number or 'none'} {one if number < 2 else many}"
 
 
 def page(record: dict[str, Any]) -> str:
@@ -216,6 +227,8 @@ def page(record: dict[str, Any]) -> str:
         false_passes=interval(total["false_passes"], total["wrong"]),
         false_fails=interval(total["false_fails"], total["right"]),
         score=score(total),
+        caught=caught_of_all(total),
+        counted=counted,
         rows="\n".join([*head, *rows, cells("**all**", total)]),
         operators=", ".join(f"{kind} {n}" for kind, n in sorted(by_operator.items())),
         survived=survivors(record, "survived"),
@@ -258,22 +271,26 @@ tested:
 - **{{ total.right }} right answers**, written quite differently, the reference answers among them.
   False fails in percent: {{ false_fails }}.
 - **{{ total.mutants }} mutants**, reference answers with one small change by a standard operator.
-  {{ total.same }} of them compute the same as before, and {{ total.unspecified }} differ only where
-  the specification says nothing (what becomes of arguments that it excludes, say); the reason is
-  written down for each. Of the others the tests catch {{ score }} %; {{ total.survived }} pass.
+  Of those that pass every test, {{ counted(total.same, "computes", "compute") }} the same as
+  before, and {{ counted(total.unspecified, "differs", "differ") }} only where the notebook's text
+  says nothing (what becomes of arguments that it excludes, say); the reason is written down for
+  each. Of all others the tests catch {{ score }} %;
+  {{ counted(total.survived, "passes", "pass") }}.
 
 **What the first two rates do not say.** Tests were sharpened until they judged the zoo rightly, by
 the people who wrote its answers: what was found wrong was mended. An interval would hold for
 answers drawn as the zoo's were; a class may think of others. Mutants are drawn by rule, not by us,
-so their score is the more honest one, of smaller mistakes than students make.
+so their score is the more honest one, of smaller mistakes than students make. Which of them may
+pass is our judgement, though, and some tests were sharpened after mutants had passed; of all
+mutants, without that judgement, the tests catch {{ caught }} %.
 
 ## By exercise
 
 Rates in percent, with 95 % intervals by Clopper and Pearson (`scipy.stats.binomtest`). "seen" is
 how many of the wrong answers fail a test that students have before them; the rest meet a hidden
 one. "same" and "free" are mutants that compute the same, or differ where nothing is specified;
-"passed" are all others that no test catches; a gap, until a
-reason is written down.
+"passed" are all others that no test catches: gaps. An error that only the docstring in the library
+promises counts as not specified: students write from the notebook.
 
 {{ rows }}
 
@@ -282,9 +299,14 @@ and column in the reference answer's function, and the change.
 
 ## Mutants that pass
 
-Not each is a gap: these have not been explained yet, and count against the score until they are.
+{% if total.survived -%}
+These differ where the notebook's text says something, or nobody has said yet why they may pass.
+They count against the score.
 
 {{ survived }}
+{%- else -%}
+None: each is caught, or may pass.
+{%- endif %}
 
 Those that may pass stand with their reasons in `tests/zoo/{{ explained }}`.
 

@@ -43,6 +43,18 @@ def test_a_false_pass_or_fail_and_a_gap_would_stand_on_the_page(quality):
     assert float(quality.score(counts)) < 100
 
 
+def test_the_page_reads_well_without_gaps_and_with_one(quality):
+    record = copy.deepcopy(quality.read_record())
+    for result in record["exercises"].values():
+        result["mutants"] |= {"same": [], "unspecified": [], "survived": []}
+    page = quality.page(record)
+    assert "none computes the same" in page and "none differs only" in " ".join(page.split())
+    assert "100 %; none passes." in " ".join(page.split()) and "None: each is caught" in page
+    record["exercises"]["kept_layers"]["mutants"]["survived"] = ["4:12 - becomes +"]
+    page = quality.page(record)
+    assert "; 1 passes." in " ".join(page.split()) and "count against the score" in page
+
+
 def test_intervals_are_those_of_clopper_and_pearson(quality):
     """The upper end of 0 in n is 1 - 0.025 ** (1 / n)."""
     assert quality.interval(0, 10) == f"0 (0 to {100 * (1 - 0.025**0.1):.2g})"
@@ -70,6 +82,11 @@ def test_every_mutant_that_may_pass_exists_passed_and_has_a_reason(quality, tool
             reasons = explained.get(name, {}).get(kind, {})
             assert sorted(reasons) == sorted(result["mutants"][kind]), f"{name}, {kind}"
             assert all(len(reason) > 10 for reason in reasons.values())
+
+
+def test_the_share_of_all_mutants_that_are_caught_takes_no_explanation(quality):
+    counts = Counter(mutants=10, same=1, unspecified=2, survived=1)
+    assert (quality.score(counts), quality.caught_of_all(counts)) == ("85.7", "60")
 
 
 def test_every_operator_changes_something(tools):
