@@ -187,7 +187,7 @@ def wrong_table(name: str, result: dict[str, Any]) -> str:
     for answer in result["wrong"]:
         told = "–" if answer["message"] is None else in_cell(answer["message"])
         lines.append(f"| {in_cell(answer['idea'])} | {CAUGHT_BY[answer['caught_by']]} | {told} |")
-    summary = f"<summary>{find_exercise(name).number} {name}</summary>"
+    summary = f"<summary>\n\n{find_exercise(name).number} `{name}`\n\n</summary>"
     return f"<details>\n{summary}\n\n" + "\n".join(lines) + "\n\n</details>\n"
 
 
