@@ -57,7 +57,7 @@ def test_a_page_begins_with_the_list_that_the_student_knows(checkout):
     assert listed["层映射"] == ["2 / 4", "−2 rounds up"]
     assert listed["保留的层"] == ["4 / 4", ""]
     assert listed["论述题"] == ["not graded yet 尚未评分 / 5", "comment 评语 : Good."]
-    assert listed["so"][0] == "21 / 28" and "5 points are still to be graded" in listed["so"][1]
+    assert listed["so"][0] == "22 / 29" and "5 points are still to be graded" in listed["so"][1]
     assert "0.0 / 5.0" not in page and "987654" not in page and "Test cell" not in page
     secrets = read_secrets(checkout / "notebooks", checkout / "solutions", set(NOTEBOOKS))
     assert scan_text("page", page, secrets) == []
@@ -87,7 +87,7 @@ def test_a_quiz_answer_is_explained_in_the_language_of_the_release(language):
 
 def test_points_that_a_person_gave_are_shown_even_if_they_are_none():
     listed = rows(render(graded(), NAME, points(essay=0.0), late_penalty=2.5))
-    assert listed["论述题"][0] == "0 / 5" and listed["together"][0] == "20.5 / 28"
+    assert listed["论述题"][0] == "0 / 5" and listed["together"][0] == "21.5 / 29"
     assert listed["late"][0] == "-2.5"
 
 
