@@ -71,7 +71,7 @@ def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(cours
 
     page.reload()
     row.wait_for(timeout=PATIENCE)
-    assert "20" in row.inner_text()
+    assert "21" in row.inner_text()
     page.goto(f"{lab}/formgrader/gradebook/{NAME}/{NAME}")
     page.get_by_text("Submission #1").first.wait_for(timeout=PATIENCE)
     picture(page, "formgrader-scores")
