@@ -124,12 +124,12 @@ def attention_by_products(
 def _trains_in_bfloat16_on_cpu(query: torch.Tensor) -> bool:
     """Whether two plain products are faster than torch's fused attention.
 
-    Backwards, its kernel for bfloat16 on a CPU takes two to ten times as long as they do, up to
-    some 256 tokens (`benchmarks/attention_step.py`); in float32, and without gradients, it is the
+    Backwards, its kernel for bfloat16 on a CPU takes up to ten times as long as they do, up to
+    some 128 tokens (`benchmarks/attention_step.py`); in float32, and without gradients, it is the
     faster one.
     """
     is_bfloat16_on_cpu = query.dtype is torch.bfloat16 and query.device.type == "cpu"
-    return is_bfloat16_on_cpu and query.requires_grad and query.shape[-2] <= 256
+    return is_bfloat16_on_cpu and query.requires_grad and query.shape[-2] <= 128
 
 
 def _join_heads(context: torch.Tensor) -> torch.Tensor:
