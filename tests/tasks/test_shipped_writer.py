@@ -4,6 +4,7 @@ import dataclasses
 import json
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from tests_support import small_causal_model
@@ -106,6 +107,17 @@ def test_rounded_weights_are_near_the_trained_ones(tmp_path):
         allowed = weights.abs().max() / shipped.LEVELS
         assert (restored.state_dict()[name] - weights).abs().max() <= allowed, name
     assert restored.lm_head.weight is restored.bert.embeddings.word_embeddings.weight
+
+
+def test_a_file_that_lacks_a_weight_is_no_model(tmp_path):
+    model = small_nested_model()
+    path = tmp_path / "weights.npz"
+    shipped.save_weights(model, [7, 8, 9], path)
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file if name != "whole/lm_head.bias"}
+    np.savez_compressed(path, **arrays)
+    with pytest.raises(RuntimeError, match=r"lm_head\.bias"):
+        shipped.load_weights(path, config_settings(model.config))
 
 
 def test_a_missing_file_says_how_to_make_it(monkeypatch, tmp_path):

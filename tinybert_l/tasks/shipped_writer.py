@@ -99,7 +99,7 @@ def load_weights(path: Path, settings: Mapping[str, Any]) -> tuple[Any, list[int
         vocabulary = file["vocabulary"].tolist()
     model = ElasticBertForCausalLM(ElasticBertConfig(**settings)).eval()
     state[TIED] = state["bert.embeddings.word_embeddings.weight"]
-    model.load_state_dict(state, strict=False)  # buffers of positions are made by the model
+    model.load_state_dict(state)
     model.tie_weights()
     return model, vocabulary
 
