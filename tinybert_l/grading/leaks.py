@@ -17,6 +17,7 @@ import tokenize
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Set
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tinybert_l.errors import CourseError
 from tinybert_l.languages import LANGUAGES
 
 TELLING_LENGTH = 24  # characters, white space aside; a shorter line may be equal by chance
+PIECE = TELLING_LENGTH // 2
 TELLING_PROSE = 40  # likewise, in model answers to essays
 NESTING = 4  # archives within archives that are opened
 ESSAYS = "essays.md"  # in solutions/: model answers to what people grade
@@ -157,17 +159,30 @@ def scan_text(name: str, text: str, secrets: Secrets) -> list[str]:
 
 
 def _lines_in(squeezed: str, secrets: Secrets) -> Iterator[str]:
-    """Yield the secret lines that stand in a squeezed text."""
-    by_head: dict[str, list[str]] = {}
-    for line in secrets:
-        if len(line) >= TELLING_LENGTH:
-            by_head.setdefault(line[:TELLING_LENGTH], []).append(line)
-        elif line in squeezed:
+    """Yield the secret lines that stand in a squeezed text.
+
+    Wherever a line of two pieces' length stands, one of the text's own pieces lies wholly in it. So
+    it is enough to look up every piece of the text, and not every place.
+    """
+    by_piece, short = _index(tuple(secrets))
+    for line in short:
+        if line in squeezed:
             yield line
-    for start in range(len(squeezed) - TELLING_LENGTH + 1):
-        for line in by_head.get(squeezed[start : start + TELLING_LENGTH], ()):
-            if squeezed.startswith(line, start):
+    for place in range(0, len(squeezed) - PIECE + 1, PIECE):
+        for offset, line in by_piece.get(squeezed[place : place + PIECE], ()):
+            if place >= offset and squeezed.startswith(line, place - offset):
                 yield line
+
+
+@lru_cache(maxsize=4)
+def _index(lines: tuple[str, ...]) -> tuple[dict[str, list[tuple[int, str]]], list[str]]:
+    """Return the pieces that may lie in long lines, with their offsets; and the short lines."""
+    by_piece: dict[str, list[tuple[int, str]]] = {}
+    for line in lines:
+        if len(line) >= TELLING_LENGTH:
+            for offset in range(PIECE):
+                by_piece.setdefault(line[offset : offset + PIECE], []).append((offset, line))
+    return by_piece, [line for line in lines if len(line) < TELLING_LENGTH]
 
 
 def lecture_of(answers: Path) -> int:
