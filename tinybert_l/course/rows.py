@@ -408,6 +408,28 @@ class SelfDistillationRow(Row):
     difference_nats: Interval | None = None  # divergence, likewise
 
 
+WayToStudent = Literal[
+    "task_only",
+    "general_then_task",
+    "task_for_longer",
+    "general_then_labels",
+    "slices_of_the_teacher",
+]
+
+
+@dataclass(frozen=True)
+class TwoStagesRow(Row):
+    """A way to one small student by TinyBERT's two stages, or without one of them."""
+
+    kind: ClassVar[str] = "two_stages"
+    way: WayToStudent
+    steps: int
+    times_the_cost: float  # in FLOPs, of "task_only"; the teacher's forward passes are counted
+    accuracy_percent: OverSeeds
+    hits: tuple[Hits, ...]  # of each seed, on the test sentences in the order of `load_reviews`
+    difference_points: Interval | None = None  # accuracy, minus that of "task_only"
+
+
 @dataclass(frozen=True)
 class TimedRow(Row):
     """A contestant of a benchmark: its duration, and how much faster it is than the first."""
