@@ -12,6 +12,7 @@ from pathlib import Path
 import grimp
 import pytest
 
+SOLUTIONS = Path(__file__).parents[2] / "solutions"
 STRICT = {"exercises", "method"}
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -76,9 +77,15 @@ def test_the_library_is_folders_and_a_ground_floor(checkout):
             assert (folder / "__init__.py").is_file(), folder
 
 
+QUIZZES_READ = f"""
+from pathlib import Path
+from tinybert_l.course.quiz_questions import read_questions
+assert all(read_questions(Path({str(SOLUTIONS)!r}), lecture) for lecture in range(1, 12))
+"""
 LIGHT = {
     "import": ("import tinybert_l", 0.3),
     "help": ("import sys; sys.argv[1:] = ['--help']; import tinybert_l.cli as c; c.run()", 0.5),
+    "quizzes": (QUIZZES_READ, 1.0),  # `release` reads all of them, and should not be kept waiting
 }
 
 
