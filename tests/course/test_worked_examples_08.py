@@ -209,9 +209,6 @@ def test_what_the_reading_says_of_the_learning_curve():
     assert curve[0] < teacher.accuracy_percent.mean < curve[2]
     assert abs(curve[1] - teacher.accuracy_percent.mean) < 1, "about two thousand"
     assert teacher.against_bag_points.low > 5, "far above the bag with the same sentences"
-    half_width = 196 * math.sqrt(0.86 * 0.14 / teacher.hits[0].count)
-    assert teacher.accuracy_percent.mean - curve[0] < 2 * half_width
-    assert curve[2] - teacher.accuracy_percent.mean < 2 * half_width
     by_size = {}
     for row in read_record("long_documents").rows:
         if row.reading == "windows":
@@ -250,4 +247,6 @@ def test_what_the_reading_says_of_the_bag_and_the_teacher_on_the_same_reviews():
                 "baselines", "hits", row, teacher, other_record="teacher_on_reviews"
             )
             kinds[row.labelled_reviews] = evidence.answer(gap.low, gap.high, 0.0)
-    print(kinds)
+    assert kinds[500] == "does_not_hold"
+    assert {kinds[count] for count in (1000, 2000, 4000, 8000)} == {"undecided"}
+    assert kinds[max(kinds)] == "holds" and max(kinds) > 20_000
