@@ -4,6 +4,8 @@ It is the shell of a stock kernel without the kernel: magics, `display`, shell e
 work, and what they show is printed. So an answer that works in the notebook works here.
 """
 
+import io
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -82,6 +84,9 @@ class Shell(ZMQInteractiveShell):
 
 def make_shell() -> Shell:
     """Return this process's shell, without history, colours or files."""
+    for stream in (sys.stdout, sys.stderr):  # a kernel's streams take halves of characters, too
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"

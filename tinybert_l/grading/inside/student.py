@@ -79,6 +79,8 @@ class StudentSide(Side):
         kwargs = decoder.decode(header["kwargs"])
         inputs = _with_gradient(decoder.tensors)
         before = contents((args, kwargs))
+        default_dtype = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)  # that of the tests, whatever a cell has set
         try:
             result = exercise.student(*args, **kwargs)
         except BaseException as error:
@@ -87,6 +89,8 @@ class StudentSide(Side):
             else:
                 self._reply_error(error)
             return
+        finally:
+            torch.set_default_dtype(default_dtype)
         encoder = Encoder()
         reply: Header = {"result": encoder.encode(result), "graph": len(self.graphs)}
         self.graphs.append((list(encoder.tensors), inputs))
