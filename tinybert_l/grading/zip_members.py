@@ -157,8 +157,7 @@ def _usual_share(names: list[str], encoding: str) -> float:
             if character.isascii():
                 continue
             total += 1
-            before = name[index - 1] if index else ""
-            usual += _is_usual(character, before, encoding)
+            usual += _is_usual(character, name[max(0, index - 2) : index], encoding)
         if person and person[0] in _SURNAMES and encoding in ("gb18030", "big5"):
             usual += 0.5
         if person and person[0] in _KOREAN_SURNAMES and encoding == "cp949":
@@ -167,13 +166,20 @@ def _usual_share(names: list[str], encoding: str) -> float:
 
 
 def _is_usual(character: str, before: str, encoding: str) -> bool:
+    """Tell whether a character is usual in an encoding.
+
+    Args:
+        before: the two characters before it, where there are so many.
+    """
+    # a capital letter inside a word is a sign of the wrong encoding
+    is_inside = before[-1:].islower() and character.isupper()
     if encoding in ("cp850", "cp1252"):
-        # a capital letter inside a word is a sign of the wrong encoding
-        return character.isalpha() and not (character.isupper() and before.islower())
+        is_row = len(before) == 2 and not any(map(str.isascii, before))  # of accented letters
+        return character.isalpha() and not is_inside and not is_row
     if encoding in _SCRIPTS:  # words are of one script
         is_of_script = unicodedata.name(character, "").startswith(_SCRIPTS[encoding])
-        is_mixed = before.isascii() and before.isalpha()
-        return is_of_script and not is_mixed and not (character.isupper() and before.islower())
+        is_mixed = before[-1:].isascii() and before[-1:].isalpha()
+        return is_of_script and not is_mixed and not is_inside
     return character in _usual_characters(encoding)
 
 
