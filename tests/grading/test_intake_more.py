@@ -188,7 +188,12 @@ def test_one_name_in_two_forms_of_its_characters_is_one_student(tmp_path):
 
 @pytest.mark.parametrize(
     ("encoding", "name"),
-    [("cp949", "김철수"), ("cp866", "Иван Петров"), ("cp1251", "Анна Смирнова"), ("cp737", "Γιώργος")],
+    [
+        ("cp949", "김철수"),
+        ("cp866", "Иван Петров"),
+        ("cp1251", "Анна Смирнова"),
+        ("cp737", "Γιώργος"),
+    ],
 )
 def test_names_in_further_encodings(tmp_path, encoding, name):
     arrivals, _ = read(tmp_path, {f"{name}/{FILE}".encode(encoding): ANSWER})

@@ -9,7 +9,10 @@ _SIGNATURES = (
     (b"\xd0\xcf\x11\xe0", "an old Office file (.doc, .xls) Office文件"),
     (b"\x89PNG", "a picture 图片"),
     (b"\xff\xd8\xff", "a picture 图片"),
-    (b"version https://git-lfs", "a pointer of Git LFS, not the file itself Git LFS指针，不是文件本身"),
+    (
+        b"version https://git-lfs",
+        "a pointer of Git LFS, not the file itself Git LFS指针，不是文件本身",
+    ),
 )
 _WEB_PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml")
 _BEGINNING = 1000  # bytes that are looked at

@@ -19,6 +19,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 TRACEBACK_LINES = 30
+FIRST_FRAMES, LAST_FRAMES = 5, 20  # of a traceback, that are shown
 LINE_LIMIT = 2000  # characters of a line of a traceback
 STORE = "storemagic"  # the extension that every stock kernel loads
 
@@ -59,6 +60,20 @@ class Shell(ZMQInteractiveShell):
     display_pub_class: Any = Type(DisplayPublisher)
     failure: list[str] | None = None
 
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show the ends of long tracebacks alone.
+
+        For each frame, all modules are looked through for its source: beside torch, an endless
+        recursion would take a minute.
+        """
+        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+        seen: set[int] = set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            error.__traceback__ = _shortened(error.__traceback__)
+            error = error.__cause__ or error.__context__
+        super().showtraceback(exc_tuple, *args, **kwargs)
+
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         lines = list(stb)[-TRACEBACK_LINES:]
         self.failure = [str(line)[:LINE_LIMIT] for line in lines]
@@ -80,6 +95,19 @@ class Shell(ZMQInteractiveShell):
     def enable_pylab(self, gui: str | None = None, *args: Any, **kwargs: Any) -> Any:
         """Likewise."""
         return super().enable_pylab("inline", *args, **kwargs)
+
+
+def _shortened(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """Return a traceback without the frames in the middle of a long one."""
+    frames = []
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    if len(frames) > FIRST_FRAMES + LAST_FRAMES:
+        frames = [*frames[:FIRST_FRAMES], *frames[-LAST_FRAMES:]]
+    for frame in reversed(frames):
+        traceback = types.TracebackType(traceback, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return traceback
 
 
 def make_shell() -> Shell:

@@ -218,5 +218,7 @@ def _table(path: Path, lines: list[str], start: int, encoding: str, separator: s
         raise InvalidInput(f"{path}, after line {start + reader.line_num}: {error}.") from None
     is_open = text.getvalue().count('"') % 2 and rows and "\n" in rows[-1][-1]
     if is_open:  # everything below has become one cell
-        raise InvalidInput(f"{path}, line {before + 1}: a quotation mark is not closed. 引号未配对。")
+        raise InvalidInput(
+            f"{path}, line {before + 1}: a quotation mark is not closed. 引号未配对。"
+        )
     return Table(path, header, rows, numbers, encoding, separator, lines[:start])

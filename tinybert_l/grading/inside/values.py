@@ -77,10 +77,16 @@ class Opaque:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        return self._refuse()
+
+    def _refuse(self, *_: object) -> Any:
         raise TypeError(
             f"The answer is a {self.kind}; return a number, string, list, dict or tensor. "
             "请返回普通数据。"
         )
+
+    __iter__ = __len__ = __getitem__ = __call__ = __float__ = __int__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
 
     def __eq__(self, other: object) -> bool:
         return False
