@@ -21,8 +21,8 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import IncomingFile, incoming_files
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.identities import Identities
 from tinybert_l.grading.file_names import is_called, is_desktop_file, may_be_notebook
+from tinybert_l.grading.identities import Identities
 from tinybert_l.grading.owners import (
     Owner,
     folded,

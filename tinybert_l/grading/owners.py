@@ -39,7 +39,8 @@ BLACKBOARD_NAME = re.compile(
 )
 # Brightspace: 123-45 - Jane Doe - Nov 20, 2026 1012 AM/x.ipynb
 _BRIGHTSPACE_NAME = re.compile(
-    r"(?P<lms>\d+)-\d+ ?- (?P<name>[^/]+?) ?- (?P<when>[^/-]*\b\d{4} \d{3,4}(?: [AP]M)?)/(?P<rest>.+)"
+    r"(?P<lms>\d+)-\d+ ?- (?P<name>[^/]+?) ?- "
+    r"(?P<when>[^/-]*\b\d{4} \d{3,4}(?: [AP]M)?)/(?P<rest>.+)"
 )
 _BRIGHTSPACE_TIME = re.compile(r"(\w{3} \d{1,2}, \d{4}) (\d{3,4}) ([AP]M)")
 _EXCHANGE_NAME = re.compile(
@@ -71,7 +72,7 @@ class Owner:
         file_name: with the folders below the student's.
         assignment: for which assignment, if it says.
         known: facts that the platform gave, by column of the gradebook: lms_user_id, last_name.
-        platform: "canvas", "moodle", "blackboard", "brightspace", "exchange", or "" for a plain path.
+        platform: "canvas", "moodle", "blackboard", "brightspace", "exchange"; "": a plain path.
         is_late: what Canvas says.
         when: when it was handed in, if the path says; without a zone in the platform's own.
     """

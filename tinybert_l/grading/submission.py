@@ -162,7 +162,8 @@ def _keep_own_code(nb: NotebookNode, own: list[tuple[NotebookNode, str]]) -> lis
         place = next(i for i, other in enumerate(nb.cells) if other is cell)
         nb.cells.insert(place + 1, nbformat.v4.new_code_cell(source, id=cell_id))
         repairs.append(
-            f"{name}: what the student wrote into it runs in a cell of its own 其中学生的代码另行运行"
+            f"{name}: what the student wrote into it runs in a cell of its own "
+            "其中学生的代码另行运行"
         )
     return repairs
 
