@@ -173,15 +173,15 @@ def summarise_two_stages(seeds: list[list[TwoStagesSeed]]) -> list[Row]:
         by_way[same[0].way] = same
     usual = by_seed([row.hits.unpack() for row in by_way[USUAL]])
     rows: list[Row] = []
-    for way, same in by_way.items():
-        hits = by_seed([row.hits.unpack() for row in same])
+    for way, group in by_way.items():
+        hits = by_seed([row.hits.unpack() for row in group])
         rows.append(
             TwoStagesRow(
                 way=way,
-                steps=same[0].steps,
-                times_the_cost=same[0].flops / by_way[USUAL][0].flops,
+                steps=group[0].steps,
+                times_the_cost=group[0].flops / by_way[USUAL][0].flops,
                 accuracy_percent=spread([100 * float(row.mean()) for row in hits]),
-                hits=tuple(row.hits for row in same),
+                hits=tuple(row.hits for row in group),
                 difference_points=None if way == USUAL else paired_interval(hits - usual),
             )
         )

@@ -59,6 +59,8 @@ SUBJECTS = {
     "masked_tokens": "Joint pre-training in Chinese, measured on hidden tokens only",
     "gradient_agreement": "Gradients of a trained supernet's sub-models over many batches",
     "cascade": "Early exit: cascades of sub-models, and exits after every layer",
+    "two_stages": "TinyBERT's two stages: a student with random layers, general and task-specific "
+    "distillation",
     "strategies": "Optimisation strategies off in turn: a small student, three learning rates, the "
     "one that validation chose",
     "self_distillation": "Self-distillation with a control: a small student, with it and without",
@@ -72,8 +74,8 @@ Intervals (low, high) are 95 %.
 
 ## What was hoped for, and what came
 
-One rule answers all (`tinybert_l/course/evidence.py`): *yes*, the whole interval lies beyond the \
-margin that the hope names (0 where it names none); *no*, on the other side; *undecided*, the \
+One rule answers all (`tinybert_l/course/evidence/rule.py`): *yes*, the whole interval lies beyond \
+the margin that the hope names (0 where it names none); *no*, on the other side; *undecided*, the \
 interval holds the margin; *cannot be decided*, the record keeps one number without any spread. \
 An answer with *if* holds under the condition that it names.
 
