@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import socket
 import sys
 from pathlib import Path
 
@@ -89,5 +90,9 @@ def _serve(course: Course, address: str, port: int, settings: Settings) -> None:
         asyncio.run(run(desk, address, port, prefix))
     except KeyboardInterrupt:
         click.echo("ended; what was not judged is judged next time 已结束")
+    except socket.gaierror:
+        raise InvalidInput(
+            f"--address {address!r}; allowed: one of this machine's, such as 127.0.0.1. 地址无效。"
+        ) from None
     finally:
         desk.close()

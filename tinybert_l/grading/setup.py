@@ -46,6 +46,18 @@ class FolderNotEmpty(CourseError, FileExistsError):
     """A course was to be made in a folder that holds something."""
 
 
+def read_people(roster: Path) -> list[Person]:
+    """Read a roster that somebody chose, in which nobody must not be a slip.
+
+    Raises:
+        InvalidInput: it cannot be used (see `rosters.read_roster`), or nobody stands in it.
+    """
+    people = read_roster(roster)
+    if not people:
+        raise InvalidInput(f"{roster}: nobody stands in it; needed: a row for each. 名单为空。")
+    return people
+
+
 def init(folder: Path, course_id: str | None = None, roster: Path | None = None) -> Course:
     """Make a course; the folder appears whole or not at all.
 
@@ -67,7 +79,7 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
         raise InvalidInput(
             f"course init: --id {course_id!r}; allowed: letters, digits, '-', '_' and '.'."
         )
-    people = read_roster(roster) if roster else []
+    people = read_people(roster) if roster else []
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         new = Path(temporary) / folder.name
