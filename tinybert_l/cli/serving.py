@@ -53,7 +53,7 @@ def serve(
     """
     if receipt is not None:
         _check(course, receipt)
-    elif with_tokens or student:
+    elif with_tokens or student is not None:
         _make_tokens(course, student)
     else:
         _serve(course, address, port, Settings(per_hour, workers=workers))
@@ -74,7 +74,7 @@ def _make_tokens(course: Course, student: str | None) -> None:
         raise InvalidInput("Nobody is in the gradebook: tinybert-l course roster. 名单为空。")
     tokens = Tokens(course.folder / FOLDER)
     chosen = sorted(set(people) - tokens.students())
-    if student:
+    if student is not None:
         chosen = [find_student(people, student)]
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(("id", "token"))
