@@ -3,7 +3,9 @@
 import http.client
 import ipaddress
 import json
+import re
 import time
+import unicodedata
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,6 +19,7 @@ TOKEN_VARIABLE = "TINYBERT_L_TOKEN"
 ANSWER_LIMIT = 2**20  # bytes
 TIMEOUT_SECONDS = 60
 WAIT_SECONDS = 300  # for the tests
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 
 
@@ -92,7 +95,10 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _ask(url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
+    headers = {
+        "Authorization": f"Bearer {_tidy_token(token)}",
+        "Content-Type": "application/octet-stream",
+    }
     request = urllib.request.Request(url, body, headers)
     opener = _direct if url.lower().startswith("http://") else _opener
     try:
@@ -106,6 +112,21 @@ def _ask(url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
             f"{url}: cannot be reached ({printable(str(error))[:200]}). The zip file is there: "
             "send it again later. 无法连接，稍后重试。"
         ) from None
+
+
+def _tidy_token(token: str) -> str:
+    """Return a token without what copying and typing puts into it: blanks, quotes, wide letters.
+
+    Raises:
+        InvalidInput: it holds what no token holds.
+    """
+    tidy = "".join(unicodedata.normalize("NFKC", token).split()).strip("\"'“”‘’<>\u200b\ufeff")
+    if not _TOKEN.fullmatch(tidy):
+        raise InvalidInput(
+            "token: letters, digits, - and _ are allowed; copy it as your teacher gave it. "
+            "凭证只含字母、数字、-和_，请重新复制。"
+        )
+    return tidy
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:
