@@ -192,6 +192,8 @@ def test_the_reading_of_the_record_of_self_distillation():
     assert all(gap.mean < 0 for gap in closer.values())
     assert [name for name, gap in closer.items() if gap.high < 0] == ["2x0.5"]
     assert all(gap.low < 0 < gap.high for gap in better.values())
+    largest = {"sub_model": "2x1", "self_distillation": True}
+    assert evidence.from_record("self_distillation", "difference_points", **largest).high < 0
 
 
 # the student's own joint step
