@@ -213,7 +213,7 @@ def main() -> None:
         sys.exit(f"CLASS={size}, GRADED={count}; allowed: 30 or more, and 1 to a tenth of it.")
     commands = command_seconds()
     grown = growth(size, count)
-    workers = two_workers(max(8, count // 10))
+    workers = two_workers(max(8, count // 3))
     forker.close_all()
     row = ClassScaleRow(
         students=size,

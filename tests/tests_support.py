@@ -47,8 +47,8 @@ def execute(notebook: NotebookNode, folder: Path, timeout: int = 60) -> None:
 def shown_kinds(notebook: NotebookNode) -> list[list[str]]:
     """List what each code cell shows: MIME types, stdout, messages of errors.
 
-    Values are left out, for they differ from run to run, and so are progress bars on stderr and
-    what stands beside a widget (in a kernel the widget holds it, elsewhere the cell).
+    Values are left out, for they differ from run to run, and so are progress bars (on stderr, in a
+    kernel widgets) and what stands beside a widget (in a kernel it holds it, elsewhere the cell).
     """
     return [_kinds(cell) for cell in notebook.cells if cell.cell_type == "code"]
 
@@ -63,6 +63,10 @@ def _kinds(cell: NotebookNode) -> list[str]:
             if output.name == "stdout" and kinds[-1] != "stdout":
                 kinds.append("stdout")
         elif "application/vnd.jupyter.widget-view+json" in output.data:
+            if "%|" in output.data["text/plain"]:
+                continue
+            if kinds[-1] == "stdout":
+                kinds.pop()
             return [*kinds, "widget"]
         else:
             kinds += sorted(output.data)

@@ -12,6 +12,7 @@ from pathlib import Path
 import grimp
 import pytest
 
+SOLUTIONS = Path(__file__).parents[2] / "solutions"
 STRICT = {"exercises", "method"}
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -42,7 +43,8 @@ def too_long(path: Path, limit: int) -> list[str]:
 def test_functions_are_short(checkout):
     named = []
     for path in python_files(checkout, "tinybert_l", "solutions", "benchmarks", "tools", "tests"):
-        strict = path.parent.name in STRICT and "tinybert_l" in path.parts
+        folder, package = path.relative_to(checkout).parts[:2]
+        strict = folder == "tinybert_l" and package in STRICT
         named += too_long(path, 40 if strict else 60)
     assert not named, "\n".join(named)
 
@@ -54,6 +56,31 @@ def test_a_long_function_would_be_noticed(tmp_path):
     assert too_long(path, 40) == []
     path.write_text("def f():\n" + docstring + "    x = 1\n" * 40)
     assert too_long(path, 40) == ["long.py:1 f (41)"]
+
+
+def longer_files(folder: Path, limit: int) -> list[str]:
+    """Python files with more lines than the limit, as `file (lines)`."""
+    named = []
+    for path in python_files(folder, ""):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > limit:
+            named.append(f"{path.relative_to(folder)} ({lines})")
+    return named
+
+
+def test_modules_are_short(checkout):
+    """About 400 lines; what grows beyond 450 is cut by meaning."""
+    named = longer_files(checkout / "tinybert_l", 450)
+    assert not named, "\n".join(named)
+
+
+def test_a_long_module_would_be_noticed(tmp_path):
+    (tmp_path / "package").mkdir()
+    path = tmp_path / "package" / "long.py"
+    path.write_text("x = 1\n" * 450)
+    assert longer_files(tmp_path, 450) == []
+    path.write_text("x = 1\n" * 451)
+    assert longer_files(tmp_path, 450) == ["package/long.py (451)"]
 
 
 def test_comprehensions_are_few_in_the_library(checkout):
@@ -76,9 +103,15 @@ def test_the_library_is_folders_and_a_ground_floor(checkout):
             assert (folder / "__init__.py").is_file(), folder
 
 
+QUIZZES_READ = f"""
+from pathlib import Path
+from tinybert_l.course.quiz_questions import read_questions
+assert all(read_questions(Path({str(SOLUTIONS)!r}), lecture) for lecture in range(1, 12))
+"""
 LIGHT = {
     "import": ("import tinybert_l", 0.3),
     "help": ("import sys; sys.argv[1:] = ['--help']; import tinybert_l.cli as c; c.run()", 0.5),
+    "quizzes": (QUIZZES_READ, 1.0),  # `release` reads all of them, and should not be kept waiting
 }
 
 

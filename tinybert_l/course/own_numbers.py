@@ -21,7 +21,7 @@ Numbers = Mapping[str, Any]  # {name of a parameter: its value}
 ORDERS = ("", "distinct", "rising")
 _PLACE = re.compile(r"<<(.+?)>>")
 _BUILTINS = """abs all any bool dict enumerate float int len list map max min range reversed round
-sorted str sum tuple zip"""
+set sorted str sum tuple zip"""
 _FUNCTIONS: dict[str, Any] = {name: vars(builtins)[name] for name in _BUILTINS.split()}
 _FUNCTIONS |= {name: getattr(math, name) for name in ("ceil", "floor", "gcd", "log", "sqrt")}
 
@@ -128,8 +128,10 @@ def _compiled(expression: str) -> tuple[CodeType, frozenset[str]]:
         tree = ast.parse(expression.strip(), mode="eval")
     except SyntaxError as error:
         raise InvalidInput(f"{expression}: {error}") from None
-    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    nodes = list(ast.walk(tree))
+    names = [node for node in nodes if isinstance(node, ast.Name)]
     bound = {node.id for node in names if isinstance(node.ctx, ast.Store)}
+    bound |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     return compile(tree, "<question>", "eval"), frozenset({node.id for node in names} - bound)
 
 
