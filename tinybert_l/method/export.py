@@ -99,7 +99,7 @@ def export_onnx(
         InvalidInput: a sub-model that drops tokens; their number would be frozen in the file.
         MissingPackage: onnx is not installed.
     """
-    _import_optional("onnx")
+    import_optional("onnx")
     if sub_model.length < 1:
         raise InvalidInput(
             f"export_onnx: sub_model {sub_model.name} drops tokens; allowed: length 1."
@@ -158,17 +158,7 @@ def _log_without(phrase: str) -> Iterator[None]:
         root.removeFilter(keeps)
 
 
-def require_onnx() -> None:
-    """Raise an error, before anything is trained, where ONNX files could not be written or run.
-
-    Raises:
-        MissingPackage: names what is missing, and says how to install it.
-    """
-    for name in ("onnx", "onnxruntime"):
-        _import_optional(name)
-
-
-def _import_optional(name: str) -> Any:
+def import_optional(name: str) -> Any:
     """Import a package of the extra `export`.
 
     Raises:
@@ -194,7 +184,7 @@ class OnnxClassifier:
     """
 
     def __init__(self, path: Path, threads: int | None = None) -> None:
-        onnxruntime = _import_optional("onnxruntime")
+        onnxruntime = import_optional("onnxruntime")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3
