@@ -72,8 +72,8 @@ Intervals (low, high) are 95 %.
 
 ## What was hoped for, and what came
 
-One rule answers all (`tinybert_l/course/evidence.py`): *yes*, the whole interval lies beyond the \
-margin that the hope names (0 where it names none); *no*, on the other side; *undecided*, the \
+One rule answers all (`tinybert_l/course/evidence/rule.py`): *yes*, the whole interval lies beyond \
+the margin that the hope names (0 where it names none); *no*, on the other side; *undecided*, the \
 interval holds the margin; *cannot be decided*, the record keeps one number without any spread. \
 An answer with *if* holds under the condition that it names.
 

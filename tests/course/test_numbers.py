@@ -215,9 +215,9 @@ def test_answers_do_not_depend_on_captions(claims, make_results, monkeypatch):
             ends = (f"{{key}} low{next(count)}", f"{{key}} high{next(count)}")
             columns[kind][field] = captions.Column(title, *ends)
     titles = {kind: f"qux{next(count)}" for kind in captions.BENCHMARK_TITLES}
-    monkeypatch.setattr(captions, "VALUES", values)
+    monkeypatch.setattr(captions.identifiers, "VALUES", values)
     monkeypatch.setattr(captions, "COLUMNS", columns)
-    monkeypatch.setattr(captions, "BENCHMARK_TITLES", titles)
+    monkeypatch.setattr(captions.titles, "BENCHMARK_TITLES", titles)
     monkeypatch.setattr(captions, "NAME", nonsense())
     monkeypatch.setattr(captions, "SPREAD", "blah")
     assert answers_and_figures(claims) == before

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 
 from tinybert_l.course import calibration, evidence, home, prediction_log, predictions
 from tinybert_l.course.authoring import in_language
+from tinybert_l.course.evidence.from_records import missing
 from tinybert_l.course.prediction_questions import QUESTIONS
 from tinybert_l.course.predictions import predict, show_answer
 from tinybert_l.errors import InvalidInput
@@ -95,7 +96,7 @@ def test_a_record_shows_its_number_interval_and_name(folder, capsys):
     mean, low, high = (f"{value:.2f}" for value in (gap.mean, gap.low, gap.high))
     shown = capsys.readouterr().out
     assert f"{mean} points ({low} to {high}), record 记录 ablation" in shown
-    show_answer("alone-minus-joint", evidence._missing("ablation", "difference_points", ""))
+    show_answer("alone-minus-joint", missing("ablation", "difference_points", ""))
     assert "no record 无记录" in capsys.readouterr().out
 
 
@@ -313,9 +314,11 @@ def test_handing_in_carries_predictions_and_a_damaged_file_does_not_stop_it(
     for cell in released.cells:
         cell.source = cell.source.replace("### BEGIN HIDDEN TESTS", "")
     nbformat.write(released, folder / f"{NAME}.ipynb")
-    monkeypatch.setattr(home, "rows_of", lambda *_: [])
+    monkeypatch.setattr(home.handing_in, "rows_of", lambda *_: [])
     packed = []
-    monkeypatch.setattr(home, "_zipped", lambda name, content: packed.append(content) or b"")
+    monkeypatch.setattr(
+        home.handing_in, "_zipped", lambda name, content: packed.append(content) or b""
+    )
     predict(SHARE, low=40, high=60)
     home.hand_in(folder / f"{NAME}.ipynb", "ann", folder / "out")
     file.write_text("{", encoding="utf-8")

@@ -6,9 +6,9 @@ import math
 import pytest
 import torch
 
-from tinybert_l.course import optimisation
+from tinybert_l.course import evidence, optimisation
 from tinybert_l.course.optimisation import BETA_1, BETA_2, adam_updates, clipped, share_decayed
-from tinybert_l.course.records import read_record
+from tinybert_l.course.records import read_benchmark, read_record
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.exercises.lecture_04 import linear_warmup_decay, submodel_schedule
 from tinybert_l.method.recipe import JointRecipe
@@ -86,6 +86,7 @@ def test_an_outlier_sends_adam_to_sleep(cells):
     numbers += [f"${updates[step - 1]:.2f}\\,\\eta$" for step in (10, 40, 100)]
     says(cells, ("c025a1", "c025a2"), *numbers)
     assert pytest.approx(square, rel=0.01) == (9 + 100**2) / 10
+    says(cells, ("c025a1", "c025a2"), f"$(9+100^2)/10={(9 + 100**2) / 10}$")
     assert adam_updates(clipped(gradients, 1.0)) == pytest.approx([1.0] * 100)
 
 
@@ -104,6 +105,25 @@ def test_weight_decay_of_a_short_run(cells):
     assert linear_warmup_decay(0, 24, 240) == 0, "with warm-up, step 0 learns nothing"
 
 
+def test_dropout_keeps_the_expectation(cells):
+    values, kept = torch.tensor([2.0, 4.0, 6.0, 8.0]), torch.tensor([1.0, 0.0, 1.0, 1.0])
+    left = values * kept / (1 - 0.1)
+    shown = ", ".join(f"{value:.2f}" if value else "0" for value in left.tolist())
+    says(cells, ("c025b3", "c025b4"), "$p=0.1$", "$(2, 4, 6, 8)$", f"$({shown})$")
+
+
+def test_the_average_of_an_ablation_is_taken_apart(cells):
+    """TinyBERT (Jiao et al. 2020), development sets: MNLI-m, MNLI-mm, MRPC, CoLA."""
+    whole, without_augmentation = (82.8, 82.9, 85.8, 50.8), (80.5, 81.0, 82.4, 29.8)
+    both = ("c047a3", "c047a4")
+    says(cells, both, *(f"{value}" for value in (*whole, *without_augmentation)))
+    means = [round(sum(row) / 4, 1) for row in (whole, without_augmentation)]
+    says(cells, ("c046", "c047"), *(f"{value}" for value in means))
+    lost = whole[-1] - without_augmentation[-1]
+    says(cells, both, f"{means[0] - means[1]:.1f}", f"${lost:.1f}/4={lost / 4:.2f}$")
+    says(cells, both, f"{whole[2] - without_augmentation[2]:.1f}")
+
+
 def test_the_quiz_counts_one_step_of_warm_up(cells):
     warmup = round(0.1 * 12)
     assert warmup == 1 and linear_warmup_decay(0, warmup, 12) == 0
@@ -118,6 +138,8 @@ def test_attention_costs_as_much_as_the_matrices_at_this_length(cells):
     matrices = 2 * length * (4 * hidden**2 + 2 * hidden * neurons)
     assert matrices == 4 * length**2 * hidden
     says(cells, ("c053", "c054"), f"={length:.0f}$", f"$h={hidden}$", f"$I={neurons}$")
+    share = 512 / (512 + length)
+    says(cells, ("c053", "c054"), f"$512/(512+{length:.0f})={100 * share:.0f}\\%$")
     says(cells, ("c054a1", "c054a2"), str(3 * window + 1))
     assert f'("windowed 窗口", {window})' in source(cells, "c055")
 
@@ -125,21 +147,27 @@ def test_attention_costs_as_much_as_the_matrices_at_this_length(cells):
 def test_distilling_the_smallest_goes_four_fifths_into_the_teacher(cells):
     student, teacher = 3 * (2 / 6) * (1 / 4), 1.0
     assert teacher / (student + teacher) == pytest.approx(4 / 5)
-    says(cells, ("c048r1", "c048r2"), f"={student:g}$")
+    says(cells, ("c048r3", "c048r4"), f"={student:g}$")
 
 
 def test_readings_say_what_the_records_say(cells):
     """The readings of table 6 and of the Chinese record; they name no numbers."""
     rows = {row.method: row for row in read_record("training_methods").rows}
-    soft = {name: row for name, row in rows.items() if name != "labels_only"}
-    worst = min(soft, key=lambda name: soft[name].accuracy_fraction.mean)
+    worst = min(rows, key=lambda name: rows[name].accuracy_fraction.mean)
     best = max(rows, key=lambda name: rows[name].accuracy_fraction.mean)
     assert (worst, best) == ("joint", "two_stages_alone")
     ahead, alone = rows[best].accuracy_fraction, rows["logits_only"].accuracy_fraction
     assert ahead.mean - alone.mean < min(ahead.sd, alone.sd)
+    labels, logits = rows["labels_only"], rows["logits_only"]
+    nearer = labels.divergence_nats.mean - logits.divergence_nats.mean
+    assert nearer > 3 * max(labels.divergence_nats.sd, logits.divergence_nats.sd)
+    better = logits.accuracy_fraction.mean - labels.accuracy_fraction.mean
+    assert better < min(labels.accuracy_fraction.sd, logits.accuracy_fraction.sd)
     gains = [r for r in read_record("chinese").rows if getattr(r, "gain_points", None)]
     above = [row.sub_model.name for row in gains if row.gain_points.low > 0]
     assert len(gains) == 3 and above == ["2x0.5"], "'of the three only that of 2×½ does not'"
+    assert all(row.gain_points.high - row.gain_points.low > 20 for row in gains)
+    assert all(row.gain_points.method is None for row in gains), "it decides on a condition"
     gaps = {}
     for row in read_record("masked_tokens").rows:
         if row.model == "pretrained":
@@ -149,6 +177,29 @@ def test_readings_say_what_the_records_say(cells):
     for name in ("4x1", "2x0.5"):
         assert gaps[name].low > 0 and gaps[name].estimate < 1.5, "'about a point above'"
     assert gaps["1x0.25"].low < 0 < gaps["1x0.25"].high, "'cannot be told from it'"
+
+
+def test_readings_say_what_the_record_of_strategies_says():
+    rows = [row for row in read_record("strategies").rows if row.learning_rate == 0.003]
+    usual = next(row for row in rows if row.strategy == "all_on")
+    gaps = {}
+    for row in rows:
+        if row is not usual:
+            gap = evidence.difference("strategies", "accuracy_percent", row, usual)
+            gaps[row.strategy] = gap
+    assert [name for name, gap in gaps.items() if gap.high < 0] == ["constant_rate"]
+    assert gaps["no_clipping"].mean < 0 < gaps["no_clipping"].high
+    values = next(r for r in rows if r.strategy == "no_clipping").accuracy_percent.values
+    assert sorted(values)[0] < sorted(values)[1] - 15, "one seed is very bad"
+
+
+def test_readings_say_what_the_benchmark_of_long_documents_says():
+    speeds = {}
+    for row in read_benchmark("long_documents").rows:
+        if row.sub_model == SubModel(3, 0.5):
+            speeds[row.attention, row.length] = row.duration_ms.median
+    slower = {n: speeds["windowed", n] / speeds["full", n] for a, n in speeds if a == "full"}
+    assert slower[512] > 1 > slower[2048] and slower[4096] < 0.5
 
 
 def test_method_costs_count_forward_backward_and_the_teacher(supernet):

@@ -9,6 +9,7 @@ import torch
 from lecture_text import missing_from
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from tinybert_l.course import evidence
 from tinybert_l.course.records import read_record
 from tinybert_l.tasks.squad import answer_f1, exact_match, normalised_words
 from tinybert_l.tasks.stories import KINDS, TESTING, last_mentioned, make_stories
@@ -117,6 +118,29 @@ def test_the_half_width_near_85_percent_on_120_reviews():
     stands(rf"\sqrt{{0.85 \times 0.15 / 120}} = {error:.3f}", "±6")
 
 
+def floors_of():
+    """The best trivial answer to each kind of question, in per cent."""
+    rows = read_record("trivial_answers").rows
+    return {row.question: row.exact_match_percent for row in rows}
+
+
+def test_what_the_readings_say_of_the_largest_sub_model():
+    rows = read_record("questions").rows
+    largest = next(row for row in rows if row.sub_model and row.sub_model.name == "6x1")
+    measured, floors = largest.exact_match_percent, floors_of()
+    above = {kind: measured[kind].mean - floors[kind] for kind in KINDS}
+    assert round(above["counting"]) == 3 and round(measured["counting"].sd) == 5
+    assert 20 < above["negation"] < 30 and round(measured["negation"].sd) == 17
+    surely = []
+    for kind in KINDS:
+        gap = evidence.from_record(
+            "questions", "exact_match_percent", key=kind, sub_model="6x1", compared=kind
+        )
+        if gap.low > floors[kind]:
+            surely.append(kind)
+    assert len(surely) == 6 and not {"negation", "counting", "path"} & set(surely)
+
+
 def test_what_the_readings_say_of_the_record_of_questions():
     record = read_record("questions")
     stories = make_stories(record.recipe["stories"], 1_000_000, world=TESTING)
@@ -128,6 +152,8 @@ def test_what_the_readings_say_of_the_record_of_questions():
     assert abs(smallest.mean - copied) < 2 * smallest.sd
     assert by_size["6x1"]["where is a person"].mean == 100
     gaps = {kind: by_size["6x1"][kind].mean - by_size["2x0.25"][kind].mean for kind in KINDS}
+    gap_of = {kind: by_size["2x0.25"][kind].mean - floor for kind, floor in floors_of().items()}
+    assert gap_of["where is an object"] < -5 and -1 < gap_of["where was it before"] <= 0
     assert gaps["where was it before"] > 45 and gaps["where is an object"] > 45
 
 
@@ -140,7 +166,7 @@ def test_what_the_readings_say_of_trivial_answers():
         counted, path = row.exact_match_percent["counting"], row.exact_match_percent["path"]
         if row.sub_model.name != "6x1":
             assert counted.mean == pytest.approx(floors["counting"].exact_match_percent)
-            assert counted.sd == 0, "all they have learned is to say one"
+            assert counted.sd == 0, "all they have learned, it seems, is to say one"
         assert path.mean < floors["path"].exact_match_percent, "nobody has learned it"
 
 

@@ -1,13 +1,14 @@
 """Every worked example of lecture 6 is computed anew, and stands in both languages."""
 
 import math
-from statistics import mean, median
+from statistics import NormalDist, mean, median
 
 import numpy as np
 import pytest
 from lecture_text import missing_from, text_of
 
 from tinybert_l.course.records import read_record
+from tinybert_l.submodels import SubModel
 
 LECTURE = 6
 
@@ -71,11 +72,24 @@ def test_the_intervals_on_600_sentences():
     )
 
 
+def test_the_choice_among_three_models():
+    half = round(196 * math.sqrt(0.1 / 600), 1)
+    assert half == 2.5
+    for right in (79, 82):
+        gap = right - 83
+        stands(f"$[{gap - half}, {gap + half}]$")
+    stands(rf"$-4 \pm {half}$")
+
+
 def test_the_number_of_sentences_that_tell_four_tenths_of_a_point():
     needed = [1.96**2 * discordant / 0.004**2 for discordant in (0.1, 0.2)]
     assert round(needed[0], -3) == 24_000 and round(needed[1], -3) == 48_000
     squares = f"{1.96**2:.2f} \\times 0.1 / {0.004**2:.6f}"
     stands(squares, "24{,}000", "48,000")
+    power = NormalDist().inv_cdf(0.8)
+    factor = (1.96 + round(power, 2)) ** 2
+    stands(f"$(1.96+{power:.2f})^2 = {factor:.2f}$")
+    assert round(factor / 1.96**2, 1) == 2, "twice as many sentences"
 
 
 def test_how_often_a_sentence_is_not_drawn():
@@ -122,7 +136,11 @@ def test_what_the_reading_says_of_training_alone():
     alone = next(row for row in rows if row.variant == "smallest_alone")
     gap = alone.difference_points["2x0.25"]
     assert gap.low < 0 < gap.high and max(-gap.low, gap.high) < 1.5
-    assert gap.estimate > 0, "most people guess the sign wrong"
+    for name, is_settled in (("", True), ("_longer", False)):
+        rows = read_record(f"joint_against_separate{name}").rows
+        row = next(r for r in rows if getattr(r, "sub_model", None) == SubModel(2, 0.25))
+        assert row.difference_points.estimate < 0, "joint minus alone"
+        assert (row.difference_points.high < 0) == is_settled
 
 
 def test_what_the_reading_says_of_long_documents():

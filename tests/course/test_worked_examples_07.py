@@ -1,5 +1,6 @@
 """Compute every worked example of lecture 7 from its formula, and find it in both languages."""
 
+import dataclasses
 import math
 
 import pytest
@@ -9,6 +10,8 @@ from lecture_text import missing_from, text_of
 from tinybert_l.course import evidence
 from tinybert_l.course.records import read_record
 from tinybert_l.exercises.released import load_reference_answers
+from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher import TeacherRecipe
 from tinybert_l.submodels import SubModel
 
 LECTURE = 7
@@ -150,3 +153,35 @@ def test_what_is_read_from_the_cascade_s_record_is_in_it():
     wide = {"method": "single", "sub_models": (SubModel(6, 0.5),)}
     between = evidence.difference("cascade", "hits", chosen, wide)
     assert between.low < 0 < between.high
+    singles = {row.sub_models: row for row in rows if row.method == "single"}
+    alone = singles[wide["sub_models"]]
+    assert round(alone.gflops.mean / against_middle.gflops.mean, 1) == 1.3, "three tenths more"
+    pressed = [
+        row.difference_points
+        for row in rows
+        if (row.method, row.goal) == ("untrained_exits", "cost") and row.target != SubModel(6)
+    ]
+    assert len(pressed) == 2 and all(gap.high < -20 for gap in pressed)
+
+
+def test_the_spread_of_a_rank_correlation_of_twelve_heads():
+    """Under random order its variance is 1/(n - 1): here found by shuffling."""
+    order = torch.arange(12.0)
+    generator = torch.Generator().manual_seed(0)
+    ranks = torch.stack([torch.randperm(12, generator=generator).float() for _ in range(4000)])
+    correlations = torch.corrcoef(torch.cat([order[None], ranks]))[0, 1:]
+    assert float(correlations.std()) == pytest.approx(1 / math.sqrt(11), abs=0.01)
+    assert missing_from(LECTURE, [r"$1/\sqrt{11} \approx 0.30$"]) == []
+
+
+def test_how_many_comparisons_the_ablation_makes():
+    gaps = []
+    for row in read_record("ablation").rows:
+        gaps += (row.difference_points or {}).values()
+    assert len(gaps) == 11 and all(gap.low < 0 < gap.high for gap in gaps)
+    assert 0.5 < 11 / 20 < 0.6, "half a finding by luck"
+
+
+def test_joint_training_has_half_as_many_settings_again():
+    joint, plain = (len(dataclasses.fields(kind)) for kind in (JointRecipe, TeacherRecipe))
+    assert joint / plain == 1.5

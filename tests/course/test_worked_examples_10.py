@@ -1,9 +1,12 @@
 """Compute what lecture 10 works out by hand, and find it in both languages."""
 
+import json
+from collections import Counter
+
 import pytest
 from lecture_text import cells_of, missing_from, text_of
 
-from tinybert_l.course.records import read_record
+from tinybert_l.course.records import RESULTS, read_record
 from tinybert_l.exercises.released import load_reference_answers
 
 LECTURE = 10
@@ -28,9 +31,47 @@ def check(checkout):
 
 
 def test_how_many_claims_would_hold_by_luck():
-    assert 20 * 0.05 == 1 and round(1 - 0.95**20, 2) == 0.64
-    fragments = [r"$20 \cdot 0.05 = 1$", "$1 - 0.95^{20} = 0.64$"]
+    assert 40 * 0.05 == 2 and round(1 - 0.95**40, 2) == 0.87
+    fragments = [r"$40 \cdot 0.05 = 2$", "$1 - 0.95^{40} = 0.87$"]
     assert missing_from(LECTURE, fragments) == []
+
+
+def test_the_example_of_a_second_measurement():
+    words = []
+    for name in ("joint_against_separate", "joint_against_separate_longer"):
+        record = read_record(name)
+        (row,) = [row for row in record.rows if row.kind == "joint_mean_gap"]
+        gap = row.difference_points
+        words += [f"${gap.estimate:.1f}$", f"$[{gap.low:.1f}, {gap.high:.1f}]$"]
+        words.append(str(record.recipe["num_steps"]))
+    assert missing_from(LECTURE, words) == []
+
+
+def test_what_is_said_of_the_verdicts_of_all_lectures():
+    """By the verdicts under results/: how many, and which kinds have more than others."""
+    kinds = Counter()
+    for path in (RESULTS / "verdicts").glob("*.json"):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values["lecture"] != LECTURE:
+            kinds.update(row["kind"] for row in values["rows"])
+    total = kinds.total()
+    assert total > 40, "more than forty claims"
+    refuted = kinds["does_not_hold"] + kinds["does_not_hold_if"]
+    not_known = kinds["undecided"] + kinds["no_record"]
+    assert kinds["holds"] < 10 and refuted < not_known
+    careless = total - kinds["holds"] - kinds["holds_if"]
+    assert careless > total / 2 > refuted, "the mistake of the week"
+
+
+def test_lectures_5_and_9_judge_one_sentence_in_two_ways():
+    found = {}
+    for lecture, record in ((5, "trigram"), (9, "writer")):
+        path = RESULTS / "verdicts" / f"{lecture:02d}.json"
+        for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+            if row["record"] == record and "same text" in row["claim"]:
+                found[lecture] = row["kind"]
+    assert found == {5: "does_not_hold", 9: "holds_if"}
+    assert missing_from(LECTURE, ["240", "2,500", "3,600"]) == []
 
 
 def test_the_log_of_question_2_is_what_its_error_gives(answers, check):
@@ -67,9 +108,43 @@ def test_what_is_read_from_the_forest_plot_is_in_the_records():
     for row in read_record("ablation").rows:
         for gap in (row.difference_points or {}).values():
             assert gap.low < 0 < gap.high, row.variant
+    alone = [row for row in read_record("self_distillation").rows if row.difference_points]
+    apart = [row.sub_model.label for row in alone if row.difference_points.high < 0]
+    assert apart == ["2×1"] and max(row.sub_model.depth for row in alone) == 2
+    named = {
+        row.sub_model.label: row.against_most_frequent_points
+        for row in read_record("masked_tokens").rows
+        if row.model == "pretrained"
+    }
+    assert [label for label, gap in named.items() if gap.low > 0] == ["4×1", "2×½"]
+    assert named["1×¼"].low < 0 < named["1×¼"].high
+    gains = [row.gain_points for row in read_record("chinese").rows if row.gain_points]
+    assert [gain.low > 0 for gain in gains].count(True) == 1 and len(gains) == 3
     documents = read_record("long_documents").rows
     by_windows = [row.against_cutting_points for row in documents if row.reading == "windows"]
     assert by_windows and all(gap.low > 0 for gap in by_windows)
+
+
+def test_what_is_read_from_the_numbers_of_the_chapters():
+    read = {(row.sub_model.name, row.reading): row for row in read_record("long_documents").rows}
+    small, start = read["2x0.25", "windows"], read["3x0.5", "cut"]
+    assert small.accuracy_percent > start.accuracy_percent
+    assert small.gflops_per_review < start.gflops_per_review
+    longer = read_record("joint_against_separate_longer").rows
+    (cost,) = [
+        row.ratio
+        for row in longer
+        if row.kind == "joint_cost"
+        and row.compared_with == "all_alone"
+        and row.unit == "forward_flops"
+    ]
+    assert cost < 0.5, "less than half of nine separate runs"
+    (kept,) = [
+        row
+        for row in read_record("headline_by_fold").rows
+        if row.role == "candidate" and row.models[0].label == "2×¼ ONNX int8"
+    ]
+    assert kept.times_smaller > 10 and kept.kept_percent.low > 95
 
 
 def test_every_question_names_the_place_where_it_was_asked():

@@ -119,10 +119,16 @@ def test_the_gap_is_constant_and_its_explanation_fails_in_one_row():
         extra = 2 * 128 * hidden**2 / 1e9
         fits.append(rounds(counted + extra, printed))
         if hidden != 768:
+            assert abs(round(counted, 4) + round(extra, 4) - counted - extra) < 6e-5
             assert_stands(
-                11, f"{counted:.3f}+{extra:.3f}={round(counted, 3) + round(extra, 3):.3f}"
+                11, f"{counted:.4f}+{extra:.4f}={round(counted, 4) + round(extra, 4):.4f}"
             )
     assert fits == [True, True, True, True, False]
+    small = flops(configuration(4, 512, 2048), 128) / 1e9
+    assert rounds(small, "3.4"), "this row fits without the product too, and tests nothing"
+    largest = flops(configuration(12, 768, 3072), 128) / 1e9 + product
+    assert int(10 * largest) / 10 == 22.4, "cutting digits fails where rounding fits"
+    assert_stands(11, f"{largest:.3f}", "22.4")
 
 
 def test_the_ways_to_average_glue():

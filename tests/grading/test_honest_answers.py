@@ -91,7 +91,25 @@ def logged(function):
     "type hints and a dataclass": "from dataclasses import dataclass\n@dataclass\nclass Depth:\n"
     "    value: int\n" + RIGHT.replace("_layers, depth)", "_layers: int, depth: int) -> list")
     .replace("// depth", "// Depth(depth).value"),
+    "a function that is remembered": "import functools\n"
+    + RIGHT.replace("implement", "implement\n@functools.cache", 1),
+    "a partial function": "import functools\n"
+    + BODY.format(name="base").replace("(num", "(one, num")
+    .replace("- 1 for", "- one for") + "kept_layers.implement(functools.partial(base, 1))",
+    "a method": BODY.format(name="kept_layers").replace("\n", "\n    ")
+    .replace("(num", "(self, num").replace("\n", "class Layers:\n", 1) + "\nkept_layers.implement(Layers().kept_layers)",
+    "a lambda": BODY.format(name="base")
+    + "kept_layers.implement(lambda num_layers, depth: base(num_layers, depth))",
+    "half a character is printed": "print('\\ud83d')\n" + RIGHT,
 }  # fmt: skip
+LAZY = """
+@kept_layers.implement
+def kept_layers(num_layers, depth):
+    if depth == 0:
+        raise ValueError("depth")
+    for value in [1, 3, 5]:
+        yield value
+"""
 
 
 def run(*cells: str, tests: tuple[str, ...] = (), cell_seconds: int = 60) -> execute.Outcome:
@@ -104,6 +122,45 @@ def test_every_way_that_python_offers_keeps_its_points(way):
     outcome = run(WAYS[way], tests=(TEST,))
     assert outcome.cells[0]["error"] is None, outcome.cells[0]
     assert outcome.tests == [None]
+
+
+def test_a_generator_raises_and_gives_as_in_the_notebook_and_types_are_the_tests():
+    """A generator's own error is that of the call; a default type is no business of the tests."""
+    lazy = TEST.replace("kept_layers(6, 3)", "list(kept_layers(6, 3))")
+    answer = "@layer_map.implement\ndef layer_map(num_student_layers, num_teacher_layers, "
+    answer += "strategy='uniform'):\n    return num_student_layers + torch.ones(2)"
+    test = "assert torch.equal(layer_map(torch.ones(2), 1), torch.full((2,), 2.0))"
+    cells = (LAZY, "torch.set_default_dtype(torch.float64)", answer, "print(torch.ones(1).dtype)")
+    outcome = run(*cells, tests=(lazy, test))
+    assert outcome.tests == [None, None]
+    assert outcome.cells[3]["output"].strip() == "torch.float64"
+
+
+HELPER = "def step(i, n, d): return i * n // d - 1\n"
+WITH_HELPER = RIGHT.replace("i * num_layers // depth - 1 for", "step(i, num_layers, depth) for")
+
+
+def test_a_test_is_run_where_the_notebook_has_it_and_nobody_guesses_twice():
+    """A helper that is needed may also stand below; a variable is read once."""
+    cells = (
+        WITH_HELPER,
+        HELPER,
+        "quiz_a = 'x'",
+        "globals()['quiz' + '_a'] = 'k'",
+        "max = range = ValueError = 0\ndef step(): return None",
+    )
+    tests = (TEST, TEST, "assert quiz_a == 'k', 'wrong'")
+    plan = execute.Plan(LECTURE, (SETUP,), cells, tests, (2, 2, 3))
+    outcome = execute.execute(plan, forker.socket_path(LECTURE, unsafe=False), 60, 20)
+    assert outcome.tests[:2] == [None, None] and outcome.tests[2]["evalue"] == "wrong"
+    plan = execute.Plan(LECTURE, (SETUP,), cells[:2], (TEST,), (1,))  # run again in the end
+    outcome = execute.execute(plan, forker.socket_path(LECTURE, unsafe=False), 60, 20)
+    assert outcome.tests == [None]
+
+
+def test_an_endless_recursion_is_told_at_once():
+    (reply,) = run("def f():\n    return f()\nf()", cell_seconds=60).cells
+    assert reply["error"]["ename"] == "RecursionError" and len(reply["error"]["traceback"]) <= 30
 
 
 def test_no_magic_of_a_stock_kernel_keeps_an_answer_from_its_points():

@@ -8,7 +8,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinybert_l.method import data as data_module
 from tinybert_l.method import shipped_teacher
 from tinybert_l.method.data import (
     NUM_FOLDS,
@@ -20,6 +19,7 @@ from tinybert_l.method.data import (
     labelled_reviews,
     load_reviews,
     packaged_file,
+    reviews,
     split_by_hash,
     training_batches,
     unlabelled_sentences,
@@ -71,9 +71,9 @@ def test_folds_test_on_disjoint_sentences_that_nothing_else_holds(tmp_path, monk
             quoted = f"Well. THE  {number}th film is as good as number {number + 1}. Or not."
             rows.writerow([quoted, number % 2, "imdb"])
             rows.writerow([f"Review {number} quotes nobody at all here.", 0, "imdb"])
-    monkeypatch.setattr(data_module, "packaged_file", lambda *_: path)
-    monkeypatch.setattr(data_module, "TEST_SIZE", 10)
-    monkeypatch.setattr(data_module, "VALIDATION_SIZE", 5)
+    monkeypatch.setattr(reviews, "packaged_file", lambda *_: path)
+    monkeypatch.setattr(reviews, "TEST_SIZE", 10)
+    monkeypatch.setattr(reviews, "VALIDATION_SIZE", 5)
     folds = [load_reviews(fold=fold) for fold in range(NUM_FOLDS)]
     check_folds(folds, labelled_reviews, unlabelled_sentences)
     for fold, splits in enumerate(folds):

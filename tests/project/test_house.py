@@ -43,7 +43,8 @@ def too_long(path: Path, limit: int) -> list[str]:
 def test_functions_are_short(checkout):
     named = []
     for path in python_files(checkout, "tinybert_l", "solutions", "benchmarks", "tools", "tests"):
-        strict = path.parent.name in STRICT and "tinybert_l" in path.parts
+        folder, package = path.relative_to(checkout).parts[:2]
+        strict = folder == "tinybert_l" and package in STRICT
         named += too_long(path, 40 if strict else 60)
     assert not named, "\n".join(named)
 
@@ -55,6 +56,31 @@ def test_a_long_function_would_be_noticed(tmp_path):
     assert too_long(path, 40) == []
     path.write_text("def f():\n" + docstring + "    x = 1\n" * 40)
     assert too_long(path, 40) == ["long.py:1 f (41)"]
+
+
+def longer_files(folder: Path, limit: int) -> list[str]:
+    """Python files with more lines than the limit, as `file (lines)`."""
+    named = []
+    for path in python_files(folder, ""):
+        lines = len(path.read_text(encoding="utf-8").splitlines())
+        if lines > limit:
+            named.append(f"{path.relative_to(folder)} ({lines})")
+    return named
+
+
+def test_modules_are_short(checkout):
+    """About 400 lines; what grows beyond 450 is cut by meaning."""
+    named = longer_files(checkout / "tinybert_l", 450)
+    assert not named, "\n".join(named)
+
+
+def test_a_long_module_would_be_noticed(tmp_path):
+    (tmp_path / "package").mkdir()
+    path = tmp_path / "package" / "long.py"
+    path.write_text("x = 1\n" * 450)
+    assert longer_files(tmp_path, 450) == []
+    path.write_text("x = 1\n" * 451)
+    assert longer_files(tmp_path, 450) == ["package/long.py (451)"]
 
 
 def test_comprehensions_are_few_in_the_library(checkout):

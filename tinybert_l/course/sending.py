@@ -3,7 +3,9 @@
 import http.client
 import ipaddress
 import json
+import re
 import time
+import unicodedata
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,6 +19,7 @@ TOKEN_VARIABLE = "TINYBERT_L_TOKEN"
 ANSWER_LIMIT = 2**20  # bytes
 TIMEOUT_SECONDS = 60
 WAIT_SECONDS = 300  # for the tests
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 
 
@@ -37,8 +40,16 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 
 def is_address(place: str) -> bool:
-    """Tell the address of a server from a folder."""
-    return place.lower().startswith(("http://", "https://"))
+    """Tell the address of a server from a folder.
+
+    Raises:
+        InvalidInput: an address of another kind, such as ftp://….
+    """
+    if place.lower().startswith(("http://", "https://")):
+        return True
+    if "://" in place:
+        raise InvalidInput(f"--to {place!r}; allowed: https://… or a folder.")
+    return False
 
 
 def send(server: str, lecture: int, path: Path, token: str) -> dict[str, Any]:
@@ -48,7 +59,7 @@ def send(server: str, lecture: int, path: Path, token: str) -> dict[str, Any]:
         InvalidInput: the address cannot be used.
         NotSent: the server refused the file, or cannot be reached.
     """
-    _require_safe(server)
+    require_safe(server)
     answer = _ask(f"{server.rstrip('/')}/handin/{lecture}", token, path.read_bytes())
     receipt = answer.get("receipt")
     if not isinstance(receipt, dict):
@@ -72,8 +83,12 @@ def wait_for_tests(
         pause = min(LONGEST_PAUSE, 1.5 * pause)
 
 
-def _require_safe(server: str) -> None:
-    """Raise an error for an address to which the token would travel in the clear."""
+def require_safe(server: str) -> None:
+    """Raise an error for an address to which the token would travel in the clear.
+
+    Raises:
+        InvalidInput: names the address and what is allowed.
+    """
     parts = urlsplit(server)
     if not parts.hostname:
         raise InvalidInput(f"--to {server!r}; allowed: https://… or a folder.")
@@ -92,7 +107,10 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _ask(url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/octet-stream"}
+    headers = {
+        "Authorization": f"Bearer {_tidy_token(token)}",
+        "Content-Type": "application/octet-stream",
+    }
     request = urllib.request.Request(url, body, headers)
     opener = _direct if url.lower().startswith("http://") else _opener
     try:
@@ -106,6 +124,21 @@ def _ask(url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
             f"{url}: cannot be reached ({printable(str(error))[:200]}). The zip file is there: "
             "send it again later. 无法连接，稍后重试。"
         ) from None
+
+
+def _tidy_token(token: str) -> str:
+    """Return a token without what copying and typing puts into it: blanks, quotes, wide letters.
+
+    Raises:
+        InvalidInput: it holds what no token holds.
+    """
+    tidy = "".join(unicodedata.normalize("NFKC", token).split()).strip("\"'“”‘’<>\u200b\ufeff")
+    if not _TOKEN.fullmatch(tidy):
+        raise InvalidInput(
+            "token: letters, digits, - and _ are allowed; copy it as your teacher gave it. "
+            "凭证只含字母、数字、-和_，请重新复制。"
+        )
+    return tidy
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

@@ -47,7 +47,8 @@ def short_row_cells(row: Row) -> dict[str, Any]:
     for column, key, value in _shown_fields(row):
         title = str(column.title).format(key=key)
         if isinstance(value, Interval | Quartiles):
-            digits = "+.1f" if column.signed else ".1f"
+            digits = ".3f" if column.title.unit == "nats" else ".1f"  # nats are small numbers
+            digits = "+" + digits if column.signed else digits
             middle, low, high = (format(part, digits) for part in dataclasses.astuple(value)[:3])
             cells[title] = f"{middle} ({low} to {high})"
         elif isinstance(value, OverSeeds):

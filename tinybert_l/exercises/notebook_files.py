@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.file_kinds import kind_of
 
 Tree = dict[str, Any]
 FORMATS = (3, 4)  # of notebooks, that are read
@@ -26,6 +27,7 @@ _BYTE_ORDER_MARKS = (
 _OTHER_ENCODINGS = ("utf-16", "utf-16-le", "utf-16-be", "gb18030")  # tried on what is not UTF-8
 # NUL and halves of surrogate pairs stand in no text that a file or a page can hold
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
 
 
 class UnreadableNotebook(InvalidInput):
@@ -41,14 +43,17 @@ def read_notebook(raw: bytes, name: str) -> tuple[Tree, list[str]]:
     Raises:
         UnreadableNotebook: not text, not JSON, or no notebook.
     """
+    kind = kind_of(raw)
+    if kind:
+        raise UnreadableNotebook(f"{name} is no notebook 不是笔记本: it is {kind}")
     text, repairs = _decoded(raw, name)
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = clean_text(str(error))[:120]
+        reason = _conflict(text) or clean_text(str(error))[:120]
         raise UnreadableNotebook(f"{name} is no JSON 不是有效的JSON: {reason}") from None
-    version = tree.get("nbformat") if isinstance(tree, dict) else None
-    if not isinstance(version, int):
+    version = _whole_number(tree.get("nbformat")) if isinstance(tree, dict) else None
+    if version is None:
         raise UnreadableNotebook(f"{name} is JSON, but no notebook 不是有效的笔记本")
     if version not in FORMATS:
         raise UnreadableNotebook(
@@ -77,6 +82,24 @@ def read_notebook(raw: bytes, name: str) -> tuple[Tree, list[str]]:
     return notebook, repairs
 
 
+def _conflict(text: str) -> str:
+    """Say so where Git has left both versions of a conflict in a file."""
+    match = _CONFLICT.search(text)
+    if match is None:
+        return ""
+    line = text.count("\n", 0, match.start()) + 1
+    return f"Git's merge conflict is not solved (line {line}) 合并冲突未解决"
+
+
+def _whole_number(value: Any) -> int | None:
+    """Return a format's number however it was written; None for what is none."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value[:9])
+    if isinstance(value, int | float) and not isinstance(value, bool) and value in FORMATS:
+        return int(value)
+    return value if isinstance(value, int) else None
+
+
 def clean_text(text: str) -> str:
     """Return a text that every file and page can hold: without NUL and halves of characters."""
     return _NO_TEXT.sub("\N{REPLACEMENT CHARACTER}", text)
@@ -92,7 +115,7 @@ def _decoded(raw: bytes, name: str) -> tuple[str, list[str]]:
     else:
         try:
             if b"\0" not in raw[:4]:  # or it is UTF-16, whose every second byte is often 0
-                return raw.decode("utf-8-sig"), []
+                return raw.decode("utf-8-sig").lstrip("\ufeff"), []
         except UnicodeDecodeError:
             pass
     for encoding in encodings:
@@ -141,7 +164,7 @@ def _whole_cell(cell: Any, what: str) -> Tree:
     """
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
         raise UnreadableNotebook(f"{what} has no type 单元格没有类型")
-    source = _joined(cell.get("source"))
+    source = "" if cell.get("source") is None else _joined(cell["source"])  # an empty cell
     if source is None:
         raise UnreadableNotebook(f"{what} has no source 单元格没有内容")
     kind = cell["cell_type"]

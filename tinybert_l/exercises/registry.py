@@ -207,13 +207,15 @@ class Exercise(Generic[P, R]):
 
         Raises:
             AnswerError: it is no function, or its name or arguments differ from the exercise's.
+                What has no name, such as a lambda or a partial function, may be called.
         """
         where = f"{self.name} (lecture {self.lecture}, notebook {self.notebook}.ipynb)"
-        if not inspect.isfunction(answer):
+        if not callable(answer) or inspect.isclass(answer):
             raise AnswerError(f"{where}: expected a function, got {type(answer).__name__}.")
-        if answer.__name__ != self.name:
+        name = getattr(answer, "__name__", LAMBDA)
+        if name not in (self.name, LAMBDA):
             raise AnswerError(
-                f"{where}: the answer is called {answer.__name__}; call it {self.name}. "
+                f"{where}: the answer is called {name}; call it {self.name}. "
                 f"函数名应为{self.name}。"
             )
         expected, given = _parameters(self.stub), _parameters(answer)
@@ -251,6 +253,7 @@ class Exercise(Generic[P, R]):
         return ", ".join(_parameters(self.stub))
 
 
+LAMBDA = "<lambda>"  # what Python calls a function without a name
 _EXERCISES: dict[str, Exercise[..., Any]] = {}
 
 

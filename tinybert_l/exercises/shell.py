@@ -4,6 +4,8 @@ It is the shell of a stock kernel without the kernel: magics, `display`, shell e
 work, and what they show is printed. So an answer that works in the notebook works here.
 """
 
+import io
+import sys
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +19,7 @@ from traitlets import Type
 from traitlets.config import Config
 
 TRACEBACK_LINES = 30
+FIRST_FRAMES, LAST_FRAMES = 5, 20  # of a traceback, that are shown
 LINE_LIMIT = 2000  # characters of a line of a traceback
 STORE = "storemagic"  # the extension that every stock kernel loads
 
@@ -57,6 +60,20 @@ class Shell(ZMQInteractiveShell):
     display_pub_class: Any = Type(DisplayPublisher)
     failure: list[str] | None = None
 
+    def showtraceback(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Show the ends of long tracebacks alone.
+
+        For each frame, all modules are looked through for its source: beside torch, an endless
+        recursion would take a minute.
+        """
+        error = exc_tuple[1] if exc_tuple else sys.exc_info()[1]
+        seen: set[int] = set()
+        while error is not None and id(error) not in seen:
+            seen.add(id(error))
+            error.__traceback__ = _shortened(error.__traceback__)
+            error = error.__cause__ or error.__context__
+        super().showtraceback(exc_tuple, *args, **kwargs)
+
     def _showtraceback(self, etype: Any, evalue: Any, stb: Any) -> None:
         lines = list(stb)[-TRACEBACK_LINES:]
         self.failure = [str(line)[:LINE_LIMIT] for line in lines]
@@ -80,8 +97,24 @@ class Shell(ZMQInteractiveShell):
         return super().enable_pylab("inline", *args, **kwargs)
 
 
+def _shortened(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """Return a traceback without the frames in the middle of a long one."""
+    frames = []
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    if len(frames) > FIRST_FRAMES + LAST_FRAMES:
+        frames = [*frames[:FIRST_FRAMES], *frames[-LAST_FRAMES:]]
+    for frame in reversed(frames):
+        traceback = types.TracebackType(traceback, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return traceback
+
+
 def make_shell() -> Shell:
     """Return this process's shell, without history, colours or files."""
+    for stream in (sys.stdout, sys.stderr):  # a kernel's streams take halves of characters, too
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"

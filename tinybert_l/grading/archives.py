@@ -18,12 +18,27 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path, PurePosixPath
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.file_kinds import kind_of
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT
-from tinybert_l.grading.owners import CANVAS_NAME
+from tinybert_l.grading.file_names import (
+    has_ending,
+    is_desktop_file,
+    named_beside,
+    without_copy_marks,
+    without_ending,
+)
+from tinybert_l.grading.owners import BLACKBOARD_NAME, CANVAS_NAME, MOODLE_FLAT_NAME
 from tinybert_l.grading.zip_members import names_of, open_zip, reader_of, time_of
 
 MEMBER_LIMIT = 50_000  # files in an archive
-INNER_MEMBER_LIMIT = 20  # files in a student's own zip; further ones are not looked at
+INNER_MEMBER_LIMIT = 20  # files in a student's own zip that are looked at, notebooks first
+INNER_MEMBERS_LISTED = 10_000  # of these
+ZIPS_WITHIN = 1  # so many zip files of a student's, one in the other, are opened in the first
+TOO_MANY_ZIPS = "a zip file in a zip file in a zip file 压缩包嵌套过深"
+INNER_BYTES = 100 * 10**6  # of all files that are read in a student's zip
+KIND_BYTES = 1000  # of a file's beginning, which tell what it is
+# what may be a notebook, a request, or a zip file that holds one
+_MAY_MATTER = re.compile(r"\.(?:ipynb|json|txt|zip)", re.IGNORECASE)
 COMPRESSION_LIMIT = 500  # bytes that one compressed byte may stand for
 _ENCRYPTED = 0x1  # the zip flag of a member that needs a password
 
@@ -50,7 +65,11 @@ class IncomingFile:
 
 @contextlib.contextmanager
 def incoming_files(
-    path: Path, assignment: str, encoding: str = "", zone: tzinfo | None = None
+    path: Path,
+    assignment: str,
+    encoding: str = "",
+    zone: tzinfo | None = None,
+    tidied: Callable[[list[IncomingFile]], list[IncomingFile]] = list,
 ) -> Iterator[list[IncomingFile]]:
     """Open a zip file or a folder and list its files.
 
@@ -61,26 +80,47 @@ def incoming_files(
         assignment: name of the assignment, which `tinybert-l submit` adds to a zip file's name.
         encoding: of names in a zip file that are not UTF-8; empty: it is found out.
         zone: of the times in a zip file; None: this machine's.
+        tidied: changes the list before students' zip files are opened.
     Raises:
         InvalidInput: `path` is neither a zip file nor a folder, or has too many files.
     """
     if path.is_dir():
-        yield list(_with_zips_opened(_folder_files(path), assignment))
+        yield list(_with_zips_opened(tidied(list(_folder_files(path))), assignment))
         return
     with contextlib.ExitStack() as stack:
         try:
             file = stack.enter_context(open(path, "rb"))
             archive = stack.enter_context(open_zip(file))
         except (zipfile.BadZipFile, NotImplementedError, OSError) as error:
+            why = what_it_is(_beginning(path)) or str(error)
             raise InvalidInput(
-                f"{path}: a zip file or a folder is needed ({error}). 需要zip文件或文件夹。"
+                f"{path}: a zip file or a folder is needed ({why}). 需要zip文件或文件夹。"
             ) from None
         files = _zip_files(archive, None, encoding, zone)
         if len(files) > MEMBER_LIMIT:
             raise InvalidInput(
                 f"{path} has {len(files)} files; allowed: {MEMBER_LIMIT}. 文件过多。"
             )
-        yield list(_with_zips_opened(files, assignment))
+        yield list(_with_zips_opened(tidied(files), assignment))
+
+
+def _beginning(path: Path) -> bytes:
+    """Return the first bytes of a file; none of what cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(KIND_BYTES)
+    except OSError:
+        return b""
+
+
+def what_it_is(raw: bytes) -> str:
+    """Say what a file is that cannot be opened as a zip file; empty where nobody can tell."""
+    kind = kind_of(raw)
+    if kind.startswith("a zip file"):
+        return "a zip file that is incomplete: load it down again 压缩包不完整，请重新下载"
+    if not kind and raw.lstrip().startswith(b"{"):
+        return "a notebook? put it into a folder of its student's name 请放入以学生命名的文件夹"
+    return f"it is {kind}" if kind else ""
 
 
 def read_plain_file(path: Path) -> bytes:
@@ -109,38 +149,81 @@ def _with_zips_opened(files: Iterable[IncomingFile], assignment: str) -> Iterato
             yield file
             continue
         try:
-            members = _inner_files(file)
+            members = _StudentsZip().files(file.read()[: SUBMISSION_LIMIT + 1], ZIPS_WITHIN)
         except InvalidInput as error:
             yield replace(file, problem=str(error))
-            continue
-        except Exception as error:  # a zip file may be broken in ways that zipfile does not know
-            reason = f"{type(error).__name__}: {error}"[:200]
-            yield replace(file, problem=f"a zip file that cannot be read 压缩包无法读取: {reason}")
             continue
         for member in members:
             path = _path_of_inner(file.path, member.path, assignment)
             yield replace(member, path=path, modified=file.modified)
 
 
-def _inner_files(file: IncomingFile) -> list[IncomingFile]:
-    """Read the members of a student's zip file, while it is open; zip files in it stay closed."""
-    raw = file.read()[: SUBMISSION_LIMIT + 1]
-    members = []
-    with open_zip(io.BytesIO(raw)) as archive:
-        for member in _zip_files(archive, INNER_MEMBER_LIMIT):
-            if member.problem or member.path.lower().endswith(".zip"):
-                members.append(member)
-            else:
-                members.append(_already_read(member))
-    return members
-
-
-def _already_read(member: IncomingFile) -> IncomingFile:
+def notebook_within(raw: bytes) -> bytes | None:
+    """Return the notebook in a zip file that is called a notebook; None where none is clear."""
     try:
+        members = _StudentsZip().files(raw, zips_within=0)
+    except InvalidInput:
+        return None
+    notebooks = [member for member in members if has_ending(member.path) and not member.problem]
+    return notebooks[0].read() if len(notebooks) == 1 else None
+
+
+class _StudentsZip:
+    """Reads a student's zip file, with those in it, up to a limit for all together."""
+
+    def __init__(self) -> None:
+        self.bytes_left = INNER_BYTES
+
+    def files(self, raw: bytes, zips_within: int) -> list[IncomingFile]:
+        """Read what may be notebooks; of the other files the names.
+
+        Args:
+            zips_within: so many zip files, one in the other, are opened in this one.
+        Raises:
+            InvalidInput: it cannot be read.
+        """
+        members: list[IncomingFile] = []
+        try:
+            with open_zip(io.BytesIO(raw)) as archive:
+                for member in _worth_reading(_zip_files(archive, INNER_MEMBERS_LISTED)):
+                    members += self._with_contents(member, zips_within)
+        except InvalidInput:
+            raise
+        except Exception as error:  # it may be broken in ways that zipfile does not know
+            reason = what_it_is(raw) or f"{type(error).__name__}: {error}"[:200]
+            raise InvalidInput(f"a zip file that cannot be read 压缩包无法读取: {reason}") from None
+        return members[:INNER_MEMBER_LIMIT]
+
+    def _with_contents(self, member: IncomingFile, zips_within: int) -> list[IncomingFile]:
+        """Return a member as one that was read; a zip file as its members."""
+        is_zip = member.path.lower().endswith(".zip")
+        if member.problem or not _MAY_MATTER.search(member.path):
+            return [member]
+        if is_zip and not zips_within:
+            return [replace(member, problem=TOO_MANY_ZIPS)]
+        try:
+            raw = self._read(member)
+            if is_zip:
+                return self.files(raw, zips_within - 1)
+        except InvalidInput as error:
+            return [replace(member, problem=str(error))]
+        return [replace(member, read=lambda: raw)]
+
+    def _read(self, member: IncomingFile) -> bytes:
+        if self.bytes_left <= 0:
+            raise InvalidInput(f"more than {INNER_BYTES // 10**6} MB in one zip file 压缩包过大")
         raw = member.read()
-    except InvalidInput as error:
-        return replace(member, problem=str(error))
-    return replace(member, read=lambda: raw)
+        self.bytes_left -= len(raw)
+        return raw
+
+
+def _worth_reading(members: Iterable[IncomingFile]) -> list[IncomingFile]:
+    """Return a student's own files: notebooks first, then what may hold or be one."""
+    own = [member for member in members if not is_desktop_file(member.path)]
+    own.sort(key=lambda member: not _MAY_MATTER.search(member.path))
+    own.sort(key=lambda member: not member.path.lower().endswith(".zip"))
+    own.sort(key=lambda member: not has_ending(member.path))
+    return own[:INNER_MEMBER_LIMIT]
 
 
 def _path_of_inner(zip_path: str, member_path: str, assignment: str) -> str:
@@ -149,11 +232,12 @@ def _path_of_inner(zip_path: str, member_path: str, assignment: str) -> str:
     folder, _, zip_name = zip_path.rpartition("/")
     if folder:
         return f"{folder}/{member_name}"
-    canvas = CANVAS_NAME.fullmatch(zip_name)
-    if canvas:
-        return zip_name[: canvas.start("rest")] + member_name
-    student = zip_name[: -len(".zip")].removesuffix(f"-{assignment}")
-    return f"{student}/{member_name}"
+    for pattern in (CANVAS_NAME, MOODLE_FLAT_NAME, BLACKBOARD_NAME):
+        match = pattern.fullmatch(zip_name)
+        if match and match["rest"]:
+            return zip_name[: match.start("rest")] + member_name
+    name = without_copy_marks(without_ending(zip_name[: -len(".zip")]))[0]
+    return f"{named_beside(name, assignment) or name}/{member_name}"
 
 
 def _zip_files(

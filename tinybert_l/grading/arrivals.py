@@ -4,6 +4,7 @@ Canvas's zip gives every member the moment of the download; so does whoever copi
 times make nobody late: Canvas says LATE in the name, and of others a person has to say.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
@@ -15,6 +16,12 @@ from tinybert_l.grading.owners import folded, tidy_name
 
 ONE_MOMENT_SECONDS = 120  # in which a download or a copy is made
 ID_COLUMNS = ("id", "student", "username", "name", "学号", "姓名", "Identifier")
+_TIME = re.compile(
+    r"(?:(?P<year>\d{4})[-/.年](?P<month>\d{1,2})[-/.月](?P<day>\d{1,2})日?"
+    r"|(?P<german_day>\d{1,2})\.(?P<german_month>\d{1,2})\.(?P<german_year>\d{4}))"
+    r"(?:T|,? )(?P<hour>\d{1,2}):(?P<minute>\d\d)(?P<second>:\d\d(?:\.\d+)?)?"
+    r"(?P<zone> ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+)
 TIME_COLUMNS = ("handed_in", "handed in", "time", "when", "submitted", "提交时间", "时间")
 UNSURE = (
     "late or not? its time is that of the download; --handed-in FILE says when. "
@@ -119,18 +126,35 @@ def read_times(path: Path, zone: tzinfo | None) -> dict[str, datetime]:
     column = table.column(*TIME_COLUMNS)
     if column is None:
         raise InvalidInput(f"{path}: needed: a column {TIME_COLUMNS[0]}. 缺少时间列。")
-    times = {}
+    times: dict[str, datetime] = {}
     for row, line in zip(table.rows, table.lines, strict=True):
         text = table.cell(row, column)
         if not text:
             continue
-        try:
-            moment = datetime.fromisoformat(text.replace("/", "-"))
-        except ValueError:
+        moment = _moment(text)
+        if moment is None:
             raise InvalidInput(
                 f"{path}, line {line}: {text!r}; allowed: a time such as 2026-12-01 23:59."
-            ) from None
+            )
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone) if zone else moment.astimezone()
-        times[table.cell(row, table.column(*ID_COLUMNS))] = moment.astimezone(UTC)
+        student = table.key(row, table.column(*ID_COLUMNS))
+        if times.setdefault(student, moment.astimezone(UTC)) != moment:
+            raise InvalidInput(f"{path}, line {line}: {student} stands there twice. 重复。")
     return times
+
+
+def _moment(text: str) -> datetime | None:
+    """Read a time as a person or a spreadsheet writes it; None where two readings are possible."""
+    match = _TIME.fullmatch(tidy_name(text))
+    if match is None:
+        return None
+    year, month, day = match["year"], match["month"], match["day"]
+    if match["german_year"]:
+        year, month, day = match["german_year"], match["german_month"], match["german_day"]
+    zone = (match["zone"] or "").strip().upper().replace("UTC", "Z")
+    clock = f"{int(match['hour']):02}:{match['minute']}{match['second'] or ''}"
+    try:
+        return datetime.fromisoformat(f"{year}-{int(month):02}-{int(day):02}T{clock}{zone}")
+    except ValueError:
+        return None

@@ -3,13 +3,17 @@
 import codecs
 import csv
 import io
+import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.file_kinds import kind_of
+from tinybert_l.grading.owners import tidy_name
 
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (",", ";", "\t", "|")
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -18,8 +22,17 @@ _BYTE_ORDER_MARKS = (
 _OTHER_FILES = (
     (b"PK\x03\x04", "an Excel workbook (.xlsx)"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
-    (b"%PDF", "a PDF file"),
 )
+_OPEN_DOCUMENT = b"application/vnd.oasis.opendocument"  # stands near the beginning of such a file
+FIELD_LIMIT = 10**7  # characters of a cell
+# a spreadsheet's ways to hold digits as text: ="00123", '00123
+_AS_TEXT = re.compile(r"\A(?:=\"(?P<formula>[^\"]*)\"|'(?P<quoted>.+))\Z", re.DOTALL)
+# what a spreadsheet makes of a long number: 2.02312E+09; what Python makes of one: 20231.0
+_ROUNDED = re.compile(r"\d[.,]\d+E\+?\d+|\dE\+\d+", re.IGNORECASE)
+_DECIMAL = re.compile(r"(\d+)\.0")
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+_DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
+_LINE_END = re.compile(r"\r\n|\n|\r")  # and no other that Python knows: they stand in cells
 LINES_BEFORE_HEADER = 5  # such as a title
 
 
@@ -58,6 +71,21 @@ class Table:
             return ""
         return row[column].strip()
 
+    def key(self, row: Sequence[str], column: int | None) -> str:
+        """Return a cell's text as that of an id: however a spreadsheet wrote it."""
+        text = self.cell(row, column)
+        match = _AS_TEXT.fullmatch(text)
+        if match:
+            text = match["formula"] or match["quoted"] or ""
+        return tidy_name(text)
+
+    @property
+    def has_decimal_commas(self) -> bool:
+        """Whether its numbers are written as 17,5, as in much of Europe."""
+        cells = [cell.strip() for row in self.rows for cell in row]
+        has_points = any(map(_DECIMAL_POINT.fullmatch, cells))
+        return not has_points and any(map(_DECIMAL_COMMA.fullmatch, cells))
+
     def text(self, rows: Sequence[Sequence[str]]) -> bytes:
         """Return the file with other rows, in its encoding, with its separator and title."""
         buffer = io.StringIO()
@@ -66,6 +94,28 @@ class Table:
         writer.writerow(self.header)
         writer.writerows(rows)
         return buffer.getvalue().encode(self.encoding)
+
+
+def spoilt(key: str) -> str:
+    """Say what a program has made of an id; empty where it may be one.
+
+    >>> spoilt("20231") or "it may be one"
+    'it may be one'
+    """
+    if _ROUNDED.fullmatch(key):
+        return (
+            f"{key} was rounded by a spreadsheet: format the column as text before the ids are put "
+            "in 学号被表格软件取整，先把该列设为文本格式"
+        )
+    if _DECIMAL.fullmatch(key):
+        return f"{key} was read as a decimal number: write it without .0 学号被当作小数"
+    return ""
+
+
+def without_decimal(key: str) -> str:
+    """Return an id without the .0 that a program has put behind it."""
+    match = _DECIMAL.fullmatch(key)
+    return match[1] if match else key
 
 
 def tidy(name: str) -> str:
@@ -88,9 +138,12 @@ def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
     raw = path.read_bytes()
     for signature, what in _OTHER_FILES:
         if raw.startswith(signature):
+            what = "a workbook of LibreOffice (.ods)" if _OPEN_DOCUMENT in raw[:200] else what
             raise InvalidInput(f"{path} is {what}: save it as 'CSV UTF-8'. 请另存为CSV UTF-8格式。")
+    if raw and kind_of(raw):
+        raise InvalidInput(f"{path} is no table: it is {kind_of(raw)}. 不是CSV文件。")
     text, encoding = _decoded(raw, path)
-    lines = text.splitlines()
+    lines = _LINE_END.split(text.removesuffix("\n").removesuffix("\r"))
     first = 0
     separator = ""
     if lines and lines[0].strip().strip('"').lower().startswith("sep="):
@@ -99,9 +152,12 @@ def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
     last_start = min(first + LINES_BEFORE_HEADER, len(lines))
     wanted = set(map(tidy, key_columns))
     for start in range(first, last_start):
+        headers = {}
         for candidate in [separator] if separator else SEPARATORS:
-            header = next(csv.reader([lines[start]], delimiter=candidate), [])
-            if wanted & set(map(tidy, header)) or (not wanted and len(header) > 1):
+            headers[candidate] = next(csv.reader([lines[start]], delimiter=candidate), [])
+        for candidate, header in headers.items():
+            is_widest = len(header) == max(map(len, headers.values())) > 1
+            if wanted & set(map(tidy, header)) or (not wanted and is_widest):
                 return _table(path, lines, start, encoding, candidate)
     if wanted and lines:
         separators = [separator] if separator else SEPARATORS
@@ -121,6 +177,10 @@ def _decoded(raw: bytes, path: Path) -> tuple[str, str]:
                 return raw.decode(encoding), encoding
             except UnicodeDecodeError as error:
                 raise _not_text(path, error) from None
+    for encoding, nul_at in (("utf-16-le", 1), ("utf-16-be", 0)):  # without a mark
+        if len(raw) > 4 and raw[nul_at] == raw[nul_at + 2] == 0:
+            with suppress(UnicodeDecodeError):
+                return raw.decode(encoding), encoding
     try:
         return raw.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
@@ -139,12 +199,16 @@ def _table(path: Path, lines: list[str], start: int, encoding: str, separator: s
     Args:
         start: index of the header's line.
     """
-    reader = csv.reader(io.StringIO("\n".join(lines[start:]) + "\n"), delimiter=separator)
+    csv.field_size_limit(FIELD_LIMIT)
+    text = io.StringIO("\n".join(lines[start:]) + "\n", newline="")
+    reader = csv.reader(text, delimiter=separator)
     rows = []
     numbers = []
     header: list[str] = []
+    before = after = start  # lines that end above and with the last row
     try:
         for row in reader:
+            before, after = after, start + reader.line_num
             if not header:
                 header = [name.replace("\ufeff", "") for name in row]
             elif any(cell.strip() for cell in row):
@@ -152,4 +216,9 @@ def _table(path: Path, lines: list[str], start: int, encoding: str, separator: s
                 numbers.append(start + reader.line_num)
     except csv.Error as error:
         raise InvalidInput(f"{path}, after line {start + reader.line_num}: {error}.") from None
+    is_open = text.getvalue().count('"') % 2 and rows and "\n" in rows[-1][-1]
+    if is_open:  # everything below has become one cell
+        raise InvalidInput(
+            f"{path}, line {before + 1}: a quotation mark is not closed. 引号未配对。"
+        )
     return Table(path, header, rows, numbers, encoding, separator, lines[:start])

@@ -21,6 +21,7 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import IncomingFile, incoming_files, read_plain_file
 from tinybert_l.grading.arrivals import Arrival
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.file_names import is_desktop_file
 from tinybert_l.grading.identities import Identities
 from tinybert_l.grading.owners import Owner, owner_of
 from tinybert_l.grading.policy import read_calendar
@@ -109,6 +110,8 @@ class _Desk:
                     f"--disputes: {len(files)} files; allowed: {FILES_LIMIT}. 文件过多。"
                 )
             for file in sorted(files, key=lambda file: file.path):
+                if is_desktop_file(file.path):
+                    continue
                 path = printable(file.path)[:PATH_LIMIT]
                 try:
                     dispute = self._checked(file)
@@ -169,7 +172,7 @@ class _Desk:
 
     def _owner(self, path: str) -> Owner | None:
         """Return who handed a file in, by the platform or a folder; None where neither says."""
-        owner = owner_of(path)
+        owner = owner_of(path, self.name)
         if owner is None:
             return None
         if owner.platform not in ("canvas", "moodle"):

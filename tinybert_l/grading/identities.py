@@ -6,6 +6,7 @@ and used whenever submissions come in. Two people of one name are never guessed 
 """
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -49,13 +50,13 @@ class Identities:
 
     def student(self, arrival: Arrival) -> str | None:
         """Return who an arrival is from; None where the roster does not say."""
-        if arrival.platform not in ("canvas", "moodle"):
+        if arrival.platform not in ("canvas", "moodle", "brightspace"):
             return None
         if arrival.platform == "canvas":
             found = self.by_number.get(arrival.known.get("lms_user_id", ""))
             if found:
                 return found
-        return self.by_name.get(folded(tidy_name(arrival.known.get("last_name", ""))))
+        return self.by_name.get(_as_compared(arrival.known.get("last_name", "")))
 
     def applied(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Return arrivals under the roster's names; two of one person keep the platform's."""
@@ -101,4 +102,9 @@ def names_of(person: Person) -> set[str]:
         return set()
     names = {f"{first} {last}", f"{last} {first}", f"{last}, {first}", f"{last}{first}"}
     letters = "".join(x for x in f"{last}{first}" if x.isalnum())  # as Canvas writes it
-    return {folded(tidy_name(name)) for name in {*names, letters}}
+    return set(map(_as_compared, {*names, letters}))
+
+
+def _as_compared(name: str) -> str:
+    """Return a name without what programs write differently: its apostrophe, above all."""
+    return folded(tidy_name(re.sub("[’‘ʼ`´]", "'", name)))

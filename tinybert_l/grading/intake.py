@@ -10,8 +10,9 @@ the same shapes. Whose a file is says `owners`, which of several counts `version
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from hashlib import sha256
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.errors import InvalidInput, printable
@@ -20,13 +21,22 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import IncomingFile, incoming_files
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.file_names import is_called, is_desktop_file, may_be_notebook
 from tinybert_l.grading.identities import Identities
-from tinybert_l.grading.owners import folded, is_online_text, names_person, owner_of
+from tinybert_l.grading.owners import (
+    Owner,
+    folded,
+    is_online_text,
+    names_person,
+    names_somebody,
+    owner_of,
+    why_nobody,
+)
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.variants import Variants
-from tinybert_l.grading.versions import Candidate, choose, may_be_notebook, stem, texts_of
+from tinybert_l.grading.versions import Candidate, choose, texts_of
 
 PATH_LIMIT = 300  # characters of a path that the audit keeps
 KEPT_DIGITS = 16  # of the sha256 in the name of a kept original
@@ -34,6 +44,7 @@ ONLINE_TEXT = (
     "a text or an address was typed in, no notebook handed in: ask for the file. "
     "提交的是在线文本或网址，没有笔记本"
 )
+PLATFORMS_LIST = "index.html"  # a page of Brightspace's that lists what was handed in
 NOT_CLEAR = "it is not clear whose it is 无法判断属于谁"
 
 
@@ -116,6 +127,7 @@ def collect_archive(
         released = (*released, *variants.released_texts())
     arrivals, refusals = read_archive(path, name, Reading(encoding, calendar.zone, released))
     arrivals = Identities.of(course.folder).applied(arrivals)
+    arrivals = _as_in_gradebook(arrivals, course, name)
     if variants is not None:
         arrivals = [with_remark(arrival, variants) for arrival in arrivals]
     arrivals = with_times(arrivals, calendar.due.get(lecture), told)
@@ -133,6 +145,22 @@ def collect_archive(
     for refusal in refusals:
         results.append(IntakeResult(refusal.origin, refusal.reason, refused=True))
     return results
+
+
+def _as_in_gradebook(arrivals: list[Arrival], course: Course, name: str) -> list[Arrival]:
+    """Return arrivals under the gradebook's spelling, where capital letters alone differ."""
+    people: dict[str, set[str]] = {}
+    with Book(course.database, name) as book:
+        for person in book.students():
+            people.setdefault(folded(person.student), set()).add(person.student)
+    came = {arrival.student for arrival in arrivals}
+    renamed = []
+    for arrival in arrivals:
+        known = people.get(folded(arrival.student), set())
+        if len(known) == 1 and known.isdisjoint(came):
+            arrival = replace(arrival, student=next(iter(known)))
+        renamed.append(arrival)
+    return renamed
 
 
 def with_remark(arrival: Arrival, variants: Variants | None) -> Arrival:
@@ -157,8 +185,9 @@ def read_archive(
     Raises:
         InvalidInput: `path` is neither, or has too many files.
     """
-    with incoming_files(path, name, reading.encoding, reading.zone) as files:
-        uploads, refusals = _by_student(_without_common_folder(files), name)
+    tidied = partial(_without_common_folder, name=name)
+    with incoming_files(path, name, reading.encoding, reading.zone, tidied) as files:
+        uploads, refusals = _by_student(files, name, reading.zone)
         arrivals = []
         students_by_folded_name: dict[str, str] = {}
         for student, upload in sorted(uploads.items()):
@@ -185,19 +214,26 @@ def _why_nothing(upload: _Upload) -> str:
 
 
 def _by_student(
-    files: Iterable[IncomingFile], name: str
+    files: Iterable[IncomingFile], name: str, zone: tzinfo | None
 ) -> tuple[dict[str, _Upload], list[Refusal]]:
-    """Group files by owner; files of other assignments are left out."""
+    """Group files by owner; files of other assignments are left out.
+
+    Args:
+        zone: of times in paths that have none; None: this machine's.
+    """
     uploads: dict[str, _Upload] = {}
     refusals = []
     for file in files:
         if file.problem:
             refusals.append(Refusal(file.path, file.problem))
             continue
-        owner = owner_of(file.path)
+        owner = owner_of(file.path, name)
         if owner is None:
-            refusals.append(Refusal(file.path, NOT_CLEAR))
+            if file.path != PLATFORMS_LIST:
+                why = why_nobody(file.path, name)
+                refusals.append(Refusal(file.path, f"{NOT_CLEAR}: {why}" if why else NOT_CLEAR))
             continue
+        file = _with_platforms_time(file, owner, zone)
         if owner.assignment not in (None, name):
             continue
         upload = uploads.setdefault(owner.student, _Upload())
@@ -206,6 +242,14 @@ def _by_student(
         else:
             upload.other_names.append(owner.file_name)
     return uploads, refusals
+
+
+def _with_platforms_time(file: IncomingFile, owner: Owner, zone: tzinfo | None) -> IncomingFile:
+    """Return a file with the time that Blackboard or Brightspace wrote into its path."""
+    if owner.platform not in ("blackboard", "brightspace") or owner.when is None:
+        return file
+    moment = owner.when.replace(tzinfo=zone) if zone else owner.when.astimezone()
+    return replace(file, modified=moment.astimezone(UTC))
 
 
 def _arrival(
@@ -224,9 +268,10 @@ def _arrival(
     for other in upload.other_names:
         if other != "timestamp.txt":
             notes.append(f"not taken in: {other} 未接收")
-    if stem(owner.file_name) != name:
+    if not is_called(owner.file_name, name):
         notes.append(f"was called {owner.file_name} 文件名已改正")
     when = file.modified
+    has_own_time = owner.platform == "exchange" or owner.when is not None
     if owner.platform == "exchange":  # a student sets a file's own time with `touch`
         when = owner.when or datetime.now(UTC)
     return Arrival(
@@ -239,17 +284,18 @@ def _arrival(
         choice.others,
         owner.platform,
         owner.is_late,
-        has_own_time=owner.platform == "exchange",
+        has_own_time=has_own_time,
     )
 
 
-def _without_common_folder(files: list[IncomingFile]) -> list[IncomingFile]:
+def _without_common_folder(files: list[IncomingFile], name: str) -> list[IncomingFile]:
     """Drop a Mac's own files, and the folder that holds everything where there is one.
 
     A single top folder is kept where it names a student: as Moodle or nbgrader's exchange write it,
-    or with an assignment's folder below, as in nbgrader's `submitted`.
+    or with an assignment's folder below, as in nbgrader's `submitted`, or with files that name
+    nobody.
     """
-    files = [file for file in files if not _is_desktop_file(file.path)]
+    files = [file for file in files if not is_desktop_file(file.path)]
     top_folders = {file.path.split("/")[0] for file in files}
     if len(top_folders) != 1:
         return files
@@ -257,17 +303,11 @@ def _without_common_folder(files: list[IncomingFile]) -> list[IncomingFile]:
         return files
     for file in files:
         parts = file.path.split("/")
-        if len(parts) < 3 or parts[1] in NOTEBOOKS.values():
+        if len(parts) < 2 or parts[1] in NOTEBOOKS.values():
+            return files
+        if len(parts) < 3 and not names_somebody(parts[-1], name):
             return files
     return [replace(file, path=file.path.partition("/")[2]) for file in files]
-
-
-def _is_desktop_file(path: str) -> bool:
-    """Recognise the files that macOS, Windows and Jupyter add to folders."""
-    names = PurePosixPath(path).parts
-    if "__MACOSX" in names or ".ipynb_checkpoints" in names:
-        return True
-    return bool(names) and names[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def _impostor(origin: str, student: str) -> Refusal:

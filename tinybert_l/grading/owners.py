@@ -6,23 +6,43 @@ name that the student chose.
 
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.file_names import (
+    has_ending,
+    named_beside,
+    without_copy_marks,
+    without_ending,
+)
 
 NAME_LIMIT = 64  # characters of a student's name
 LMS_NAME_LIMIT = 40  # characters of a platform's name that go into the student's
 # Canvas: doejane_LATE_12_345_notebook.ipynb; anonymous: anon_aB3xY_345_…, with LATE at any place
 CANVAS_NAME = re.compile(
-    r"(?P<late1>LATE_)?(?:(?P<name>(?!anon_)[^_/]+)_(?P<late2>LATE_)?(?P<lms>\d+)"
+    r"(?P<late1>LATE_)?(?:(?P<name>(?!anon_|gradebook_)[^_/]+)_(?P<late2>LATE_)?(?P<lms>\d+)"
     r"|anon_(?P<late3>LATE_)?(?P<anonymous>[A-Za-z0-9]{3,12}))_(?P<late4>LATE_)?"
     r"(?P<submission>\d+)_(?P<rest>[^/]+)"
 )
 _MOODLE_NAME = re.compile(
     r"(?P<name>[^/]+?)_(?P<lms>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)"
 )
+MOODLE_FLAT_NAME = re.compile(  # of a file that lies in no folder of its student's
+    r"[^/]+?_\d+_assignsubmission_(?:file|onlinetext)_(?P<rest>[^/]+)"
+)
+# Blackboard: Lecture 3_jdoe_attempt_2026-11-20-10-00-00_x.ipynb, with gradebook_COURSE_ before
+BLACKBOARD_NAME = re.compile(
+    r"(?:[^/]*?_)?(?P<name>[^_/]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<rest>[^/]+)|\.txt)"
+)
+# Brightspace: 123-45 - Jane Doe - Nov 20, 2026 1012 AM/x.ipynb
+_BRIGHTSPACE_NAME = re.compile(
+    r"(?P<lms>\d+)-\d+ ?- (?P<name>[^/]+?) ?- "
+    r"(?P<when>[^/-]*\b\d{4} \d{3,4}(?: [AP]M)?)/(?P<rest>.+)"
+)
+_BRIGHTSPACE_TIME = re.compile(r"(\w{3} \d{1,2}, \d{4}) (\d{3,4}) ([AP]M)")
 _EXCHANGE_NAME = re.compile(
     r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)"
 )
@@ -32,11 +52,14 @@ _PLAIN_NAME = re.compile(
 _PATTERNS = (
     ("moodle", _MOODLE_NAME),
     ("canvas", CANVAS_NAME),
+    ("blackboard", BLACKBOARD_NAME),
+    ("brightspace", _BRIGHTSPACE_NAME),
     ("exchange", _EXCHANGE_NAME),
     ("", _PLAIN_NAME),
 )
 # Beside letters, digits and what combines with them; no name begins with a full stop or a blank.
 _OTHER_CHARACTERS = "_.@-'’ ·•‧・,()&\u200c\u200d"
+_UNSEEN = re.compile("[\u200b\u200e\u200f\u061c\u202a-\u202c\u2066-\u2069\u00ad\ufeff]")
 _ONLINE_TEXTS = re.compile(r"onlinetext|(?:^|[/_])(?:text|url|link)\.html?$")
 
 
@@ -49,9 +72,9 @@ class Owner:
         file_name: with the folders below the student's.
         assignment: for which assignment, if it says.
         known: facts that the platform gave, by column of the gradebook: lms_user_id, last_name.
-        platform: "canvas", "moodle", "exchange", or "" for a plain path.
+        platform: "canvas", "moodle", "blackboard", "brightspace", "exchange"; "": a plain path.
         is_late: what Canvas says.
-        when: when it was handed in, if the path says.
+        when: when it was handed in, if the path says; without a zone in the platform's own.
     """
 
     student: str
@@ -63,27 +86,59 @@ class Owner:
     when: datetime | None = None
 
 
-def owner_of(path: str) -> Owner | None:
-    """Read the owner from a path; None when it does not say whose the file is."""
+def owner_of(path: str, assignment: str = "") -> Owner | None:
+    """Read the owner from a path; None when it does not say whose the file is.
+
+    Args:
+        assignment: whose name may stand beside the student's, as in "ann-03-architecture.ipynb".
+    """
     platform, match = _match(path)
     if match is None:
         return None
     parts = match.groupdict()
     file_name = parts.get("rest") or PurePosixPath(path).name
-    assignment = parts.get("assignment")
-    if platform in ("moodle", "canvas"):
-        student, known = _of_platform(parts)
+    of_assignment = parts.get("assignment")
+    known: dict[str, str] = {}
+    student: str | None
+    if platform in ("moodle", "canvas", "brightspace"):
+        student, known = _of_platform(parts, platform)
     else:
-        student, known = tidy_name(parts["name"]), {}
+        student = tidy_name(parts["name"])
     if not platform:
         first, _, rest = file_name.partition("/")
         if rest and first in NOTEBOOKS.values():  # student/assignment/x.ipynb, as in `submitted`
-            assignment, file_name = first, rest
-    if not is_student_name(student):
+            of_assignment, file_name = first, rest
+        else:
+            student = _of_plain_name(student, assignment, is_file=not parts.get("rest"))
+    if not student or not is_student_name(student):
         return None
     is_late = any(parts.get(key) for key in ("late1", "late2", "late3", "late4"))
     when = _time(parts.get("when"))
-    return Owner(student, file_name, assignment, known, platform, is_late, when)
+    return Owner(student, file_name, of_assignment, known, platform, is_late, when)
+
+
+def _of_plain_name(name: str, assignment: str, is_file: bool) -> str | None:
+    """Return whom the name of a folder, or of a file that lies in none, stands for."""
+    if is_file:
+        name = without_copy_marks(name)[0]
+    student = named_beside(name, assignment)
+    return None if student is None else tidy_name(student)
+
+
+def why_nobody(path: str, assignment: str = "") -> str:
+    """Say why a path names no student; empty where it is plain that it names none."""
+    platform, match = _match(path)
+    if match is None:
+        return ""
+    name = tidy_name(match["name"] or "")
+    if not platform and named_beside(name, assignment) is None:
+        return ""
+    if len(name) > NAME_LIMIT:
+        return f"{name[:20]}… has more than {NAME_LIMIT} characters 名称过长"
+    odd = sorted({character for character in name if not _may_stand_in_name(character)})
+    if odd:
+        return f"{name!r} holds {' '.join(odd)}, which no folder here may 名称含不支持的字符"
+    return ""
 
 
 def _match(path: str) -> tuple[str, re.Match[str] | None]:
@@ -95,7 +150,7 @@ def _match(path: str) -> tuple[str, re.Match[str] | None]:
     return "", None
 
 
-def _of_platform(parts: dict[str, str | None]) -> tuple[str, dict[str, str]]:
+def _of_platform(parts: dict[str, str | None], platform: str) -> tuple[str, dict[str, str]]:
     """Return the student's name and what is known, from the parts of a platform's file name."""
     if parts.get("anonymous"):
         return f"anon-{parts['anonymous']}", {}
@@ -103,17 +158,23 @@ def _of_platform(parts: dict[str, str | None]) -> tuple[str, dict[str, str]]:
     short = "".join(x if _is_letter(x) or x in ".@-" else "_" for x in name)
     short = re.sub("_+", "_", short)[:LMS_NAME_LIMIT]
     lms = parts["lms"] or ""
-    return f"{short}-{lms}", {"lms_user_id": lms, "last_name": name}
+    known = {"last_name": name}
+    if platform != "brightspace":  # its numbers are not those of its tables
+        known["lms_user_id"] = lms
+    return f"{short}-{lms}", known
 
 
 def tidy_name(name: str) -> str:
-    """Return a name in one form of its characters, without blanks at its ends or in a row."""
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", name)).strip()
+    """Return a name in one form of its characters, without blanks at its ends or in a row.
+
+    Marks of direction and width that nobody sees go: systems that write from the right add them.
+    """
+    return re.sub(r"\s+", " ", _UNSEEN.sub("", unicodedata.normalize("NFKC", name))).strip()
 
 
 def is_student_name(name: str) -> bool:
     """Tell whether a name may be a student's: letters of any script, digits and a few others."""
-    if not 0 < len(name) <= NAME_LIMIT or name[0] in ".'’,(&" or name[-1] in ". ":
+    if not 0 < len(name) <= NAME_LIMIT or name[0] in ".'’,(&" or name[-1] == " ":
         return False
     return all(_may_stand_in_name(character) for character in name)
 
@@ -133,8 +194,19 @@ def folded(student: str) -> str:
 
 
 def names_person(folder: str) -> bool:
-    """Tell whether the name of a folder is one that Moodle or nbgrader's exchange gives."""
-    return bool(_MOODLE_NAME.match(folder)) or "+" in folder
+    """Tell whether the name of a folder is one that a platform or nbgrader's exchange gives."""
+    is_brightspace = bool(_BRIGHTSPACE_NAME.match(f"{folder}/x"))
+    return bool(_MOODLE_NAME.match(folder)) or is_brightspace or "+" in folder
+
+
+def names_somebody(file_name: str, assignment: str) -> bool:
+    """Tell whether the name of a file says whose it is, wherever it lies."""
+    if any(x.fullmatch(file_name) for x in (CANVAS_NAME, MOODLE_FLAT_NAME, BLACKBOARD_NAME)):
+        return True
+    if not (has_ending(file_name) or file_name.lower().endswith(".zip")):
+        return False
+    text = without_copy_marks(without_ending(file_name.removesuffix(".zip")))[0]
+    return named_beside(text, assignment) not in (None, text)
 
 
 def is_online_text(file_name: str) -> bool:
@@ -143,9 +215,15 @@ def is_online_text(file_name: str) -> bool:
 
 
 def _time(text: str | None) -> datetime | None:
-    """Read the time that nbgrader writes into the name of a submission's folder."""
+    """Read the time in a path; without a zone where a platform means its own."""
     if not text:
         return None
+    with suppress(ValueError):  # Blackboard
+        return datetime.strptime(text, "%Y-%m-%d-%H-%M-%S")
+    match = _BRIGHTSPACE_TIME.fullmatch(text)
+    if match:
+        with suppress(ValueError):
+            return datetime.strptime(f"{match[1]} {match[2]:0>4} {match[3]}", "%b %d, %Y %I%M %p")
     try:
         moment = datetime.fromisoformat(text.removesuffix(" UTC").strip())
     except ValueError:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.grading.csv_files import Table, read_table
+from tinybert_l.grading.csv_files import Table, read_table, spoilt
 from tinybert_l.grading.owners import folded
 
 COLUMNS = ("id", "first_name", "last_name", "email")
@@ -18,7 +18,31 @@ ID_COLUMNS = (
     "SIS User ID",
     "学号",
     "學號",
+    "学生学号",
+    "学籍番号",
+    "학번",
+    "Student ID",
+    "StudentID",
+    "Student Number",
+    "Student No",
+    "Student No.",
+    "Roll No",
+    "Roll No.",
+    "Roll Number",
+    "Enrollment No",
+    "NetID",
+    "用户名",
+    "使用者名稱",
+    "ID号",
     "Matrikelnummer",
+    "Matrikel-Nr.",
+    "Matrikelnr.",
+    "Anmeldename",
+    "Benutzername",
+    "ID-Nummer",
+    "Nom d'utilisateur",
+    "Nombre de usuario",
+    "OrgDefinedId",
 )
 # Moodle's own list of participants names them by their addresses alone, unless told otherwise.
 EMAIL_COLUMNS = (
@@ -57,8 +81,10 @@ OTHER_NAMES = {
         "Nom",
     ),
     "email": EMAIL_COLUMNS,
-    "full_name": ("name", "full name", "姓名", "Vollständiger Name"),
+    "full_name": ("name", "full name", "姓名", "学生姓名", "氏名", "이름", "Vollständiger Name"),
 }
+CANVAS_ID_COLUMNS = ("SIS Login ID", "SIS User ID")
+BRIGHTSPACE_COLUMNS = ("OrgDefinedId", "End-of-Line Indicator")  # whose ids begin with "#"
 _ID = re.compile(r"[\w@-][\w.@-]{0,63}")
 _POINTS_POSSIBLE = "points possible"  # begins a row of Canvas's that is nobody's
 _TEST_STUDENTS = ("student, test", "test student")  # Canvas's own
@@ -76,14 +102,19 @@ def read_roster(path: Path) -> list[Person]:
         InvalidInput: columns, encoding or an id cannot be used; the message gives the line.
     """
     table = read_table(path, (*ID_COLUMNS, *EMAIL_COLUMNS))
-    is_canvas = table.column("SIS User ID", "SIS Login ID") is not None
-    id_column = table.column(*(ID_COLUMNS[4:6] if is_canvas else (*ID_COLUMNS, *EMAIL_COLUMNS)))
+    is_canvas = is_canvas_table(table)
+    is_brightspace = table.column(*BRIGHTSPACE_COLUMNS) is not None
+    id_column = _id_column(table, is_canvas)
     people: dict[str, Person] = {}
     line_of: dict[str, tuple[int, str]] = {}
     for row, line in zip(table.rows, table.lines, strict=True):
         if is_canvas and is_nobody(table, row):
             continue
-        student = table.cell(row, id_column)
+        student = table.key(row, id_column)
+        if is_brightspace:
+            student = student.removeprefix("#")
+        if spoilt(student):
+            raise InvalidInput(f"{path}, line {line}: {spoilt(student)}.")
         if not _ID.fullmatch(student):
             raise InvalidInput(
                 f"{path}, line {line}: id {student!r}; allowed: 1 to 64 of letters, digits, . _ @ -"
@@ -98,6 +129,28 @@ def read_roster(path: Path) -> list[Person]:
             )
         people[student] = _person(table, row, student, is_canvas)
     return list(people.values())
+
+
+def is_canvas_table(table: Table) -> bool:
+    """Tell Canvas's gradebook; whoever may not see login names gets it without those columns."""
+    if table.column("SIS User ID", "SIS Login ID") is not None:
+        return True
+    return None not in (table.column("Student"), table.column("ID"), table.column("Section"))
+
+
+def _id_column(table: Table, is_canvas: bool) -> int | None:
+    """Return the column by which people are known: the first that is filled in.
+
+    One that only counts the rows is taken where there is no other.
+    """
+    names = (*CANVAS_ID_COLUMNS, "ID") if is_canvas else (*ID_COLUMNS, *EMAIL_COLUMNS)
+    counts = [str(number) for number in range(1, len(table.rows) + 1)]
+    for name in names:
+        column = table.column(name)
+        cells = [table.cell(row, column) for row in table.rows]
+        if any(cells) and cells != counts:
+            return column
+    return table.column(*names)
 
 
 def is_nobody(table: Table, row: list[str]) -> bool:

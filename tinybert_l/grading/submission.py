@@ -105,6 +105,7 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
     repairs = _find_names_again(nb, assignment)
     doubts = _doubts(nb, assignment)
     seen: list[str] = []
+    own: list[tuple[NotebookNode, str]] = []  # locked cells, and what a student made of them
     for cell in nb.cells:
         name = grade_id(cell)
         cell.metadata = NotebookNode()
@@ -118,10 +119,13 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
             )
             continue
         seen.append(name)
+        if _holds_own_code(cell, known[name]):
+            own.append((cell, cell.source))
         repairs += _put_right(cell, known[name])
         if name in doubts:
             _mark(cell, doubts[name])
             repairs.append(f"{name}: {doubts[name]}")
+    repairs += _keep_own_code(nb, own)
     if seen != [cell.name for cell in assignment.cells if cell.name in seen]:
         repairs.append("cells were reordered 单元格顺序已改变")
     for known_cell in assignment.cells:
@@ -136,6 +140,31 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
     nb.metadata = NotebookNode(kernelspec=NotebookNode(assignment.kernelspec))
     if language is not None:
         nb.metadata[LANGUAGE_METADATA] = language
+    return repairs
+
+
+def _holds_own_code(cell: NotebookNode, known: Cell) -> bool:
+    """Tell whether a student wrote an answer, or what answers need, into a locked cell."""
+    if not known.locked or known.solution or known.cell_type != "code":
+        return False
+    source = normalised(cell.source)
+    if source in {normalised(known.source), *as_released(known.source)}:
+        return False
+    return not known.grade or bool(_ANSWER.search(cell.source))
+
+
+def _keep_own_code(nb: NotebookNode, own: list[tuple[NotebookNode, str]]) -> list[str]:
+    """Put what students wrote into locked cells into cells of their own below; say so."""
+    repairs = []
+    for cell, source in own:
+        name = grade_id(cell)
+        cell_id = f"own-{short_digest(str(name), _ID_DIGITS)}"
+        place = next(i for i, other in enumerate(nb.cells) if other is cell)
+        nb.cells.insert(place + 1, nbformat.v4.new_code_cell(source, id=cell_id))
+        repairs.append(
+            f"{name}: what the student wrote into it runs in a cell of its own "
+            "其中学生的代码另行运行"
+        )
     return repairs
 
 
@@ -201,25 +230,30 @@ def _doubts(nb: NotebookNode, assignment: Assignment) -> dict[str, str]:
                 doubts[known.name] = FOUND_AGAIN
             continue
         is_empty = normalised(cell.source) in ("", normalised(known.source))
-        if is_empty and _own_texts_near(known.name, nb, assignment, neighbours=2):
+        if is_empty and _own_texts_near(known.name, nb, assignment, 2, with_code=True):
             doubts[known.name] = TEXT_NEARBY
     return doubts
 
 
 def _own_texts_near(
-    name: str, nb: NotebookNode, assignment: Assignment, neighbours: int
+    name: str,
+    nb: NotebookNode,
+    assignment: Assignment,
+    neighbours: int,
+    with_code: bool = False,
 ) -> list[NotebookNode]:
     """Return the student's own texts that stand around a released cell.
 
     Args:
         neighbours: look as far as so many released cells on each side.
+        with_code: code cells, too: some write a text into one.
     """
     start, end = _gap(name, nb, assignment, neighbours)
     released = set(assignment.layout)
     texts = []
     for cell in nb.cells[start:end]:
-        is_text = cell.cell_type != "code" and cell.source.strip()
-        if is_text and grade_id(cell) is None and assignment.place_of(cell) not in released:
+        is_own = grade_id(cell) is None and assignment.place_of(cell) not in released
+        if is_own and cell.source.strip() and (with_code or cell.cell_type != "code"):
             texts.append(cell)
     return texts
 

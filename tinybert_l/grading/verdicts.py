@@ -1,5 +1,6 @@
 """Decide what is run of a submission, and what each of its cells has earned."""
 
+import re
 from dataclasses import dataclass
 
 from nbformat import NotebookNode
@@ -63,8 +64,24 @@ def make_plan(
         tuple(cell.source for cell in setup),
         tuple(cell.source for cell in cells),
         tuple(known[_grade_id(cell)].source for cell in tests),
+        _places(tests, cells),
     )
     return plan, cells, tests
+
+
+def _places(tests: list[NotebookNode], cells: list[NotebookNode]) -> tuple[int, ...]:
+    """Return for each test after how many cells it is run: behind the last that gives its answer.
+
+    A test is never run before the one above it, whose variables it may use.
+    """
+    places: list[int] = []
+    for test in tests:
+        name = re.escape(exercise_of(_grade_id(test)))
+        gives_answer = re.compile(rf"\b{name}\b(?:\s*\.\s*implement\b|\s*[:=,])")
+        found = [n for n, cell in enumerate(cells, 1) if gives_answer.search(cell.source)]
+        place = found[-1] if found else len(cells)
+        places.append(max([place, *places[-1:]]))
+    return tuple(places)
 
 
 def fill_in(outcome: Outcome, cells: list[NotebookNode], tests: list[NotebookNode]) -> None:

@@ -5,7 +5,6 @@ file managers "x - Copy.ipynb", "x copy 2.ipynb", "x的副本.ipynb". A copy tha
 since the release is never taken for the answer.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,19 +12,13 @@ from pathlib import PurePosixPath
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
-from tinybert_l.grading.archives import IncomingFile
+from tinybert_l.grading.archives import IncomingFile, notebook_within
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT, normalised
+from tinybert_l.grading.file_names import copy_number, is_called, stem
 from tinybert_l.grading.owners import Owner
 
+ZIP_SIGNATURE = b"PK\x03\x04"
 SAME_TIME_SECONDS = 2  # a zip file knows no smaller steps
-_ENDING = re.compile(r"(?:\.ipynb)(?:\.json|\.txt|\.download)?\s*$", re.IGNORECASE)
-_TEXT_ENDING = re.compile(r"\.(?:json|txt)\s*$", re.IGNORECASE)
-_COPY_BEFORE = re.compile(r"^(?:copy of|copie de|kopie von|副本|复件|複本)[\s_-]*", re.IGNORECASE)
-_COPY_AFTER = re.compile(
-    r"[\s_]*(?:-\s*copy\s*(?P<a>\d*)|copy\s*(?P<b>\d*)|[-–]?\s*(?:的副本|副本|复件|複本)\s*(?P<c>\d*)"
-    r"|\((?P<d>\d+)\)|（(?P<e>\d+)）|-(?P<f>\d{1,2}))\s*$",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -63,53 +56,6 @@ class _Read:
     texts: tuple[str, ...] | None
 
 
-def may_be_notebook(file_name: str, name: str) -> bool:
-    """Tell whether a student's file may be a notebook, by its name.
-
-    Args:
-        name: of the assignment; a file of that name may end in .json or .txt alone.
-    """
-    if any(part.startswith(".") for part in file_name.split("/")):
-        return False
-    last = PurePosixPath(file_name).name
-    if _ENDING.search(last):
-        return True
-    return bool(_TEXT_ENDING.search(last)) and stem(_TEXT_ENDING.sub("", last)) == name
-
-
-def stem(file_name: str) -> str:
-    """Drop folders, the ending, and what programs add to the name of a copy.
-
-    >>> stem("Copy of 03-architecture (2).ipynb")
-    '03-architecture'
-    """
-    return _without_copy_marks(file_name)[0]
-
-
-def copy_number(file_name: str) -> int:
-    """Return the number of a copy: 0 for an original, 1 for a first copy without a number."""
-    return _without_copy_marks(file_name)[1]
-
-
-def _without_copy_marks(file_name: str) -> tuple[str, int]:
-    last = PurePosixPath(file_name).name
-    text = _TEXT_ENDING.sub("", _ENDING.sub("", last)).strip()
-    number = 0
-    while True:
-        before = _COPY_BEFORE.sub("", text)
-        if before != text:
-            text, number = before, max(number, 1)
-        text = text.strip("“”\"'「」《》 ")
-        match = _COPY_AFTER.search(text)
-        if match is None or match.start() == 0:
-            if before == text and not _COPY_BEFORE.match(text):
-                return text, number
-            continue
-        digits = "".join(group or "" for group in match.groups())
-        number = max(number, int(digits or 1))
-        text = text[: match.start()]
-
-
 def choose(candidates: Sequence[Candidate], name: str, released: tuple[str, ...] = ()) -> Choice:
     """Choose the notebook that counts among a student's.
 
@@ -119,17 +65,16 @@ def choose(candidates: Sequence[Candidate], name: str, released: tuple[str, ...]
     Raises:
         InvalidInput: a person has to choose, or the only one cannot be read; says why.
     """
-    named = [candidate for candidate in candidates if stem(candidate.file_name) == name]
-    pool = named or list(candidates)
-    file_names = [candidate.file_name for candidate in pool]
-    stems = {stem(file_name) for file_name in file_names}
-    if len(stems) > 1:
+    newest = _of_newest_attempt(candidates)
+    named = [candidate for candidate in newest if is_called(candidate.file_name, name)]
+    pool = named or newest
+    stems = {stem(candidate.file_name) for candidate in pool}
+    if not named and len(stems) > 1:
         raise InvalidInput(f"{len(pool)} notebooks, and none is {name}.ipynb 笔记本不唯一")
-    if len(set(file_names)) < len(file_names):
-        raise InvalidInput(f"{len(pool)} notebooks of the same name 笔记本不唯一")
     if _lies_in_several_folders(pool):
         raise InvalidInput("notebooks in several folders: whose are they? 多个文件夹中均有笔记本")
     read, notes = _read_all(pool)
+    _require_own_names(read, released)
     best = _best_of(read, released)
     notes += _explained(best, read, released)
     rest, _ = _read_all([x for x in candidates if x not in pool], may_be_none=True)
@@ -143,6 +88,22 @@ def choose(candidates: Sequence[Candidate], name: str, released: tuple[str, ...]
             )
     others = [(x.candidate.file.path, x.raw) for x in [*read, *rest] if x is not best]
     return Choice(best.candidate, best.raw, notes, others)
+
+
+def _of_newest_attempt(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return what was handed in last, where a platform keeps attempts apart by their time."""
+    times = [candidate.owner.when for candidate in candidates if candidate.owner.when is not None]
+    if len(times) < len(candidates):
+        return list(candidates)
+    return [candidate for candidate in candidates if candidate.owner.when == max(times)]
+
+
+def _require_own_names(read: Sequence[_Read], released: tuple[str, ...]) -> None:
+    """Raise an error where several different answers have one name."""
+    different = list({one.raw: one for one in read}.values())
+    answers = [one for one in different if not _is_untouched(one, released)] or different
+    if len({one.candidate.file_name for one in answers}) < len(answers):
+        raise InvalidInput(f"{len(answers)} notebooks of the same name 笔记本不唯一")
 
 
 def _lies_in_several_folders(pool: Sequence[Candidate]) -> bool:
@@ -172,6 +133,8 @@ def _read_all(
 
 def _read(candidate: Candidate) -> _Read:
     raw = candidate.file.read()
+    if raw.startswith(ZIP_SIGNATURE):
+        raw = notebook_within(raw) or raw
     if len(raw) > SUBMISSION_LIMIT:
         raise InvalidInput(f"more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
     try:

@@ -6,6 +6,7 @@ packed it. One machine packed the whole archive, so the encoding is decided for 
 
 import binascii
 import struct
+import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -17,7 +18,9 @@ from typing import IO
 from tinybert_l.errors import InvalidInput
 
 UTF8_NAME = 0x800  # the flag of a member whose name is UTF-8
-ENCODINGS = ("gb18030", "big5", "cp932", "cp949", "cp850", "cp1252")  # that are considered
+# that are considered
+ENCODINGS = ("gb18030", "big5", "cp932", "cp949", "cp850", "cp1252", "cp866", "cp1251", "cp737")
+_SCRIPTS = {"cp866": "CYRILLIC", "cp1251": "CYRILLIC", "cp737": "GREEK"}
 SURE = 0.6  # share of a name's characters that must be usual in an encoding
 UNICODE_PATH = 0x7075  # Info-ZIP's field with a name in UTF-8
 UNIX_TIMES = (0x5455, 0x5855)  # Info-ZIP's fields with times in UTC
@@ -29,6 +32,7 @@ _ENTRY = b"PK\x01\x02"  # begins an entry of its directory
 _SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜"
 _SURNAMES += "叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶"
 _SURNAMES += "贺毛郝顾龚邵万钱覃武戴孔汤庞樊兰殷施洪翟安倪严牛温芦季俞章鲁葛伍申尤毕聂柴焦向柳邢岳"
+_KOREAN_SURNAMES = "김이박최정강조윤장임한오서신권황안송류전홍고문양손배백허유남심노하곽성차주"
 _SURNAMES += "張劉陳楊黃趙吳孫馬鄭謝許韓鄧馮蕭葉蘇呂盧鐘譚陸範賈鄒閻龍賀顧錢湯龐蘭歐阳陽欧"
 
 
@@ -143,7 +147,7 @@ def _encoding_of(names: list[bytes]) -> str:
 def _usual_share(names: list[str], encoding: str) -> float:
     """Return which share of names' characters is usual where this encoding is used.
 
-    A name that begins with a common Chinese surname counts as more.
+    A name that begins with a common Chinese or Korean surname counts as more.
     """
     usual = 0.0
     total = 0
@@ -153,17 +157,29 @@ def _usual_share(names: list[str], encoding: str) -> float:
             if character.isascii():
                 continue
             total += 1
-            before = name[index - 1] if index else ""
-            usual += _is_usual(character, before, encoding)
+            usual += _is_usual(character, name[max(0, index - 2) : index], encoding)
         if person and person[0] in _SURNAMES and encoding in ("gb18030", "big5"):
+            usual += 0.5
+        if person and person[0] in _KOREAN_SURNAMES and encoding == "cp949":
             usual += 0.5
     return usual / max(total, 1)
 
 
 def _is_usual(character: str, before: str, encoding: str) -> bool:
+    """Tell whether a character is usual in an encoding.
+
+    Args:
+        before: the two characters before it, where there are so many.
+    """
+    # a capital letter inside a word is a sign of the wrong encoding
+    is_inside = before[-1:].islower() and character.isupper()
     if encoding in ("cp850", "cp1252"):
-        # a capital letter inside a word is a sign of the wrong encoding
-        return character.isalpha() and not (character.isupper() and before.islower())
+        is_row = len(before) == 2 and not any(map(str.isascii, before))  # of accented letters
+        return character.isalpha() and not is_inside and not is_row
+    if encoding in _SCRIPTS:  # words are of one script
+        is_of_script = unicodedata.name(character, "").startswith(_SCRIPTS[encoding])
+        is_mixed = before[-1:].isascii() and before[-1:].isalpha()
+        return is_of_script and not is_mixed and not is_inside
     return character in _usual_characters(encoding)
 
 

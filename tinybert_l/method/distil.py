@@ -20,7 +20,6 @@ from transformers import (
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
-from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.checks import as_list, require_folder
 from tinybert_l.method.data import Encoded, Split, collate, encode, model_inputs
 from tinybert_l.method.evaluation import latency_texts
@@ -34,6 +33,7 @@ from tinybert_l.method.own_teacher import (
     BERTS,
     class_names,
     class_numbers,
+    quiet_reading,
     read_config,
     require_bert,
 )
@@ -212,17 +212,11 @@ def load_own_teacher(
         InvalidInput: no trained head, another kind of answer, or no tokenizer.
     """
     if isinstance(teacher, str | Path):
-        try:
-            with quiet_loading():
-                model, report = AutoModelForSequenceClassification.from_pretrained(
-                    teacher, output_loading_info=True, dtype=torch.float32
-                )
-                tokenizer = tokenizer or AutoTokenizer.from_pretrained(teacher)
-        except OSError as error:  # no such folder, an incomplete one, or no way to the hub
-            raise InvalidInput(
-                f"teacher={str(teacher)!r}: cannot be loaded; allowed: a folder with a checkpoint "
-                f"and its tokenizer, or a name on the hub. {str(error).splitlines()[0]}"
-            ) from None
+        with quiet_reading(teacher, "teacher"):
+            model, report = AutoModelForSequenceClassification.from_pretrained(
+                teacher, output_loading_info=True, dtype=torch.float32
+            )
+            tokenizer = tokenizer or AutoTokenizer.from_pretrained(teacher)
         if report["missing_keys"]:
             missing = ", ".join(sorted(report["missing_keys"])[:3])
             raise InvalidInput(
@@ -273,10 +267,11 @@ def _student_base(
                 "copied; allowed: student=, a BERT to start from. 教师不是BERT，请给出student。"
             )
         return own.model, own.tokenizer
-    require_bert(read_config(student), f"student={str(student)!r}")
+    with quiet_reading(student, "student"):
+        require_bert(read_config(student), f"student={str(student)!r}")
     classes = class_names(own.model.config)
     torch.manual_seed(seed)  # the new head starts from random weights
-    with quiet_loading():
+    with quiet_reading(student, "student"):
         base = BertForSequenceClassification.from_pretrained(
             student,
             num_labels=len(classes),

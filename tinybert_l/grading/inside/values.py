@@ -8,11 +8,13 @@ equals nothing and says which type it was.
 import json
 import math
 import re
-from collections import UserDict, UserList, UserString
-from collections.abc import Callable
+from array import array
+from collections import UserDict, UserList, UserString, deque
+from collections.abc import Callable, Iterator
 from dataclasses import astuple, dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -47,6 +49,9 @@ DTYPES = {
         torch.int16,
         torch.int8,
         torch.uint8,
+        torch.uint16,
+        torch.uint32,
+        torch.uint64,
         torch.bool,
     )
 }
@@ -72,10 +77,16 @@ class Opaque:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        return self._refuse()
+
+    def _refuse(self, *_: object) -> Any:
         raise TypeError(
             f"The answer is a {self.kind}; return a number, string, list, dict or tensor. "
             "请返回普通数据。"
         )
+
+    __iter__ = __len__ = __getitem__ = __call__ = __float__ = __int__ = _refuse
+    __lt__ = __le__ = __gt__ = __ge__ = _refuse
 
     def __eq__(self, other: object) -> bool:
         return False
@@ -295,12 +306,16 @@ def _decode_tensor(decoder: Decoder, tree: Tree) -> torch.Tensor:
 
 
 def _encode_array(encoder: Encoder, array: np.ndarray) -> Tree:
+    if array.dtype.kind == "U":
+        return {"texts": encoder.encode(array.tolist())}
     if f"torch.{array.dtype.name}" not in DTYPES:
         raise NotPlain("ndarray")
     return _encode_numbers(encoder, torch.from_numpy(array.copy()))
 
 
 def _decode_array(decoder: Decoder, tree: Tree) -> np.ndarray:
+    if "texts" in tree:
+        return np.array(decoder.decode(tree["texts"]), dtype=str)
     return _decode_numbers(decoder, tree).numpy()
 
 
@@ -400,6 +415,26 @@ def _decode_bool(decoder: Decoder, value: Tree) -> bool:
     return bool(value)
 
 
+def _decode_keys(decoder: Decoder, trees: list[Tree]) -> Any:
+    return dict.fromkeys(map(decoder.decode, trees)).keys()
+
+
+def _decode_values(decoder: Decoder, trees: list[Tree]) -> Any:
+    return dict(enumerate(map(decoder.decode, trees))).values()
+
+
+def _decode_pairs(decoder: Decoder, trees: list[Tree]) -> Any:
+    return dict(map(decoder.decode, trees)).items()
+
+
+def _decode_deque(decoder: Decoder, trees: list[Tree]) -> deque[Any]:
+    return deque(map(decoder.decode, trees))
+
+
+def _decode_iterator(decoder: Decoder, trees: list[Tree]) -> Iterator[Any]:
+    return iter(_decode_list(decoder, trees))
+
+
 # The first codec that accepts a value is used: bool stands before int, whose subclass it is.
 CODECS = (
     Codec("none", (type(None),), _encode_as_it_is, _decode_none),
@@ -417,6 +452,14 @@ CODECS = (
     Codec("dict", (dict,), _encode_dict, _decode_dict, subclasses=True),
     Codec("dict", (UserDict,), _encode_dict, _decode_dict, subclasses=True),
     Codec("str", (UserString,), _encode_user_string, _decode_str, subclasses=True),
+    Codec("dict", (MappingProxyType,), _encode_dict, _decode_dict),
+    Codec("keys", (type({}.keys()),), _encode_items, _decode_keys),
+    Codec("values", (type({}.values()),), _encode_items, _decode_values),
+    Codec("pairs", (type({}.items()),), _encode_items, _decode_pairs),
+    Codec("deque", (deque,), _encode_items, _decode_deque, subclasses=True),
+    Codec("list", (array,), _encode_items, _decode_list),
+    # one that never ends costs its own answer: the time and the memory of a call are limited
+    Codec("iterator", (Iterator,), _encode_items, _decode_iterator, subclasses=True),
     Codec("set", (set, frozenset), _encode_set, _decode_set),
     Codec("decimal", (Decimal,), _encode_as_text, _decode_decimal),
     Codec("fraction", (Fraction,), _encode_as_text, _decode_fraction),

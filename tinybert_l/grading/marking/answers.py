@@ -16,6 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from nbformat import NotebookNode
+
 from tinybert_l.cache import short_digest
 from tinybert_l.course.items import is_written
 from tinybert_l.errors import CourseError
@@ -87,9 +89,7 @@ def _answer(
     doubt = str(cell["metadata"].get("tinybert_l", {}).get("person", ""))
     if doubt:
         source = _LOOK_HERE.sub("", source, count=1)
-    beside: list[str] = []
-    if doubt or question.is_task:
-        beside = list(_own_cells(cells, index, question, assignment))
+    beside = list(_own_cells(cells, index, question, assignment, with_code=bool(doubt)))
     if question.is_task and source == question.released:
         source = ""  # the answer stands in the cells below
     is_code = cell["cell_type"] == "code"
@@ -98,26 +98,43 @@ def _answer(
 
 
 def _own_cells(
-    cells: list[dict[str, Any]], index: int, question: Question, assignment: Assignment
+    cells: list[dict[str, Any]],
+    index: int,
+    question: Question,
+    assignment: Assignment,
+    with_code: bool,
 ) -> Iterator[str]:
-    """Yield the student's own texts next to a cell, up to the next released cells."""
+    """Yield the student's own texts next to a cell, up to the next released cells.
+
+    Args:
+        with_code: what stands in code cells, too.
+    """
     before: list[str] = []
     if not question.is_task:
         for cell in reversed(cells[:index]):
-            if not _is_own(cell, assignment):
+            if not _is_own(cell, assignment, with_code):
                 break
-            before.insert(0, cell["source"])
-    yield from before
+            before.insert(0, _as_text(cell))
+    yield from filter(str.strip, before)
     for cell in cells[index + 1 :]:
-        if not _is_own(cell, assignment):
+        if not _is_own(cell, assignment, with_code):
             break
-        yield cell["source"]
+        if cell["source"].strip():
+            yield _as_text(cell)
 
 
-def _is_own(cell: dict[str, Any], assignment: Assignment) -> bool:
-    if cell["metadata"].get("nbgrader") or cell["cell_type"] == "code":
+def _is_own(cell: dict[str, Any], assignment: Assignment, with_code: bool) -> bool:
+    if cell["metadata"].get("nbgrader"):
         return False
+    if cell["cell_type"] == "code":
+        return with_code and assignment.place_of(NotebookNode(cell)) not in assignment.layout
     return text_digest(cell["source"]) not in assignment.texts
+
+
+def _as_text(cell: dict[str, Any]) -> str:
+    if cell["cell_type"] != "code":
+        return cell["source"]
+    return f"~~~\n{cell['source'].replace('~~~', '~ ~ ~')}\n~~~"
 
 
 def _cells(path: Path) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ def record_of(entries: Iterable[Entry], name: str) -> Record:
         if entry["event"] == "graded":
             record.repairs[entry["student"]] = list(entry.get("repairs", ()))
         elif entry["event"] == "refused":
-            owner = owner_of(str(entry.get("origin", "")))
+            owner = owner_of(str(entry.get("origin", "")), name)
             if owner is not None:
                 _add(record, owner.student, REFUSED)
         elif any(str(note).startswith(RELEASED_FOR) for note in entry.get("notes", ())):

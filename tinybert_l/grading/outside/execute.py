@@ -43,6 +43,7 @@ class ProcessPair:
         self.setup_cells: list[str] = []
         self.replayable_cells: list[str] = []  # cells of the submission, in order, that end
         self.failed_exercises: dict[str, StudentProcessError] = {}
+        self.has_read_values = False  # whether the last test read a variable of the submission
         self.seconds_left: float = SUBMISSION_SECONDS  # of the student's process
         self.output_left = replies.OUTPUT_TOTAL  # characters
 
@@ -76,6 +77,7 @@ class ProcessPair:
     def run_test(self, source: str) -> CellError | None:
         """Run a locked test cell in the judge; return its error, None when its end was reached."""
         assert self.judge is not None
+        self.has_read_values = False
         deadline = time.monotonic() + self.test_seconds
         try:
             self.judge.send({"source": source})
@@ -115,6 +117,7 @@ class ProcessPair:
                 self._new_student()
             self.judge.send({"failure": [error.error_name, error.message]})
             return
+        self.has_read_values |= bool(reply.get("defined"))
         self.judge.send(reply, reply_buffers)
 
     def _run(self, source: str, seconds: float) -> CellReply:
@@ -205,12 +208,15 @@ class Plan:
         locked: sources of set-up cells, run in both processes.
         cells: sources of the submission's cells.
         tests: sources of the locked test cells.
+        places: for each test, after how many of the cells it is run; where this is empty, all tests
+            are run after all cells.
     """
 
     lecture: int
     locked: tuple[str, ...]
     cells: tuple[str, ...]
     tests: tuple[str, ...]
+    places: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -244,11 +250,34 @@ def execute(
     pair = ProcessPair(socket_path, cell_seconds, test_seconds)
     try:
         pair.open(list(plan.locked))
-        cells = list(map(pair.run_cell, plan.cells))
-        tests = list(map(pair.run_test, plan.tests))
-        return Outcome(cells, tests)
+        return _in_order(pair, plan)
     finally:
         pair.close()
+
+
+def _in_order(pair: ProcessPair, plan: Plan) -> Outcome:
+    """Run cells and tests in the order in which a notebook has them.
+
+    So a helper that a later cell defines anew, or a name that it takes, harms no answer above. An
+    answer that needs something from further below is asked once more in the end; a variable, which
+    could be another guess by then, is not.
+    """
+    places = plan.places or (len(plan.cells),) * len(plan.tests)
+    cells: list[CellReply] = []
+    tests: list[CellError | None] = []
+    open_tests: list[int] = []
+    for count in range(len(plan.cells) + 1):
+        if count:
+            cells.append(pair.run_cell(plan.cells[count - 1]))
+        while len(tests) < len(plan.tests) and places[len(tests)] <= count:
+            error = pair.run_test(plan.tests[len(tests)])
+            if error is not None and count < len(plan.cells) and not pair.has_read_values:
+                open_tests.append(len(tests))
+            tests.append(error)
+    for index in open_tests:
+        if pair.run_test(plan.tests[index]) is None:
+            tests[index] = None
+    return Outcome(cells, tests)
 
 
 def _checked(check: Callable[[], T]) -> T:

@@ -7,19 +7,20 @@ nothing is written half.
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.grading.csv_files import Table, read_table, tidy
+from tinybert_l.grading.csv_files import Table, read_table, spoilt, tidy, without_decimal
 from tinybert_l.grading.results.lms import StudentTotal, defused
-from tinybert_l.grading.rosters import EMAIL_COLUMNS, ID_COLUMNS, is_nobody
+from tinybert_l.grading.rosters import EMAIL_COLUMNS, ID_COLUMNS, is_canvas_table, is_nobody
 
 # Moodle's "Grade" and "Feedback comments" in the languages of its largest sites.
 GRADE_COLUMNS = (
-    "Grade", "成绩", "成績", "分数", "分數", "Bewertung", "Note", "Calificación", "Nota",
-    "Valutazione", "Оценка", "評点", "Cijfer", "Ocena", "score", "mark", "points",
+    "Grade", "成绩", "成績", "分数", "分數", "score", "mark", "points", "Bewertung", "Calificación",
+    "Valutazione", "Оценка", "評点", "Cijfer", "Ocena", "Note", "Nota",
 )  # fmt: skip
 MAXIMUM_COLUMNS = (
     "Maximum Grade", "最高成绩", "最高分", "滿分", "满分", "Bestwertung", "Note maximale",
@@ -31,8 +32,17 @@ FEEDBACK_COLUMNS = (
     "Feedback par commentaires", "Comentarios de retroalimentación", "Commenti",
     "フィードバックコメント",
 )  # fmt: skip
+CAN_BE_CHANGED = (
+    "Grade can be changed", "成绩可以更改", "Bewertung kann geändert werden",
+    "La note peut être modifiée",
+)  # fmt: skip
 CANVAS_FIXED = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Integration ID")
 _PARTICIPANT = re.compile(r"\D{2,40}?(\d+)")
+_LOCKED = ("no", "nein", "non", "否", "いいえ", "нет", "não")  # the grade cannot be changed
+_GRADE = re.compile(r"-?\d+(?:[.,]\d+)?\s*%?|-|n/a|=.*", re.IGNORECASE)  # what may be replaced
+_EXCUSED = "EX"  # stands in Canvas's cell of who need not hand in
+# Blackboard: Lecture 3 [Total Pts: 25 Score] |123; Brightspace: Lecture 3 Points Grade <Numeric …>
+_TITLE_DETAILS = re.compile(r"\s*(?:\[.*\]|\|\d+|Points Grade|<.*>)\s*")
 _CANVAS_TITLE = re.compile(r"(?P<title>.*) \((?P<number>\d+)\)")
 NAMES_SHOWN = 10
 
@@ -61,6 +71,7 @@ class _Columns:
     grade: int
     feedback: int | None = None
     maximum: int | None = None
+    locked: int | None = None
 
 
 def fill(
@@ -79,60 +90,200 @@ def fill(
             above the maximum that it names.
     """
     table = read_table(path)
-    columns = _columns(table, title)
-    header_length = max(len(table.header), columns.grade + 1)
-    by_key = _by_key(totals, columns.kind)
-    rows = []
-    met = set()
-    unknown = []
+    columns = _columns(table, title, totals)
+    sheet = _Sheet(table, columns, totals, remarks or {})
     for row in table.rows:
-        new_row = [*row, *[""] * (header_length - len(row))]
-        rows.append(new_row)
-        if columns.kind == "canvas" and is_nobody(table, row):
-            continue
-        total = _total_of(row, columns, by_key)
-        if total is None:
-            unknown.append(_shown(row, columns))
-            continue
-        met.add(total.student)
-        new_row[columns.grade] = f"{total.score:g}"
-        _require_below_maximum(path, row, columns, total)
-        if columns.feedback is not None and remarks and total.student in remarks:
-            new_row[columns.feedback] = defused(remarks[total.student])
-    problems = []
-    if unknown:
-        problems.append(f"in the file, without a grade here 无成绩: {_listed(unknown)}")
-    absent = [total.student for total in totals if total.student not in met]
-    if absent:
-        problems.append(f"graded here, not in the file 文件中没有: {_listed(absent)}")
-    if not met:
+        sheet.fill(row)
+    if not sheet.met:
         raise InvalidInput(
             f"{path}: none of its rows is a student of this course. 无法对应任何学生。"
         )
     if columns.grade == len(table.header):
         table.header.append("Grade")
-    return Filled(table.text(rows), len(met), problems)
+    return Filled(table.text(sheet.rows), len(sheet.met), sheet.problems())
 
 
-def _columns(table: Table, title: str) -> _Columns:
-    if table.column("SIS Login ID", "SIS User ID") is not None and table.column("ID") is not None:
+class _Sheet:
+    """Fills a table row by row.
+
+    Attributes:
+        rows: with grades.
+        met: {student: rows that got the grade}.
+    """
+
+    def __init__(
+        self,
+        table: Table,
+        columns: "_Columns",
+        totals: Sequence[StudentTotal],
+        remarks: Mapping[str, str],
+    ) -> None:
+        self.table = table
+        self.columns = columns
+        self.totals = totals
+        self.remarks = remarks
+        self.by_key = _by_key(totals, columns.kind)
+        self.width = max(len(table.header), columns.grade + 1)
+        self.rows: list[list[str]] = []
+        self.met: Counter[str] = Counter()
+        self.unknown: list[str] = []
+        self.kept: list[str] = []  # who keeps what the platform says
+        self.maximum: float | None = None  # that a row of the file's own names
+        self.has_commas = table.has_decimal_commas
+
+    def fill(self, row: Sequence[str]) -> None:
+        """Take a row over, with the student's grade where it is a student's."""
+        columns = self.columns
+        new_row = [*row, *[""] * (self.width - len(row))]
+        self.rows.append(new_row)
+        if columns.kind == "canvas" and is_nobody(self.table, list(row)):
+            maximum = _number(new_row[columns.grade])
+            self.maximum = maximum if maximum is not None else self.maximum
+            return
+        total = self._total_of(row)
+        if total is None:
+            self.unknown.append(self._shown(row))
+            return
+        self.met[total.student] += 1
+        if self._keeps_its_own(new_row):
+            self.kept.append(total.student)
+            return
+        self._require_below_maximum(new_row, total)
+        score = f"{total.score:g}"
+        new_row[columns.grade] = score.replace(".", ",") if self.has_commas else score
+        if columns.feedback is not None and total.student in self.remarks:
+            new_row[columns.feedback] = defused(self.remarks[total.student])
+
+    def _total_of(self, row: Sequence[str]) -> StudentTotal | None:
+        for place, index in enumerate(self.columns.keys):
+            text = self.table.key(row, index)
+            if self.columns.kind == "moodle" and place == 0:
+                match = _PARTICIPANT.fullmatch(text)
+                text = f"number {match[1]}" if match else text
+            elif self.columns.kind == "canvas" and place == 0:
+                text = f"number {without_decimal(text)}"
+            total = self.by_key.get(_folded_key(text))
+            if text and total is not None:
+                return total
+        return None
+
+    def _keeps_its_own(self, row: Sequence[str]) -> bool:
+        """Tell whether the platform takes no grade for a row, or a person was excused."""
+        if self.columns.locked is not None and row[self.columns.locked].casefold() in _LOCKED:
+            return True
+        return self.columns.kind == "canvas" and row[self.columns.grade].strip() == _EXCUSED
+
+    def _require_below_maximum(self, row: Sequence[str], total: StudentTotal) -> None:
+        maximum = self.maximum
+        if self.columns.maximum is not None:
+            maximum = _number(row[self.columns.maximum])
+        if maximum is not None and total.score > maximum:
+            raise InvalidInput(
+                f"{self.table.path}: {total.student} has {total.score:g} points, the file's "
+                f"maximum is {maximum:g}: set the assignment's maximum to {total.max_score:g} in "
+                "the LMS, and download the file again. 得分超过平台满分。"
+            )
+
+    def _shown(self, row: Sequence[str]) -> str:
+        texts = [self.table.key(row, index) for index in self.columns.keys]
+        return " ".join(spoilt(text) or text for text in texts if text) or "(a row without an id)"
+
+    def problems(self) -> list[str]:
+        """Say whom the file or the gradebook lacks, and what was left as it was."""
+        problems = []
+        if self.unknown:
+            problems.append(f"in the file, without a grade here 无成绩: {_listed(self.unknown)}")
+        absent = [total.student for total in self.totals if total.student not in self.met]
+        if absent:
+            problems.append(f"graded here, not in the file 文件中没有: {_listed(absent)}")
+        twice = [student for student, count in self.met.items() if count > 1]
+        if twice:
+            problems.append(f"several rows of the file have this id 重复: {_listed(twice)}")
+        if self.kept:
+            problems.append(
+                "left as they are, excused or locked in the LMS 平台已免除或锁定，未填: "
+                f"{_listed(self.kept)}"
+            )
+        return problems
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _folded_key(text: str) -> str:
+    if text.startswith("number "):
+        return text
+    return without_decimal(text.removeprefix("#")).casefold()  # Brightspace puts it before
+
+
+def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Columns:
+    if is_canvas_table(table):
         return _columns_of_canvas(table, title)
-    if _is_moodle(table):
+    if _is_moodle(table, totals):
         return _columns_of_moodle(table)
-    key = table.column(*ID_COLUMNS, *EMAIL_COLUMNS)
-    if key is None:
+    key = _key_column(table, totals)
+    if title:
+        grade = _titled_column(table, title)
+    else:
+        found = (table.column(name) for name in GRADE_COLUMNS)
+        grade = next((i for i in found if i is not None and _holds_grades(table, i)), None)
+    return _Columns("plain", [key], len(table.header) if grade is None else grade)
+
+
+def _key_column(table: Table, totals: Sequence[StudentTotal]) -> int:
+    """Return the column of ids by which most students are found."""
+    by_key = _by_key(totals, "plain")
+    counts: dict[int, int] = {}
+    for name in (*ID_COLUMNS, *EMAIL_COLUMNS):
+        column = table.column(name)
+        if column is not None and column not in counts:
+            keys = [_folded_key(table.key(row, column)) for row in table.rows]
+            counts[column] = sum(key in by_key for key in keys)
+    if not counts:
         columns = ", ".join(table.header)
         raise InvalidInput(
             f"{table.path}: columns {columns}; needed: id, or an LMS's own. 缺少id列。"
         )
-    grade = table.column(title, *GRADE_COLUMNS) if title else table.column(*GRADE_COLUMNS)
-    return _Columns("plain", [key], len(table.header) if grade is None else grade)
+    return max(counts, key=lambda column: counts[column])
 
 
-def _is_moodle(table: Table) -> bool:
-    """Tell whether the first column names participants by number, in whatever language."""
-    cells = [table.cell(row, 0) for row in table.rows]
-    return bool(cells) and all(_PARTICIPANT.fullmatch(cell) for cell in cells)
+def _titled_column(table: Table, title: str) -> int:
+    """Return the column of an assignment; raises InvalidInput where none, or several, are it."""
+    wanted = tidy(title)
+    found = [i for i, name in enumerate(table.header) if tidy(name) == wanted]
+    if not found:
+        names = [tidy(_TITLE_DETAILS.sub(" ", name)) for name in table.header]
+        found = [i for i, name in enumerate(names) if name == wanted]
+    if len(found) != 1:
+        raise InvalidInput(
+            f"{table.path}: --title {title!r}; allowed: {', '.join(table.header)}. "
+            "请用--title指明一列。"
+        )
+    return found[0]
+
+
+def _holds_grades(table: Table, column: int) -> bool:
+    """Tell whether nothing but grades stands in a column: words would be lost."""
+    cells = [table.cell(row, column) for row in table.rows]
+    return all(not cell or _GRADE.fullmatch(cell) for cell in cells)
+
+
+def _is_moodle(table: Table, totals: Sequence[StudentTotal]) -> bool:
+    """Tell whether the first column names participants by number, in whatever language.
+
+    Ids such as "cs101" look like that, too.
+    """
+    cells = [table.key(row, 0) for row in table.rows]
+    by_key = _by_key(totals, "plain")
+    if any(_folded_key(cell) in by_key for cell in cells):
+        return False
+    if table.column("Identifier") == 0 and any(map(_PARTICIPANT.fullmatch, cells)):
+        return True  # also with a row of somebody's own below, such as a total
+    return bool(cells) and all(map(_PARTICIPANT.fullmatch, cells))
 
 
 def _columns_of_moodle(table: Table) -> _Columns:
@@ -147,7 +298,10 @@ def _columns_of_moodle(table: Table) -> _Columns:
         )
     email = next((i for i, name in enumerate(table.header) if "mail" in name.casefold()), None)
     keys = [0] if email is None else [0, email]
-    return _Columns("moodle", keys, grade, table.column(*FEEDBACK_COLUMNS), maximum)
+    locked = table.column(*CAN_BE_CHANGED)
+    if locked is None and maximum is not None and maximum + 1 < len(table.header):
+        locked = maximum + 1  # which is the next one where nobody else marks
+    return _Columns("moodle", keys, grade, table.column(*FEEDBACK_COLUMNS), maximum, locked)
 
 
 def _columns_of_canvas(table: Table, title: str) -> _Columns:
@@ -181,43 +335,6 @@ def _by_key(totals: Sequence[StudentTotal], kind: str) -> dict[str, StudentTotal
         if total.lms_user_id and kind != "plain":
             by_key[f"number {total.lms_user_id}"] = total
     return by_key
-
-
-def _total_of(
-    row: Sequence[str], columns: _Columns, by_key: Mapping[str, StudentTotal]
-) -> StudentTotal | None:
-    for place, index in enumerate(columns.keys):
-        text = row[index].strip() if index < len(row) else ""
-        if columns.kind == "moodle" and place == 0:
-            match = _PARTICIPANT.fullmatch(text)
-            text = f"number {match[1]}" if match else text
-        elif columns.kind == "canvas" and place == 0:
-            text = f"number {text}"
-        total = by_key.get(text if text.startswith("number ") else text.casefold())
-        if text and total is not None:
-            return total
-    return None
-
-
-def _require_below_maximum(
-    path: Path, row: Sequence[str], columns: _Columns, total: StudentTotal
-) -> None:
-    if columns.maximum is None:
-        return
-    try:
-        maximum = float(row[columns.maximum].replace(",", "."))
-    except (ValueError, IndexError):
-        return
-    if total.score > maximum:
-        raise InvalidInput(
-            f"{path}: {total.student} has {total.score:g} points, the file's maximum is "
-            f"{maximum:g}: set the assignment's maximum to {total.max_score:g} in the LMS, and "
-            "download the file again. 得分超过平台满分。"
-        )
-
-
-def _shown(row: Sequence[str], columns: _Columns) -> str:
-    return " ".join(row[index].strip() for index in columns.keys if index < len(row))
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,0 +1,142 @@
+"""Read names of files as programs and people write them: copies, endings, what an archiver adds."""
+
+import re
+from pathlib import PurePosixPath
+
+from tinybert_l.exercises.registry import NOTEBOOKS
+
+_ENDING = re.compile(r"(?:\.ipynb)+(?:\.(?:json|txt|download|ipynb))*\s*$", re.IGNORECASE)
+_TEXT_ENDING = re.compile(r"\.(?:json|txt)\s*$", re.IGNORECASE)
+_COPY_BEFORE = re.compile(
+    r"^(?:copy of|copie de|copia de|cópia de|kopie von|kopia|копия|نسخة من|副本|复件|複本)[\s_-]*",
+    re.IGNORECASE,
+)
+_COPY_WORD = (
+    r"copy|copie|copia|cópia|kopie|kopia|копия|コピー|복사본|사본|的副本|副本|复件|複本|की प्रति"
+)
+_COPY_AFTER = re.compile(
+    rf"(?:[\s_.]*[-–—]\s*(?:{_COPY_WORD})\s*(?P<a>\d*)|[\s_.]*(?:{_COPY_WORD})\s*(?P<b>\d*)"
+    r"|のコピー|의 사본"
+    rf"|[\s_]*[(（](?:another |\d+\w\w )?(?:{_COPY_WORD})[)）]"
+    r"|[\s_]*\((?P<c>\d+)\)|[\s_]*（(?P<d>\d+)）|[\s_]*\[(?P<e>\d+)\])\s*$",
+    re.IGNORECASE,
+)
+# a bare number is a copy's where the assignment's name stands before it, and nowhere else
+_NUMBER_AFTER = re.compile(r"[\s_-](?P<n>\d{1,2})\s*$")
+# what systems and editors put beside a student's files
+_SYSTEMS_FOLDERS = {
+    "__macosx",
+    ".ipynb_checkpoints",
+    ".git",
+    ".vscode",
+    ".idea",
+    ".trashes",
+    ".spotlight-v100",
+    ".fseventsd",
+    "@eadir",
+    "$recycle.bin",
+    "system volume information",
+    "__pycache__",
+}
+_SYSTEMS_FILES = {".ds_store", "thumbs.db", "desktop.ini", "icon\r", ".localized", ".directory"}
+
+
+def is_desktop_file(path: str) -> bool:
+    """Recognise the files that macOS, Windows, Jupyter and editors add to folders."""
+    parts = [part.casefold() for part in path.split("/")]
+    if not _SYSTEMS_FOLDERS.isdisjoint(parts):
+        return True
+    return parts[-1] in _SYSTEMS_FILES or parts[-1].startswith("._")
+
+
+def has_ending(file_name: str) -> bool:
+    """Tell whether a name ends as a notebook's does, whatever was put behind."""
+    return bool(_ENDING.search(file_name))
+
+
+def may_be_notebook(file_name: str, name: str) -> bool:
+    """Tell whether a student's file may be a notebook, by its name.
+
+    Args:
+        name: of the assignment; a file of that name may end in .json or .txt alone.
+    """
+    if any(part.startswith(".") for part in file_name.split("/")):
+        return False
+    last = PurePosixPath(file_name).name
+    if has_ending(last):
+        return True
+    return bool(_TEXT_ENDING.search(last)) and is_called(last, name)
+
+
+def is_called(file_name: str, name: str) -> bool:
+    """Tell whether a file has an assignment's name, in whatever letters, or is a copy of it."""
+    return _folded(stem(file_name)) == _folded(name)
+
+
+def _folded(text: str) -> str:
+    return re.sub(r"[\s_-]+", "-", text.casefold())
+
+
+def stem(file_name: str) -> str:
+    """Drop folders, the ending, and what programs add to the name of a copy.
+
+    >>> stem("Copy of 03-architecture (2).ipynb")
+    '03-architecture'
+    """
+    return without_copy_marks(without_ending(PurePosixPath(file_name).name))[0]
+
+
+def copy_number(file_name: str) -> int:
+    """Return the number of a copy: 0 for an original, 1 for a first copy without a number."""
+    return without_copy_marks(without_ending(PurePosixPath(file_name).name))[1]
+
+
+def without_ending(file_name: str) -> str:
+    """Return a name without its ending, of a notebook or a text."""
+    return _TEXT_ENDING.sub("", _ENDING.sub("", file_name)).strip()
+
+
+def without_copy_marks(text: str) -> tuple[str, int]:
+    """Return a name without what programs add to that of a copy, and the copy's number."""
+    number = 0
+    while True:
+        before = _COPY_BEFORE.sub("", text)
+        if before != text:
+            text, number = before, max(number, 1)
+        text = text.strip("“”\"'「」《》 ")
+        match = _COPY_AFTER.search(text) or _number_behind_a_notebook(text)
+        if match is None or match.start() == 0:
+            if before == text and not _COPY_BEFORE.match(text):
+                return text, number
+            continue
+        digits = "".join(group or "" for group in match.groups())
+        number = max(number, int(digits[:9] or 1))
+        text = text[: match.start()]
+
+
+def _number_behind_a_notebook(text: str) -> re.Match[str] | None:
+    match = _NUMBER_AFTER.search(text)
+    notebooks = set(map(_folded, NOTEBOOKS.values()))
+    return match if match and _folded(text[: match.start()]) in notebooks else None
+
+
+def named_beside(text: str, name: str) -> str | None:
+    """Return whom a name such as "ann-03-architecture" names beside an assignment.
+
+    Args:
+        text: without its ending.
+        name: of the assignment.
+    Returns:
+        The other part of the name; the text itself where the assignment does not stand in it; None
+        where nobody or more than one thing stands beside it.
+    """
+    if not name:
+        return text
+    shown = re.escape(name).replace(r"\-", r"[\s_-]")
+    match = re.fullmatch(rf"(?P<before>.*?)[\s_-]*{shown}(?P<after>.*)", text, re.IGNORECASE)
+    if match is None:
+        return text
+    after = without_copy_marks(f"{name}{match['after']}")[0]
+    parts = (match["before"], after[len(name) :])
+    named = [part for part in (part.strip("-_ ()（）[]") for part in parts) if part]
+    return named[0] if len(named) == 1 else None
