@@ -164,6 +164,7 @@ def test_readings_say_what_the_records_say(cells):
     for row in read_record("ablation").rows:
         for gap in (row.difference_points or {}).values():
             assert gap.low <= 0 <= gap.high, "'every interval holds 0'"
+            assert gap.low > -4 and gap.high < 4, "'no interval reaches beyond four points'"
     rows = {(r.schedule, r.self_distillation): r for r in read_record("stability").rows}
     steps, once, random = (
         rows[name, True] for name in ("progressive", "all_at_once", "random_order")

@@ -72,6 +72,15 @@ def test_the_intervals_on_600_sentences():
     )
 
 
+def test_the_choice_among_three_models():
+    half = round(196 * math.sqrt(0.1 / 600), 1)
+    assert half == 2.5
+    for right in (79, 82):
+        gap = right - 83
+        stands(f"$[{gap - half}, {gap + half}]$")
+    stands(rf"$-4 \pm {half}$")
+
+
 def test_the_number_of_sentences_that_tell_four_tenths_of_a_point():
     needed = [1.96**2 * discordant / 0.004**2 for discordant in (0.1, 0.2)]
     assert round(needed[0], -3) == 24_000 and round(needed[1], -3) == 48_000

@@ -19,7 +19,6 @@ from transformers import (
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
-from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import Encoded, Split, collate, encode, model_inputs
 from tinybert_l.method.evaluation import latency_texts
 from tinybert_l.method.export import torch_latencies
@@ -32,6 +31,7 @@ from tinybert_l.method.own_teacher import (
     BERTS,
     class_names,
     class_numbers,
+    quiet_reading,
     read_config,
     require_bert,
 )
@@ -184,7 +184,7 @@ def load_own_teacher(
         InvalidInput: no trained head, another kind of answer, or no tokenizer.
     """
     if isinstance(teacher, str | Path):
-        with quiet_loading():
+        with quiet_reading(teacher, "teacher"):
             model, report = AutoModelForSequenceClassification.from_pretrained(
                 teacher, output_loading_info=True, dtype=torch.float32
             )
@@ -232,10 +232,11 @@ def _student_base(
                 "copied; allowed: student=, a BERT to start from. 教师不是BERT，请给出student。"
             )
         return own.model, own.tokenizer
-    require_bert(read_config(student), f"student={str(student)!r}")
+    with quiet_reading(student, "student"):
+        require_bert(read_config(student), f"student={str(student)!r}")
     classes = class_names(own.model.config)
     torch.manual_seed(seed)  # the new head starts from random weights
-    with quiet_loading():
+    with quiet_reading(student, "student"):
         base = BertForSequenceClassification.from_pretrained(
             student,
             num_labels=len(classes),

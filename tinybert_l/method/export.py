@@ -158,6 +158,16 @@ def _log_without(phrase: str) -> Iterator[None]:
         root.removeFilter(keeps)
 
 
+def require_onnx() -> None:
+    """Raise an error, before anything is trained, where ONNX files could not be written or run.
+
+    Raises:
+        MissingPackage: names what is missing, and says how to install it.
+    """
+    for name in ("onnx", "onnxruntime"):
+        _import_optional(name)
+
+
 def _import_optional(name: str) -> Any:
     """Import a package of the extra `export`.
 
