@@ -77,7 +77,7 @@ def test_the_cost_of_training_by_hand_is_about_the_record_s():
     ratios = {r.compared_with: r.ratio for r in costs_in_flops("joint_against_separate_longer")}
     assert joint == pytest.approx(ratios["largest_alone"], rel=0.05)
     assert joint / alone == pytest.approx(ratios["all_alone"], rel=0.05)
-    assert 1.3 < ratios["largest_alone"] < 1.6 and ratios["all_alone"] < 0.5  # as the text says
+    assert 1.3 < ratios["largest_alone"] <= 1.4 and ratios["all_alone"] < 0.5  # as the text says
 
 
 def costs_in_flops(name):
@@ -126,7 +126,8 @@ def test_those_in_between_are_trained_less_often_and_are_better_than_after_a_sho
 def test_what_the_text_reads_in_the_short_record():
     record = read_record("joint_against_separate")
     mean = gap_of("joint_against_separate", "joint_mean_gap")
-    assert mean.high < 0 and record.recipe["num_steps"] == 60
+    assert -2 < mean.mean < -1 and record.recipe["num_steps"] == 60, "'a point or two worse'"
+    assert mean.high < 0
     worse = evidence.judge("更差", "worse", mean, margin=0.0, better="smaller")
     assert worse.kind in ("holds", "holds_if"), "'probably', with a condition"
     longer = gap_of("joint_against_separate_longer", "joint_mean_gap")
@@ -142,6 +143,10 @@ def test_what_the_text_reads_in_the_record_of_gradients():
     assert mean["3×1", "2×1"] > 0.4, "'the shallow ones agree with each other'"
     of_largest = [cosine for (first, _), cosine in mean.items() if first == "6×1"]
     assert max(of_largest) < 0.25, "'related to none'"
+    for row in record.rows:
+        if row.first == SubModel(6):
+            interval = evidence.from_record(record.name, "cosines", row)
+            assert interval.low < 0 < interval.high, "'not told from 0', in the model essay"
     assert min(mean.values()) > 0, "'no mean is negative'"
     often_half = [row.cosine_sd > row.cosine_mean / 2 for row in rows.values()]
     assert sum(often_half) > len(rows) / 2, "'the ± is often half the mean or more'"

@@ -97,9 +97,9 @@ class GradientAgreementRow(Row):
     first: SubModel
     second: SubModel
     cosine_mean: float
-    cosine_sd: float  # over batches
+    cosine_sd: float  # over the batches of all seeds
     negative_percent: float  # of the batches
-    cosines: tuple[float, ...]
+    cosines: tuple[tuple[float, ...], ...]  # of each seed, a batch each
 
 
 StrategyName = Literal["all_on", "constant_rate", "no_clipping", "no_weight_decay", "no_dropout"]
