@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+from array import array
 from collections import (
     Counter,
     OrderedDict,
@@ -9,10 +10,12 @@ from collections import (
     UserList,
     UserString,
     defaultdict,
+    deque,
     namedtuple,
 )
 from decimal import Decimal
 from fractions import Fraction
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -21,14 +24,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig
 
-from tinybert_l.grading.inside.values import (
-    CODECS,
-    DEPTH_LIMIT,
-    DTYPES,
-    Decoder,
-    Encoder,
-    Opaque,
-)
+from tinybert_l.grading.inside.opaque import Opaque
+from tinybert_l.grading.inside.tensors import DTYPES
+from tinybert_l.grading.inside.values import CODECS, DEPTH_LIMIT, Decoder, Encoder
 from tinybert_l.grading.inside.wire import WireError
 from tinybert_l.submodels import SubModel
 
@@ -90,6 +88,35 @@ def crossed(value):
     encoder = Encoder()
     tree = encoder.encode(value)
     return Decoder(encoder.buffers).decode(tree)
+
+
+ITERABLES = {
+    "a generator": lambda: (i for i in (1, 3, 5)),
+    "a map": lambda: map(int, (1, 3, 5)),
+    "keys": lambda: dict.fromkeys((1, 3, 5)).keys(),
+    "values": lambda: {"a": 1, "b": 3, "c": 5}.values(),
+    "a queue": lambda: deque([1, 3, 5]),
+    "an array": lambda: array("i", [1, 3, 5]),
+    "unsigned numbers": lambda: np.array([1, 3, 5], dtype="uint32"),
+    "texts": lambda: map(int, np.array(["1", "3", "5"])),
+}
+
+
+@pytest.mark.parametrize("kind", ITERABLES)
+def test_what_is_gone_through_item_by_item_crosses(kind):
+    assert list(crossed(ITERABLES[kind]())) == [1, 3, 5]
+
+
+def test_views_of_a_dictionary_cross_as_what_they_equal():
+    assert crossed({"a": 1}.keys()) == {"a"} and crossed({"a": 1}.items()) == {("a", 1)}
+    assert dict(crossed(MappingProxyType({"a": 1}))) == {"a": 1}
+    assert crossed(np.array([["a", "b"]])).tolist() == [["a", "b"]]
+
+
+@pytest.mark.parametrize("use", [iter, len, float, lambda x: x[0], lambda x: x < 1, lambda x: x()])
+def test_what_cannot_cross_says_what_to_return(use):
+    with pytest.raises(TypeError, match="The answer is a object; return a number"):
+        use(crossed(object()))
 
 
 def same(mine, theirs) -> bool:
