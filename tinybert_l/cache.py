@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -63,12 +64,16 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Missing parent folders are made. A text is written in UTF-8.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    if isinstance(content, bytes):
-        partial.write_bytes(content)
-    else:
-        partial.write_text(content, encoding="utf-8")
-    os.replace(partial, path)
+    writer = f"{os.getpid()}-{threading.get_ident()}"  # processes and threads write side by side
+    partial = path.with_name(f".{path.name}.{writer}.partial")
+    try:
+        if isinstance(content, bytes):
+            partial.write_bytes(content)
+        else:
+            partial.write_text(content, encoding="utf-8")
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)  # it is there only after an error
 
 
 def read_json(path: Path) -> Any:
@@ -107,7 +112,13 @@ def cached(
     folder = entry_folder(kind, recipe)
     if read_entry(folder) is not None:
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"cache: {folder.parent}: {error.strerror}; allowed: a folder that can be made and "
+            "written to, such as TINYBERT_L_CACHE names. 无法使用缓存目录。"
+        ) from None
     work = folder.with_name(f"{folder.name}.work")
     if together and int(os.environ.get("RANK", "0")) > 0:
         work.mkdir(exist_ok=True)

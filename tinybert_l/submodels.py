@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from numbers import Integral, Real
 
 from tinybert_l.errors import InvalidInput
 
@@ -39,6 +40,7 @@ class SubModel:
     length: float = 1.0
 
     def __post_init__(self) -> None:
+        self._take_numbers_of_numpy()
         if isinstance(self.depth, bool) or not isinstance(self.depth, int) or self.depth < 1:
             raise InvalidInput(
                 f"SubModel: depth={self.depth!r}; allowed: a whole number of layers, at least 1."
@@ -50,11 +52,19 @@ class SubModel:
                     f"SubModel: {name}={share!r}; allowed: a number above 0 and at most 1."
                 )
 
+    def _take_numbers_of_numpy(self) -> None:
+        """Turn numbers of other types, such as numpy's, into Python's, which JSON can hold."""
+        numbers = (("depth", Integral, int), ("width", Real, float), ("length", Real, float))
+        for name, kind, plain in numbers:
+            value = getattr(self, name)
+            if isinstance(value, kind) and not isinstance(value, int | float):
+                object.__setattr__(self, name, plain(value))
+
     @property
     def name(self) -> str:
         """The name in files and options: "3x0.5", with the length only where it is below 1."""
-        name = f"{self.depth}x{self.width:g}"
-        return f"{name}x{self.length:g}" if self.length < 1 else name
+        name = f"{self.depth}x{_digits(self.width)}"
+        return f"{name}x{_digits(self.length)}" if self.length < 1 else name
 
     @property
     def label(self) -> str:
@@ -78,6 +88,8 @@ class SubModel:
         Raises:
             InvalidInput: the text is no name of a sub-model.
         """
+        if not isinstance(text, str):
+            raise InvalidInput(f"SubModel: {text!r}; allowed: a name, such as '3x0.5'.")
         depth, *shares = text.split("x")
         try:
             if len(shares) > 2:
@@ -88,6 +100,12 @@ class SubModel:
                 f"SubModel: {text!r} is not DEPTHxWIDTH or DEPTHxWIDTHxLENGTH, such as 3x0.5. "
                 f"{error}"
             ) from None
+
+
+def _digits(share: float) -> str:
+    """Return a share's digits, all that it takes to read the same number again."""
+    short = f"{share:g}"
+    return short if float(short) == share else repr(float(share))
 
 
 def _as_fraction(share: float) -> str:

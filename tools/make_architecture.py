@@ -26,7 +26,7 @@ COLOURS = ("#4477aa", "#aa3377", "#228833", "#bb7711", "#117799", "#775533", "#5
 MODULES_A_LINE = 7
 LINE_HEIGHT = 0.34
 INCHES_A_UNIT = 0.62
-BEND = 0.9
+BEND = 0.8
 
 
 def storey_of(module: str) -> str:
@@ -52,14 +52,14 @@ def arrows(graph: grimp.ImportGraph) -> Counter[tuple[str, str]]:
 
 
 def rooms(graph: grimp.ImportGraph) -> dict[str, list[str]]:
-    """The modules of each storey without those that only name a package."""
+    """What stands in each storey: its modules, and the packages within it as `name/`."""
     modules: dict[str, list[str]] = {storey: [] for storey in STOREYS}
     for module in sorted(graph.modules - {LIBRARY}):
-        short = module.removeprefix(f"{LIBRARY}.")
         storey = storey_of(module)
-        is_package = bool(graph.find_children(module)) or short.endswith("__main__")
-        if not is_package:
-            modules[storey].append(short.removeprefix(f"{storey}."))
+        name, *deeper = module.removeprefix(f"{LIBRARY}.").removeprefix(f"{storey}.").split(".")
+        if name == storey or name == "__main__" or deeper:
+            continue
+        modules[storey].append(f"{name}/" if graph.find_children(module) else name)
     return modules
 
 

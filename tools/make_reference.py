@@ -37,6 +37,7 @@ BOXES = {  # name: (x, y, text, colour)
     "book": (1, 1, "gradebook, audit\ngrading.results", "#dcefdc"),
     "feedback": (0, 1, "feedback, report, LMS\ngrading.results", "#dcefdc"),
 }
+TERMINAL = 80  # columns: the printed list of commands fits the narrowest terminal
 ARROWS = (
     "data-teacher",
     "teacher-joint",
@@ -61,9 +62,9 @@ def commands() -> str:
     return "\n".join(parts)
 
 
-def help_text(name: str, command: click.Command) -> str:
-    """Return what a command prints for --help, at most 100 columns wide."""
-    context = click.Context(command, info_name=name, max_content_width=100, terminal_width=100)
+def help_text(name: str, command: click.Command, width: int = 100) -> str:
+    """Return what a command prints for --help, at most so many columns wide."""
+    context = click.Context(command, info_name=name, max_content_width=width, terminal_width=width)
     context.help_option_names = ["-h", "--help"]
     return command.get_help(context)
 
@@ -99,7 +100,7 @@ def data_flow() -> Figure:
 
 def write() -> None:
     write_atomically(DOCS / "reference" / "commands.md", commands())
-    write_atomically(Path(HELP), help_text("tinybert-l", program) + "\n")
+    write_atomically(Path(HELP), help_text("tinybert-l", program, TERMINAL) + "\n")
     with rc_context({"svg.hashsalt": "tinybert-l"}):
         data_flow().savefig(DOCS / "explanation" / "data-flow.svg", metadata={"Date": None})
 

@@ -43,6 +43,7 @@ NOT_RUN = {
     "en": "This lecture was not run: the deck has no figures and tables.",
     "both": "本讲尚未运行，没有图和表。 This lecture was not run: no figures and tables.",
 }
+REDUCED = "tinybert_l_reduced"  # in the metadata of a copy that run_notebooks.py made
 LESSON_MINUTES = 45
 LESSONS = {3: 2.0, 11: 0.5}  # of a lecture, where it is not one; the last is for reading
 CHOICES = re.compile(r"quiz-\d+-\d+-choices")  # ids of the cells that list a question's choices
@@ -183,10 +184,20 @@ def why_not_executed(lecture: int, notebook: nbformat.NotebookNode | None = None
     today = nbformat.read(SOURCES / name / f"{name}.ipynb", as_version=4)
     if [cell.source for cell in today.cells] != [cell.source for cell in notebook.cells]:
         return f"{name}: has changed since it was run"
-    for cell in code:
-        for output in cell.outputs:
-            if output.output_type == "error":
-                return f"{name}: a cell failed when it was run ({output.ename})"
+    if notebook.metadata.get(REDUCED):
+        return f"{name}: was run at the size for tests (TINYBERT_L_REDUCED)"
+    faults = list(filter(None, map(fault_of, code)))
+    return f"{name}: {faults[0]}" if faults else ""
+
+
+def fault_of(cell: nbformat.NotebookNode) -> str:
+    """Say what is wrong with the outputs of a cell that was run; "" when nothing is."""
+    for output in cell.outputs:
+        if output.output_type == "error":
+            return f"a cell failed when it was run ({output.ename})"
+    shown = [tag for tag in cell.metadata.get("tags", []) if tag.startswith(("figure-", "table-"))]
+    if shown and not cell.outputs:
+        return f"{shown[0]} is missing: its outputs were removed"
     return ""
 
 

@@ -54,6 +54,8 @@ def run(lecture: int, output: Path) -> tuple[float, float, list[str]]:
         cwd=str(folder)
     )
     seconds, cpu = time.perf_counter() - begin, cpu_seconds() - cpu_before
+    if reduced():  # such figures are not published
+        notebook.metadata["tinybert_l_reduced"] = True
     (output / name).mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, output / name / f"{name}.ipynb")
     errors = []

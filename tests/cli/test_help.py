@@ -50,13 +50,15 @@ def imported_by(*words: str) -> set[str]:
 
 
 def test_the_printed_list_of_commands_is_that_of_the_program(monkeypatch, capsys):
-    """It is read from a file, so that click need not be imported."""
-    context = click.Context(main, info_name="tinybert-l", max_content_width=100, terminal_width=100)
+    """It is read from a file, so that click need not be imported; no line is cut in 80 columns."""
+    context = click.Context(main, info_name="tinybert-l", max_content_width=80, terminal_width=80)
     context.help_option_names = ["-h", "--help"]
     for option in ("-h", "--help"):
         monkeypatch.setattr(sys, "argv", ["tinybert-l", option])
         cli.run()
-        assert capsys.readouterr().out == main.get_help(context) + "\n"
+        shown = capsys.readouterr().out
+        assert shown == main.get_help(context) + "\n"
+        assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_the_list_of_commands_is_shown_without_click():

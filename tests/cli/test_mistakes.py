@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tinybert_l.cli.app import main
+from tinybert_l.cli.options import ModelOptions
 from tinybert_l.grading import setup
 
 # {what was typed: what the sentence says}; the folder holds the files that `folder` makes
@@ -41,6 +42,19 @@ MISTAKES = {
     "train --data missing.csv": "'missing.csv' does not exist",
     "questions missing.json": "'missing.json' does not exist",
     "trian": "train",
+    "release 3 --wheel notes.txt": "allowed: the students' wheel, such as tinybert_l-",
+    "release 3 --wheel tinybert_l_instructor-1-py3-none-any.whl": "allowed: the students' wheel",
+    "course init new --roster nobody.csv": "nobody.csv: nobody stands in it",
+    "course roster nobody.csv": "nobody.csv: nobody stands in it",
+    "course init notes.txt/new": "notes.txt/new: a part of this path is a file",
+    "export 3x0.5 --to notes.txt/new": "notes.txt/new: a part of this path is a file",
+    "evaluate --output notes.txt/new": "notes.txt/new: a part of this path is a file",
+    "distil empty notes.txt --folder notes.txt/new": "notes.txt/new: a part of this path is a file",
+    "distil empty nobody.csv": "teacher='empty' cannot be read",
+    "distil notes.txt nobody.csv": "teacher='notes.txt' cannot be read",
+    "run-job empty": "allowed: a folder that 'grade --only-prepare' has printed",
+    "submit notes.txt --to ftp://host/in": "'ftp://host/in'; allowed: https://",
+    "submit notes.txt --to http://host.edu/in": "your token would be sent unencrypted",
 }
 
 
@@ -49,6 +63,8 @@ def folder(tmp_path_factory) -> Path:
     """A new course, with a text file, an empty folder and one that is not empty."""
     made = setup.init(tmp_path_factory.mktemp("mistakes") / "course").folder
     (made / "notes.txt").write_text("name\nann\n")
+    (made / "nobody.csv").write_text("id,email\n")
+    (made / "tinybert_l_instructor-1-py3-none-any.whl").write_bytes(b"PK")
     (made / "empty").mkdir()
     (made / "full").mkdir()
     (made / "full" / "thesis.txt").write_text("mine")
@@ -72,6 +88,48 @@ def test_a_mistake_is_answered_by_what_to_do(folder, monkeypatch, typed):
     assert error.startswith("Error: ") and MISTAKES[typed] in error, error
     assert "Errno" not in result.stderr and "Traceback" not in result.stderr
     assert files(folder) == before
+
+
+OUTSIDE = (
+    "release 3",
+    "grade 3",
+    "grades 3",
+    "course roster",
+    "serve",
+    "league holdout",
+    "similar 3",
+)
+
+
+@pytest.mark.parametrize("typed", OUTSIDE)
+def test_outside_a_course_none_is_made_by_mistake(tmp_path, monkeypatch, typed):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, typed.split())
+    assert result.exit_code == 1 and isinstance(result.exception, SystemExit), result.exception
+    assert "No course here: cd into its folder" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+NEED_ONNX = (
+    "export 3x0.5",
+    "choose --max-latency-ms 5 --runtime onnx-int8",
+    "distil empty nobody.csv --max-latency-ms 5",
+)
+
+
+@pytest.mark.parametrize("typed", NEED_ONNX)
+def test_missing_packages_are_named_before_anything_is_trained(folder, monkeypatch, typed):
+    from tinybert_l.method import export
+
+    def missing(name: str) -> None:
+        raise export.MissingPackage(f"{name} is missing")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(export, "import_optional", missing)
+    monkeypatch.setattr(ModelOptions, "load_supernet", lambda _: pytest.fail("it was trained"))
+    result = CliRunner().invoke(main, typed.split())
+    assert result.exit_code == 1 and "onnx is missing" in result.stderr, result.output
+    assert not (folder / "outputs").exists()
 
 
 def test_a_missing_roster_and_a_damaged_calendar_are_named(folder, monkeypatch):

@@ -75,6 +75,24 @@ def test_a_moved_course_takes_in_a_renamed_notebook_and_is_graded(course):
     assert typed("grade 3").exit_code == 0 and graded(course) == set(STUDENTS)
 
 
+def test_an_empty_archive_is_no_class_that_handed_nothing_in(course):
+    write_zip(course / "nothing.zip", {})
+    is_sentence(typed("collect 3 nothing.zip"), "nothing.zip is empty: nothing was taken in")
+
+
+@pytest.mark.parametrize("command", ["grades 3", "feedback 3", "grade 3"])
+def test_before_anybody_handed_in_the_first_step_is_named(course, command):
+    is_sentence(typed(command), "take them in with 'tinybert-l collect 3 ARCHIVE'")
+
+
+def test_grades_that_are_not_there_yet_are_asked_for_in_one_line(course):
+    assert typed("collect 3 class.zip").exit_code == 0
+    result = typed("grades 3")
+    last = result.stderr.strip().splitlines()[-1]
+    assert result.exit_code == 1
+    assert "not graded yet: 2 students (ann, cy); run 'tinybert-l grade 3' first" in last
+
+
 @pytest.mark.parametrize("command", ["grade 3", "release 3"])
 def test_a_damaged_gradebook_is_named(course, command):
     assert typed("collect 3 class.zip").exit_code == 0

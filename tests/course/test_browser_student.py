@@ -122,6 +122,8 @@ def test_a_forgotten_first_cell_is_named_and_nothing_else_is_in_the_way(folder, 
     picture(page, "forgotten-first-cell")
     assert "Traceback" not in error.inner_text()
     assert page.get_by_text("official Jupyter news").count() == 0
+    font = "document.fonts.load('16px \"TinyBERTL Sans SC\"', '讲').then(faces => faces.length)"
+    assert page.evaluate(font) == 1, "Chinese needs no font of the machine"
     page.close()
 
 

@@ -9,9 +9,13 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
+from traitlets.config import PyFileConfigLoader
 
 from tinybert_l.cli.app import main
 from tinybert_l.course import lab
+from tinybert_l.course.capstone.baseline import write_baseline
+from tinybert_l.course.fonts import FONT
+from tinybert_l.errors import InvalidInput
 
 
 @pytest.fixture
@@ -62,6 +66,23 @@ def test_the_students_wheel_has_the_settings(student_wheel):
     names = zipfile.ZipFile(student_wheel).namelist()
     assert "tinybert_l/course/jupyter/labconfig/page_config.json" in names
     assert "tinybert_l/course/kernel_startup.py" in names
+    assert "tinybert_l/course/fonts/custom.css" in names
+
+
+def test_a_folder_with_the_capstone_opens_its_notebook(tmp_path):
+    with pytest.raises(InvalidInput, match="No notebook of the course"):
+        lab.first_page(tmp_path)
+    write_baseline(tmp_path)
+    assert lab.first_page(tmp_path) == "capstone.ipynb"
+
+
+def test_jupyterlab_is_given_a_chinese_font_after_the_users_own_styles():
+    loader = PyFileConfigLoader("jupyter_server_config.py", str(lab.SETTINGS))
+    config = loader.load_config()
+    folders = config.ServerApp.tornado_settings.get_value({})["static_custom_path"]
+    assert config.LabApp.custom_css and folders[-1] == str(FONT.parent) and len(folders) == 2
+    style = (FONT.parent / "custom.css").read_text(encoding="utf-8")
+    assert f'url("{FONT.name}")' in style and "--jp-content-font-family" in style
 
 
 def test_a_plain_jupyter_lab_is_settled_by_the_course_it_runs_in(monkeypatch):

@@ -1,6 +1,7 @@
 """Every worked example of lecture 1, recomputed from its formula."""
 
 import math
+import statistics
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from lecture_text import assert_stands, cells_of
 from transformers import BertConfig
 
 from tinybert_l import flops, parameter_count, soft_cross_entropy, tables
-from tinybert_l.course import evidence, experiments
+from tinybert_l.course import evidence, experiments, intervals
 from tinybert_l.course.records import read_record
 
 pytestmark = pytest.mark.lecture1
@@ -42,6 +43,8 @@ def test_tinybert_s_ablation_in_points():
     lost = {name: mean["all"] - value for name, value in mean.items()}
     for name in ("no layers", "no attention", "no hidden", "no soft labels"):
         assert_stands(1, f"{lost[name]:.1f}")
+    assert 77.0 / 79.5 > 0.968, "what TinyBERT4 keeps of BERT-base, as one page on it says"
+    assert_stands(1, "77.0", "79.5", "96.8")
 
 
 def test_parameters_of_bert_base():
@@ -56,6 +59,19 @@ def test_parameters_of_bert_base():
     assert total == parameter_count(c)
     assert_stands(1, f"{attention}+{ffn}+{norms}={layer}", str(tables), str(12 * layer))
     assert_stands(1, "1536", str(pooler), str(total), "31036")
+
+
+def test_counts_agree_with_the_printed_ones_as_closely_as_the_reading_of_table_1_says():
+    small = {"hidden_size": 312, "intermediate_size": 1200, "num_hidden_layers": 4}
+    minilm = {"hidden_size": 384, "intermediate_size": 1536}
+    half, third = {"num_hidden_layers": 6}, {"num_hidden_layers": 4}
+    printed = [({}, 109, 22.5), (half, 67.0, 11.3), (third, 52.2, 7.6), (small, 14.5, 1.2)]
+    printed.append((minilm, 33, None))
+    for settings, millions, gflops in printed:
+        config = BertConfig(**settings)
+        assert parameter_count(config) / 1e6 == pytest.approx(millions, rel=0.012)
+        assert gflops is None or flops(config, 128) / 1e9 == pytest.approx(gflops, rel=0.04)
+    assert_stands(1, "1.2", "4")
 
 
 def test_the_tiny_example_of_exercise_1():
@@ -92,7 +108,9 @@ def test_three_classes_softened(temperature):
     if temperature == 1:
         assert_stands(1, ",".join(f"{w:.3f}" for w in weights), f"{sum(weights):.3f}")
     shares = [w / sum(weights) for w in weights]
-    assert_stands(1, "(" + ",".join(f"{share:.3f}" for share in shares) + ")")
+    assert_stands(1, "(" + ",".join(f"{share:.3f}" for share in shares) + ")", f"{shares[2]:.3f}")
+    shifts = [temperature * math.log(share) - z for share, z in zip(shares, logits, strict=True)]
+    assert max(shifts) - min(shifts) < 1e-12, "t ln p and z differ by one number for all classes"
 
 
 def test_cross_entropy_entropy_and_divergence():
@@ -150,6 +168,19 @@ def test_a_paired_interval():
     assert quantiles.tolist() == pytest.approx([low, high], abs=0.002)
 
 
+def test_an_interval_over_three_seeds():
+    seeds = [0.4, 1.0, 1.6]
+    estimate = intervals.over_seeds(seeds)
+    sd = statistics.stdev(seeds)
+    assert_stands(1, f"{sd:.1f}/√3={sd / math.sqrt(3):.2f}", f"{intervals.t_quantile(2):.2f}")
+    assert_stands(
+        1, f"1.0\\pm{estimate.high - estimate.mean:.2f}", f"{intervals.t_quantile(4):.2f}"
+    )
+    assert evidence.answer(estimate.low, estimate.high, 0.0) == "undecided"
+    parts = [intervals.t_quantile(count - 1) / math.sqrt(count) for count in (3, 5)]
+    assert parts[1] / parts[0] == pytest.approx(0.5, abs=0.01), "the seeds' part shrinks to a half"
+
+
 def test_soft_labels_are_nearer_to_the_teacher_in_the_record():
     """What the reading of the reviews' table says about the record."""
     rows = {row.method: row for row in read_record("training_methods").rows}
@@ -157,6 +188,10 @@ def test_soft_labels_are_nearer_to_the_teacher_in_the_record():
     assert soft.divergence_nats.mean < hard.divergence_nats.mean
     gap = abs(soft.accuracy_fraction.mean - hard.accuracy_fraction.mean)
     spread = soft.accuracy_fraction.sd + hard.accuracy_fraction.sd
+    farther = evidence.difference(
+        "training_methods", "divergence_nats", {"method": "logits_only"}, {"method": "labels_only"}
+    )
+    assert farther.low < 0 < farther.high < 0.005, "'the interval still just reaches 0'"
     assert gap < spread, "the text says that the difference is about as large as the spread"
 
 

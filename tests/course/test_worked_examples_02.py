@@ -7,6 +7,7 @@ import torch
 from lecture_text import assert_stands
 
 from tinybert_l import JointRecipe, SubModel, clip_by_global_norm, joint_loss, sandwich_sample
+from tinybert_l.course import evidence
 from tinybert_l.course.records import read_record
 from tinybert_l.submodels import sub_model_grid
 
@@ -30,8 +31,8 @@ def test_both_soft_labels_are_one_mean_label():
 
 
 def test_turns_of_a_sub_model_in_between():
-    open_models, drawn, steps = 9, 2, 360
-    assert_stands(2, "2/7", f"≈{steps * drawn / (open_models - 2):.0f}")
+    open_models, drawn, steps = 9, 2, 350
+    assert_stands(2, "2/7", f"{steps}·2/7={steps * drawn / (open_models - 2):.0f}")
 
 
 def test_two_losses_that_share_a_weight():
@@ -48,8 +49,8 @@ def test_two_losses_that_share_a_weight():
     ("first", "second", "cosine", "products"),
     [
         ((3, 0), (-1, 2), "-0.447", (3, 1)),
-        ((3, 0), (-4, 1), "-0.970", (-1.5, None)),
-        ((3, 0), (-2, 0.5), "-0.970", (1.5, None)),
+        ((3, 0), (-4, 1), "-0.970", (-1.5, 2.5)),
+        ((3, 0), (-2, 0.5), "-0.970", (1.5, -0.875)),
     ],
 )
 def test_cosines_and_first_order_changes(first, second, cosine, products):
@@ -58,9 +59,8 @@ def test_cosines_and_first_order_changes(first, second, cosine, products):
     assert f"{float(torch.cosine_similarity(a, b, dim=0)):.3f}" == cosine
     assert_stands(2, cosine)
     for gradient, product in zip((a, b), products, strict=True):
-        if product is not None:
-            assert float(gradient @ mean) == product
-            assert_stands(2, f"={product}")
+        assert float(gradient @ mean) == product
+        assert_stands(2, f"={product}")
 
 
 def test_the_cost_of_training_by_hand_is_about_the_record_s():
@@ -69,13 +69,15 @@ def test_the_cost_of_training_by_hand_is_about_the_record_s():
     alone = sum(cost.values())
     between = (alone - 1 - 1 / 12) / 7
     step = 1 + 1 / 12 + 2 * between
-    joint = step * 360 / 400
-    assert_stands(2, f"{alone:.2f}", f"{between:.3f}", f"{step:.2f}", f"{joint:.2f}")
-    assert_stands(2, f"{joint / alone:.2f}")
+    assert_stands(2, f"{alone:.2f}", f"{between:.3f}", f"{step:.2f}")
+    assert_stands(2, f"{step:.2f}/{alone:.2f}={step / alone:.2f}")
+    settings = read_record("joint_against_separate_longer").recipe
+    assert settings["joint"]["num_random"] == 2, "as by hand"
+    joint = step * settings["joint"]["num_steps"] / settings["num_steps"]
     ratios = {r.compared_with: r.ratio for r in costs_in_flops("joint_against_separate_longer")}
     assert joint == pytest.approx(ratios["largest_alone"], rel=0.05)
     assert joint / alone == pytest.approx(ratios["all_alone"], rel=0.05)
-    assert 1.4 < ratios["largest_alone"] < 1.6 and ratios["all_alone"] < 0.5  # as the text says
+    assert 1.3 < ratios["largest_alone"] <= 1.4 and ratios["all_alone"] < 0.5  # as the text says
 
 
 def costs_in_flops(name):
@@ -83,45 +85,71 @@ def costs_in_flops(name):
     return [r for r in rows if r.kind == "joint_cost" and r.unit == "forward_flops"]
 
 
+def gap_of(record, kind, **where):
+    return evidence.from_record(record, "difference_points", kind=kind, **where)
+
+
 def test_what_the_text_reads_in_the_long_record():
+    """The readings name no numbers, which the cells print; what they claim is checked here."""
+    name = "joint_against_separate_longer"
+    mean = gap_of(name, "joint_mean_gap")
+    kinds = [evidence.judge("高", "above", mean, margin=m).kind for m in (0.0, -0.5, -1.0)]
+    assert kinds == ["does_not_hold", "undecided", "holds"], "as the reading and the verdicts say"
+    rows = [row for row in read_record(name).rows if row.kind == "joint_gap"]
+    lowest = min(rows, key=lambda row: row.difference_points.estimate).sub_model
+    assert lowest == SubModel(2) and gap_of(name, "joint_gap", sub_model=lowest).high < 0
+    assert len(rows) == 9
+    assert_stands(2, f"1-0.95^9={100 * (1 - 0.95**9):.0f}")
+
+
+def test_those_in_between_are_trained_less_often_and_are_better_than_after_a_short_training():
     record = read_record("joint_against_separate_longer")
-    (mean,) = [r.difference_points for r in record.rows if r.kind == "joint_mean_gap"]
-    assert_stands(2, f"{mean.estimate:.2f}", f"{mean.low:.2f}", f"+{mean.high:.2f}")
-    assert mean.low < 0 < mean.high and -1 < mean.low < -0.5
-    gaps = {r.sub_model: r.difference_points for r in record.rows if r.kind == "joint_gap"}
-    lowest = sorted(gaps, key=lambda s: gaps[s].estimate)[:3]
-    assert {s.label for s in lowest} == {"2×1", "6×¼", "3×¼"}
-    assert_stands(2, f"{gaps[lowest[0]].estimate:.2f}", f"{gaps[lowest[2]].estimate:.2f}")
-    assert all(gap.low < 0 < gap.high for gap in gaps.values()), "none is separable"
-
-
-def test_how_often_the_text_says_that_a_sub_model_is_trained():
-    settings = read_record("joint_against_separate_longer").recipe
-    turns = []
-    for seed in settings["seeds"]:
-        recipe = JointRecipe(**settings["joint"], seed=seed, attention_weight=0.0)
-        taking_part = [SubModel(3, 0.25) in recipe.participants(s) for s in range(recipe.num_steps)]
-        turns.append(sum(taking_part))
-    assert min(turns) > 55 and max(turns) < 75, f"sixty or seventy? {turns}"
-    assert settings["num_steps"] == 400
+    short = {
+        row.sub_model: row.separate_percent
+        for row in read_record("joint_against_separate").rows
+        if row.kind == "joint_gap"
+    }
+    recipes = [
+        JointRecipe(**record.recipe["joint"], seed=seed, attention_weight=0.0)
+        for seed in record.recipe["seeds"]
+    ]
+    taking_part = [recipe.participants(s) for recipe in recipes for s in range(recipe.num_steps)]
+    for row in record.rows:
+        if row.kind != "joint_gap" or row.sub_model in (SubModel(6), SubModel(2, 0.25)):
+            continue
+        turns = sum(row.sub_model in chosen for chosen in taking_part) / len(recipes)
+        assert turns < record.recipe["num_steps"] / 2, "'a fraction as often'"
+        assert row.joint_percent > row.separate_percent - 1.5, "'less than 1.5 points lower'"
+        assert row.joint_percent > short[row.sub_model] + 1.5, "'several points lower'"
 
 
 def test_what_the_text_reads_in_the_short_record():
     record = read_record("joint_against_separate")
-    (mean,) = [r.difference_points for r in record.rows if r.kind == "joint_mean_gap"]
-    assert_stands(2, f"{mean.estimate:.2f}", f"{mean.low:.2f}", f"{mean.high:.2f}")
-    assert mean.high < 0 and record.recipe["num_steps"] == 60
+    mean = gap_of("joint_against_separate", "joint_mean_gap")
+    assert -2 < mean.mean < -1 and record.recipe["num_steps"] == 60, "'a point or two worse'"
+    assert mean.high < 0
+    worse = evidence.judge("更差", "worse", mean, margin=0.0, better="smaller")
+    assert worse.kind in ("holds", "holds_if"), "'probably', with a condition"
+    longer = gap_of("joint_against_separate_longer", "joint_mean_gap")
+    assert mean.mean < 3 * longer.mean < 0, "'several times smaller, but still there'"
 
 
 def test_what_the_text_reads_in_the_record_of_gradients():
     record = read_record("gradient_agreement")
-    assert (record.recipe["batches"], record.recipe["batch_size"]) == (24, 32)
     rows = {(row.first.label, row.second.label): row for row in record.rows}
-    for pair in (("2×1", "2×¼"), ("6×1", "2×1"), ("6×1", "6×¼"), ("3×1", "2×1")):
-        assert_stands(2, f"{rows[pair].cosine_mean:.2f}")
-    same_depth = rows["6×1", "6×¼"]
-    assert abs(same_depth.cosine_mean) < 2 * same_depth.cosine_sd / math.sqrt(24)
-    assert all(row.cosine_mean > 0 for row in record.rows), "the text: no mean is negative"
+    mean = {pair: row.cosine_mean for pair, row in rows.items()}
+    assert max(mean, key=mean.get) == ("2×1", "2×¼"), "'agree best'"
+    assert mean["6×1", "2×1"] < mean["2×1", "2×¼"] / 2, "'far less'"
+    assert mean["3×1", "2×1"] > 0.4, "'the shallow ones agree with each other'"
+    of_largest = [cosine for (first, _), cosine in mean.items() if first == "6×1"]
+    assert max(of_largest) < 0.25, "'related to none'"
+    for row in record.rows:
+        if row.first == SubModel(6):
+            interval = evidence.from_record(record.name, "cosines", row)
+            assert interval.low < 0 < interval.high, "'not told from 0', in the model essay"
+    assert min(mean.values()) > 0, "'no mean is negative'"
+    often_half = [row.cosine_sd > row.cosine_mean / 2 for row in rows.values()]
+    assert sum(often_half) > len(rows) / 2, "'the ± is often half the mean or more'"
 
 
 def test_sum_and_mean_by_hand():

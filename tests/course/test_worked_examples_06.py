@@ -8,6 +8,7 @@ import pytest
 from lecture_text import missing_from, text_of
 
 from tinybert_l.course.records import read_record
+from tinybert_l.course.rows import JointMeanGapRow
 from tinybert_l.submodels import SubModel
 
 LECTURE = 6
@@ -72,6 +73,15 @@ def test_the_intervals_on_600_sentences():
     )
 
 
+def test_the_choice_among_three_models():
+    half = round(196 * math.sqrt(0.1 / 600), 1)
+    assert half == 2.5
+    for right in (79, 82):
+        gap = right - 83
+        stands(f"$[{gap - half}, {gap + half}]$")
+    stands(rf"$-4 \pm {half}$")
+
+
 def test_the_number_of_sentences_that_tell_four_tenths_of_a_point():
     needed = [1.96**2 * discordant / 0.004**2 for discordant in (0.1, 0.2)]
     assert round(needed[0], -3) == 24_000 and round(needed[1], -3) == 48_000
@@ -132,6 +142,15 @@ def test_what_the_reading_says_of_training_alone():
         row = next(r for r in rows if getattr(r, "sub_model", None) == SubModel(2, 0.25))
         assert row.difference_points.estimate < 0, "joint minus alone"
         assert (row.difference_points.high < 0) == is_settled
+
+
+def test_what_the_answer_says_of_many_sizes():
+    rows = read_record("joint_against_separate_longer").rows
+    costs = [r for r in rows if getattr(r, "compared_with", None) == "all_alone"]
+    flops = next(r.ratio for r in costs if r.unit == "forward_flops")
+    assert 0.45 < flops < 0.55, "about half the computation of training each"
+    mean = next(r for r in rows if isinstance(r, JointMeanGapRow)).difference_points
+    assert mean.low < 0 < mean.high
 
 
 def test_what_the_reading_says_of_long_documents():

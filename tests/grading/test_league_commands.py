@@ -44,6 +44,7 @@ def place(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(asking, "ROUNDS", 5)
     monkeypatch.setattr(asking, "ask", ask_here)
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "outputs" / "course").mkdir(parents=True)
     monkeypatch.setenv("COLUMNS", "200")
     return tmp_path
 

@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_docs import commands_in
+from test_docs import chinese, code_blocks, commands_in
 from tests_support import build
 
 from tinybert_l import __version__
@@ -74,6 +74,11 @@ def printed(words: list[str], folder: Path, environment: dict[str, str]) -> str:
 
 def run(site: Path, folder: Path, *commands: list[str]) -> str:
     """Run commands of the installed program, in one process; returns what they print."""
+    return run_python(site, folder, COMMANDS, str(site), json.dumps(commands))
+
+
+def run_python(site: Path, folder: Path, code: str, *words: str) -> str:
+    """Run code in the environment that has both wheels; returns what it prints."""
     scripts = str(Path(sys.executable).parent)  # nbgrader starts alembic by name
     environment = {
         **os.environ,
@@ -82,8 +87,7 @@ def run(site: Path, folder: Path, *commands: list[str]) -> str:
         "JUPYTER_PATH": str(Path(sys.prefix) / "share" / "jupyter"),
     }
     home = next(parent for parent in site.parents if (parent / "pyvenv.cfg").is_file())
-    words = [str(home / "bin" / "python"), "-c", COMMANDS, str(site), json.dumps(commands)]
-    return printed(words, folder, environment)
+    return printed([str(home / "bin" / "python"), "-c", code, *words], folder, environment)
 
 
 def test_the_wheels_have_no_file_in_common_and_both_know_their_dependencies(installed, checkout):
@@ -197,3 +201,64 @@ def test_the_students_wheel_trains_measures_and_exports_by_itself(student_site, 
     printed = run_as_student(student_site, tmp_path, *MODEL_COMMANDS)
     assert "9 sub-models" in printed and "chosen: " in printed
     assert (tmp_path / "exported" / "model.safetensors").is_file()
+
+
+LECTURER = """
+import tinybert_l
+tinybert_l.begin(lecture=3, demo=True)
+from tinybert_l.exercises.lecture_03 import kept_layers
+assert kept_layers(6, 3) == [1, 3, 5]
+"""
+
+
+def steps_of(page: Path) -> list[list[str]]:
+    """Return the commands in a page's blocks, in their order, split into words."""
+    lines = code_blocks(page.read_text(encoding="utf-8"))
+    return [shlex.split(line) for line in lines if line.startswith(("tinybert-l ", "cd "))]
+
+
+def add_what_ends_it(words: list[str], language: str) -> list[str]:
+    """Return a command of the instructor's guide with what the test needs beside it."""
+    added = {
+        "release": ["--lang", language],
+        "sample-class": ["--student", "perfect", "--student", "blank"],
+        "grade": ["--unsafe"],  # the environment's torch lies outside it
+    }
+    return [*words[1:], *added.get(words[1], [])]
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_each_language_of_the_guides_is_walked_from_the_two_wheels(
+    installed, student_site, checkout, tmp_path, language
+):
+    """A course is made by the instructor's page, handed to a student, and shown by a lecturer."""
+    page = checkout / "docs" / "tutorials" / "instructor.md"
+    place, students = tmp_path, tmp_path / "student"
+    for words in steps_of(chinese(page) if language == "zh" else page):
+        if words[0] == "cd":
+            place = place / words[1]
+            continue
+        if words[1] == "collect":
+            walk_as_student(student_site, checkout, place, students)
+        run(installed, place, add_what_ends_it(words, language))
+    lectures = place / "notebooks" / "03-architecture"
+    assert lectures.is_dir() and list(place.glob("handouts/feedback-*.zip"))
+    run_python(installed, lectures, LECTURER)
+
+
+def walk_as_student(site: Path, checkout: Path, course: Path, place: Path) -> None:
+    """Follow the student's guide in an unpacked handout; pack what it made as Moodle would."""
+    with zipfile.ZipFile(course / "handouts" / "03-architecture.zip") as archive:
+        archive.extractall(place)
+    folder = place / "03-architecture"
+    answer = (checkout / "solutions" / "lecture_03.py").read_text(encoding="utf-8")
+    (folder / "answer.py").write_text(answer, encoding="utf-8")
+    guide = checkout / "docs" / "tutorials" / "student.md"
+    for line in dict.fromkeys(commands_in(guide, "tinybert-l")):
+        words = shlex.split(line)[1:]
+        if words and words[0] not in (SERVES, "prepare"):  # `prepare` trains; it has its own test
+            run_as_student(site, folder, words)
+    (made,) = folder.glob("*-03-architecture.zip")
+    with zipfile.ZipFile(course / "submissions.zip", "w") as archive:
+        archive.write(made, f"Ann Li_7_assignsubmission_file_/{made.name}")

@@ -212,6 +212,8 @@ def executed(folder: Path, lecture: int, planted: str = "") -> None:
     for cell in copy.cells:
         if cell.cell_type == "code":
             cell.execution_count = 1
+            if any(tag.startswith(("figure-", "table-")) for tag in cell.metadata.get("tags", [])):
+                cell.outputs = [nbformat.v4.new_output("stream", text="shown")]
             if planted and "demo" in cell.metadata.get("tags", []):
                 data = {"text/html": f"<table><tbody><tr><td>{planted}</td></tr></tbody></table>"}
                 cell.outputs = [nbformat.v4.new_output("display_data", data)]
@@ -284,6 +286,16 @@ def test_what_was_not_run_is_refused(tools, tmp_path, monkeypatch):
     assert "Every lecture here was run" in tools["site"].index("en", [3], {})
     path = tmp_path / NOTEBOOKS[3] / f"{NOTEBOOKS[3]}.ipynb"
     copy = nbformat.read(path, as_version=4)
+    copy.metadata[slides.REDUCED] = True
+    nbformat.write(copy, path)
+    assert "was run at the size for tests" in slides.why_not_executed(3)
+    del copy.metadata[slides.REDUCED]
+    (figure,) = [cell for cell in copy.cells if "figure-3" in cell.metadata.get("tags", [])]
+    figure.outputs = []
+    nbformat.write(copy, path)
+    assert slides.why_not_executed(3) == (
+        "03-architecture: figure-3 is missing: its outputs were removed"
+    )
     copy.cells[2].source += " changed"
     nbformat.write(copy, path)
     assert slides.why_not_executed(3) == "03-architecture: has changed since it was run"

@@ -21,9 +21,7 @@ def capstone_new(folder: Path) -> None:
 
     path = write_baseline(folder)
     click.echo(f"written: {path}")
-    click.echo(
-        f"Now: tinybert-l lab {folder} --no-browser, or open it in any editor 打开笔记本即可"
-    )
+    click.echo(f"Now: tinybert-l lab {folder}, or open it in any editor 打开笔记本即可")
 
 
 @capstone.command("check")

@@ -8,11 +8,12 @@ from typing import Concatenate, ParamSpec
 
 import click
 
-from tinybert_l.cli.options import FILE, NEW_FOLDER
-from tinybert_l.grading.course import Course
+from tinybert_l.cli.options import FILE, NEW_FOLDER, require_writable
+from tinybert_l.errors import InvalidInput
+from tinybert_l.grading.course import MATERIAL, Course
 from tinybert_l.grading.identities import match
 from tinybert_l.grading.rosters import read_roster
-from tinybert_l.grading.setup import enrol, init
+from tinybert_l.grading.setup import enrol, init, read_people
 
 P = ParamSpec("P")
 
@@ -44,9 +45,25 @@ def pass_course(command: Callable[Concatenate[Course, P], None]) -> Callable[...
     def with_course(
         output: Path | None, unsafe: bool = False, *args: P.args, **kwargs: P.kwargs
     ) -> None:
-        command(open_course(output, unsafe), *args, **kwargs)
+        course = open_course(output, unsafe)
+        if output is None:
+            _require_course(course)
+        command(course, *args, **kwargs)
 
     return with_course
+
+
+def _require_course(course: Course) -> None:
+    """Refuse to make a course by mistake, outside the one that was meant; a checkout has its own.
+
+    Raises:
+        InvalidInput: says how to make one.
+    """
+    if not course.folder.is_dir() and Path.cwd() != MATERIAL:
+        raise InvalidInput(
+            "No course here: cd into its folder, or make one with 'tinybert-l course init FOLDER'. "
+            "此处没有课程：进入课程文件夹，或新建一个。"
+        )
 
 
 @click.group()
@@ -71,6 +88,7 @@ def course_init(folder: Path, course_id: str | None, roster: Path | None) -> Non
     Writes configuration, calendar, notebooks, answers, roster and gradebook. The other commands
     then work inside it without any option.
     """
+    require_writable(folder)
     made = init(folder, course_id, roster)
     click.echo(f"made: {made.folder}")
     click.echo(f"Now: cd {folder} && tinybert-l release 1    (README.md there lists the steps)")
@@ -90,7 +108,7 @@ def course_roster(course: Course, file: Path | None, with_match: bool) -> None:
 
     FILE is the course's roster.csv when left out.
     """
-    people = read_roster(file or course.folder / "roster.csv")
+    people = read_people(file) if file else read_roster(course.folder / "roster.csv")
     click.echo(f"{enrol(course, people)} people in the gradebook 名单人数")
     if with_match:
         identities, shared = match(people)

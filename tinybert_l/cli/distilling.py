@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinybert_l.cli.options import FILE_OR_FOLDER, NEW_FOLDER
+from tinybert_l.cli.options import FILE_OR_FOLDER, NEW_FOLDER, require_onnx, require_writable
 
 if TYPE_CHECKING:  # needs torch
     from tinybert_l.method.family import Family
@@ -25,6 +25,17 @@ class Wish:
     max_latency_ms: float | None
     runtime: str
     to: Path | None
+
+    def check(self, folder: Path) -> None:
+        """Raise an error, before anything is trained, where nothing could be written at the end.
+
+        Args:
+            folder: the family's.
+        """
+        require_writable(folder)
+        require_writable(self.to or folder)
+        if self.max_latency_ms is not None:
+            require_onnx()
 
     def fulfil(self, family: "Family") -> None:
         """Choose and export a model; say which."""
@@ -105,7 +116,9 @@ def distil(
     """
     from tinybert_l.method.distil import distil as make_family
 
+    wish = Wish(max_latency_ms, runtime, to)
+    wish.check(folder)
     columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column}
     family = make_family(teacher, texts, student=student, budget=budget, folder=folder, **columns)
     click.echo(str(family.evaluate()))
-    Wish(max_latency_ms, runtime, to).fulfil(family)
+    wish.fulfil(family)

@@ -85,6 +85,8 @@ def run_job(job: Path) -> None:
     JOB is a job directory. 'grade' then records what came out.
     """
     job = job.resolve()
+    if not (job / "job.json").is_file():
+        raise InvalidInput(f"JOB {job}; allowed: a folder that 'grade --only-prepare' has printed.")
     result = job.parents[1] / "results" / job.name
     failure = jobs.run_job(str(job), str(result))
     if failure:
@@ -156,6 +158,7 @@ def grades(
     Refuses what the audit does not prove.
     """
     course.assignment(lecture)
+    _require_submissions(course, lecture)
     if worksheet is not None:
         filled = run.fill_worksheet(course, lecture, worksheet, title, without, provisional)
         _write_worksheet(filled, worksheet, to)
@@ -180,6 +183,7 @@ def feedback(course: Course, lecture: int, lms: str | None) -> None:
     submissions that were collected from that system's own zip file.
     """
     course.assignment(lecture)
+    _require_submissions(course, lecture)
     count = run.feedback(course, lecture)
     click.echo(f"{count} pages below {course.folder / 'feedback'}")
     if lms is not None:
@@ -219,7 +223,8 @@ def _require_submissions(course: Course, lecture: int) -> None:
         )
     if not course.students(lecture):
         raise InvalidInput(
-            f"No submission of lecture {lecture} below {course.folder / 'submitted'}."
+            f"No submission of lecture {lecture} below {course.folder / 'submitted'}: take them in "
+            f"with 'tinybert-l collect {lecture} ARCHIVE'. 无人提交。"
         )
 
 

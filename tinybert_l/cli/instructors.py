@@ -107,6 +107,8 @@ def collect(
     good under received/. What is refused is listed with its reason; exit status 1 then.
     """
     results = collect_archive(course, lecture, archive, encoding, handed_in)
+    if not results:
+        raise InvalidInput(f"{archive} is empty: nothing was taken in. 其中没有任何文件。")
     grade_tables.show_intake(lecture, results)
     if any(result.refused for result in results):
         sys.exit(1)

@@ -129,6 +129,8 @@ def _in_words(error: Exception) -> str:
         errno.EROFS: "it is read-only; choose a folder that can be written. 只读，不能写入。",
         errno.ENOSPC: "the disk is full; make room and run the command again. 磁盘已满。",
         errno.EADDRINUSE: "the port is in use; choose another with --port. 端口已被占用。",
+        errno.EADDRNOTAVAIL: "this machine has no such address; choose another with --address. "
+        "本机没有这个地址。",
         errno.ENOTDIR: "a part of this path is a file, not a folder. 路径中有一部分不是文件夹。",
         errno.EISDIR: "it is a folder, and a file is needed. 这是文件夹，需要文件。",
         errno.EEXIST: "it exists already. 已经存在。",

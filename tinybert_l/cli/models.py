@@ -16,6 +16,8 @@ from tinybert_l.cli.options import (
     ModelOptions,
     model_options,
     output_option,
+    require_onnx,
+    require_writable,
 )
 
 
@@ -54,6 +56,7 @@ def evaluate(options: ModelOptions, output: Path) -> None:
     """
     from tinybert_l.course.measuring import measure_trade_off
 
+    require_writable(output)
     trade_off = measure_trade_off(options.load_supernet(), output, options.seconds)
     tables.show_trade_off(trade_off)
 
@@ -81,6 +84,7 @@ def export(options: ModelOptions, sub_model: str, to: Path | None, vocabulary: i
 
     chosen = options.find_sub_model(sub_model)
     folder = to or Path("outputs") / "export" / sub_model
+    _require_exportable(folder)
     supernet = options.load_supernet()
     numbers = export_all(supernet, chosen, folder, options.seconds, vocabulary)
     tables.show_export(numbers["rows"], folder)
@@ -109,6 +113,7 @@ def choose(options: ModelOptions, max_latency_ms: float, runtime: str) -> None:
     """
     from tinybert_l.course.measuring import choose_candidate, measure_candidates
 
+    _require_runtime(runtime)
     candidates = measure_candidates(options.load_supernet(), runtime, options.seconds)
     tables.show_candidates(candidates, runtime)
     click.echo(f"chosen: {choose_candidate(candidates, max_latency_ms)}")
@@ -154,6 +159,18 @@ def prepare() -> None:
         click.echo(f"{number}/{len(steps)} {name}")
         load()
     click.echo("The cache is warm. 缓存已就绪。")
+
+
+def _require_exportable(folder: Path) -> None:
+    """Raise an error, before anything is trained, where nothing could be written at the end."""
+    require_writable(folder)
+    _require_runtime("onnx")
+
+
+def _require_runtime(runtime: str) -> None:
+    """Raise an error, before anything is trained, where this runtime is not installed."""
+    if runtime != "torch":
+        require_onnx()
 
 
 def _steps_of_prepare() -> dict[str, Callable[[], object]]:

@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
+import errno
 import functools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -233,6 +235,31 @@ def model_options(
         return decorated
 
     return decorate
+
+
+def require_writable(folder: Path) -> None:
+    """Raise an error, before minutes of work, where their result could not be written.
+
+    Raises:
+        OSError: names the folder, or what stands in its way.
+    """
+    place = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+
+
+def require_onnx() -> None:
+    """Raise an error, before anything is trained, where ONNX files could not be written or run.
+
+    Raises:
+        MissingPackage: names what is missing, and says how to install it.
+    """
+    from tinybert_l.method.export import import_optional
+
+    for name in ("onnx", "onnxruntime"):
+        import_optional(name)
 
 
 def _table(path: Path, text_column: str, label_column: str) -> "Table":

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import socket
 import sys
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def serve(
     """
     if receipt is not None:
         _check(course, receipt)
-    elif with_tokens or student:
+    elif with_tokens or student is not None:
         _make_tokens(course, student)
     else:
         _serve(course, address, port, Settings(per_hour, workers=workers))
@@ -73,7 +74,7 @@ def _make_tokens(course: Course, student: str | None) -> None:
         raise InvalidInput("Nobody is in the gradebook: tinybert-l course roster. 名单为空。")
     tokens = Tokens(course.folder / FOLDER)
     chosen = sorted(set(people) - tokens.students())
-    if student:
+    if student is not None:
         chosen = [find_student(people, student)]
     table = csv.writer(sys.stdout, lineterminator="\n")
     table.writerow(("id", "token"))
@@ -89,5 +90,9 @@ def _serve(course: Course, address: str, port: int, settings: Settings) -> None:
         asyncio.run(run(desk, address, port, prefix))
     except KeyboardInterrupt:
         click.echo("ended; what was not judged is judged next time 已结束")
+    except socket.gaierror:
+        raise InvalidInput(
+            f"--address {address!r}; allowed: one of this machine's, such as 127.0.0.1. 地址无效。"
+        ) from None
     finally:
         desk.close()

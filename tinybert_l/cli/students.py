@@ -9,7 +9,7 @@ import click
 
 from tinybert_l.cli import tables
 from tinybert_l.cli.doctor import examine
-from tinybert_l.cli.options import FILE, FOLDER, LECTURE
+from tinybert_l.cli.options import FILE, FOLDER, LECTURE, require_writable
 from tinybert_l.course.judging import judge
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises import registry
@@ -78,13 +78,13 @@ def submit(notebook: Path | None, student: str | None, to: str) -> None:
     tests say. Your token for it is asked for, or taken from TINYBERT_L_TOKEN.
     """
     from tinybert_l.course.home import hand_in, language_of, released_for
-    from tinybert_l.course.sending import is_address
 
+    server = _server(to)
     notebook = notebook or _only_notebook(Path("."))
     student = student or released_for(notebook)
-    made = hand_in(notebook, student, Path("." if is_address(to) else to))
+    made = hand_in(notebook, student, Path("." if server else to))
     with showing(language_of([notebook])):
-        _show_or_send(made, student, to if is_address(to) else "")
+        _show_or_send(made, student, server)
 
 
 @click.command()
@@ -138,6 +138,17 @@ def _show_or_send(made: "HandIn", student: str, server: str) -> None:
     answer = send(server, made.lecture, made.path, token)
     tables.show_receipt(answer["receipt"])
     tables.show_answer(wait_for_tests(server, str(answer["receipt"].get("number")), token))
+
+
+def _server(to: str) -> str:
+    """Return the server that --to names, "" for a folder; refuse what could not be used."""
+    from tinybert_l.course.sending import is_address, require_safe
+
+    if not is_address(to):
+        require_writable(Path(to))
+        return ""
+    require_safe(to)
+    return to
 
 
 def _folder_and_options(words: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tinybert_l.course.capstone.baseline import NOTEBOOK as CAPSTONE
 from tinybert_l.course.home import notebooks_in, write_home
 from tinybert_l.errors import InvalidInput
 
@@ -18,28 +19,40 @@ KERNEL_STARTUP = Path(__file__).with_name("kernel_startup.py")
 def open_lab(folder: Path, browser: bool = True, options: Sequence[str] = ()) -> None:
     """Write the course home into a folder and replace this process by JupyterLab.
 
+    In a folder that holds the capstone's notebook and no lecture, it opens that one.
+
     JupyterLab looks for no updates and asks for no news: nothing goes online.
 
     Args:
-        folder: holds at least one notebook of the course.
+        folder: holds at least one notebook of the course, or the capstone's.
         browser: open a browser; False: only print the address.
         options: further options of JupyterLab, such as --port=8890; they go before ours.
     Raises:
-        InvalidInput: the folder holds no notebook of the course.
+        InvalidInput: the folder holds none of them.
     """
     folder = folder.resolve()
-    if not notebooks_in(folder):
-        raise InvalidInput(
-            f"No notebook of the course in {folder}. Unzip a lecture and start here again. "
-            "此文件夹中没有课程笔记本。"
-        )
-    page = write_home(folder)
-    command = lab_command(folder, page.name, browser, options)
+    command = lab_command(folder, first_page(folder), browser, options)
     environment = lab_environment(os.environ)
     if os.name == "nt":  # Windows cannot replace a process by another
         sys.exit(subprocess.call(command, cwd=folder, env=environment))
     os.chdir(folder)
     os.execve(command[0], command, environment)  # stopping this process then stops the server
+
+
+def first_page(folder: Path) -> str:
+    """Return the notebook that JupyterLab opens: the course home, written anew, or the capstone's.
+
+    Raises:
+        InvalidInput: the folder holds no notebook of the course.
+    """
+    if notebooks_in(folder):
+        return write_home(folder).name
+    if (folder / CAPSTONE.name).is_file():
+        return CAPSTONE.name
+    raise InvalidInput(
+        f"No notebook of the course in {folder}. Unzip a lecture and start here again. "
+        "此文件夹中没有课程笔记本。"
+    )
 
 
 def lab_command(folder: Path, page: str, browser: bool, options: Sequence[str]) -> list[str]:

@@ -40,8 +40,16 @@ _opener = urllib.request.build_opener(_NoRedirect)
 
 
 def is_address(place: str) -> bool:
-    """Tell the address of a server from a folder."""
-    return place.lower().startswith(("http://", "https://"))
+    """Tell the address of a server from a folder.
+
+    Raises:
+        InvalidInput: an address of another kind, such as ftp://….
+    """
+    if place.lower().startswith(("http://", "https://")):
+        return True
+    if "://" in place:
+        raise InvalidInput(f"--to {place!r}; allowed: https://… or a folder.")
+    return False
 
 
 def send(server: str, lecture: int, path: Path, token: str) -> dict[str, Any]:
@@ -51,7 +59,7 @@ def send(server: str, lecture: int, path: Path, token: str) -> dict[str, Any]:
         InvalidInput: the address cannot be used.
         NotSent: the server refused the file, or cannot be reached.
     """
-    _require_safe(server)
+    require_safe(server)
     answer = _ask(f"{server.rstrip('/')}/handin/{lecture}", token, path.read_bytes())
     receipt = answer.get("receipt")
     if not isinstance(receipt, dict):
@@ -75,8 +83,12 @@ def wait_for_tests(
         pause = min(LONGEST_PAUSE, 1.5 * pause)
 
 
-def _require_safe(server: str) -> None:
-    """Raise an error for an address to which the token would travel in the clear."""
+def require_safe(server: str) -> None:
+    """Raise an error for an address to which the token would travel in the clear.
+
+    Raises:
+        InvalidInput: names the address and what is allowed.
+    """
     parts = urlsplit(server)
     if not parts.hostname:
         raise InvalidInput(f"--to {server!r}; allowed: https://… or a folder.")

@@ -108,7 +108,7 @@ def layer_map(
 ) -> list[int]:
     """Choose the teacher layer g(m) that each student layer m imitates.
 
-    The strategies are those of TinyBERT (section 3.1 and table 5).
+    The strategies are those of TinyBERT (sections 3.1 and 4.6, table 4).
 
     With M student and N teacher layers, both counted from 1: uniform g(m) = floor(m·N/M),
     top g(m) = N - M + m, bottom g(m) = m.

@@ -143,8 +143,26 @@ def _proved_totals(
     if not provisional:
         problems += _unfinished(totals)
     if problems:
-        raise NotProved("Nothing was exported 未导出:\n" + "\n".join(problems))
+        lines = "\n".join(_in_short(problems, lecture))
+        raise NotProved(f"Nothing was exported 未导出:\n{lines}")
     return totals
+
+
+def _in_short(problems: list[str], lecture: int) -> list[str]:
+    """Put all who were not graded yet into one line, which says what to do."""
+    ungraded = []
+    others = []
+    for problem in problems:
+        student, _, what = problem.partition(": ")
+        if what == audit_module.NOT_ON_RECORD:
+            ungraded.append(student)
+        else:
+            others.append(problem)
+    if not ungraded:
+        return others
+    names = ", ".join(ungraded[:NAMES_SHOWN]) + (" …" if len(ungraded) > NAMES_SHOWN else "")
+    line = f"not graded yet: {len(ungraded)} students ({names}); run 'tinybert-l grade {lecture}' "
+    return [f"{line}first 尚未评分", *others]
 
 
 def fill_worksheet(

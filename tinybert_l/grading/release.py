@@ -1,6 +1,8 @@
 """Release a lecture to students, and prove that the release gives nothing away."""
 
+import re
 import shutil
+import zipfile
 from collections.abc import Collection, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -151,9 +153,11 @@ def release(
         answers: as in `plan`.
     Raises:
         FileNotFoundError: there is no source notebook.
+        InvalidInput: the wheel is another file, such as the instructor's wheel.
         ReleaseFailed: nbgrader could not make the student version.
         LeakError: an answer or a hidden test is in the release, which is removed again.
     """
+    _require_students_wheel(wheel)
     answers_given = plan(course, lecture, answers).answers
     name = NOTEBOOKS[lecture]
     require_ready(course, name)
@@ -192,6 +196,17 @@ def release(
     course.note_release(lecture, __version__)
     _tell_formgrader(course, lecture, is_common=variants is None)
     return folder
+
+
+def _require_students_wheel(wheel: Path | None) -> None:
+    """Raise InvalidInput for a file that students could not install, or should not have."""
+    if wheel is None:
+        return
+    if not (re.fullmatch(r"tinybert_l-[^-]+-.+\.whl", wheel.name) and zipfile.is_zipfile(wheel)):
+        raise InvalidInput(
+            f"--wheel {wheel.name!r}; allowed: the students' wheel, such as "
+            f"tinybert_l-{__version__}-py3-none-any.whl. 应为学生版的wheel文件。"
+        )
 
 
 def _variants(course: Course, lecture: int) -> Variants:

@@ -25,25 +25,38 @@ c.merge(Course.at(Path(__file__).resolve().parent).config())
 '''
 README = """# {name}
 
-| step | command, in this folder |
+| step 步骤 | command, in this folder 在此文件夹里的命令 |
 |---|---|
-| is this machine ready? | `tinybert-l doctor` |
-| due dates, what lateness costs | edit `course.toml` |
-| who takes part | edit `roster.csv`, then `tinybert-l course roster` |
-| a lecture for students: `handouts/03-architecture.zip` | `tinybert-l release 3` |
-| take in what came: an LMS's zip, or a folder | `tinybert-l collect 3 submissions.zip` |
-| grade; feedback, report, tables | `tinybert-l grade 3` |
-| questions graded by hand, with their marking schemes | `jupyter lab`, menu Nbgrader, Formgrader |
-| feedback anew, with what people gave | `tinybert-l feedback 3` |
-| prove and export | `tinybert-l audit 3`, `tinybert-l grades 3 --format moodle --to grades.csv` |
+| is this machine ready? 这台机器准备好了吗？ | `tinybert-l doctor` |
+| due dates, what lateness costs 截止时间，迟交规则 | edit 编辑 `course.toml` |
+| who takes part 名单 | edit 编辑 `roster.csv`, then 然后 `tinybert-l course roster` |
+| a lecture for students 学生版 | `tinybert-l release 3`: `handouts/03-architecture.zip` |
+| take in what came 收作业（zip文件或文件夹） | `tinybert-l collect 3 submissions.zip` |
+| grade; feedback, report, tables 评分 | `tinybert-l grade 3` |
+| grade essays by hand 手动评分 | `tinybert-l mark 3`, or 或 `jupyter lab`, Formgrader |
+| feedback with what people gave 重写反馈 | `tinybert-l feedback 3` |
+| prove 核对 | `tinybert-l audit 3` |
+| export 导出 | `tinybert-l grades 3 --format moodle --to grades.csv` |
 
 `notebooks/` holds the lectures with answers and hidden tests, `solutions/` the reference answers:
-never hand these out.
+never hand these out. 这两个文件夹里有答案和隐藏测试，不要发给学生。
 """
 
 
 class FolderNotEmpty(CourseError, FileExistsError):
     """A course was to be made in a folder that holds something."""
+
+
+def read_people(roster: Path) -> list[Person]:
+    """Read a roster that somebody chose, in which nobody must not be a slip.
+
+    Raises:
+        InvalidInput: it cannot be used (see `rosters.read_roster`), or nobody stands in it.
+    """
+    people = read_roster(roster)
+    if not people:
+        raise InvalidInput(f"{roster}: nobody stands in it; needed: a row for each. 名单为空。")
+    return people
 
 
 def init(folder: Path, course_id: str | None = None, roster: Path | None = None) -> Course:
@@ -67,7 +80,7 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
         raise InvalidInput(
             f"course init: --id {course_id!r}; allowed: letters, digits, '-', '_' and '.'."
         )
-    people = read_roster(roster) if roster else []
+    people = read_people(roster) if roster else []
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         new = Path(temporary) / folder.name

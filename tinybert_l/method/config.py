@@ -37,8 +37,8 @@ class ElasticBertConfig(BertConfig):
         trained: what the model was trained on (see `joint.training_record`).
         Everything else as in `BertConfig`.
     Raises:
-        InvalidInput: `num_hidden_layers` below 1, no head size given and hidden_size not divisible,
-            or layers that the model does not have.
+        InvalidInput: a size out of range, no head size given and hidden_size not divisible, or
+            layers that the model does not have.
     """
 
     model_type = "elastic_bert"
@@ -66,6 +66,11 @@ class ElasticBertConfig(BertConfig):
                 f"ElasticBertConfig: num_hidden_layers={self.num_hidden_layers}; "
                 "allowed: at least 1."
             )
+        if self.num_attention_heads < 1:
+            raise InvalidInput(
+                f"ElasticBertConfig: num_attention_heads={self.num_attention_heads}; "
+                "allowed: at least 1."
+            )
         if self.attention_head_size is None:
             if self.hidden_size % self.num_attention_heads:
                 raise InvalidInput(
@@ -73,8 +78,25 @@ class ElasticBertConfig(BertConfig):
                     f"num_attention_heads={self.num_attention_heads}; give attention_head_size."
                 )
             self.attention_head_size = self.hidden_size // self.num_attention_heads
+        self._check_shares()
         if self.layers_by_depth is not None:
             self._check_layers()
+
+    def _check_shares(self) -> None:
+        """Refuse sizes that no attention can have."""
+        allowed = {
+            "attention_head_size": (self.attention_head_size >= 1, "at least 1"),
+            "attention_window": (
+                self.attention_window is None or self.attention_window >= 1,
+                "None, or at least 1 token",
+            ),
+            "kept_length": (0 < self.kept_length <= 1, "above 0, at most 1"),
+        }
+        for name, (in_range, limits) in allowed.items():
+            if not in_range:
+                raise InvalidInput(
+                    f"ElasticBertConfig: {name}={getattr(self, name)!r}; allowed: {limits}."
+                )
 
     @classmethod
     def from_dict(cls, config_dict: dict[str, Any], **kwargs: Any) -> Self:

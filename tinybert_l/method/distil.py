@@ -1,5 +1,6 @@
 """Distil a classifier of one's own into a family of smaller ones, in one call."""
 
+import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ from transformers import (
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
-from tinybert_l.method.cached_model import quiet_loading
+from tinybert_l.method.checks import as_list, require_folder
 from tinybert_l.method.data import Encoded, Split, collate, encode, model_inputs
 from tinybert_l.method.evaluation import latency_texts
 from tinybert_l.method.export import torch_latencies
@@ -32,6 +33,7 @@ from tinybert_l.method.own_teacher import (
     BERTS,
     class_names,
     class_numbers,
+    quiet_reading,
     read_config,
     require_bert,
 )
@@ -51,6 +53,7 @@ from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.timing import measure_call
 from tinybert_l.method.training import remove_checkpoints
+from tinybert_l.submodels import SubModel
 
 BATCH_SIZE = 32
 PLAN = "plan.json"
@@ -128,6 +131,8 @@ def distil(
             of another call.
     """
     say = _say_nothing if quiet else print
+    require_folder(folder, "distil")
+    depths, widths = _plain_options(depths, widths, seed)
     own = load_own_teacher(teacher, tokenizer)
     read = read_own_texts(texts, Columns(text_column, label_column))
     base, base_tokenizer = _student_base(own, student, seed)
@@ -135,14 +140,15 @@ def distil(
     request = {
         "teacher": weights_hash(own.model),
         "texts": text_hash(repr(read)),
-        "student": None if student is None else str(student),
+        "tokenizer": tokenizer_hash(own.tokenizer),
+        "student": None if student is None else [str(student), weights_hash(base)],
         "budget": budget,
-        "depths": None if depths is None else list(depths),
-        "widths": list(widths),
+        "depths": depths,
+        "widths": widths,
         "max_length": length,
         "seed": seed,
     }
-    folder = Path(folder)
+    folder = Path(folder).absolute()  # also where the program changes its working directory
     if _is_here(folder, request):
         say(f"{folder}: this family was made before; it is read, not trained. 直接读取已有结果。")
         return Family.load(folder)
@@ -150,6 +156,28 @@ def distil(
     say("\n".join(report_lines(facts)))
     work = _Work(own, read, base, base_tokenizer, length, folder)
     return work.finish(request, facts, depths, widths, say)
+
+
+def _plain_options(
+    depths: Sequence[int] | None, widths: Sequence[float], seed: int
+) -> tuple[list[int] | None, list[float]]:
+    """Return depths and widths as lists of Python's numbers.
+
+    Raises:
+        InvalidInput: they are none, or the seed is no whole number.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InvalidInput(f"distil: seed={seed!r}; allowed: a whole number, at least 0.")
+    if depths is not None:
+        depths = [SubModel(depth).depth for depth in as_list("depths", depths)]
+    return depths, [SubModel(1, width).width for width in as_list("widths", widths)]
+
+
+def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return digits that change with the pieces, their numbers, or how a text is cut."""
+    pieces = sorted(tokenizer.get_vocab().items())
+    facts = [type(tokenizer).__name__, tokenizer.truncation_side, pieces]
+    return text_hash(json.dumps(facts))
 
 
 @torch.no_grad()
@@ -184,7 +212,7 @@ def load_own_teacher(
         InvalidInput: no trained head, another kind of answer, or no tokenizer.
     """
     if isinstance(teacher, str | Path):
-        with quiet_loading():
+        with quiet_reading(teacher, "teacher"):
             model, report = AutoModelForSequenceClassification.from_pretrained(
                 teacher, output_loading_info=True, dtype=torch.float32
             )
@@ -202,11 +230,16 @@ def load_own_teacher(
             f"teacher: a {type(model).__name__}; allowed: a classifier of transformers, a folder, "
             "or a name on the hub."
         )
-    if tokenizer is None or tokenizer.pad_token_id is None:
+    if not isinstance(tokenizer, PreTrainedTokenizerBase) or tokenizer.pad_token_id is None:
+        given = f"a {type(tokenizer).__name__}"
+        if isinstance(tokenizer, PreTrainedTokenizerBase):
+            given = "has no padding token"
         raise InvalidInput(
-            f"tokenizer: {'none' if tokenizer is None else 'has no padding token'}; allowed: the "
-            "teacher's, with a padding token."
+            f"tokenizer: {'none' if tokenizer is None else given}; allowed: the teacher's, with a "
+            "padding token."
         )
+    if any(parameter.is_meta for parameter in model.parameters()):
+        raise InvalidInput("teacher: on the device meta, without weights; allowed: a loaded one.")
     if model.config.is_encoder_decoder:
         raise InvalidInput(
             f"teacher: a {model.config.model_type}, which has an encoder and a decoder; allowed: "
@@ -218,6 +251,8 @@ def load_own_teacher(
             f"teacher: problem_type {kind}; allowed in distil: {SINGLE_LABEL}. train_jointly "
             "trains the others, with the losses that fit them."
         )
+    if model.training or model.dtype not in (torch.float32, torch.float64):
+        model = copy.deepcopy(model).float()  # the user's own keeps its mode and its numbers
     return OwnTeacher(model.eval(), tokenizer)
 
 
@@ -232,10 +267,11 @@ def _student_base(
                 "copied; allowed: student=, a BERT to start from. 教师不是BERT，请给出student。"
             )
         return own.model, own.tokenizer
-    require_bert(read_config(student), f"student={str(student)!r}")
+    with quiet_reading(student, "student"):
+        require_bert(read_config(student), f"student={str(student)!r}")
     classes = class_names(own.model.config)
     torch.manual_seed(seed)  # the new head starts from random weights
-    with quiet_loading():
+    with quiet_reading(student, "student"):
         base = BertForSequenceClassification.from_pretrained(
             student,
             num_labels=len(classes),
@@ -263,8 +299,8 @@ def _length(
             most = min(most, positions)
     if wanted is None:
         return min(most, 128)
-    if not 3 <= wanted <= most:
-        raise InvalidInput(f"distil: max_length={wanted}; allowed: 3 to {most}.")
+    if not isinstance(wanted, int) or not 3 <= wanted <= most:
+        raise InvalidInput(f"distil: max_length={wanted}; allowed: 3 to {most}, a whole number.")
     return wanted
 
 
@@ -279,8 +315,8 @@ def _is_here(folder: Path, request: dict[str, Any]) -> bool:
     known = read_json(folder / FACTS)["request"]
     differing = []
     for name, value in request.items():
-        if known.get(name) != value:
-            differing.append(f"{name} {known.get(name)}, now {value}")
+        if name in known and known[name] != value:
+            differing.append(f"{name} {known[name]}, now {value}")
     if differing:
         raise InvalidInput(
             f"{folder}: holds the family of another call ({'; '.join(differing)}); allowed: "

@@ -144,7 +144,11 @@ def measure_latency(
 
 
 def latency_texts(config: Any, batch_size: int, length: int) -> torch.Tensor:
-    """Return the token ids of full texts on which latency is measured, [batch, length]."""
+    """Return the token ids of full texts on which latency is measured, [batch, length].
+
+    The texts are shorter where the model has fewer positions.
+    """
+    length = min(length, getattr(config, "max_position_embeddings", length))
     generator = torch.Generator().manual_seed(0)
     ids = torch.randint(1000, 2000, (batch_size, length), generator=generator)
     return ids % config.vocab_size
@@ -179,7 +183,12 @@ def evaluate(
         length: tokens a text, for FLOPs and latency.
         seconds: how long each latency is measured.
         progress: show a progress bar.
+    Raises:
+        InvalidInput: a length that the models cannot read.
     """
+    longest = supernet.config.max_position_embeddings
+    if not 1 <= length <= longest:
+        raise InvalidInput(f"evaluate: length={length}; allowed: 1 to {longest} tokens.")
     depth = teacher.config.num_hidden_layers
     candidates = [Candidate("teacher", "teacher 教师", depth, 1.0, teacher.eval())]
     for sub_model in sorted(sub_models, key=lambda s: s.size, reverse=True):
@@ -211,7 +220,7 @@ def _measure(
     batch = measure_latency(model, 32, length, seconds)
     kept = speedup_single = speedup_batch = 1.0
     if reference is not None:
-        kept = accuracy / reference.accuracy
+        kept = accuracy / reference.accuracy if reference.accuracy else 0.0
         speedup_single = reference.latency_ms_batch_1 / single.median_ms
         speedup_batch = reference.latency_ms_batch_32 / batch.median_ms
     return Result(

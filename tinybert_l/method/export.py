@@ -3,6 +3,7 @@
 import importlib
 import json
 import logging
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.method.data import Encoded, collate, encode
 from tinybert_l.method.evaluation import majority_share, measure_latency, weight_bytes
-from tinybert_l.method.extraction import elastic_copy, extract, is_plain
+from tinybert_l.method.extraction import elastic_copy, extract, is_plain, require_classifier
 from tinybert_l.method.joint import Supernet
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.model_card import latency_key, model_card
@@ -34,6 +35,9 @@ from tinybert_l.submodels import SubModel
 
 DIFFERENCE = "largest difference from torch"
 MEASURED_BATCHES = (1, 32)
+LENGTH = 32  # tokens of the texts on which latency is measured
+INPUTS = ("input_ids", "attention_mask")  # of an ONNX file
+SEGMENTS = "token_type_ids"  # the third, of one that reads pairs
 
 
 class MissingPackage(CourseError, RuntimeError):
@@ -76,48 +80,63 @@ class _LogitsOnly(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        output = self.model(input_ids=input_ids, attention_mask=attention_mask, only_first=True)
-        return output.logits
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        return self.model(input_ids, attention_mask, token_type_ids, only_first=True).logits
 
 
 def export_onnx(
     supernet: ElasticBertForSequenceClassification,
     sub_model: SubModel,
-    path: Path,
+    path: str | Path,
     int8: bool = False,
+    pairs: bool = False,
 ) -> Path:
     """Write a sub-model as ONNX, with free batch size and length.
 
-    Its last layer runs for each text's first token alone: the same logits with less work.
+    Its last layer runs for each text's first token alone: the same logits with less work. The file
+    computes in float32 (or int8), whatever type of numbers the model has.
 
     Args:
+        path: of the file, which is there as a whole or not at all.
         int8: store and multiply the weights as 8-bit integers (dynamic quantization).
+        pairs: the file has a third input, token_type_ids, which tells the second text of a pair
+            from the first; without it all tokens are those of a first text.
     Returns:
         The file.
     Raises:
-        InvalidInput: a sub-model that drops tokens; their number would be frozen in the file.
+        InvalidInput: no classifier, or a sub-model that drops tokens; their number would be frozen
+            in the file.
         MissingPackage: onnx is not installed.
     """
-    _import_optional("onnx")
+    import_optional("onnx")
+    require_classifier(supernet, "export_onnx", "save_pretrained for other heads")
+    supernet.check_sub_model(sub_model)
     if sub_model.length < 1:
         raise InvalidInput(
             f"export_onnx: sub_model {sub_model.name} drops tokens; allowed: length 1."
         )
-    model = _LogitsOnly(extract(supernet, sub_model)).eval()
-    if int8:
-        float32_path = path.with_suffix(".float32.onnx")
-        _write_float32(model, float32_path)
-        _quantize(float32_path, path)
-        float32_path.unlink()
-    else:
-        _write_float32(model, path)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    model = _LogitsOnly(extract(supernet, sub_model)).eval().float().cpu()
+    with tempfile.TemporaryDirectory(prefix=".onnx-", dir=path.parent) as folder:
+        float32_path = Path(folder) / "float32.onnx"
+        _write_float32(model, float32_path, pairs)
+        if int8:
+            int8_path = Path(folder) / "int8.onnx"
+            _quantize(float32_path, int8_path)
+        os.replace(int8_path if int8 else float32_path, path)
     return path
 
 
-def _write_float32(model: nn.Module, path: Path) -> None:
+def _write_float32(model: nn.Module, path: Path, pairs: bool) -> None:
     ids = torch.ones(2, 8, dtype=torch.long)
     axes = {0: "batch", 1: "length"}
+    names = [*INPUTS, *([SEGMENTS] if pairs else [])]
     with warnings.catch_warnings():
         # the exporter warns of its age, and of checks that need not be traced
         warnings.simplefilter("ignore")
@@ -125,11 +144,11 @@ def _write_float32(model: nn.Module, path: Path) -> None:
         # to 1e-5
         torch.onnx.export(
             model,
-            (ids, ids),
+            (ids,) * len(names),
             str(path),
-            input_names=["input_ids", "attention_mask"],
+            input_names=names,
             output_names=["logits"],
-            dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}},
+            dynamic_axes={**dict.fromkeys(names, axes), "logits": {0: "batch"}},
             opset_version=17,
             dynamo=False,
         )
@@ -158,7 +177,7 @@ def _log_without(phrase: str) -> Iterator[None]:
         root.removeFilter(keeps)
 
 
-def _import_optional(name: str) -> Any:
+def import_optional(name: str) -> Any:
     """Import a package of the extra `export`.
 
     Raises:
@@ -176,15 +195,19 @@ def _import_optional(name: str) -> Any:
 class OnnxClassifier:
     """An exported model.
 
-    Called with the token ids and the mask of one batch [batch, length], it returns logits as numpy
-    [batch, classes].
+    Called with the token ids and the mask of one batch [batch, length], and for pairs the
+    token_type_ids, it returns logits as numpy [batch, classes].
 
     Args:
         threads: of the runtime; None: as many as torch uses.
+    Raises:
+        InvalidInput: no such file; when called, segments of pairs that the file does not read.
     """
 
-    def __init__(self, path: Path, threads: int | None = None) -> None:
-        onnxruntime = _import_optional("onnxruntime")
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        onnxruntime = import_optional("onnxruntime")
+        if not Path(path).is_file():
+            raise InvalidInput(f"{path}: there is no such file; allowed: one of export_onnx.")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3
@@ -192,8 +215,23 @@ class OnnxClassifier:
             str(path), options, providers=["CPUExecutionProvider"]
         )
 
-    def __call__(self, input_ids: Any, attention_mask: Any) -> np.ndarray:
-        inputs = {"input_ids": np.asarray(input_ids), "attention_mask": np.asarray(attention_mask)}
+        self.reads_pairs = SEGMENTS in {entry.name for entry in self.session.get_inputs()}
+
+    def __call__(
+        self, input_ids: Any, attention_mask: Any, token_type_ids: Any = None
+    ) -> np.ndarray:
+        given = zip(INPUTS, (input_ids, attention_mask), strict=True)
+        inputs = {name: np.asarray(tensor, dtype=np.int64) for name, tensor in given}
+        segments = np.zeros_like(inputs["input_ids"])
+        if token_type_ids is not None:
+            segments = np.asarray(token_type_ids, dtype=np.int64)
+        if self.reads_pairs:
+            inputs[SEGMENTS] = segments
+        elif segments.any():
+            raise InvalidInput(
+                "token_type_ids: those of pairs, which the file does not read; allowed: all 0, or "
+                "a file of export_onnx(..., pairs=True)."
+            )
         return self.session.run(["logits"], inputs)[0]
 
 
@@ -330,7 +368,9 @@ def _onnx_row(
     Raises:
         ExportDiffers: the difference is larger than the format allows.
     """
-    path = export_onnx(deployed.student, sub_model, folder / format_.file_name, format_.int8)
+    pairs = deployed.data.token_type_ids is not None
+    path = folder / format_.file_name
+    export_onnx(deployed.student, sub_model, path, format_.int8, pairs)
     model = OnnxClassifier(path)
     logits = onnx_logits(model, deployed.data)
     difference = float(np.abs(logits - expected).max())
@@ -338,10 +378,11 @@ def _onnx_row(
         raise ExportDiffers(
             f"export: {path} differs from torch by {difference:.1e}; allowed: {format_.tolerance}."
         )
-    vocab_size = deployed.student.config.vocab_size
+    config = deployed.student.config
+    length = min(LENGTH, config.max_position_embeddings)
     latencies = {}
     for batch in MEASURED_BATCHES:
-        latency = onnx_latency(model, batch, seconds=deployed.seconds, vocab_size=vocab_size)
+        latency = onnx_latency(model, batch, length, deployed.seconds, config.vocab_size)
         latencies[latency_key(batch)] = latency
     return {
         "model": f"{sub_model.label}, {format_.caption}",
@@ -391,14 +432,14 @@ def onnx_logits(model: OnnxClassifier, data: Encoded) -> np.ndarray:
     logits = []
     for row in range(len(data)):
         batch = collate(data, [row])
-        logits.append(model(batch["input_ids"], batch["attention_mask"]))
+        logits.append(model(batch["input_ids"], batch["attention_mask"], batch.get(SEGMENTS)))
     return np.concatenate(logits)
 
 
 def onnx_latency(
     model: OnnxClassifier,
     batch_size: int,
-    length: int = 32,
+    length: int = LENGTH,
     seconds: float = 0.6,
     vocab_size: int = 2000,
 ) -> float:

@@ -76,6 +76,22 @@ def to_bert(model: ElasticBertForSequenceClassification) -> BertForSequenceClass
     return bert.to(model.device, model.dtype).eval()
 
 
+def require_classifier(model: nn.Module, caller: str, instead: str) -> None:
+    """Refuse a model that has another head than a classifier's.
+
+    Args:
+        caller: the function that was called, for the error.
+        instead: what to do with other models.
+    Raises:
+        InvalidInput: names the class of the model.
+    """
+    if not isinstance(model, ElasticBertForSequenceClassification):
+        raise InvalidInput(
+            f"{caller}: model is a {type(model).__name__}; allowed: "
+            f"ElasticBertForSequenceClassification (see elastic_copy), or {instead}."
+        )
+
+
 def is_plain(config: ElasticBertConfig) -> bool:
     """Whether a plain BERT can compute what an elastic model of this configuration does."""
     heads_fill = config.num_attention_heads * int(config.attention_head_size or 0)
@@ -159,6 +175,8 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
             f"{len(others)} in all); allowed: plain weights (merge adapters, make pruning "
             "permanent first)."
         )
+    if any(value.is_meta for value in state.values()):
+        raise InvalidInput(f"{what} is on the device meta, without weights; allowed: a loaded one.")
     model.load_state_dict(state)
 
 

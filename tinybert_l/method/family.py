@@ -16,6 +16,7 @@ from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_08 import choose_submodel
 from tinybert_l.method.cached_model import quiet_loading
+from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.evaluation import (
     accuracy_interval,
@@ -172,8 +173,13 @@ class Family:
                 median.
             seconds: how long each is measured.
         Raises:
-            InvalidInput: an unknown runtime, or none is quick enough; names the quickest.
+            InvalidInput: an unknown runtime, a budget that is no number above 0, or none is quick
+                enough; names the quickest.
         """
+        if not isinstance(max_latency_ms, int | float) or not max_latency_ms > 0:
+            raise InvalidInput(
+                f"choose: max_latency_ms={max_latency_ms!r}; allowed: a number above 0."
+            )
         if runtime not in RUNTIMES:
             raise InvalidInput(f"choose: runtime={runtime!r}; allowed: {', '.join(RUNTIMES)}.")
         data = self.held_out["validation"]
@@ -188,7 +194,8 @@ class Family:
         candidates = []
         for name, latency in latencies.items():
             candidates.append({"name": name, "latency_ms": latency, "quality": quality[name]})
-        self.chosen = SubModel.parse(choose_submodel(candidates, max_latency_ms))
+        by_name = {sub_model.name: sub_model for sub_model in self.sub_models}
+        self.chosen = by_name[choose_submodel(candidates, max_latency_ms)]
         return self.chosen
 
     @contextmanager
@@ -219,13 +226,17 @@ class Family:
         Returns:
             The folder, which `from_pretrained` reads.
         Raises:
-            InvalidInput: none was chosen, or it is none of the family.
+            InvalidInput: none was chosen, it is none of the family, or the folder is a file or
+                holds a family, which the export would write over.
         """
         sub_model = sub_model or self.chosen
         if sub_model not in self.sub_models:
             names = ", ".join(known.name for known in self.sub_models)
-            given = "none was chosen" if sub_model is None else f"sub_model={sub_model.name}"
+            given = "none was chosen" if sub_model is None else f"sub_model={sub_model!r}"
             raise InvalidInput(f"export: {given}; allowed: {names} (choose chooses one).")
+        require_folder(folder, "export")
+        if (Path(folder) / FACTS).is_file():
+            raise InvalidInput(f"export: {folder} holds a family; allowed: another folder.")
         task = task_of(self.model.config)
         deployed = Deployment(
             self.model, self.tokenizer, self.held_out["test"], task, self.measure, seconds=0.3
@@ -250,11 +261,15 @@ class Family:
         """Read a family that `distil` made.
 
         Raises:
-            InvalidInput: the folder holds none.
+            InvalidInput: the folder holds none, or not the whole of it.
         """
-        folder = Path(folder)
-        if not (folder / FACTS).is_file():
-            raise InvalidInput(f"{folder}: no family is here; allowed: a folder made by distil.")
+        folder = Path(folder).absolute()  # also where the program changes its working directory
+        for name in (FACTS, HELD_OUT):
+            if not (folder / name).is_file():
+                raise InvalidInput(
+                    f"{folder}: no family is here, {name} is missing; allowed: a folder made by "
+                    "distil."
+                )
         facts = read_json(folder / FACTS)
         with quiet_loading():
             model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answer_sources import SORTING, answers_in_use, tell_stand_ins
 from tinybert_l.exercises.lecture_07 import head_importance
 from tinybert_l.method.extraction import sliced_state
@@ -42,7 +43,9 @@ def measure_importance(
     stay as they are.
 
     Args:
-        batches: arguments of the model's `forward`, labels included.
+        batches: arguments of the model's `forward`, labels included; at least one.
+    Raises:
+        InvalidInput: no batches, one without labels, or importance that is not finite.
     """
     tell_stand_ins(SORTING, "measure_importance")
     layers = model.bert.layers
@@ -52,11 +55,15 @@ def measure_importance(
     for _ in layers:
         heads.append(torch.zeros(model.config.num_attention_heads))
         neurons.append(torch.zeros(model.config.intermediate_size))
+    texts = 0
     was_training = model.training
     model.eval()
     try:
         with _recorded_inputs(model) as inputs:
             for batch in batches:
+                if batch.get("labels") is None:
+                    raise InvalidInput("measure_importance: a batch without labels; allowed: with.")
+                texts += len(batch["labels"])
                 with torch.enable_grad():
                     loss = model(**batch).loss
                 # Gradients of the recorded inputs alone: those of the weights stay untouched.
@@ -73,6 +80,13 @@ def measure_importance(
                         neurons[index] += (output * gradient).sum(1).abs().sum(0)
     finally:
         model.train(was_training)
+    if not texts:
+        raise InvalidInput("measure_importance: no batches; allowed: at least one.")
+    if not all(bool(scores.isfinite().all()) for scores in (*heads, *neurons)):
+        raise InvalidInput(
+            "measure_importance: importance that is not finite; allowed: a model whose weights, "
+            "loss and gradients are finite."
+        )
     return Importance(heads, neurons)
 
 
@@ -116,7 +130,19 @@ def _split_heads(features: torch.Tensor, head_size: int) -> torch.Tensor:
 def sort_by_importance(
     model: ElasticBertForSequenceClassification, importance: Importance
 ) -> ElasticBertForSequenceClassification:
-    """Copy a model with heads and neurons in falling importance; it computes the same function."""
+    """Copy a model with heads and neurons in falling importance; it computes the same function.
+
+    Raises:
+        InvalidInput: an importance that was measured on a model of other sizes.
+    """
+    config = model.config
+    measured = [(len(scores), len(importance.neurons[0])) for scores in importance.heads]
+    sizes = [(config.num_attention_heads, config.intermediate_size)] * config.num_hidden_layers
+    if measured != sizes:
+        raise InvalidInput(
+            f"sort_by_importance: importance of {len(measured)} layers with heads and neurons "
+            f"{measured[:1]}; allowed: {len(sizes)} layers with {sizes[0]}, those of the model."
+        )
     model = copy.deepcopy(model)
     orders = []
     for layer, head_scores, neuron_scores in zip(

@@ -39,7 +39,7 @@ from tinybert_l.method.problem_types import problem_type
 from tinybert_l.method.recipe import COURSE_RECIPE, JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs, token_hash
-from tinybert_l.method.teachers import teacher_source
+from tinybert_l.method.teachers import require_recipe_and_texts, teacher_source
 from tinybert_l.method.training import (
     SINGLE_PROCESS,
     Shares,
@@ -139,7 +139,7 @@ def train_jointly(
     teacher: ElasticBertForSequenceClassification | TeacherOutputs | OutputShards,
     data: Encoded,
     recipe: JointRecipe,
-    folder: Path,
+    folder: str | Path,
     tokenizer: Any = None,
     on_step: Callable[[int], None] | None = None,
     answers: AnswersChoice | None = None,
@@ -172,7 +172,7 @@ def train_jointly(
     """
     with using(answers, TRAINING):
         tell_stand_ins(TRAINING, "train_jointly")
-        return _train_jointly(student, teacher, data, recipe, folder, tokenizer, on_step)
+        return _train_jointly(student, teacher, data, recipe, Path(folder), tokenizer, on_step)
 
 
 def _train_jointly(
@@ -186,6 +186,7 @@ def _train_jointly(
 ) -> TrainingLog:
     """Train with the answers in use; see `train_jointly`."""
     source = teacher_source(teacher)
+    require_recipe_and_texts(recipe, data)
     recipe = recipe.fitted(student.config.num_hidden_layers)
     source.check(student, data, recipe, tokenizer)
     student.config.fix_layers()

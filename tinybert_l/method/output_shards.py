@@ -22,7 +22,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
 from tinybert_l.method.run_identity import bytes_of, text_hash, weights_hash
-from tinybert_l.method.teacher_outputs import STORAGE_TYPES, run_teacher
+from tinybert_l.method.teacher_outputs import STORAGE_TYPES, check_kept, run_teacher
 
 FACTS = "shard.json"
 
@@ -187,7 +187,7 @@ def keep_in_shards(
     teacher: ElasticBertForSequenceClassification,
     parts: Iterable[Encoded],
     layers: Collection[int],
-    folder: Path,
+    folder: str | Path,
     kept_as: str = "bfloat16",
 ) -> OutputShards:
     """Run the teacher once over texts that come part by part, and keep its outputs, a shard each.
@@ -199,8 +199,12 @@ def keep_in_shards(
         layers, kept_as: as in `keep_outputs`.
         folder: where the shards are kept; each teacher has its own.
     Raises:
-        InvalidInput: a shard that another teacher made, or for other texts.
+        InvalidInput: a shard that another teacher made, or for other texts; more shards than
+            parts; or layers or a number format unknown.
     """
+    check_kept(teacher, layers, kept_as, "keep_in_shards")
+    folder = Path(folder)
+    number = -1
     known = {
         "teacher": weights_hash(teacher),
         "classes": teacher.config.num_labels,
@@ -217,6 +221,11 @@ def keep_in_shards(
             starts, logits = run_teacher(teacher, part, known["layers"], kept_as, shard)
             (shard / "logits.bin").write_bytes(bytes_of(logits))
             (shard / "starts.bin").write_bytes(bytes_of(torch.tensor(starts)))
+    if (_shard(folder, number + 1) / FACTS).is_file():
+        raise InvalidInput(
+            f"{folder}: holds more shards than the {number + 1} parts that were given; allowed: "
+            "the same parts, or another folder."
+        )
     return open_shards(folder)
 
 

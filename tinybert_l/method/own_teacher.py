@@ -1,19 +1,42 @@
 """A checkpoint of one's own as the teacher: what it is, and the classes that it knows already."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from transformers import AutoConfig, PretrainedConfig
 
-from tinybert_l.errors import InvalidInput
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.method.cached_model import quiet_loading
 from tinybert_l.method.data import Split
 from tinybert_l.method.problem_types import SINGLE_LABEL, is_named, problem_type
 
 BERTS = ("bert", "elastic_bert")
 WEIGHT_FILES = ("*.safetensors", "pytorch_model*.bin", "config.json")
+
+
+@contextmanager
+def quiet_reading(source: str | Path, name: str) -> Iterator[None]:
+    """Read a checkpoint without transformers' chatter; what cannot be read is one sentence.
+
+    Args:
+        name: of the argument that names it.
+    Raises:
+        InvalidInput: it is no checkpoint, or not there.
+    """
+    try:
+        with quiet_loading():
+            yield
+    except CourseError:
+        raise
+    except (OSError, ValueError) as error:
+        why = str(error).strip().partition("\n")[0].partition(". ")[0][:200]
+        raise InvalidInput(
+            f"{name}={str(source)!r} cannot be read ({why}); allowed: a folder made by "
+            "save_pretrained, with its tokenizer, or a name on the hub. 无法读取该检查点。"
+        ) from error
 
 
 def read_config(source: str | Path) -> PretrainedConfig:

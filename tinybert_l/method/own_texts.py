@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from tinybert_l.cache import read_json
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.data import (
     TEST_SIZE,
@@ -76,12 +77,18 @@ def read_own_texts(source: Any, columns: Columns) -> OwnTexts:
     Raises:
         InvalidInput: what cannot be read, too few texts, or labels for some texts alone.
     """
+    if columns.text == columns.label:
+        raise InvalidInput(f"texts: text and label are both {columns.text}; allowed: two columns.")
     if isinstance(source, str | Path) and Path(source).is_dir():
         source = _from_disk(Path(source))
     if isinstance(source, Mapping):
+        others = [str(name) for name in source if name not in SPLITS]
+        if others or "train" not in source:
+            raise InvalidInput(
+                f"texts: splits {', '.join(map(str, source))}; allowed: train, and of "
+                "validation and test those that there are."
+            )
         given = {name: _rows(source[name], columns) for name in SPLITS if name in source}
-        if "train" not in given:
-            raise InvalidInput(f"texts: splits {', '.join(source)}; allowed: train, with others.")
     else:
         given = {"train": _rows(source, columns)}
     return _separated(given)
@@ -91,7 +98,17 @@ def _rows(source: Any, columns: Columns) -> Rows:
     """Read the rows of one source."""
     if isinstance(source, str | Path):
         return _rows_of_file(Path(source), columns)
+    if isinstance(source, set | frozenset):
+        raise InvalidInput(
+            "texts: a set, which has no order; allowed: a list, such as sorted(texts)."
+        )
     if hasattr(source, "to_dict") and hasattr(source, "columns"):  # a DataFrame
+        repeated = [name for name, count in Counter(source.columns).items() if count > 1]
+        if repeated:
+            raise InvalidInput(
+                f"texts: the column {repeated[0]} is there twice; allowed: one name each. "
+                "列名重复。"
+            )
         return _rows_of_records(source.to_dict("records"), columns)
     names = getattr(source, "features", None)
     if names is not None:  # a Dataset, whose numbers of classes have names
@@ -123,9 +140,12 @@ def _rows_of_file(path: Path, columns: Columns) -> Rows:
 
 def _records_of_json(path: Path) -> list[Any]:
     """Read a JSON list, or one JSON value a line."""
-    text = path.read_text(encoding="utf-8-sig")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path}: not UTF-8 (byte {error.start}). 文件不是UTF-8编码。") from None
     if text.lstrip().startswith("["):
-        return json.loads(text)
+        return read_json(path)
     records = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
@@ -164,7 +184,8 @@ def _named(dataset: Any, columns: Columns) -> list[Any]:
     rows = [dict(row) for row in dataset]
     if names is not None:
         for row in rows:
-            row[columns.label] = names[row[columns.label]]
+            number = row[columns.label]  # None or -1: a text without a label, as in GLUE's tests
+            row[columns.label] = None if number in (None, -1) else names[number]
     return rows
 
 
@@ -181,14 +202,31 @@ def _rows_of_records(records: Sequence[Any], columns: Columns) -> Rows:
         text = record[columns.text]
         if not isinstance(text, str) or not text.strip():
             raise InvalidInput(f"texts, row {number}: the text is {text!r}. 内容为空。")
-        label = record.get(columns.label)
-        is_nan = isinstance(label, float) and math.isnan(label)
-        if label is None or is_nan or str(label) == "<NA>":  # pandas has NaN and <NA>
-            rows.append((text.strip(), None))
-        else:
-            rows.append((text.strip(), str(label).strip()))
+        if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise InvalidInput(
+                f"texts, row {number}: half of a character (a lone surrogate); allowed: whole "
+                "ones. Was the text read in another encoding than its own? 文本编码有误。"
+            )
+        rows.append((text.strip(), _label(record.get(columns.label), number)))
     _require_named_column(records, columns)
     return rows
+
+
+def _label(label: Any, row: int) -> str | None:
+    """Return a label as a text; None where it is missing.
+
+    pandas has NaN and <NA> for what is missing, and makes 1.0 of a 1 beside it.
+
+    Raises:
+        InvalidInput: several labels in one row.
+    """
+    if isinstance(label, list | tuple | set | Mapping):
+        raise InvalidInput(f"texts, row {row}: the label is {label!r}; allowed: one class.")
+    if isinstance(label, float) and label.is_integer():
+        label = int(label)
+    is_nan = isinstance(label, float) and math.isnan(label)
+    text = "" if label is None or is_nan else str(label).strip()
+    return None if text in ("", "<NA>") else text
 
 
 def _require_named_column(records: Sequence[Any], columns: Columns) -> None:
@@ -257,6 +295,9 @@ def _taken(rows: Rows, share: int, most: int) -> tuple[Rows, Rows]:
             count = max(1, count)
         taken += group[:count]
         rest += group[count:]
+    if not taken:  # hardly two texts have one label
+        count = max(1, round(len(rows) / share * min(1.0, most_of_one)))
+        return rest[:count], rest[count:]
     return taken, rest
 
 

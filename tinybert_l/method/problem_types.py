@@ -59,6 +59,7 @@ def classification_loss(
     """
     kind = problem_type(config, labels)
     if kind == SINGLE_LABEL:
+        _check_classes(labels, logits.shape[-1])
         return F.cross_entropy(logits, labels.view(-1))
     if labels.numel() != logits.numel():
         raise InvalidInput(
@@ -68,6 +69,22 @@ def classification_loss(
     if kind == MULTI_LABEL:
         return F.binary_cross_entropy_with_logits(logits, labels)
     return F.mse_loss(logits, labels)
+
+
+def _check_classes(labels: torch.Tensor, classes: int) -> None:
+    """Refuse labels that name no class; -100 counts for nothing, as in torch.
+
+    Numbers are looked at on the CPU alone: reading them makes a GPU wait.
+    """
+    if labels.is_floating_point():
+        raise InvalidInput(f"labels: {labels.dtype}; allowed: integers, the numbers of classes.")
+    if labels.device.type != "cpu" or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return
+    wrong = labels[(labels != -100) & ((labels < 0) | (labels >= classes))]
+    if wrong.numel():
+        raise InvalidInput(
+            f"labels: {int(wrong[0])}; allowed: 0 to {classes - 1}, the numbers of the classes."
+        )
 
 
 def imitation_loss(

@@ -11,11 +11,13 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_02 import sandwich_sample
 from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.exercises.lecture_04 import submodel_schedule
+from tinybert_l.method.checks import as_list, require_numbers
 from tinybert_l.method.seeding import step_generator
 from tinybert_l.method.training import LoopSettings
 from tinybert_l.submodels import SubModel, default_stages
 
 FrozenStages = tuple[tuple[float, tuple[SubModel, ...]], ...]
+STRATEGIES = ("uniform", "top", "bottom")
 LOSS_WEIGHTS = ("soft_label_weight", "hidden_weight", "attention_weight", "embedding_weight")
 
 
@@ -39,8 +41,9 @@ def stages_of(
         InvalidInput: a depth or width that the student does not have.
     """
     if depths is None:
-        depths = (num_layers, num_layers // 2, num_layers // 3)
-        depths = [max(1, depth) for depth in depths]
+        depths = [max(1, num_layers // part) for part in (1, 2, 3)]
+    depths = [SubModel(depth).depth for depth in as_list("depths", depths)]
+    widths = [SubModel(1, width).width for width in as_list("widths", widths)]
     too_deep = [depth for depth in depths if not 1 <= depth <= num_layers]
     if too_deep:
         raise InvalidInput(f"depths: {too_deep}; allowed: 1 to {num_layers}, the model's layers.")
@@ -94,6 +97,8 @@ class JointRecipe(LoopSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        require_numbers(self, ("batch_size", "num_random"), whole=True)
+        require_numbers(self, (*LOSS_WEIGHTS, "temperature"))
         for name in LOSS_WEIGHTS:
             weight = getattr(self, name)
             if not 0 <= weight < math.inf:
@@ -101,6 +106,11 @@ class JointRecipe(LoopSettings):
                     f"JointRecipe: {name}={weight!r}; allowed: a finite number, 0 or more."
                 )
         self._check_stages()
+        if self.layer_map_strategy not in STRATEGIES:
+            raise InvalidInput(
+                f"JointRecipe: layer_map_strategy={self.layer_map_strategy!r}; allowed: "
+                f"{', '.join(STRATEGIES)}."
+            )
         if not 0 < self.temperature < math.inf:
             raise InvalidInput(
                 f"JointRecipe: temperature={self.temperature!r}; allowed: a finite number above 0."
@@ -112,6 +122,13 @@ class JointRecipe(LoopSettings):
             )
 
     def _check_stages(self) -> None:
+        for _, group in self.stages:
+            others = [each for each in group if not isinstance(each, SubModel)]
+            if others:
+                raise InvalidInput(
+                    f"JointRecipe: stages hold {others[0]!r}; allowed: sub-models, such as "
+                    "SubModel(3, 0.5)."
+                )
         starts = [start for start, _ in self.stages]
         rising = all(earlier < later for earlier, later in pairwise(starts))
         in_range = bool(starts) and starts[0] == 0 and starts[-1] < 1

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,25 @@ def run_identity(trained: nn.Module, settings: Any, further: Mapping[str, Any]) 
     """
     values = {"settings": asdict(settings), "start": weights_hash(trained), **further}
     return json.loads(json.dumps(values))
+
+
+@contextmanager
+def as_it_was_after_errors(module: nn.Module) -> Iterator[None]:
+    """Give a module its weights and modes back if the block is left by an error or an interrupt.
+
+    So a run that was interrupted, and is called again with the same module, starts from the same
+    weights: it is the same run, and goes on from its checkpoints.
+    """
+    before = {name: value.cpu().clone() for name, value in module.state_dict().items()}
+    modes = [(part, part.training) for part in module.modules()]
+    try:
+        yield
+    except BaseException:  # Ctrl-C in a notebook is the most frequent one
+        module.load_state_dict(before)
+        module.zero_grad()
+        for part, training in modes:
+            part.training = training
+        raise
 
 
 def claim_folder(folder: Path, identity: Mapping[str, Any]) -> str | None:

@@ -353,7 +353,11 @@ def predict_logits(
 
     Args:
         kwargs: further arguments of the model, such as `sub_model`.
+    Raises:
+        InvalidInput: no texts.
     """
+    if not len(data):
+        raise InvalidInput("predict_logits: data has no texts; allowed: at least one.")
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()

@@ -130,12 +130,7 @@ def keep_outputs(
         InvalidInput: layers or number format unknown.
         OSError: no room on the disk; says how much is needed. Nothing half-written is ever used.
     """
-    last = teacher.config.num_hidden_layers
-    if kept_as not in STORAGE_TYPES or not set(layers) <= set(range(last + 1)):
-        raise InvalidInput(
-            f"keep_outputs: layers={sorted(layers)}, kept_as={kept_as!r}; allowed: 0 to {last}, "
-            f"and {', '.join(STORAGE_TYPES)}."
-        )
+    check_kept(teacher, layers, kept_as, "keep_outputs")
     kept_layers = sorted(set(layers))
     recipe = {
         "teacher": weights_hash(teacher),
@@ -154,6 +149,25 @@ def keep_outputs(
         shutil.rmtree(folder)
         folder = cached("teacher-outputs", recipe, build)
         return _read(folder, data, kept_layers, kept_as, teacher)
+
+
+def check_kept(
+    teacher: ElasticBertForSequenceClassification,
+    layers: Collection[int],
+    kept_as: str,
+    caller: str,
+) -> None:
+    """Refuse layers that the teacher lacks, and number formats that are not kept.
+
+    Raises:
+        InvalidInput: in the caller's name.
+    """
+    last = teacher.config.num_hidden_layers
+    if kept_as not in STORAGE_TYPES or not set(layers) <= set(range(last + 1)):
+        raise InvalidInput(
+            f"{caller}: layers={sorted(layers)}, kept_as={kept_as!r}; allowed: 0 to {last}, "
+            f"and {', '.join(STORAGE_TYPES)}."
+        )
 
 
 @torch.no_grad()

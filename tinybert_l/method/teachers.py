@@ -89,8 +89,13 @@ class LiveTeacher:
         recipe: JointRecipe,
         tokenizer: Any = None,
     ) -> None:
-        _require_elastic("student", student)
+        _require_student(student)
         _require_elastic("teacher", self.model)
+        _require(
+            student is not self.model,
+            "student and teacher are one model; allowed: a copy of it as the student "
+            "(see elastic_copy).",
+        )
         ours = student.config
         theirs = self.model.config
         for name in ("vocab_size", "num_labels"):
@@ -159,7 +164,7 @@ class KeptTeacher:
         recipe: JointRecipe,
         tokenizer: Any = None,
     ) -> None:
-        _require_elastic("student", student)
+        _require_student(student)
         shape = self.kept.shape
         expected = (len(data), student.config.num_labels)
         _require(
@@ -204,6 +209,19 @@ def teacher_source(
     return LiveTeacher(teacher)
 
 
+def require_recipe_and_texts(recipe: JointRecipe, data: Encoded) -> None:
+    """Refuse a recipe that is none, and data without texts.
+
+    Raises:
+        InvalidInput: one of them.
+    """
+    _require(
+        isinstance(recipe, JointRecipe),
+        f"recipe is a {type(recipe).__name__}; allowed: a JointRecipe.",
+    )
+    _require(len(data) > 0, "data has no texts; allowed: at least one.")
+
+
 def _require(fits: bool, message: str) -> None:
     if not fits:
         raise InvalidInput(f"train_jointly: {message}")
@@ -214,6 +232,21 @@ def _require_elastic(role: str, model: nn.Module) -> None:
         isinstance(model, ElasticBertForSequenceClassification),
         f"{role} is a {type(model).__name__}; allowed: ElasticBertForSequenceClassification "
         "(see elastic_copy).",
+    )
+
+
+def _require_student(model: nn.Module) -> None:
+    """The student is elastic, and its weights can take small steps."""
+    _require_elastic("student", model)
+    for name, parameter in model.named_parameters():
+        _require(
+            parameter.dtype in (torch.float32, torch.float64),
+            f"{name} of the student is {parameter.dtype}, whose steps are too coarse to train; "
+            "allowed: float32 (student.float()), with precision='bfloat16' for its products.",
+        )
+    _require(
+        any(parameter.requires_grad for parameter in model.parameters()),
+        "all of the student's weights are frozen; allowed: some that require gradients.",
     )
 
 

@@ -33,8 +33,15 @@ from tinybert_l.exercises.lecture_04 import (
     weight_decay_by_name,
 )
 from tinybert_l.languages import in_words
+from tinybert_l.method.checks import require_numbers
 from tinybert_l.method.data import Encoded
-from tinybert_l.method.run_identity import EARLIER, RUN_FILE, claim_folder, run_identity
+from tinybert_l.method.run_identity import (
+    EARLIER,
+    RUN_FILE,
+    as_it_was_after_errors,
+    claim_folder,
+    run_identity,
+)
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 StepLoss = Callable[[int], tuple[torch.Tensor, dict[str, Any]]]
@@ -70,6 +77,8 @@ class LoopSettings:
     checkpoint_every: int = 50
 
     def __post_init__(self) -> None:
+        require_numbers(self, ("num_steps", "checkpoint_every", "seed"), whole=True)
+        require_numbers(self, ("learning_rate", "warmup_share", "weight_decay", "max_norm"))
         allowed = {
             "num_steps": (self.num_steps >= 1, "at least 1"),
             "learning_rate": (0 < self.learning_rate < math.inf, "a finite number above 0"),
@@ -244,6 +253,7 @@ def run_loop(
     """Train, and resume exactly where the same run, interrupted, stopped in the same folder.
 
     Checkpoints of another run (other settings, weights to start from, or identity) are put aside.
+    A run that is interrupted leaves the module as it was before, so that the same call goes on.
 
     Args:
         trained: the module whose parameters are updated, on the device that trains it.
@@ -264,29 +274,30 @@ def run_loop(
     log = Log()
     optimizer = accelerator.prepare(optimizer)
     accelerator.register_for_checkpointing(trained, log, schedule)
-    start = _resume(accelerator, folder)
-    trained.train()
-    bar = _progress_bar(start, settings.num_steps, description, accelerator)
-    for step in bar:
-        loss, details = step_loss(step)
-        accelerator.backward(loss)
-        loss = average_over_processes(trained, loss.detach(), details, accelerator)
-        row = {
-            "step": step,
-            "loss": float(loss),
-            "learning_rate": schedule.get_last_lr()[0],
-            "gradient_norm": _clip(trained, settings.max_norm),
-            **details,
-        }
-        _check_finite(row, settings)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad()
-        log.rows.append(row)
-        bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
-        steps_done = step + 1
-        if steps_done % settings.checkpoint_every == 0 and steps_done < settings.num_steps:
-            _checkpoint(accelerator, folder, steps_done)
+    with as_it_was_after_errors(trained):
+        start = _resume(accelerator, folder)
+        trained.train()
+        bar = _progress_bar(start, settings.num_steps, description, accelerator)
+        for step in bar:
+            loss, details = step_loss(step)
+            accelerator.backward(loss)
+            loss = average_over_processes(trained, loss.detach(), details, accelerator)
+            row = {
+                "step": step,
+                "loss": float(loss),
+                "learning_rate": schedule.get_last_lr()[0],
+                "gradient_norm": _clip(trained, settings.max_norm),
+                **details,
+            }
+            _check_finite(row, settings)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad()
+            log.rows.append(row)
+            bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
+            steps_done = step + 1
+            if steps_done % settings.checkpoint_every == 0 and steps_done < settings.num_steps:
+                _checkpoint(accelerator, folder, steps_done)
     accelerator.free_memory()
     return log.rows
 

@@ -115,8 +115,9 @@ def _keep_rows(
     """
     whole = model.get_input_embeddings()
     device = whole.weight.device
-    smaller = nn.Embedding(len(rows), whole.embedding_dim, padding_idx=padding_id)
-    smaller.weight.data.copy_(whole.weight.data[rows.to(device)])
-    model.bert.set_input_embeddings(smaller.to(device))
+    kept = whole.weight.data[rows.to(device)]  # of the same type, on the same device
+    smaller = nn.Embedding.from_pretrained(kept, freeze=False, padding_idx=padding_id)
+    smaller.weight.requires_grad_(whole.weight.requires_grad)
+    model.bert.set_input_embeddings(smaller)
     model.config.vocab_size = len(rows)
     model.config.pad_token_id = padding_id

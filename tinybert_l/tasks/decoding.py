@@ -36,7 +36,11 @@ class Decoding:
     def __post_init__(self) -> None:
         rules = (
             ("temperature", self.temperature >= 0, "0 or more"),
-            ("top_k", self.top_k is None or self.top_k >= 1, "None, or at least 1"),
+            (
+                "top_k",
+                self.top_k is None or (isinstance(self.top_k, int) and self.top_k >= 1),
+                "None, or a whole number, at least 1",
+            ),
             ("top_p", 0 < self.top_p <= 1, "above 0, at most 1"),
             ("repetition_penalty", self.repetition_penalty >= 1, "at least 1"),
         )
@@ -116,10 +120,12 @@ def stream(
             on, for any length.
         never: tokens that are not written; the one for unknown tokens never is.
     Raises:
-        InvalidInput: an empty prompt, or more tokens than the model has positions.
+        InvalidInput: an empty prompt, more tokens than the model has positions, or `never` that
+            names what is no token, or all of them.
     """
+    _check_never(never, model.config.vocab_size)
     room = model.config.max_position_embeddings
-    if not prompt or not (sliding or len(prompt) + max_new_tokens <= room):
+    if not prompt or max_new_tokens < 0 or not (sliding or len(prompt) + max_new_tokens <= room):
         raise InvalidInput(
             f"stream: a prompt of {len(prompt)} and max_new_tokens={max_new_tokens}; "
             f"allowed: at least one token, and at most {room} together, or sliding=True."
@@ -138,6 +144,16 @@ def stream(
         text.append(token)
         yield token
         unread = [token] if use_cache else text
+
+
+def _check_never(never: Sequence[int], vocab_size: int) -> None:
+    """Refuse tokens that there are not, and a choice among none."""
+    names_others = any(not 0 <= token < vocab_size for token in never)
+    if names_others or len({UNKNOWN, *never}) >= vocab_size:
+        raise InvalidInput(
+            f"never: {len(set(never))} tokens, from {min(never)} to {max(never)}; allowed: some "
+            f"from 0 to {vocab_size - 1}, but not all."
+        )
 
 
 class _Predictor:
@@ -194,7 +210,15 @@ def draft_and_verify(
         ahead: tokens that it drafts before the largest verifies them.
     Returns:
         (the new tokens, share of drafted tokens that were accepted).
+    Raises:
+        InvalidInput: an empty prompt, more tokens than the model has positions, or `ahead` below 1.
     """
+    room = model.config.max_position_embeddings
+    if not prompt or max_new_tokens < 0 or len(prompt) + max_new_tokens > room or ahead < 1:
+        raise InvalidInput(
+            f"draft_and_verify: a prompt of {len(prompt)}, max_new_tokens={max_new_tokens}, "
+            f"ahead={ahead}; allowed: at least one token, at most {room} together, at least 1."
+        )
     text = list(prompt)
     goal = len(prompt) + max_new_tokens
     generator = torch.Generator().manual_seed(seed)

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, Cache, DynamicCache, GenerationMixin
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_09 import causal_mask
 from tinybert_l.method.cached_model import TrainingLog, cached_model
 from tinybert_l.method.config import NO_DROPOUT, ElasticBertConfig, config_settings
@@ -37,7 +38,7 @@ class ElasticBertForCausalLM(ElasticBertWithLMHead, GenerationMixin):
 
     def forward(
         self,
-        input_ids: torch.Tensor,
+        input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
         cache: Cache | None = None,
@@ -45,45 +46,62 @@ class ElasticBertForCausalLM(ElasticBertWithLMHead, GenerationMixin):
         labels: torch.Tensor | None = None,
         use_cache: bool | None = None,
         logits_to_keep: int = 0,
+        return_dict: bool | None = True,
+        inputs_embeds: torch.Tensor | None = None,
         **kwargs: Any,
-    ) -> ElasticOutput:
+    ) -> Any:
         """Run `ElasticBertModel.forward` from left to right and predict next tokens.
 
         Args:
             input_ids: [batch, length]; with a cache only the tokens that are not in it yet.
+            inputs_embeds: word embeddings in place of `input_ids`, [batch, length, hidden].
             attention_mask: 1 = token, 0 = padding, [batch, earlier + length]; None: no padding.
             cache: transformers' `DynamicCache` with keys and values of earlier tokens of the same
                 sub-model; takes the new ones.
             labels: the texts again [batch, length], -100 where nothing is to be learned; None: no
                 loss.
             use_cache: make a cache where none is given, and return it.
-            logits_to_keep: return logits of so many last tokens only; 0: of all.
-            kwargs: further arguments of `ElasticBertModel.forward`.
+            logits_to_keep: return logits of so many last tokens only; 0: of all. The loss is that
+                of all.
+            return_dict, kwargs: as in `ElasticBertModel.forward`.
         Returns:
             Its output with logits [batch, length, vocabulary], the cache and, given labels, the
             loss.
+        Raises:
+            InvalidInput: no texts, or labels of another shape.
         """
+        texts = inputs_embeds if input_ids is None else input_ids
+        if texts is None:
+            raise InvalidInput("input_ids and inputs_embeds: allowed: one of the two.")
+        if labels is not None and labels.shape != texts.shape[:2]:
+            raise InvalidInput(
+                f"labels: shape {tuple(labels.shape)}; allowed: {tuple(texts.shape[:2])}."
+            )
         if cache is None and use_cache:
             cache = DynamicCache()
         past = cache.get_seq_length() if cache is not None else 0
-        length = input_ids.shape[1]
+        length = texts.shape[1]
         if position_ids is None and attention_mask is None:
-            position_ids = torch.arange(past, past + length, device=input_ids.device)[None]
+            position_ids = torch.arange(past, past + length, device=texts.device)[None]
         output = self.bert(
             input_ids,
             attention_mask,
             position_ids=position_ids,
             sub_model=sub_model,
-            allowed=causal_mask(length, past + length).to(input_ids.device),
+            allowed=causal_mask(length, past + length).to(texts.device),
             cache=cache,
+            inputs_embeds=inputs_embeds,
             **kwargs,
         )
-        output.logits = self.lm_head(output.last_hidden_state[:, -logits_to_keep:])
-        output.cache = cache
+        kept = 0 if labels is not None else logits_to_keep
+        logits = self.lm_head(output.last_hidden_state[:, -kept:])
+        loss = None
         if labels is not None:
-            predictions = output.logits[:, :-1].flatten(0, 1).float()
-            output.loss = F.cross_entropy(predictions, labels[:, 1:].flatten())
-        return output
+            predictions = logits[:, :-1].flatten(0, 1).float()
+            loss = F.cross_entropy(predictions, labels[:, 1:].flatten())
+        logits = logits[:, -logits_to_keep:]
+        output = ElasticOutput(**{**output, "loss": loss, "logits": logits, "cache": cache})
+        return output.to_tuple() if return_dict is False else output
 
 
 # transformers' AutoModelForCausalLM finds the class by its configuration.
@@ -196,7 +214,15 @@ def causal_model(
         encoder: gives the weights to start from, and the sizes.
         vocabulary: the encoder's id for each number of the language model.
         settings: further values of the configuration; fewer positions drop the last ones.
+    Raises:
+        InvalidInput: the vocabulary names an id that the encoder lacks.
     """
+    lacking = [number for number in vocabulary if not 0 <= number < encoder.config.vocab_size]
+    if lacking:
+        raise InvalidInput(
+            f"causal_model: vocabulary holds {lacking[0]}; allowed: ids from 0 to "
+            f"{encoder.config.vocab_size - 1}, those of the encoder."
+        )
     known = config_settings(encoder.config) | NO_DROPOUT | {"vocab_size": len(vocabulary)}
     model = ElasticBertForCausalLM(ElasticBertConfig(**(known | settings)))
     state = encoder.state_dict()

@@ -14,8 +14,10 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch.nn import functional as F
 from transformers import AutoModelForMaskedLM, PreTrainedTokenizerFast
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.method.config import ElasticBertConfig, config_settings
 from tinybert_l.method.data import (
     Encoded,
@@ -89,20 +91,41 @@ class ElasticBertForMaskedLM(ElasticBertWithLMHead):
     """The elastic encoder with a head that predicts masked tokens."""
 
     def forward(
-        self, input_ids: torch.Tensor, chosen: torch.Tensor | None = None, **kwargs: Any
-    ) -> ElasticOutput:
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        labels: torch.Tensor | None = None,
+        chosen: torch.Tensor | None = None,
+        return_dict: bool | None = True,
+        **kwargs: Any,
+    ) -> Any:
         """Run `ElasticBertModel.forward` and predict tokens.
 
         Args:
+            labels: the hidden tokens [batch, length], -100 at all others, as transformers' collator
+                gives them; None: no loss.
             chosen: bool [batch, length], True for the tokens to predict; None: all.
-            kwargs: further arguments of `ElasticBertModel.forward`.
+            return_dict, kwargs: as in `ElasticBertModel.forward`.
         Returns:
-            Its output with logits [batch, length, vocabulary], or [chosen tokens, vocabulary].
+            Its output with logits [batch, length, vocabulary], or [chosen tokens, vocabulary], and,
+            given labels, their mean loss.
+        Raises:
+            InvalidInput: labels of another shape, or together with `chosen`.
         """
-        output = self.bert(input_ids, **kwargs)
+        output = self.bert(input_ids, attention_mask, token_type_ids, **kwargs)
         hidden = output.last_hidden_state
-        output.logits = self.lm_head(hidden if chosen is None else hidden[chosen])
-        return output
+        logits = self.lm_head(hidden if chosen is None else hidden[chosen])
+        loss = None
+        if labels is not None:
+            if chosen is not None or labels.shape != logits.shape[:2]:
+                raise InvalidInput(
+                    f"labels: shape {tuple(labels.shape)}; allowed: {tuple(hidden.shape[:2])}, "
+                    "without chosen."
+                )
+            loss = F.cross_entropy(logits.flatten(0, 1).float(), labels.flatten())
+        output = ElasticOutput(**{**output, "loss": loss, "logits": logits})
+        return output.to_tuple() if return_dict is False else output
 
 
 # transformers' AutoModelForMaskedLM finds the class by its configuration.

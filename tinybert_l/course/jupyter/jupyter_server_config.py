@@ -1,6 +1,15 @@
-"""Settings of the server that `tinybert-l lab` starts: predictions go into saved notebooks."""
+"""Settings of the server that `tinybert-l lab` starts: saved predictions, the Chinese font."""
 
+from pathlib import Path
+
+from jupyter_core.paths import jupyter_config_dir
+
+from tinybert_l.course.fonts import FONT
 from tinybert_l.course.prediction_log import carry_on_save
 
 c = get_config()  # type: ignore[name-defined]  # noqa: F821
 c.FileContentsManager.pre_save_hook = carry_on_save
+# JupyterLab asks for custom/custom.css: the user's own, else ours, beside the font
+c.LabApp.custom_css = True
+folders = [str(Path(jupyter_config_dir()) / "custom"), str(FONT.parent)]
+c.ServerApp.tornado_settings.update({"static_custom_path": folders})

@@ -25,6 +25,7 @@ FILE_NAME = "audit.jsonl"
 NO_LINE = "0" * 64  # stands for the SHA-256 of the line before the first
 BLOCK = 2**16  # bytes that are read from the end of the file at first
 REASON_LIMIT = 600  # characters of a verdict's reason
+NOT_ON_RECORD = "no grading on record 没有评分记录"
 Entry = dict[str, Any]  # a line of the file; which keys it has depends on its event
 PointsByCell = dict[str, float | None]  # None: a person has to decide
 
@@ -285,7 +286,7 @@ def prove(
     for student in sorted({*gradebook, *submissions}):
         verdict = last.get(student)
         if verdict is None:
-            problems.append(f"{student}: no grading on record 没有评分记录")
+            problems.append(f"{student}: {NOT_ON_RECORD}")
         elif verdict["event"] == "error":
             problems.append(f"{student}: not graded 未评分: {verdict['reason']}")
         elif student in submissions and submissions[student] != verdict["submission"]:

@@ -1,0 +1,47 @@
+"""Refuse arguments of a wrong kind before they are compared or counted with."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tinybert_l.errors import InvalidInput
+
+
+def require_numbers(settings: Any, names: Iterable[str], whole: bool = False) -> None:
+    """Refuse settings that are no numbers.
+
+    Args:
+        settings: holds them as attributes.
+        whole: whether they must be whole numbers.
+    Raises:
+        InvalidInput: names the setting and its value.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            raise InvalidInput(
+                f"{type(settings).__name__}: {name}={value!r}; allowed: "
+                f"{'a whole number' if whole else 'a number'}."
+            )
+
+
+def as_list(name: str, values: Any) -> list[Any]:
+    """Return the values of an argument that holds several.
+
+    Raises:
+        InvalidInput: it holds one value, or is a text.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidInput(f"{name}: {values!r}; allowed: a list, such as [{values!r}].")
+    return list(values)
+
+
+def require_folder(folder: str | Path, caller: str) -> None:
+    """Refuse a path at which a file stands where a folder is to be made.
+
+    Raises:
+        InvalidInput: in the caller's name.
+    """
+    for path in (Path(folder), *Path(folder).absolute().parents):
+        if path.exists() and not path.is_dir():
+            raise InvalidInput(f"{caller}: {path} is a file; allowed: a folder.")
