@@ -55,12 +55,12 @@ class Job(Generic[SeedRow]):
 def teacher_of(settings: Settings, seed: int) -> TeacherRecipe:
     """The recipe of the seed's teacher.
 
-    With the setting "folds", seed k trains and tests on fold k, and its teacher has not seen the
-    fold's test sentences. Records without it were made on the first fold for all seeds, with the
-    default teacher of their time.
+    With the setting "folds", seed k trains and tests on fold k, and its teacher, that of
+    `headline.py --by-fold`, has not seen the fold's test sentences. Records without it were made on
+    the first fold for all seeds, with the default teacher of their time.
     """
     if settings.get("folds"):
-        return replace(DEFAULT_TEACHER, fold=seed)
+        return replace(DEFAULT_TEACHER, fold=seed, seed=seed, runs=1)
     return TeacherRecipe(**ADAPTED_TEACHER)
 
 

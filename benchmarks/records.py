@@ -21,6 +21,7 @@ masked_tokens                  Chinese pre-training, measured on hidden tokens o
 gradient_agreement             do the gradients of sub-models point the same way? (figure 2)
 cascade                        early exit in cascades of sub-models, and after every layer
 strategies                     schedule, clipping, weight decay and dropout off in turn (table 7)
+two_stages                     general distillation, then that of the task, as in the paper
 self_distillation              learning curves with self-distillation and without (figure 5)
 
 Each seed's rows are kept under outputs/records/ at once, so that a killed run goes on. With SEEDs,
@@ -44,6 +45,7 @@ from self_distillation_runs import SELF_DISTILLATION_RUNS
 from strategy_runs import STRATEGY_RUNS
 from supernet_runs import AGREEMENT, CASCADE
 from task_runs import CHINESE, GENERATION, MASKED_TOKENS, QUESTIONS
+from two_stage_runs import TWO_STAGES
 from writer_runs import ALONE, WRITER_RUNS
 
 from tinybert_l import begin
@@ -129,6 +131,7 @@ JOBS: dict[str, Job[Any]] = {
     "cascade": CASCADE,
     "strategies": STRATEGY_RUNS,
     "self_distillation": SELF_DISTILLATION_RUNS,
+    "two_stages": TWO_STAGES,
 }
 
 

@@ -90,7 +90,7 @@ def summarise_agreement(seeds: list[list[AgreementSeed]]) -> list[Row]:
                 cosine_mean=mean(cosines),
                 cosine_sd=stdev(cosines),
                 negative_percent=100 * mean(cosine < 0 for cosine in cosines),
-                cosines=tuple(cosines),
+                cosines=tuple(tuple(row.cosines) for row in same),
             )
         )
     return rows

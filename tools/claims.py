@@ -33,6 +33,7 @@ from tinybert_l.course.rows import (
     StepRow,
     StrategyRow,
     TrivialAnswerRow,
+    TwoStagesRow,
 )
 from tinybert_l.submodels import SubModel
 
@@ -301,6 +302,18 @@ def answers_of_cascade(record: Record) -> Iterator[ClaimVerdict]:
         yield judged(hope, evidence.difference(record.name, "accuracy_percent", row, alone), margin)
 
 
+def answers_of_two_stages(record: Record) -> Iterator[ClaimVerdict]:
+    rows = {row.way: row for row in rows_of(record, TwoStagesRow)}
+    both = rows["general_then_task"]
+    for way in ("task_only", "task_for_longer", "general_then_labels"):
+        other = captions.caption("way_to_student", way).en
+        gap = evidence.difference(record.name, "accuracy_percent", both, rows[way])
+        yield judged(f"two stages are more accurate than: {other}", gap)
+    from_slices = rows["slices_of_the_teacher"]
+    gap = evidence.difference(record.name, "accuracy_percent", from_slices, both)
+    yield judged("the teacher's slices, task only, are more accurate than two stages", gap)
+
+
 def answers_of_strategies(record: Record) -> Iterator[ClaimVerdict]:
     for row in rows_of(record, StrategyRow):
         if row.difference_points is not None:
@@ -338,6 +351,7 @@ ANSWERS: dict[str, Callable[[Record], Iterator[ClaimVerdict]]] = {
     "gradient_agreement": answers_of_agreement,
     "cascade": answers_of_cascade,
     "strategies": answers_of_strategies,
+    "two_stages": answers_of_two_stages,
     "self_distillation": answers_of_self_distillation,
 }
 

@@ -59,6 +59,8 @@ SUBJECTS = {
     "masked_tokens": "Joint pre-training in Chinese, measured on hidden tokens only",
     "gradient_agreement": "Gradients of a trained supernet's sub-models over many batches",
     "cascade": "Early exit: cascades of sub-models, and exits after every layer",
+    "two_stages": "TinyBERT's two stages: a student with random layers, general and task-specific "
+    "distillation",
     "strategies": "Optimisation strategies off in turn: a small student, three learning rates, the "
     "one that validation chose",
     "self_distillation": "Self-distillation with a control: a small student, with it and without",

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tinybert_l.cli.app import main
+from tinybert_l.cli.options import ModelOptions
 from tinybert_l.grading import setup
 
 # {what was typed: what the sentence says}; the folder holds the files that `folder` makes
@@ -107,6 +108,28 @@ def test_outside_a_course_none_is_made_by_mistake(tmp_path, monkeypatch, typed):
     assert result.exit_code == 1 and isinstance(result.exception, SystemExit), result.exception
     assert "No course here: cd into its folder" in result.stderr
     assert not list(tmp_path.iterdir())
+
+
+NEED_ONNX = (
+    "export 3x0.5",
+    "choose --max-latency-ms 5 --runtime onnx-int8",
+    "distil empty nobody.csv --max-latency-ms 5",
+)
+
+
+@pytest.mark.parametrize("typed", NEED_ONNX)
+def test_missing_packages_are_named_before_anything_is_trained(folder, monkeypatch, typed):
+    from tinybert_l.method import export
+
+    def missing(name: str) -> None:
+        raise export.MissingPackage(f"{name} is missing")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(export, "import_optional", missing)
+    monkeypatch.setattr(ModelOptions, "load_supernet", lambda _: pytest.fail("it was trained"))
+    result = CliRunner().invoke(main, typed.split())
+    assert result.exit_code == 1 and "onnx is missing" in result.stderr, result.output
+    assert not (folder / "outputs").exists()
 
 
 def test_a_missing_roster_and_a_damaged_calendar_are_named(folder, monkeypatch):

@@ -77,7 +77,7 @@ def test_the_cost_of_training_by_hand_is_about_the_record_s():
     ratios = {r.compared_with: r.ratio for r in costs_in_flops("joint_against_separate_longer")}
     assert joint == pytest.approx(ratios["largest_alone"], rel=0.05)
     assert joint / alone == pytest.approx(ratios["all_alone"], rel=0.05)
-    assert 1.3 < ratios["largest_alone"] < 1.6 and ratios["all_alone"] < 0.5  # as the text says
+    assert 1.3 < ratios["largest_alone"] <= 1.4 and ratios["all_alone"] < 0.5  # as the text says
 
 
 def costs_in_flops(name):
@@ -93,12 +93,13 @@ def test_what_the_text_reads_in_the_long_record():
     """The readings name no numbers, which the cells print; what they claim is checked here."""
     name = "joint_against_separate_longer"
     mean = gap_of(name, "joint_mean_gap")
-    assert mean.low < 0 < mean.high, "'it is undecided'"
+    kinds = [evidence.judge("高", "above", mean, margin=m).kind for m in (0.0, -0.5, -1.0)]
+    assert kinds == ["does_not_hold", "undecided", "holds"], "as the reading and the verdicts say"
     rows = [row for row in read_record(name).rows if row.kind == "joint_gap"]
     lowest = min(rows, key=lambda row: row.difference_points.estimate).sub_model
-    gaps = {row.sub_model: gap_of(name, "joint_gap", sub_model=row.sub_model) for row in rows}
-    assert gaps[lowest].low < 0 < gaps[lowest].high, "'no sub-model can be said to lose'"
-    assert not [s for s, gap in gaps.items() if gap.high < 0]
+    assert lowest == SubModel(2) and gap_of(name, "joint_gap", sub_model=lowest).high < 0
+    assert len(rows) == 9
+    assert_stands(2, f"1-0.95^9={100 * (1 - 0.95**9):.0f}")
 
 
 def test_those_in_between_are_trained_less_often_and_are_better_than_after_a_short_training():
@@ -118,15 +119,19 @@ def test_those_in_between_are_trained_less_often_and_are_better_than_after_a_sho
             continue
         turns = sum(row.sub_model in chosen for chosen in taking_part) / len(recipes)
         assert turns < record.recipe["num_steps"] / 2, "'a fraction as often'"
+        assert row.joint_percent > row.separate_percent - 1.5, "'less than 1.5 points lower'"
         assert row.joint_percent > short[row.sub_model] + 1.5, "'several points lower'"
 
 
 def test_what_the_text_reads_in_the_short_record():
     record = read_record("joint_against_separate")
     mean = gap_of("joint_against_separate", "joint_mean_gap")
-    assert mean.high < 0 and record.recipe["num_steps"] == 60
+    assert -2 < mean.mean < -1 and record.recipe["num_steps"] == 60, "'a point or two worse'"
+    assert mean.high < 0
     worse = evidence.judge("更差", "worse", mean, margin=0.0, better="smaller")
     assert worse.kind in ("holds", "holds_if"), "'probably', with a condition"
+    longer = gap_of("joint_against_separate_longer", "joint_mean_gap")
+    assert mean.mean < 3 * longer.mean < 0, "'several times smaller, but still there'"
 
 
 def test_what_the_text_reads_in_the_record_of_gradients():
@@ -138,9 +143,13 @@ def test_what_the_text_reads_in_the_record_of_gradients():
     assert mean["3×1", "2×1"] > 0.4, "'the shallow ones agree with each other'"
     of_largest = [cosine for (first, _), cosine in mean.items() if first == "6×1"]
     assert max(of_largest) < 0.25, "'related to none'"
+    for row in record.rows:
+        if row.first == SubModel(6):
+            interval = evidence.from_record(record.name, "cosines", row)
+            assert interval.low < 0 < interval.high, "'not told from 0', in the model essay"
     assert min(mean.values()) > 0, "'no mean is negative'"
-    often_as_large = [row.cosine_sd > row.cosine_mean / 2 for row in rows.values()]
-    assert sum(often_as_large) > len(rows) / 2, "'the ± is often as large as the mean'"
+    often_half = [row.cosine_sd > row.cosine_mean / 2 for row in rows.values()]
+    assert sum(often_half) > len(rows) / 2, "'the ± is often half the mean or more'"
 
 
 def test_sum_and_mean_by_hand():

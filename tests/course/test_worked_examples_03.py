@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from nbgrader.preprocessors import ClearSolutions
 
-from tinybert_l.course import joint_check
+from tinybert_l.course import evidence, joint_check
 from tinybert_l.course.joint_check import compare_joint_step, explain
 from tinybert_l.course.records import read_record
 from tinybert_l.errors import InvalidInput
@@ -181,6 +181,19 @@ def test_readings_say_what_the_records_say(cells):
     for name in ("progressive", "all_at_once"):
         pair = rows[name, True].mean_accuracy_percent, rows[name, False].mean_accuracy_percent
         assert abs(pair[0].mean - pair[1].mean) < max(pair[0].sd, pair[1].sd)
+
+
+def test_the_reading_of_the_record_of_self_distillation():
+    closer, better = {}, {}
+    for name in ("1x1", "2x0.5", "1x0.5"):
+        where = {"sub_model": name, "self_distillation": True}
+        closer[name] = evidence.from_record("self_distillation", "difference_nats", **where)
+        better[name] = evidence.from_record("self_distillation", "difference_points", **where)
+    assert all(gap.mean < 0 for gap in closer.values())
+    assert [name for name, gap in closer.items() if gap.high < 0] == ["2x0.5"]
+    assert all(gap.low < 0 < gap.high for gap in better.values())
+    largest = {"sub_model": "2x1", "self_distillation": True}
+    assert evidence.from_record("self_distillation", "difference_points", **largest).high < 0
 
 
 # the student's own joint step

@@ -8,6 +8,7 @@ import pytest
 from lecture_text import missing_from, text_of
 
 from tinybert_l.course.records import read_record
+from tinybert_l.course.rows import JointMeanGapRow
 from tinybert_l.submodels import SubModel
 
 LECTURE = 6
@@ -141,6 +142,15 @@ def test_what_the_reading_says_of_training_alone():
         row = next(r for r in rows if getattr(r, "sub_model", None) == SubModel(2, 0.25))
         assert row.difference_points.estimate < 0, "joint minus alone"
         assert (row.difference_points.high < 0) == is_settled
+
+
+def test_what_the_answer_says_of_many_sizes():
+    rows = read_record("joint_against_separate_longer").rows
+    costs = [r for r in rows if getattr(r, "compared_with", None) == "all_alone"]
+    flops = next(r.ratio for r in costs if r.unit == "forward_flops")
+    assert 0.45 < flops < 0.55, "about half the computation of training each"
+    mean = next(r for r in rows if isinstance(r, JointMeanGapRow)).difference_points
+    assert mean.low < 0 < mean.high
 
 
 def test_what_the_reading_says_of_long_documents():

@@ -24,14 +24,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig
 
-from tinybert_l.grading.inside.values import (
-    CODECS,
-    DEPTH_LIMIT,
-    DTYPES,
-    Decoder,
-    Encoder,
-    Opaque,
-)
+from tinybert_l.grading.inside.opaque import Opaque
+from tinybert_l.grading.inside.tensors import DTYPES
+from tinybert_l.grading.inside.values import CODECS, DEPTH_LIMIT, Decoder, Encoder
 from tinybert_l.grading.inside.wire import WireError
 from tinybert_l.submodels import SubModel
 

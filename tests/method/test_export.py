@@ -77,7 +77,7 @@ def test_an_export_that_differs_from_torch_is_refused(supernet, texts, tmp_path)
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it():
     with pytest.raises(MissingPackage, match=r"no_such_runtime is missing.*pip install") as raised:
-        export._import_optional("no_such_runtime")
+        export.import_optional("no_such_runtime")
     assert isinstance(raised.value, CourseError) and isinstance(raised.value, RuntimeError)
 
 

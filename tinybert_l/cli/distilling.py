@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tinybert_l.cli.options import FILE_OR_FOLDER, NEW_FOLDER, require_writable
+from tinybert_l.cli.options import FILE_OR_FOLDER, NEW_FOLDER, require_onnx, require_writable
 
 if TYPE_CHECKING:  # needs torch
     from tinybert_l.method.family import Family
@@ -32,8 +32,6 @@ class Wish:
         Args:
             folder: the family's.
         """
-        from tinybert_l.method.export import require_onnx
-
         require_writable(folder)
         require_writable(self.to or folder)
         if self.max_latency_ms is not None:

@@ -216,6 +216,11 @@ def _grade(course: Course, lecture: int, options: run.Options) -> None:
 
 
 def _require_submissions(course: Course, lecture: int) -> None:
+    if not course.folder.is_dir():
+        raise InvalidInput(
+            f"No course here ({course.folder} is missing): tinybert-l course init FOLDER makes "
+            "one; then cd into it. 此处没有课程。"
+        )
     if not course.students(lecture):
         raise InvalidInput(
             f"No submission of lecture {lecture} below {course.folder / 'submitted'}: take them in "

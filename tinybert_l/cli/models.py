@@ -16,6 +16,7 @@ from tinybert_l.cli.options import (
     ModelOptions,
     model_options,
     output_option,
+    require_onnx,
     require_writable,
 )
 
@@ -168,8 +169,6 @@ def _require_exportable(folder: Path) -> None:
 
 def _require_runtime(runtime: str) -> None:
     """Raise an error, before anything is trained, where this runtime is not installed."""
-    from tinybert_l.method.export import require_onnx
-
     if runtime != "torch":
         require_onnx()
 

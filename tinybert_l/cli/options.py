@@ -250,6 +250,18 @@ def require_writable(folder: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
 
 
+def require_onnx() -> None:
+    """Raise an error, before anything is trained, where ONNX files could not be written or run.
+
+    Raises:
+        MissingPackage: names what is missing, and says how to install it.
+    """
+    from tinybert_l.method.export import import_optional
+
+    for name in ("onnx", "onnxruntime"):
+        import_optional(name)
+
+
 def _table(path: Path, text_column: str, label_column: str) -> "Table":
     from tinybert_l.method.data import Table
 

@@ -27,6 +27,7 @@ from tinybert_l.course.rows import (
     Row,
     SelfDistillationRow,
     StrategyRow,
+    TwoStagesRow,
 )
 from tinybert_l.errors import InvalidInput
 from tinybert_l.submodels import SubModel
@@ -218,6 +219,17 @@ def _strategy(row: StrategyRow) -> Iterator[Difference]:
         yield _difference(_STRATEGIES[row.strategy], row.difference_points, turned=True)
 
 
+_WAYS = {
+    "general_then_task": "general first 先通用",
+    "task_for_longer": "as long, task only 同代价，只有任务",
+}
+
+
+def _two_stages(row: TwoStagesRow) -> Iterator[Difference]:
+    if row.way in _WAYS and row.difference_points is not None:
+        yield _difference(_WAYS[row.way], row.difference_points)
+
+
 def _masked_token(row: MaskedTokenRow) -> Iterator[Difference]:
     gap = row.against_most_frequent_points
     if row.model == "pretrained" and gap is not None and row.sub_model is not None:
@@ -295,6 +307,9 @@ _SOURCES = (
         _self_distillation,
     ),
     _Source("training", "strategies", 4, "strategy on − off 训练策略开−关", _strategy),
+    _Source(
+        "training", "two_stages", 4, "other ways − task only 别的做法−只有任务", _two_stages
+    ),
     _Source(
         "training", "masked_tokens", 4, "pre-training − commonest token 预训练−最常见字",
         _masked_token,

@@ -62,6 +62,7 @@ RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "trivial_answers": (row_types.TrivialAnswerRow,),
     "gradient_agreement": (row_types.GradientAgreementRow,),
     "cascade": (row_types.CascadeRow,),
+    "two_stages": (row_types.TwoStagesRow,),
     "masked_tokens": (row_types.MaskedTokenRow,),
     "strategies": (row_types.StrategyRow,),
     "self_distillation": (row_types.SelfDistillationRow,),

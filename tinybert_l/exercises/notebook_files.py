@@ -27,7 +27,7 @@ _BYTE_ORDER_MARKS = (
 _OTHER_ENCODINGS = ("utf-16", "utf-16-le", "utf-16-be", "gb18030")  # tried on what is not UTF-8
 # NUL and halves of surrogate pairs stand in no text that a file or a page can hold
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
-_CONFLICT = re.compile(r"^<{7} ", re.MULTILINE)
+_CONFLICT = re.compile(r"^[ \t]*<{7} ", re.MULTILINE)
 
 
 class UnreadableNotebook(InvalidInput):

@@ -120,7 +120,7 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
             continue
         seen.append(name)
         if _holds_own_code(cell, known[name]):
-            own.append((cell, cell.source))
+            own.append((cell, _without_released(cell.source, known[name])))
         repairs += _put_right(cell, known[name])
         if name in doubts:
             _mark(cell, doubts[name])
@@ -151,6 +151,15 @@ def _holds_own_code(cell: NotebookNode, known: Cell) -> bool:
     if source in {normalised(known.source), *as_released(known.source)}:
         return False
     return not known.grade or bool(_ANSWER.search(cell.source))
+
+
+def _without_released(source: str, known: Cell) -> str:
+    """Return what a student wrote into a locked cell, without the text that stood there."""
+    source = normalised(source)
+    for text in sorted(as_released(known.source), key=len, reverse=True):
+        if text and text in source:
+            return source.replace(text, "", 1).strip("\n")
+    return source
 
 
 def _keep_own_code(nb: NotebookNode, own: list[tuple[NotebookNode, str]]) -> list[str]:

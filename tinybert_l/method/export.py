@@ -113,7 +113,7 @@ def export_onnx(
             in the file.
         MissingPackage: onnx is not installed.
     """
-    _import_optional("onnx")
+    import_optional("onnx")
     require_classifier(supernet, "export_onnx", "save_pretrained for other heads")
     supernet.check_sub_model(sub_model)
     if sub_model.length < 1:
@@ -177,17 +177,7 @@ def _log_without(phrase: str) -> Iterator[None]:
         root.removeFilter(keeps)
 
 
-def require_onnx() -> None:
-    """Raise an error, before anything is trained, where ONNX files could not be written or run.
-
-    Raises:
-        MissingPackage: names what is missing, and says how to install it.
-    """
-    for name in ("onnx", "onnxruntime"):
-        _import_optional(name)
-
-
-def _import_optional(name: str) -> Any:
+def import_optional(name: str) -> Any:
     """Import a package of the extra `export`.
 
     Raises:
@@ -215,7 +205,7 @@ class OnnxClassifier:
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        onnxruntime = _import_optional("onnxruntime")
+        onnxruntime = import_optional("onnxruntime")
         if not Path(path).is_file():
             raise InvalidInput(f"{path}: there is no such file; allowed: one of export_onnx.")
         options = onnxruntime.SessionOptions()

@@ -241,6 +241,12 @@ COLUMNS: dict[str, dict[str, Column]] = {
         "named_percent": Column(Caption("hidden tokens named", "掩码预测准确率", "%")),
         "against_most_frequent_points": _against("the most frequent token", "最常见字"),
     },
+    "two_stages": {
+        "steps": Column(Caption("steps", "步数")),
+        "times_the_cost": Column(Caption("cost, of task only", "代价，以只有任务为1", "×")),
+        "accuracy_percent": _ACCURACY,
+        "difference_points": _against("task only", "只有任务"),
+    },
     "strategy": {
         "validation_percent": Column(Caption("validation", "验证", "%")),
         "accuracy_percent": _ACCURACY,

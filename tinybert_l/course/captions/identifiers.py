@@ -92,6 +92,13 @@ VALUES: dict[str, dict[Any, Caption]] = {
         "no_weight_decay": Caption("no weight decay", "无权重衰减"),
         "no_dropout": Caption("no dropout", "无随机失活"),
     },
+    "way_to_student": {
+        "task_only": Caption("task only", "只有任务蒸馏"),
+        "general_then_task": Caption("general, then task", "先通用，后任务"),
+        "task_for_longer": Caption("task only, at the cost of both", "只有任务，代价同两阶段"),
+        "general_then_labels": Caption("general, then labels", "先通用，后标签"),
+        "slices_of_the_teacher": Caption("task, from the teacher's slices", "任务，从教师的切片起"),
+    },
     "is_chosen": {True: Caption("chosen", "选定")},
     "self_distillation": {
         True: Caption("self-distillation", "自蒸馏"),

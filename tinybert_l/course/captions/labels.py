@@ -33,6 +33,7 @@ from tinybert_l.course.rows import (
     SubModelSpeedRow,
     TrainingMethodRow,
     TrivialAnswerRow,
+    TwoStagesRow,
     WorkersRow,
     WritingSpeedRow,
 )
@@ -175,6 +176,11 @@ def _(row: CascadeRow) -> str:
 def _(row: StrategyRow) -> str:
     words = f"{caption('strategy', row.strategy)}, {row.learning_rate:g}"
     return f"{words}, {caption('is_chosen', True)}" if row.is_chosen else words
+
+
+@label.register
+def _(row: TwoStagesRow) -> str:
+    return str(caption("way_to_student", row.way))
 
 
 @label.register

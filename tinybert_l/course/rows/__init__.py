@@ -48,6 +48,8 @@ from tinybert_l.course.rows.training import (
     StrategyName,
     StrategyRow,
     TrainingMethodRow,
+    TwoStagesRow,
+    WayToStudent,
 )
 from tinybert_l.course.rows.values import (
     Decoding,

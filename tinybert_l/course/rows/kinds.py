@@ -40,6 +40,7 @@ from tinybert_l.course.rows.training import (
     StabilityRow,
     StrategyRow,
     TrainingMethodRow,
+    TwoStagesRow,
 )
 from tinybert_l.course.rows.values import Row
 from tinybert_l.errors import InvalidInput
@@ -53,6 +54,7 @@ ROW_TYPES: dict[str, type[Row]] = {
         ServeRow, ClassScaleRow,
         PerplexityRow, TrivialAnswerRow, GradientAgreementRow, CascadeRow, MaskedTokenRow,
         StrategyRow, SelfDistillationRow, AuthorRow, LongTextRow, ShardsRow, WorkersRow,
+        TwoStagesRow,
     )
 }  # fmt: skip
 

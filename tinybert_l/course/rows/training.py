@@ -97,9 +97,9 @@ class GradientAgreementRow(Row):
     first: SubModel
     second: SubModel
     cosine_mean: float
-    cosine_sd: float  # over batches
+    cosine_sd: float  # over the batches of all seeds
     negative_percent: float  # of the batches
-    cosines: tuple[float, ...]
+    cosines: tuple[tuple[float, ...], ...]  # of each seed, a batch each
 
 
 StrategyName = Literal["all_on", "constant_rate", "no_clipping", "no_weight_decay", "no_dropout"]
@@ -144,3 +144,25 @@ class SelfDistillationRow(Row):
     hits: tuple[Hits, ...]
     difference_points: Interval | None = None  # accuracy with self-distillation minus without
     difference_nats: Interval | None = None  # divergence, likewise
+
+
+WayToStudent = Literal[
+    "task_only",
+    "general_then_task",
+    "task_for_longer",
+    "general_then_labels",
+    "slices_of_the_teacher",
+]
+
+
+@dataclass(frozen=True)
+class TwoStagesRow(Row):
+    """A way to one small student by TinyBERT's two stages, or without one of them."""
+
+    kind: ClassVar[str] = "two_stages"
+    way: WayToStudent
+    steps: int
+    times_the_cost: float  # in FLOPs, of "task_only"; the teacher's forward passes are counted
+    accuracy_percent: OverSeeds
+    hits: tuple[Hits, ...]  # of each seed, on the test sentences in the order of `load_reviews`
+    difference_points: Interval | None = None  # accuracy, minus that of "task_only"

@@ -21,13 +21,21 @@ import numpy as np
 import torch
 from transformers import BertConfig
 
-from tinybert_l.grading.inside.wire import MESSAGE_LIMIT, WireError
+from tinybert_l.grading.inside.opaque import NotPlain, Opaque
+from tinybert_l.grading.inside.tensors import (
+    decode_array,
+    decode_generator,
+    decode_tensor,
+    encode_array,
+    encode_generator,
+    encode_tensor,
+)
+from tinybert_l.grading.inside.wire import WireError
 from tinybert_l.submodels import SubModel
 
 Tree = Any  # what `json` can write
 DEPTH_LIMIT = 32  # of lists in lists
 INT_DIGITS_LIMIT = 4000
-TENSOR_LIMIT = MESSAGE_LIMIT // 2  # bytes
 MALFORMED = (
     TypeError,
     ValueError,
@@ -37,61 +45,6 @@ MALFORMED = (
     ArithmeticError,
     RuntimeError,
 )
-DTYPES = {
-    str(dtype): dtype
-    for dtype in (
-        torch.float64,
-        torch.float32,
-        torch.float16,
-        torch.bfloat16,
-        torch.int64,
-        torch.int32,
-        torch.int16,
-        torch.int8,
-        torch.uint8,
-        torch.uint16,
-        torch.uint32,
-        torch.uint64,
-        torch.bool,
-    )
-}
-
-
-class NotPlain(Exception):
-    """A value cannot cross; the message describes it."""
-
-
-class Opaque:
-    """Stands for a value that is not plain data.
-
-    Args:
-        kind: name of its type, for the message that a student reads.
-    """
-
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
-
-    def __repr__(self) -> str:
-        return f"<a {self.kind}, which is no plain value 不是普通数据>"
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self._refuse()
-
-    def _refuse(self, *_: object) -> Any:
-        raise TypeError(
-            f"The answer is a {self.kind}; return a number, string, list, dict or tensor. "
-            "请返回普通数据。"
-        )
-
-    __iter__ = __len__ = __getitem__ = __call__ = __float__ = __int__ = _refuse
-    __lt__ = __le__ = __gt__ = __ge__ = _refuse
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class Encoder:
@@ -257,79 +210,6 @@ def _decode_range(decoder: Decoder, bounds: list[int]) -> range:
     return range(*map(int, bounds))
 
 
-def _encode_numbers(encoder: Encoder, tensor: torch.Tensor) -> Tree:
-    """Write a tensor's type, shape and bytes.
-
-    Raises:
-        NotPlain: it is too large, or of a type that is not in `DTYPES`.
-    """
-    plain = tensor.detach()
-    if plain.layout != torch.strided:
-        plain = plain.to_dense()
-    plain = plain.as_subclass(torch.Tensor).cpu().contiguous()
-    known = str(plain.dtype) in DTYPES
-    if not known or plain.numel() * plain.element_size() > TENSOR_LIMIT:
-        raise NotPlain(f"tensor of {plain.dtype} with {plain.numel()} numbers")
-    raw = b""
-    if plain.numel():
-        raw = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
-    return {
-        "dtype": str(plain.dtype),
-        "shape": list(plain.shape),
-        "bytes": encoder.add_buffer(raw),
-    }
-
-
-def _decode_numbers(decoder: Decoder, tree: Tree) -> torch.Tensor:
-    dtype = DTYPES[tree["dtype"]]
-    shape = list(map(int, tree["shape"]))
-    raw = decoder.buffers[tree["bytes"]]
-    if min(shape, default=0) < 0 or len(raw) != math.prod(shape) * dtype.itemsize:
-        raise WireError("A tensor whose shape and bytes do not agree.")
-    if not raw:
-        return torch.empty(shape, dtype=dtype)
-    return torch.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
-
-
-def _encode_tensor(encoder: Encoder, tensor: torch.Tensor) -> Tree:
-    tree = _encode_numbers(encoder, tensor)
-    encoder.tensors.append(tensor)
-    return {**tree, "requires_grad": bool(tensor.requires_grad)}
-
-
-def _decode_tensor(decoder: Decoder, tree: Tree) -> torch.Tensor:
-    tensor = _decode_numbers(decoder, tree)
-    if tree["requires_grad"] and tensor.is_floating_point():
-        tensor.requires_grad_()
-    decoder.tensors.append(tensor)
-    return tensor
-
-
-def _encode_array(encoder: Encoder, array: np.ndarray) -> Tree:
-    if array.dtype.kind == "U":
-        return {"texts": encoder.encode(array.tolist())}
-    if f"torch.{array.dtype.name}" not in DTYPES:
-        raise NotPlain("ndarray")
-    return _encode_numbers(encoder, torch.from_numpy(array.copy()))
-
-
-def _decode_array(decoder: Decoder, tree: Tree) -> np.ndarray:
-    if "texts" in tree:
-        return np.array(decoder.decode(tree["texts"]), dtype=str)
-    return _decode_numbers(decoder, tree).numpy()
-
-
-def _encode_generator(encoder: Encoder, generator: torch.Generator) -> int:
-    return encoder.add_buffer(generator.get_state().numpy().tobytes())
-
-
-def _decode_generator(decoder: Decoder, index: int) -> torch.Generator:
-    generator = torch.Generator()
-    state = bytearray(decoder.buffers[index])
-    generator.set_state(torch.frombuffer(state, dtype=torch.uint8))
-    return generator
-
-
 def _encode_submodel(encoder: Encoder, value: SubModel) -> list[float]:
     return list(astuple(value))
 
@@ -442,8 +322,8 @@ CODECS = (
     Codec("int", (int, np.integer), _encode_int, _decode_int, subclasses=True),
     Codec("float", (float, np.floating), _encode_float, _decode_float, subclasses=True),
     Codec("str", (str,), _encode_str, _decode_str, subclasses=True),
-    Codec("tensor", (torch.Tensor,), _encode_tensor, _decode_tensor, subclasses=True),
-    Codec("generator", (torch.Generator,), _encode_generator, _decode_generator, subclasses=True),
+    Codec("tensor", (torch.Tensor,), encode_tensor, decode_tensor, subclasses=True),
+    Codec("generator", (torch.Generator,), encode_generator, decode_generator, subclasses=True),
     # of a subclass, such as a named tuple or a Counter, as what it equals in the student's notebook
     Codec("list", (list,), _encode_items, _decode_list, subclasses=True),
     Codec("list", (UserList,), _encode_items, _decode_list, subclasses=True),
@@ -465,7 +345,7 @@ CODECS = (
     Codec("fraction", (Fraction,), _encode_as_text, _decode_fraction),
     Codec("complex", (complex, np.complexfloating), _encode_complex, _decode_complex, True),
     Codec("bytes", (bytes, bytearray), _encode_bytes, _decode_bytes),
-    Codec("array", (np.ndarray,), _encode_array, _decode_array),
+    Codec("array", (np.ndarray,), encode_array, decode_array),
     Codec("SubModel", (SubModel,), _encode_submodel, _decode_submodel),
     Codec("BertConfig", (BertConfig,), _encode_bert_config, _decode_bert_config, subclasses=True),
 )

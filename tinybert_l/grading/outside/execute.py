@@ -6,6 +6,7 @@ is a proxy that asks the student's process (see `inside/judge.py`). A test count
 end was reached.
 """
 
+import math
 import secrets
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ T = TypeVar("T")
 CELL_SECONDS = 60
 TEST_SECONDS = 10
 SUBMISSION_SECONDS = 900  # for all that is asked of a submission's process, cells run again too
+PROBE_SECONDS = 0.05  # of work, by which it is measured how busy the machine is
+BUSY, MOST_SLOWNESS = 1.5, 6.0  # from which on, and up to which, time limits are longer
 JUDGE_GRACE_SECONDS = 5  # for the judge to report a test that ended at its time limit
 
 
@@ -78,15 +81,16 @@ class ProcessPair:
         """Run a locked test cell in the judge; return its error, None when its end was reached."""
         assert self.judge is not None
         self.has_read_values = False
-        deadline = time.monotonic() + self.test_seconds
+        limit = TimeLimit(self.test_seconds)
         try:
             self.judge.send({"source": source})
             while True:
-                header, buffers = self.judge.receive(deadline + JUDGE_GRACE_SECONDS)
+                limit.wait_for(self.judge)
+                header, buffers = self.judge.receive(limit.deadline + JUDGE_GRACE_SECONDS)
                 if header.get("done"):
                     error = header["error"]
                     return None if error is None else replies.cell_error(error)
-                self._relay(header, buffers, deadline)
+                self._relay(header, buffers, limit)
         except TimeoutError:
             return self._given_up("TimedOut", _too_slow(self.test_seconds))
         except wire.WireError:
@@ -99,7 +103,7 @@ class ProcessPair:
         self._new_judge()
         return {"ename": name, "evalue": message, "traceback": []}
 
-    def _relay(self, header: Header, buffers: list[bytes], deadline: float) -> None:
+    def _relay(self, header: Header, buffers: list[bytes], limit: "TimeLimit") -> None:
         """Pass a question of the judge on to the student's process, and the answer back.
 
         An exercise whose answer hung or ended its process is not called again.
@@ -109,7 +113,7 @@ class ProcessPair:
         try:
             if name in self.failed_exercises:
                 raise self.failed_exercises[name]
-            reply, reply_buffers = self._ask_student(header, buffers, deadline, self.test_seconds)
+            reply, reply_buffers = self._ask_student(header, buffers, limit)
             reply = _checked(lambda: replies.answer(header, reply))
         except StudentProcessError as error:
             if name not in self.failed_exercises:
@@ -121,17 +125,14 @@ class ProcessPair:
         self.judge.send(reply, reply_buffers)
 
     def _run(self, source: str, seconds: float) -> CellReply:
-        deadline = time.monotonic() + seconds
-        reply, _ = self._ask_student({"op": "run", "source": source}, [], deadline, seconds)
+        reply, _ = self._ask_student({"op": "run", "source": source}, [], TimeLimit(seconds))
         return _checked(lambda: replies.cell_reply(reply))
 
     def _ask_student(
-        self, header: Header, buffers: list[bytes], deadline: float, seconds: float
+        self, header: Header, buffers: list[bytes], limit: "TimeLimit"
     ) -> tuple[Header, list[bytes]]:
         """Send a request to the student's process and return its reply.
 
-        Args:
-            seconds: the time limit that a message about the deadline names.
         Raises:
             StudentProcessError: there was none in time, or it was none.
         """
@@ -143,12 +144,14 @@ class ProcessPair:
         end_of_all = start + self.seconds_left
         try:
             self.student.send({**header, "number": number}, buffers)
-            reply, reply_buffers = self.student.receive(min(deadline, end_of_all))
+            limit.wait_for(self.student, end_of_all)
+            reply, reply_buffers = self.student.receive(min(limit.deadline, end_of_all))
             if reply.get("number") != number:
                 raise wire.WireError("This submission wrote into the line to the grader.")
             return reply, reply_buffers
         except TimeoutError:
-            why = _too_slow(seconds) if deadline < end_of_all else _out_of_time()
+            in_time = limit.deadline < end_of_all
+            why = _too_slow(limit.seconds) if in_time else _out_of_time()
             raise StudentProcessError("TimedOut", why) from None
         except wire.PeerDied:
             raise StudentProcessError(
@@ -197,6 +200,40 @@ class ProcessPair:
             header, _ = self.judge.receive(time.monotonic() + START_SECONDS)
             if header["error"]:
                 raise RuntimeError(f"A locked set-up cell failed in the judge: {header['error']}")
+
+
+class TimeLimit:
+    """A limit of time for a reply. It is longer, once, where this machine is busy with others.
+
+    No student's points hang on what else runs where they are graded.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.deadline = time.monotonic() + seconds
+        self.is_extended = False
+
+    def wait_for(self, child: Child, end: float = math.inf) -> None:
+        """Wait until a process begins to answer or the time is up.
+
+        Args:
+            end: when to give up in any case.
+        """
+        if self.is_extended or child.answers_before(min(self.deadline, end)):
+            return
+        self.is_extended = True
+        factor = min(slowness(), MOST_SLOWNESS)
+        if factor > BUSY:
+            self.deadline += (factor - 1) * self.seconds
+            child.answers_before(min(self.deadline, end))
+
+
+def slowness() -> float:
+    """Measure how many times longer than alone a process takes here, just now."""
+    start, begin = time.monotonic(), time.thread_time()
+    while time.thread_time() - begin < PROBE_SECONDS:
+        pass
+    return (time.monotonic() - start) / PROBE_SECONDS
 
 
 @dataclass(frozen=True)

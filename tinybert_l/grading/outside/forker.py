@@ -6,6 +6,7 @@ It forks one process for each submission and another that judges it (see `inside
 import atexit
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import tempfile
@@ -126,6 +127,12 @@ class Child:
             wire.send(self.connection, header, buffers)
         except OSError:
             raise wire.PeerDied("The process at the other end is gone.") from None
+
+    def answers_before(self, deadline: float) -> bool:
+        """Wait for the beginning of an answer, or the end of the process; says if it came."""
+        poll = select.poll()
+        poll.register(self.connection, select.POLLIN)
+        return bool(poll.poll(max(0.0, deadline - time.monotonic()) * 1000))
 
     def receive(self, deadline: float) -> tuple[wire.Header, list[bytes]]:
         """Receive a message (see `wire.receive`)."""
