@@ -224,3 +224,21 @@ def test_the_planted_error_is_not_in_the_notebook(cells):
     for name in ("suspect_run", "schedule_per_sub_model"):
         assert text.count(name) == 1, "it is called, and not defined"
     assert "answered_by" not in text
+
+
+def test_what_is_read_in_the_record_of_two_stages():
+    rows = {row.way: row for row in read_record("two_stages").rows}
+    means = {way: row.accuracy_percent.mean for way, row in rows.items()}
+    assert max(means, key=means.get) == "slices_of_the_teacher"
+    assert min(means, key=means.get) == "general_then_labels"
+    assert rows["slices_of_the_teacher"].times_the_cost == 1
+    assert means["general_then_task"] > means["task_only"]
+    where = {"way": "general_then_task"}
+
+    def minus(other):
+        return evidence.difference("two_stages", "accuracy_percent", where, {"way": other})
+
+    assert minus("task_for_longer").low < 0 < minus("task_for_longer").high
+    assert minus("slices_of_the_teacher").high < 0
+    both, longer = rows["general_then_task"], rows["task_for_longer"]
+    assert both.times_the_cost == longer.times_the_cost and both.steps == longer.steps
