@@ -107,6 +107,29 @@ def test_a_platforms_name_says_whose_request_it_is(course, tmp_path):
     assert not answers.refused and course.judged == ["Ann_Li-7 layer_map"]
 
 
+@pytest.mark.parametrize(
+    ("name", "encoding", "changed"),
+    [
+        ("a.dispute.json.txt", "utf-8", {}),
+        ("a.dispute (1).json", "utf-16", {}),
+        ("a.dispute.json", "utf-8-sig", {"student": "ANN"}),
+        ("ann-03-architecture/a.json", "utf-8", {}),
+        ("._a.json", "utf-8", None),
+    ],
+)
+def test_editors_and_browsers_change_a_file_and_not_the_request(
+    course, tmp_path, name, encoding, changed
+):
+    path = tmp_path / "requests" / name
+    path.parent.mkdir(parents=True)
+    asked = {**request(course, "ann"), **(changed or {})}
+    asked["submission"] = asked["submission"].upper()
+    path.write_bytes(json.dumps(asked).encode(encoding))
+    answers = answer_disputes(course, LECTURE, tmp_path / "requests")
+    assert not answers.refused
+    assert course.judged == ([] if changed is None else ["ann layer_map"])
+
+
 def test_what_was_asked_is_only_shown(course):
     fields = {"exercise": "layer_map", "because": MARKUP, "before": 2.0, "after": 4.0}
     fields |= {"by_hand": False, "submission": "", "source": "", "at": ""}

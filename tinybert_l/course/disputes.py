@@ -61,8 +61,9 @@ class Dispute:
         """
         if len(raw) > FILE_LIMIT:
             raise InvalidInput(f"more than {FILE_LIMIT} bytes 文件过大")
+        encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
         try:
-            tree = json.loads(raw.decode("utf-8-sig"))
+            tree = json.loads(raw.decode(encoding))
         except (ValueError, RecursionError):
             raise InvalidInput("no dispute: it is no JSON in UTF-8 不是复核申请文件") from None
         fields = tuple(cls.__dataclass_fields__)
@@ -72,6 +73,7 @@ class Dispute:
             raise InvalidInput(f"format {str(tree['format'])[:40]!r}; allowed: {FORMAT!r}")
         if not all(isinstance(tree[key], str) for key in fields):
             raise InvalidInput("a value is no text 字段不是文本")
+        tree["submission"] = tree["submission"].lower()
         dispute = cls(**{key: clean_text(tree[key]) for key in fields})
         dispute.check()
         return dispute

@@ -23,7 +23,7 @@ from tinybert_l.grading.arrivals import Arrival
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.file_names import is_desktop_file
 from tinybert_l.grading.identities import Identities
-from tinybert_l.grading.owners import Owner, owner_of
+from tinybert_l.grading.owners import Owner, folded, owner_of
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
@@ -133,7 +133,7 @@ class _Desk:
         """Read a request and check what it says; raises InvalidInput with the reason against it."""
         if file.problem:
             raise InvalidInput(file.problem)
-        if not PurePosixPath(file.path).name.lower().endswith(".json"):
+        if not PurePosixPath(file.path).name.lower().endswith((".json", ".json.txt")):
             raise InvalidInput(f"no request (*{ENDING}) 不是复核申请文件")
         dispute = Dispute.from_bytes(file.read()[: FILE_LIMIT + 1])
         if dispute.assignment != self.name:
@@ -150,7 +150,8 @@ class _Desk:
         that it lies in, goes before. The hash shows that the hand-in was at hand.
         """
         owner = self._owner(path)
-        student = dispute.student
+        spelt = {folded(student): student for student in self.students}
+        student = spelt.get(folded(dispute.student), dispute.student)
         if student not in self.students:
             student = next(filter(partial(_is_of, owner), sorted(self.students)), "")
             if not student:

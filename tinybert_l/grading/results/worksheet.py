@@ -226,6 +226,7 @@ def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Colum
     if _is_moodle(table, totals):
         return _columns_of_moodle(table)
     key = _key_column(table, totals)
+    grade: int | None
     if title:
         grade = _titled_column(table, title)
     else:
