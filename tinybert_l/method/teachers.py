@@ -91,11 +91,6 @@ class LiveTeacher:
     ) -> None:
         _require_student(student)
         _require_elastic("teacher", self.model)
-        _require(
-            student is not self.model,
-            "student and teacher are one model; allowed: a copy of it as the student "
-            "(see elastic_copy).",
-        )
         ours = student.config
         theirs = self.model.config
         for name in ("vocab_size", "num_labels"):
@@ -126,6 +121,11 @@ class LiveTeacher:
             "the student's heads are sorted in another order than the teacher's, and attention "
             "scores are compared head by head; allowed: a student copied from the sorted teacher, "
             "or attention_weight=0.",
+        )
+        _require(
+            student is not self.model,
+            "student and teacher are one model; allowed: a copy of it as the student "
+            "(see elastic_copy).",
         )
 
     def identity(self) -> str:
