@@ -209,16 +209,24 @@ def teacher_source(
     return LiveTeacher(teacher)
 
 
-def require_recipe_and_texts(recipe: JointRecipe, data: Encoded) -> None:
-    """Refuse a recipe that is none, and data without texts.
+def require_recipe(recipe: JointRecipe) -> None:
+    """Refuse a recipe that is none.
 
     Raises:
-        InvalidInput: one of them.
+        InvalidInput: it is something else.
     """
     _require(
         isinstance(recipe, JointRecipe),
         f"recipe is a {type(recipe).__name__}; allowed: a JointRecipe.",
     )
+
+
+def require_texts(data: Encoded) -> None:
+    """Refuse data without texts.
+
+    Raises:
+        InvalidInput: there are none.
+    """
     _require(len(data) > 0, "data has no texts; allowed: at least one.")
 
 
