@@ -34,11 +34,11 @@ if TYPE_CHECKING:  # at run time `__getattr__` imports these names
     from tinybert_l.method.data import load_reviews, prepare_data
     from tinybert_l.method.distil import distil
     from tinybert_l.method.evaluation import evaluate
-    from tinybert_l.method.export import export_onnx
     from tinybert_l.method.family import Family
     from tinybert_l.method.importance import sort_by_importance
     from tinybert_l.method.joint import load_supernet, train_jointly
     from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticBertModel
+    from tinybert_l.method.onnx_files import export_onnx
     from tinybert_l.method.recipe import JointRecipe
     from tinybert_l.method.teacher import TeacherRecipe, load_teacher
     from tinybert_l.submodels import SubModel, sub_model_grid
@@ -83,7 +83,7 @@ _HOME_OF = {
     "prepare_data": "method.data",
     "distil": "method.distil",
     "evaluate": "method.evaluation",
-    "export_onnx": "method.export",
+    "export_onnx": "method.onnx_files",
     "Family": "method.family",
     "sort_by_importance": "method.importance",
     "load_supernet": "method.joint",

@@ -119,13 +119,13 @@ NEED_ONNX = (
 
 @pytest.mark.parametrize("typed", NEED_ONNX)
 def test_missing_packages_are_named_before_anything_is_trained(folder, monkeypatch, typed):
-    from tinybert_l.method import export
+    from tinybert_l.method import onnx_files
 
     def missing(name: str) -> None:
-        raise export.MissingPackage(f"{name} is missing")
+        raise onnx_files.MissingPackage(f"{name} is missing")
 
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(export, "import_optional", missing)
+    monkeypatch.setattr(onnx_files, "import_optional", missing)
     monkeypatch.setattr(ModelOptions, "load_supernet", lambda _: pytest.fail("it was trained"))
     result = CliRunner().invoke(main, typed.split())
     assert result.exit_code == 1 and "onnx is missing" in result.stderr, result.output

@@ -15,8 +15,8 @@ from tinybert_l import begin, distil
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import exercises
 from tinybert_l.method import budgets
+from tinybert_l.method.any_teacher import OwnTeacher
 from tinybert_l.method.cached_model import quiet_loading
-from tinybert_l.method.distil import OwnTeacher
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.own_teacher import class_numbers
 from tinybert_l.method.own_texts import Columns, describe, read_own_texts, report_lines

@@ -6,19 +6,18 @@ import numpy as np
 import pytest
 
 from tinybert_l.errors import CourseError
-from tinybert_l.method import export
-from tinybert_l.method.export import (
+from tinybert_l.method import export, onnx_files
+from tinybert_l.method.export import RUNTIMES, ExportDiffers
+from tinybert_l.method.extraction import extract
+from tinybert_l.method.onnx_files import (
     FLOAT32,
     INT8,
-    RUNTIMES,
-    ExportDiffers,
     MissingPackage,
     OnnxClassifier,
     export_onnx,
     onnx_latency,
     onnx_logits,
 )
-from tinybert_l.method.extraction import extract
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.submodels import SubModel
 
@@ -45,7 +44,7 @@ def test_the_filter_is_removed_when_quantization_fails(tmp_path):
     root = logging.getLogger()
     filters = list(root.filters)
     with pytest.raises(Exception, match=r"missing\.onnx"):
-        export._quantize(tmp_path / "missing.onnx", tmp_path / "model.onnx")
+        onnx_files._quantize(tmp_path / "missing.onnx", tmp_path / "model.onnx")
     assert root.filters == filters
 
 
@@ -77,7 +76,7 @@ def test_an_export_that_differs_from_torch_is_refused(supernet, texts, tmp_path)
 
 def test_a_missing_package_is_named_with_the_command_that_installs_it():
     with pytest.raises(MissingPackage, match=r"no_such_runtime is missing.*pip install") as raised:
-        export.import_optional("no_such_runtime")
+        onnx_files.import_optional("no_such_runtime")
     assert isinstance(raised.value, CourseError) and isinstance(raised.value, RuntimeError)
 
 

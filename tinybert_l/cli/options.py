@@ -256,7 +256,7 @@ def require_onnx() -> None:
     Raises:
         MissingPackage: names what is missing, and says how to install it.
     """
-    from tinybert_l.method.export import import_optional
+    from tinybert_l.method.onnx_files import import_optional
 
     for name in ("onnx", "onnxruntime"):
         import_optional(name)

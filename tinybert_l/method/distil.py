@@ -1,6 +1,5 @@
 """Distil a classifier of one's own into a family of smaller ones, in one call."""
 
-import copy
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +9,6 @@ from typing import Any
 
 import torch
 from transformers import (
-    AutoModelForSequenceClassification,
     AutoTokenizer,
     BertForSequenceClassification,
     PreTrainedModel,
@@ -19,18 +17,19 @@ from transformers import (
 
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
+from tinybert_l.method.any_teacher import OwnTeacher, load_own_teacher, tokenizer_hash
 from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
 from tinybert_l.method.checks import as_list, require_folder
-from tinybert_l.method.data import Encoded, Split, collate, encode, model_inputs
+from tinybert_l.method.data import Encoded, collate
 from tinybert_l.method.evaluation import latency_texts
 from tinybert_l.method.export import torch_latencies
 from tinybert_l.method.extraction import elastic_copy
-from tinybert_l.method.family import FACTS, LENGTH, Family
+from tinybert_l.method.family import FACTS, Family
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.onnx_files import LENGTH
 from tinybert_l.method.own_teacher import (
-    BERTS,
     class_names,
     class_numbers,
     quiet_reading,
@@ -45,11 +44,9 @@ from tinybert_l.method.own_texts import (
     read_own_texts,
     report_lines,
 )
-from tinybert_l.method.problem_types import SINGLE_LABEL, problem_type
 from tinybert_l.method.quality import by_the_method, quality_of
 from tinybert_l.method.recipe import JointRecipe, stages_of
 from tinybert_l.method.run_identity import text_hash, weights_hash
-from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.timing import measure_call
 from tinybert_l.method.training import remove_checkpoints
@@ -59,32 +56,6 @@ BATCH_SIZE = 32
 PLAN = "plan.json"
 # Architectures whose first position is number 2.
 POSITIONS_FROM_2 = ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer", "data2vec-text")
-
-
-@dataclass(frozen=True)
-class OwnTeacher:
-    """A classifier that teaches, whatever its architecture.
-
-    Args:
-        model: in eval mode.
-        tokenizer: the model's.
-    """
-
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-    @property
-    def is_bert(self) -> bool:
-        """Whether a student can be copied from it."""
-        return self.model.config.model_type in BERTS
-
-    def logits(self, texts: Sequence[str], max_length: int) -> torch.Tensor:
-        """Return its answers to texts, [texts, classes]."""
-        split = Split(list(texts), [0] * len(texts))
-        data = encode(split, self.tokenizer, max_length)
-        if self.is_bert:
-            return predict_logits(self.model, data)
-        return logits_without_padding(self.model, data)
 
 
 @by_the_method
@@ -173,87 +144,8 @@ def _plain_options(
     return depths, [SubModel(1, width).width for width in as_list("widths", widths)]
 
 
-def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
-    """Return digits that change with the pieces, their numbers, or how a text is cut."""
-    pieces = sorted(tokenizer.get_vocab().items())
-    facts = [type(tokenizer).__name__, tokenizer.truncation_side, pieces]
-    return text_hash(json.dumps(facts))
-
-
-@torch.no_grad()
-def logits_without_padding(model: PreTrainedModel, data: Encoded) -> torch.Tensor:
-    """Return logits [texts, classes], texts of one length together.
-
-    Not every architecture reads padding at the right as nothing: XLNet classifies by the last
-    place, and FNet knows no mask.
-    """
-    rows_of: dict[int, list[int]] = {}
-    for row, length in enumerate(data.lengths()):
-        rows_of.setdefault(length, []).append(row)
-    logits = torch.zeros(len(data), model.config.num_labels)
-    for rows in rows_of.values():
-        for start in range(0, len(rows), BATCH_SIZE):
-            part = rows[start : start + BATCH_SIZE]
-            output = model(**model_inputs(collate(data, part, model.device)))
-            logits[part] = output.logits.float().cpu()
-    return logits
-
-
 def _say_nothing(_: str) -> None:
     """Print nothing."""
-
-
-def load_own_teacher(
-    teacher: str | Path | PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None = None
-) -> OwnTeacher:
-    """Load a fine-tuned classifier, or take one that is loaded.
-
-    Raises:
-        InvalidInput: no trained head, another kind of answer, or no tokenizer.
-    """
-    if isinstance(teacher, str | Path):
-        with quiet_reading(teacher, "teacher"):
-            model, report = AutoModelForSequenceClassification.from_pretrained(
-                teacher, output_loading_info=True, dtype=torch.float32
-            )
-            tokenizer = tokenizer or AutoTokenizer.from_pretrained(teacher)
-        if report["missing_keys"]:
-            missing = ", ".join(sorted(report["missing_keys"])[:3])
-            raise InvalidInput(
-                f"teacher={str(teacher)!r}: the checkpoint lacks {missing}; allowed: a classifier "
-                "that is fine-tuned already, with its head. 检查点没有训练好的分类头。"
-            )
-    else:
-        model = teacher
-    if not isinstance(model, PreTrainedModel) or not hasattr(model.config, "id2label"):
-        raise InvalidInput(
-            f"teacher: a {type(model).__name__}; allowed: a classifier of transformers, a folder, "
-            "or a name on the hub."
-        )
-    if not isinstance(tokenizer, PreTrainedTokenizerBase) or tokenizer.pad_token_id is None:
-        given = f"a {type(tokenizer).__name__}"
-        if isinstance(tokenizer, PreTrainedTokenizerBase):
-            given = "has no padding token"
-        raise InvalidInput(
-            f"tokenizer: {'none' if tokenizer is None else given}; allowed: the teacher's, with a "
-            "padding token."
-        )
-    if any(parameter.is_meta for parameter in model.parameters()):
-        raise InvalidInput("teacher: on the device meta, without weights; allowed: a loaded one.")
-    if model.config.is_encoder_decoder:
-        raise InvalidInput(
-            f"teacher: a {model.config.model_type}, which has an encoder and a decoder; allowed: "
-            "a classifier with one of the two. 教师不能是编码器-解码器模型。"
-        )
-    kind = problem_type(model.config)
-    if kind != SINGLE_LABEL:
-        raise InvalidInput(
-            f"teacher: problem_type {kind}; allowed in distil: {SINGLE_LABEL}. train_jointly "
-            "trains the others, with the losses that fit them."
-        )
-    if model.training or model.dtype not in (torch.float32, torch.float64):
-        model = copy.deepcopy(model).float()  # the user's own keeps its mode and its numbers
-    return OwnTeacher(model.eval(), tokenizer)
 
 
 def _student_base(

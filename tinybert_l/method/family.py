@@ -24,18 +24,16 @@ from tinybert_l.method.evaluation import (
     latency_texts,
     majority_share,
 )
-from tinybert_l.method.export import (
-    ONNX_FORMATS,
-    RUNTIMES,
-    Deployment,
-    OnnxClassifier,
-    export_formats,
-    export_onnx,
-    onnx_logits,
-    task_of,
-)
+from tinybert_l.method.export import RUNTIMES, Deployment, export_formats, task_of
 from tinybert_l.method.extraction import extract
 from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.onnx_files import (
+    LENGTH,
+    ONNX_FORMATS,
+    OnnxClassifier,
+    export_onnx,
+    onnx_logits,
+)
 from tinybert_l.method.quality import by_the_method, quality_of
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.timing import measure_in_turns
@@ -43,7 +41,6 @@ from tinybert_l.submodels import SubModel
 
 FACTS = "family.json"
 HELD_OUT = "held-out.json"
-LENGTH = 32  # tokens of the texts on which latency is measured
 
 
 @dataclass(frozen=True)
