@@ -229,7 +229,11 @@ class Family:
         sub_model = sub_model or self.chosen
         if sub_model not in self.sub_models:
             names = ", ".join(known.name for known in self.sub_models)
-            given = "none was chosen" if sub_model is None else f"sub_model={sub_model!r}"
+            given = (
+                "none was chosen"
+                if sub_model is None
+                else f"sub_model={getattr(sub_model, 'name', repr(sub_model))}"
+            )
             raise InvalidInput(f"export: {given}; allowed: {names} (choose chooses one).")
         require_folder(folder, "export")
         if (Path(folder) / FACTS).is_file():

@@ -39,7 +39,7 @@ from tinybert_l.method.problem_types import problem_type
 from tinybert_l.method.recipe import COURSE_RECIPE, JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs, token_hash
-from tinybert_l.method.teachers import require_recipe_and_texts, teacher_source
+from tinybert_l.method.teachers import require_recipe, require_texts, teacher_source
 from tinybert_l.method.training import (
     SINGLE_PROCESS,
     Shares,
@@ -186,9 +186,10 @@ def _train_jointly(
 ) -> TrainingLog:
     """Train with the answers in use; see `train_jointly`."""
     source = teacher_source(teacher)
-    require_recipe_and_texts(recipe, data)
+    require_recipe(recipe)
     recipe = recipe.fitted(student.config.num_hidden_layers)
     source.check(student, data, recipe, tokenizer)
+    require_texts(data)
     student.config.fix_layers()
     accelerator = open_accelerator()
     folder.mkdir(parents=True, exist_ok=True)

@@ -91,11 +91,6 @@ class LiveTeacher:
     ) -> None:
         _require_student(student)
         _require_elastic("teacher", self.model)
-        _require(
-            student is not self.model,
-            "student and teacher are one model; allowed: a copy of it as the student "
-            "(see elastic_copy).",
-        )
         ours = student.config
         theirs = self.model.config
         for name in ("vocab_size", "num_labels"):
@@ -126,6 +121,11 @@ class LiveTeacher:
             "the student's heads are sorted in another order than the teacher's, and attention "
             "scores are compared head by head; allowed: a student copied from the sorted teacher, "
             "or attention_weight=0.",
+        )
+        _require(
+            student is not self.model,
+            "student and teacher are one model; allowed: a copy of it as the student "
+            "(see elastic_copy).",
         )
 
     def identity(self) -> str:
@@ -209,16 +209,24 @@ def teacher_source(
     return LiveTeacher(teacher)
 
 
-def require_recipe_and_texts(recipe: JointRecipe, data: Encoded) -> None:
-    """Refuse a recipe that is none, and data without texts.
+def require_recipe(recipe: JointRecipe) -> None:
+    """Refuse a recipe that is none.
 
     Raises:
-        InvalidInput: one of them.
+        InvalidInput: it is something else.
     """
     _require(
         isinstance(recipe, JointRecipe),
         f"recipe is a {type(recipe).__name__}; allowed: a JointRecipe.",
     )
+
+
+def require_texts(data: Encoded) -> None:
+    """Refuse data without texts.
+
+    Raises:
+        InvalidInput: there are none.
+    """
     _require(len(data) > 0, "data has no texts; allowed: at least one.")
 
 

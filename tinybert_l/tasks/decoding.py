@@ -39,7 +39,7 @@ class Decoding:
             (
                 "top_k",
                 self.top_k is None or (isinstance(self.top_k, int) and self.top_k >= 1),
-                "None, or a whole number, at least 1",
+                "None, or at least 1, a whole number",
             ),
             ("top_p", 0 < self.top_p <= 1, "above 0, at most 1"),
             ("repetition_penalty", self.repetition_penalty >= 1, "at least 1"),
