@@ -37,7 +37,7 @@ SUBJECTS = {
     "for each seed",
     "ablation": "The headline's recipe, shorter, with one of its parts left out at a time",
     "joint_against_separate": "One joint run against each of its nine sub-models trained alone",
-    "joint_against_separate_longer": "The same with 400 steps (joint: 360, two random "
+    "joint_against_separate_longer": "The same with 400 steps (joint: 325, two random "
     "sub-models in each), the teacher's outputs computed once for all",
     "stability": "Ways to introduce the sub-models, with and without self-distillation",
     "training_methods": "Five ways to a small model",

@@ -129,6 +129,23 @@ def zip_bomb(folder: Path) -> Path:
     return zipped(folder)
 
 
+@unopened("unusual method")
+def zip_that_asks_for_gigabytes(folder: Path) -> Path:
+    path = folder.with_name("entry.zip")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+    raw = path.read_bytes()  # an LZMA header: version 9.4, 5 bytes, one of which packs settings
+    size = raw.index(b"\x09\x04\x05\x00") + 5
+    path.write_bytes(raw[:size] + b"\xff\xff\xff\xff" + raw[size + 4 :])
+    return path
+
+
+@unopened("not found")
+def nothing_at_all(folder: Path) -> Path:
+    return folder.with_name("nothing")
+
+
 @unopened("damaged")
 def zip_that_lies_of_sizes(folder: Path) -> Path:
     (folder / "vocab.txt").write_bytes(bytes(3 * 2**20))

@@ -167,6 +167,7 @@ def test_what_is_read_from_the_cascade_s_record_is_in_it():
     assert between.low < 0 < between.high
     untrained = [r for r in rows if r.method == "untrained_exits" and r.goal == "cost"]
     assert [r.target for r in untrained] == [SubModel(6)]
+    assert len([r for r in rows if r.goal == "cost"]) == 10, "'the best-looking of ten rows'"
 
 
 def test_the_spread_of_a_rank_correlation_of_twelve_heads():

@@ -101,10 +101,24 @@ def test_the_other_answers_of_the_check(answers, check):
     assert check["q5"] == answers["pareto_frontier"]([(5, 80), (9, 84), (7, 79), (12, 84)])
 
 
+def across(row):
+    """Whether the interval of a row's difference holds 0."""
+    return row.difference_points.low < 0 < row.difference_points.high
+
+
 def test_what_is_read_from_the_forest_plot_is_in_the_records():
     joint = read_record("joint_against_separate_longer").rows
     gaps = [row.difference_points for row in joint if row.kind == "joint_gap"]
-    assert len(gaps) == 9 and all(gap.low < 0 < gap.high for gap in gaps)
+    assert len(gaps) == 9
+    apart = [row.sub_model.label for row in joint if row.kind == "joint_gap" and not across(row)]
+    assert apart == ["2×1"] and all(gap.low < 0 for gap in gaps)
+    ways = {row.way: row.difference_points for row in read_record("two_stages").rows}
+    both = ways["general_then_task"].estimate, ways["task_for_longer"].estimate
+    assert abs(both[0] - both[1]) < 1, "'nearly as high'"
+    cascades = [row for row in read_record("cascade").rows if row.goal == "cost"]
+    (better,) = [row for row in cascades if not across(row)]
+    assert better.target.name == "3x0.5" and len(better.sub_models) == 3
+    assert better.difference_points.low > 0
     for row in read_record("ablation").rows:
         for gap in (row.difference_points or {}).values():
             assert gap.low < 0 < gap.high, row.variant

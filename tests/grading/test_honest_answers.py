@@ -97,7 +97,8 @@ def logged(function):
     + BODY.format(name="base").replace("(num", "(one, num")
     .replace("- 1 for", "- one for") + "kept_layers.implement(functools.partial(base, 1))",
     "a method": BODY.format(name="kept_layers").replace("\n", "\n    ")
-    .replace("(num", "(self, num").replace("\n", "class Layers:\n", 1) + "\nkept_layers.implement(Layers().kept_layers)",
+    .replace("(num", "(self, num")
+    .replace("\n", "class Layers:\n", 1) + "\nkept_layers.implement(Layers().kept_layers)",
     "a lambda": BODY.format(name="base")
     + "kept_layers.implement(lambda num_layers, depth: base(num_layers, depth))",
     "half a character is printed": "print('\\ud83d')\n" + RIGHT,

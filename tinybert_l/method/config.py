@@ -85,7 +85,7 @@ class ElasticBertConfig(BertConfig):
     def _check_shares(self) -> None:
         """Refuse sizes that no attention can have."""
         allowed = {
-            "attention_head_size": (self.attention_head_size >= 1, "at least 1"),
+            "attention_head_size": (int(self.attention_head_size or 0) >= 1, "at least 1"),
             "attention_window": (
                 self.attention_window is None or self.attention_window >= 1,
                 "None, or at least 1 token",

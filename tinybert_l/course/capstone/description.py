@@ -38,7 +38,7 @@ class Description:
     @property
     def key(self) -> str:
         """What two entries may not share: the name without case, blanks and signs."""
-        return _NO_LETTER.sub("", self.name).casefold()
+        return _NO_LETTER.sub("", self.name).casefold().replace("×", "x")
 
     def to_json(self) -> str:
         """Return the text of `entry.json`."""

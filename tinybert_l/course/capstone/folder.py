@@ -89,6 +89,8 @@ def read_entry(path: Path) -> Entry:
         EntryRefused: it breaks a rule; the message says which.
     """
     source = printable(path.name)
+    if not os.path.lexists(path):
+        raise EntryRefused(f"{source}: not found; allowed: a folder or a zip file. 找不到。")
     kind = stat.S_IFMT(os.lstat(path).st_mode)
     if kind == stat.S_IFDIR:
         files = dict(_files_of_folder(path))
@@ -209,6 +211,11 @@ def _plain_name(member: zipfile.ZipInfo, place: PurePosixPath) -> str:
         raise EntryRefused(f"{shown} is {KINDS.get(kind, 'no file')}. 不是普通文件。")
     if member.flag_bits & ENCRYPTED:
         raise EntryRefused(f"{shown} is encrypted. 文件已加密。")
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # others may ask for gigabytes of memory before the first byte
+        raise EntryRefused(
+            f"{shown} is packed by an unusual method; allowed: deflate. 压缩方式不符。"
+        )
     _require_known(place.name)
     if member.file_size > FILE_LIMITS[place.name]:
         raise EntryRefused(_too_large(place.name, member.file_size, FILE_LIMITS[place.name]))
