@@ -203,6 +203,7 @@ def test_a_teacher_of_any_architecture_teaches_by_its_answers(
     monkeypatch.setitem(budgets.BUDGETS, "quick", 2)
     torch.manual_seed(0)
     teacher = AutoModelForSequenceClassification.from_config(settings_of(name, len(tokenizer)))
+    teacher.eval()  # `distil` leaves the user's own as it is
     rows = {"train": ROWS[::2], "validation": ROWS[1:20:2], "test": ROWS[21:60:2]}
     options = {"budget": "quick", "quiet": True, "depths": (1,), "widths": (1.0,)}
     options |= {"tokenizer": tokenizer, "folder": tmp_path / "family"}
