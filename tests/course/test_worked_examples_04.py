@@ -239,6 +239,6 @@ def test_what_is_read_in_the_record_of_two_stages():
         return evidence.difference("two_stages", "accuracy_percent", where, {"way": other})
 
     assert minus("task_for_longer").low < 0 < minus("task_for_longer").high
-    assert minus("slices_of_the_teacher").high < 0
+    assert minus("slices_of_the_teacher").low < 0 < minus("slices_of_the_teacher").high
     both, longer = rows["general_then_task"], rows["task_for_longer"]
     assert both.times_the_cost == longer.times_the_cost and both.steps == longer.steps
