@@ -54,11 +54,12 @@ class SubModel:
 
     def _take_numbers_of_numpy(self) -> None:
         """Turn numbers of other types, such as numpy's, into Python's, which JSON can hold."""
-        numbers = (("depth", Integral, int), ("width", Real, float), ("length", Real, float))
-        for name, kind, plain in numbers:
-            value = getattr(self, name)
-            if isinstance(value, kind) and not isinstance(value, int | float):
-                object.__setattr__(self, name, plain(value))
+        if isinstance(self.depth, Integral):
+            object.__setattr__(self, "depth", int(self.depth))
+        for name in ("width", "length"):
+            share = getattr(self, name)
+            if isinstance(share, Real) and not isinstance(share, int | float):
+                object.__setattr__(self, name, float(share))
 
     @property
     def name(self) -> str:

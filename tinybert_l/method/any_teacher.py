@@ -111,6 +111,14 @@ def load_own_teacher(
             f"tokenizer: {'none' if tokenizer is None else given}; allowed: the teacher's, with a "
             "padding token."
         )
+    _require_choosing(model)
+    if model.training or model.dtype not in (torch.float32, torch.float64):
+        model = copy.deepcopy(model).float()  # the user's own keeps its mode and its numbers
+    return OwnTeacher(model.eval(), tokenizer)
+
+
+def _require_choosing(model: PreTrainedModel) -> None:
+    """Refuse a model that cannot answer here, or that does not choose one of several classes."""
     if any(parameter.is_meta for parameter in model.parameters()):
         raise InvalidInput("teacher: on the device meta, without weights; allowed: a loaded one.")
     if model.config.is_encoder_decoder:
@@ -124,6 +132,3 @@ def load_own_teacher(
             f"teacher: problem_type {kind}; allowed in distil: {SINGLE_LABEL}. train_jointly "
             "trains the others, with the losses that fit them."
         )
-    if model.training or model.dtype not in (torch.float32, torch.float64):
-        model = copy.deepcopy(model).float()  # the user's own keeps its mode and its numbers
-    return OwnTeacher(model.eval(), tokenizer)

@@ -36,8 +36,10 @@ def as_list(name: str, values: Any) -> list[Any]:
     return list(values)
 
 
-def require_folder(folder: str | Path, caller: str) -> None:
-    """Refuse a path at which a file stands where a folder is to be made.
+def require_folder(folder: str | Path, caller: str) -> Path:
+    """Return a folder's absolute path, which stays what it is where the program changes its own.
+
+    Refuses a path at which a file stands where a folder is to be made.
 
     Raises:
         InvalidInput: in the caller's name.
@@ -45,3 +47,4 @@ def require_folder(folder: str | Path, caller: str) -> None:
     for path in (Path(folder), *Path(folder).absolute().parents):
         if path.exists() and not path.is_dir():
             raise InvalidInput(f"{caller}: {path} is a file; allowed: a folder.")
+    return Path(folder).absolute()

@@ -102,7 +102,7 @@ def distil(
             of another call.
     """
     say = _say_nothing if quiet else print
-    require_folder(folder, "distil")
+    folder = require_folder(folder, "distil")
     depths, widths = _plain_options(depths, widths, seed)
     own = load_own_teacher(teacher, tokenizer)
     read = read_own_texts(texts, Columns(text_column, label_column))
@@ -119,12 +119,10 @@ def distil(
         "max_length": length,
         "seed": seed,
     }
-    folder = Path(folder).absolute()  # also where the program changes its working directory
     if _is_here(folder, request):
         say(f"{folder}: this family was made before; it is read, not trained. 直接读取已有结果。")
         return Family.load(folder)
     facts = describe(read, base_tokenizer, length)
-    say("\n".join(report_lines(facts)))
     work = _Work(own, read, base, base_tokenizer, length, folder)
     return work.finish(request, facts, depths, widths, say)
 
@@ -236,7 +234,8 @@ class _Work:
         widths: Sequence[float],
         say: Callable[[str], None],
     ) -> Family:
-        """Train and save the family."""
+        """Say what the texts are like, train and save the family."""
+        say("\n".join(report_lines(facts)))
         data, answers = self._data()
         teacher = self._teacher_facts(data["test"], answers["test"])
         student, source, weights = self._student_and_teacher(data["train"], answers["train"])

@@ -6,7 +6,7 @@ Sub-models keep the first heads and neurons; after sorting, those are the most i
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -48,13 +48,7 @@ def measure_importance(
         InvalidInput: no batches, one without labels, or importance that is not finite.
     """
     tell_stand_ins(SORTING, "measure_importance")
-    layers = model.bert.layers
-    head_size = layers[0].attention.self.head_size
-    heads = []
-    neurons = []
-    for _ in layers:
-        heads.append(torch.zeros(model.config.num_attention_heads))
-        neurons.append(torch.zeros(model.config.intermediate_size))
+    importance = _none_yet(model)
     texts = 0
     was_training = model.training
     model.eval()
@@ -68,26 +62,46 @@ def measure_importance(
                     loss = model(**batch).loss
                 # Gradients of the recorded inputs alone: those of the weights stay untouched.
                 gradients = torch.autograd.grad(loss, list(inputs.values()))
-                for (kind, index), gradient in zip(inputs, gradients, strict=True):
-                    output = inputs[kind, index].detach().float().cpu()
-                    gradient = gradient.float().cpu()
-                    if kind == "heads":
-                        by_head = _split_heads(output, head_size)
-                        gradient_by_head = _split_heads(gradient, head_size)
-                        mean = head_importance(by_head, gradient_by_head)
-                        heads[index] += len(output) * mean
-                    else:
-                        neurons[index] += (output * gradient).sum(1).abs().sum(0)
+                _add(importance, inputs, gradients, model.bert.layers[0].attention.self.head_size)
     finally:
         model.train(was_training)
     if not texts:
         raise InvalidInput("measure_importance: no batches; allowed: at least one.")
-    if not all(bool(scores.isfinite().all()) for scores in (*heads, *neurons)):
+    scores_of_all = (*importance.heads, *importance.neurons)
+    if not all(bool(scores.isfinite().all()) for scores in scores_of_all):
         raise InvalidInput(
             "measure_importance: importance that is not finite; allowed: a model whose weights, "
             "loss and gradients are finite."
         )
+    return importance
+
+
+def _none_yet(model: ElasticBertForSequenceClassification) -> Importance:
+    """Return an importance of 0 for each head and neuron of each layer."""
+    heads = []
+    neurons = []
+    for _ in model.bert.layers:
+        heads.append(torch.zeros(model.config.num_attention_heads))
+        neurons.append(torch.zeros(model.config.intermediate_size))
     return Importance(heads, neurons)
+
+
+def _add(
+    importance: Importance,
+    inputs: dict[tuple[str, int], torch.Tensor],
+    gradients: Sequence[torch.Tensor],
+    head_size: int,
+) -> None:
+    """Add what one batch tells: features and their gradients, [batch, length, numbers] each."""
+    for (kind, index), gradient in zip(inputs, gradients, strict=True):
+        output = inputs[kind, index].detach().float().cpu()
+        gradient = gradient.float().cpu()
+        if kind == "heads":
+            by_head = _split_heads(output, head_size)
+            mean = head_importance(by_head, _split_heads(gradient, head_size))
+            importance.heads[index] += len(output) * mean
+        else:
+            importance.neurons[index] += (output * gradient).sum(1).abs().sum(0)
 
 
 @contextmanager

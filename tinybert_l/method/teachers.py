@@ -106,26 +106,32 @@ class LiveTeacher:
             "of teacher and student.",
         )
         _require_depth(student, recipe)
-        _require(
-            not recipe.attention_weight or ours.num_attention_heads == theirs.num_attention_heads,
-            f"attention_weight={recipe.attention_weight} compares attention scores head by head, "
-            f"but student has {ours.num_attention_heads} heads and teacher "
-            f"{theirs.num_attention_heads}; allowed: equal numbers, or attention_weight=0.",
-        )
+        if recipe.attention_weight:
+            self._require_same_heads(ours, recipe)
         _require_layer_map(recipe, theirs.num_hidden_layers)
         _require_same_task(ours, theirs)
         _require_whole_texts(recipe)
-        orders = (ours.head_order, theirs.head_order)
-        _require(
-            not recipe.attention_weight or None in orders or orders[0] == orders[1],
-            "the student's heads are sorted in another order than the teacher's, and attention "
-            "scores are compared head by head; allowed: a student copied from the sorted teacher, "
-            "or attention_weight=0.",
-        )
         _require(
             student is not self.model,
             "student and teacher are one model; allowed: a copy of it as the student "
             "(see elastic_copy).",
+        )
+
+    def _require_same_heads(self, ours: Any, recipe: JointRecipe) -> None:
+        """Refuse heads that cannot be compared one by one."""
+        theirs = self.model.config
+        _require(
+            ours.num_attention_heads == theirs.num_attention_heads,
+            f"attention_weight={recipe.attention_weight} compares attention scores head by head, "
+            f"but student has {ours.num_attention_heads} heads and teacher "
+            f"{theirs.num_attention_heads}; allowed: equal numbers, or attention_weight=0.",
+        )
+        orders = (ours.head_order, theirs.head_order)
+        _require(
+            None in orders or orders[0] == orders[1],
+            "the student's heads are sorted in another order than the teacher's, and attention "
+            "scores are compared head by head; allowed: a student copied from the sorted teacher, "
+            "or attention_weight=0.",
         )
 
     def identity(self) -> str:

@@ -295,9 +295,8 @@ def run_loop(
             optimizer.zero_grad()
             log.rows.append(row)
             bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
-            steps_done = step + 1
-            if steps_done % settings.checkpoint_every == 0 and steps_done < settings.num_steps:
-                _checkpoint(accelerator, folder, steps_done)
+            if (done := step + 1) % settings.checkpoint_every == 0 and done < settings.num_steps:
+                _checkpoint(accelerator, folder, done)
     accelerator.free_memory()
     return log.rows
 
