@@ -239,9 +239,8 @@ class _Work:
         data, answers = self._data()
         teacher = self._teacher_facts(data["test"], answers["test"])
         student, source, weights = self._student_and_teacher(data["train"], answers["train"])
-        stages = stages_of(student.config.num_hidden_layers, depths, widths)
         recipe = JointRecipe(
-            stages=stages,
+            stages=stages_of(student.config.num_hidden_layers, depths, widths),
             num_steps=max(BUDGETS.values()),
             batch_size=min(BATCH_SIZE, len(data["train"])),
             learning_rate=3e-4,
