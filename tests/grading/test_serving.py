@@ -389,7 +389,7 @@ def test_the_client_sends_its_token_nowhere_else(running, tokens, notebook, tmp_
 
 def test_hidden_tests_are_not_even_run(course):
     hidden = course.assignment(3).cells
-    visible = visible_assignment(course, 3).cells
+    visible = visible_assignment(course, 3, "ann").cells
     assert any("HIDDEN" in cell.source for cell in hidden if cell.is_test) or any(
         cell.name.endswith("_hidden") for cell in hidden
     )

@@ -18,6 +18,7 @@ from tinybert_l.grading.handouts import write_handouts
 from tinybert_l.grading.leaks import LeakError
 from tinybert_l.grading.likeness.find import _own_given
 from tinybert_l.grading.likeness.grams import essay_grams
+from tinybert_l.grading.serving.judging import visible_assignment
 from tinybert_l.grading.submission import sanitise
 from tinybert_l.grading.variants import (
     FOLDER,
@@ -234,6 +235,24 @@ def test_checksums_are_those_of_the_own_cells(handouts, course, tmp_path, varian
     for cell in notebook_of(zipfile.ZipFile(path)).cells:
         checksum = cell.metadata.get("nbgrader", {}).get("checksum")
         assert not checksum or checksum == compute_checksum(cell)
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+def test_the_instant_answer_runs_the_tests_that_the_student_was_given(course, handouts, student):
+    """`serve` judges by the very tests of one's own handout, and by no hidden one."""
+    given = {place_of(cell): cell.source for cell in notebook_of(handouts[student]).cells}
+    visible = visible_assignment(course, LECTURE, student)
+    tests = [cell for cell in visible.cells if cell.is_test]
+    assert {cell.source for cell in tests} - {
+        given.get(f"name {c.name}", "") for c in tests
+    } == set()
+    own = visible_assignment(course, LECTURE, STUDENTS[0]), visible
+    assert (own[0].fingerprint == own[1].fingerprint) == (student == STUDENTS[0])
+
+
+def test_who_has_no_release_gets_no_instant_answer_by_others_numbers(course):
+    with pytest.raises(NotReleasedFor):
+        visible_assignment(course, LECTURE, "Doe-12")
 
 
 def test_who_has_no_release_is_an_error_and_never_a_zero(course):

@@ -16,6 +16,7 @@ from typing import Any
 import nbformat
 
 from tinybert_l.cache import write_atomically
+from tinybert_l.course.home import LANGUAGE_METADATA
 from tinybert_l.errors import printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.arrivals import Arrival
@@ -25,6 +26,7 @@ from tinybert_l.grading.intake import Refusal, take_in
 from tinybert_l.grading.job import Job, Result, program_hash, read_result, write_job
 from tinybert_l.grading.schedule import Task, Workers, sensible_workers
 from tinybert_l.grading.serving.spool import QUEUED, HandIn, Spool
+from tinybert_l.grading.variants import NotReleasedFor, Variants, assignment_of
 
 REASON_LIMIT = 600  # characters
 IDLE_SECONDS = 0.2
@@ -32,17 +34,22 @@ NICENESS = 10  # of judging, so that hand-ins are accepted at once meanwhile
 RETRY_SECONDS = 5
 
 
-def visible_assignment(course: Course, lecture: int) -> Assignment:
-    """Return a lecture's assignment with the tests as its release has them.
+def visible_assignment(course: Course, lecture: int, student: str) -> Assignment:
+    """Return a student's assignment with the tests as the release for this student has them.
 
     Raises:
         FileNotFoundError: the lecture was not released.
+        NotReleasedFor: it was released per student, and not for this one.
     """
-    assignment = course.assignment(lecture)
+    assignment = assignment_of(course, lecture, student)
     path = course.folder / "release" / assignment.name / f"{assignment.name}.ipynb"
-    released = {}
-    for cell in nbformat.read(path, as_version=4).cells:
-        released[grade_id(cell)] = cell.source
+    notebook = nbformat.read(path, as_version=4)
+    released = {grade_id(cell): cell.source for cell in notebook.cells}
+    variants = Variants.of(course, lecture)
+    for change in [] if variants is None else variants.changes(student):
+        if change.name in released and not change.is_part:
+            language = notebook.metadata.get(LANGUAGE_METADATA)
+            released[change.name] = change.applied(released[change.name], language)
     cells = []
     for cell in assignment.cells:
         if cell.is_test:  # a test that the release lacks would be a hidden one
@@ -154,7 +161,10 @@ class Worker:
 
     def _judged(self, hand_in: HandIn) -> dict[str, Any]:
         """Return the answer of the visible tests; that of the same notebook where it has one."""
-        assignment = visible_assignment(self.course, hand_in.lecture)
+        try:
+            assignment = visible_assignment(self.course, hand_in.lecture, hand_in.student)
+        except NotReleasedFor as error:
+            return {"error": str(error)}
         answer = self.spool.answered_before(hand_in)
         if answer.get("tests") == assignment.fingerprint:
             return answer
