@@ -19,9 +19,8 @@ HONEST = 4.0
 EXPECTED: dict[str, float] = {
     "retype_answer_as_markdown": 0.0,  # put right, but its text is no Python any more
     "everything_deleted": 0.0,
-    "patch_exercise_registry": 0.0,  # replaces the honest answer too
-    # the library's stand-in for slice_heads passes the visible test, and replaces layer_map
-    "peer_reopened": 2.0,
+    # the library's stand-in for slice_heads, which students can read, passes the visible test
+    "peer_reopened": HONEST + 2.0,
 }
 GROUPS = (forge, steal, destroy, persist, exhaust, confuse, escape)
 Attack = str | Callable[[NotebookNode], None]
