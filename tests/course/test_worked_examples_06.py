@@ -148,9 +148,9 @@ def test_what_the_answer_says_of_many_sizes():
     rows = read_record("joint_against_separate_longer").rows
     costs = [r for r in rows if getattr(r, "compared_with", None) == "all_alone"]
     flops = next(r.ratio for r in costs if r.unit == "forward_flops")
-    assert 0.45 < flops < 0.55, "about half the computation of training each"
+    assert flops < 0.5, "less than half the computation of training each"
     mean = next(r for r in rows if isinstance(r, JointMeanGapRow)).difference_points
-    assert mean.low < 0 < mean.high
+    assert -0.5 < mean.estimate < 0 and mean.high < 0, "'less than half a point less accurate'"
 
 
 def test_what_the_reading_says_of_long_documents():

@@ -199,7 +199,7 @@ def _table(path: Path, lines: list[str], start: int, encoding: str, separator: s
     Args:
         start: index of the header's line.
     """
-    csv.field_size_limit(FIELD_LIMIT)
+    limit = csv.field_size_limit(FIELD_LIMIT)  # of the whole program: it is put back below
     text = io.StringIO("\n".join(lines[start:]) + "\n", newline="")
     reader = csv.reader(text, delimiter=separator)
     rows = []
@@ -216,6 +216,8 @@ def _table(path: Path, lines: list[str], start: int, encoding: str, separator: s
                 numbers.append(start + reader.line_num)
     except csv.Error as error:
         raise InvalidInput(f"{path}, after line {start + reader.line_num}: {error}.") from None
+    finally:
+        csv.field_size_limit(limit)
     is_open = text.getvalue().count('"') % 2 and rows and "\n" in rows[-1][-1]
     if is_open:  # everything below has become one cell
         raise InvalidInput(

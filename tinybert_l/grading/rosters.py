@@ -85,6 +85,7 @@ OTHER_NAMES = {
 }
 CANVAS_ID_COLUMNS = ("SIS Login ID", "SIS User ID")
 BRIGHTSPACE_COLUMNS = ("OrgDefinedId", "End-of-Line Indicator")  # whose ids begin with "#"
+CELL_LIMIT = 1_000  # characters
 _ID = re.compile(r"[\w@-][\w.@-]{0,63}")
 _POINTS_POSSIBLE = "points possible"  # begins a row of Canvas's that is nobody's
 _TEST_STUDENTS = ("student, test", "test student")  # Canvas's own
@@ -128,7 +129,18 @@ def read_roster(path: Path) -> list[Person]:
                 "capital letters alone; folders cannot tell them apart. 学号仅大小写不同。"
             )
         people[student] = _person(table, row, student, is_canvas)
+        _require_short(people[student], path, line)
     return list(people.values())
+
+
+def _require_short(person: Person, path: Path, line: int) -> None:
+    """Refuse what nobody's name or address fills; columns that are not read may be long."""
+    longest = max(map(len, person.values()))
+    if longest > CELL_LIMIT:
+        raise InvalidInput(
+            f"{path}, after line {line - 1}: a name of {longest:,} characters; allowed: at most "
+            f"{CELL_LIMIT:,}. Is a quotation mark missing? 姓名过长。"
+        )
 
 
 def is_canvas_table(table: Table) -> bool:
