@@ -1,5 +1,7 @@
 """The forest plots of lecture 10: every record's differences, turned so that right is better."""
 
+import re
+
 import pytest
 
 from tinybert_l.course import figures, forest
@@ -46,7 +48,7 @@ def test_what_is_kept_is_shown_beside_the_whole_teacher():
 
 
 def test_groups_follow_the_lectures_and_hold_every_seed_of_the_course():
-    for part, records in {"training": 6, "use": 4}.items():
+    for part, records in {"training": 7, "use": 4}.items():
         lectures = [group.lecture for group in forest.groups(part)]
         assert lectures == sorted(lectures) and len(lectures) == records
 
@@ -62,8 +64,18 @@ def test_both_plots_are_legible_in_a_lecture_hall(part, language):
         figures.say_in_language(figure)
         assert problems(figure) == []
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    numbers = [text for text in texts if text.startswith("−2")]  # points outside the figure
-    assert len(numbers) == (2 if part == "use" else 0)
+    bars = [bar for group in forest.groups(part) for bar in group.differences]
+    outside = [f"−{-bar.estimate:.1f}" for bar in bars if bar.estimate < forest.LOW]
+    assert [text for text in texts if re.fullmatch(r"−[\d.]+", text)] == outside
+
+
+def test_a_point_outside_the_figure_is_an_arrow_with_its_number(monkeypatch):
+    monkeypatch.setattr(forest, "LOW", -1.0)
+    figure = forest.forest_plot("training")
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    bars = [bar for group in forest.groups("training") for bar in group.differences]
+    outside = [f"−{-bar.estimate:.1f}" for bar in bars if bar.estimate < -1.0]
+    assert outside and [text for text in texts if re.fullmatch(r"−[\d.]+", text)] == outside
 
 
 def test_a_missing_record_and_another_part_are_refused(monkeypatch):
