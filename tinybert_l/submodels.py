@@ -54,7 +54,7 @@ class SubModel:
 
     def _take_numbers_of_numpy(self) -> None:
         """Turn numbers of other types, such as numpy's, into Python's, which JSON can hold."""
-        if isinstance(self.depth, Integral):
+        if isinstance(self.depth, Integral) and not isinstance(self.depth, int):
             object.__setattr__(self, "depth", int(self.depth))
         for name in ("width", "length"):
             share = getattr(self, name)

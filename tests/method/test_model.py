@@ -192,6 +192,8 @@ def test_a_text_gets_the_same_logits_alone_as_in_a_padded_batch(supernet, padded
     ("make", "message"),
     [
         (lambda: SubModel(0), r"depth=0; allowed: .*at least 1"),
+        (lambda: SubModel(True), r"depth=True; allowed: a whole number"),
+        (lambda: SubModel(2, True), r"width=True; allowed"),
         (lambda: SubModel(2, 0), r"width=0; allowed: .*above 0 and at most 1"),
         (lambda: SubModel(2, 1.5), r"width=1.5; allowed"),
         (lambda: SubModel(2, float("nan")), r"width=nan; allowed"),
