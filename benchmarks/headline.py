@@ -10,7 +10,7 @@ Each seed's student is kept under outputs/records/ at once, so that a killed run
 seed then measures. A teacher that knows little is easily imitated; `--stronger-teacher` repeats all
 with a teacher every weight of which was fine-tuned, and `--longer` then takes more steps.
 `--by-fold` has another fold for each seed; `--mpnet` then takes the soft labels from a teacher of
-base size, which half an hour a fold fine-tunes and asks, and compares its students with those of
+base size, fine-tuned and asked within half an hour, and compares its students with those of
 `--by-fold`. A CUDA GPU trains where there is one; speed is that of the processor.
 """
 

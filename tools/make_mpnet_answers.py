@@ -10,7 +10,7 @@ import json
 from tinybert_l.cache import provenance, write_atomically
 from tinybert_l.method.mpnet import SHIPPED, SHIPPED_NOTE, ship_answers
 
-UNLABELLED = 150_000
+UNLABELLED = 120_000
 
 
 def main() -> None:

@@ -215,14 +215,21 @@ def ship_answers(count: int, path: Path = SHIPPED) -> dict[str, Any]:
         path: the .npz file to write.
     """
     recipe = MpnetRecipe()
-    texts = lesson_texts(count)
-    np.savez_compressed(path, logits=mpnet_answers(recipe, texts).numpy().astype(np.float16))
+    texts, labels = lesson_texts(count), load_reviews()["train"].labels
+    logits = mpnet_answers(recipe, texts).numpy().astype(np.float16)
+    np.savez_compressed(path, logits=logits)
+    right = logits[: len(labels)].argmax(-1) == np.array(labels)
     return {
         "recipe": recipe.key(),
         "unlabelled": count,
         "texts": text_hash(json.dumps(texts)),
-        "metrics": load_mpnet(recipe)[1],
+        "metrics": {**load_mpnet(recipe)[1], "training_accuracy": float(right.mean())},
     }
+
+
+def read_note() -> dict[str, Any]:
+    """Return recipe, metrics and versions of the MPNet whose answers are shipped."""
+    return json.loads(SHIPPED_NOTE.read_text(encoding="utf-8"))
 
 
 def shipped_answers(count: int | None = None) -> tuple[Split, torch.Tensor]:
@@ -239,7 +246,7 @@ def shipped_answers(count: int | None = None) -> tuple[Split, torch.Tensor]:
         InvalidInput: more sentences are asked for than are shipped, or the embedded reviews are
             not those that MPNet answered.
     """
-    note = json.loads(SHIPPED_NOTE.read_text(encoding="utf-8"))
+    note = read_note()
     if count is not None and not 0 <= count <= note["unlabelled"]:
         raise InvalidInput(
             f"shipped_answers: count={count}; allowed: 0 to {note['unlabelled']}, or None for all."
