@@ -240,5 +240,6 @@ def test_what_is_read_in_the_record_of_two_stages():
 
     assert minus("task_for_longer").low < 0 < minus("task_for_longer").high
     assert minus("slices_of_the_teacher").low < 0 < minus("slices_of_the_teacher").high
+    assert minus("general_then_labels").low > 0, "'does not hold 0'"
     both, longer = rows["general_then_task"], rows["task_for_longer"]
     assert both.times_the_cost == longer.times_the_cost and both.steps == longer.steps
