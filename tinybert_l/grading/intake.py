@@ -8,6 +8,7 @@ the same shapes. Whose a file is says `owners`, which of several counts `version
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from functools import partial
@@ -20,13 +21,16 @@ from tinybert_l.exercises.notebook_files import UnreadableNotebook
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import IncomingFile, incoming_files
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
+from tinybert_l.grading.beside import Beside
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.file_names import is_called, is_desktop_file, may_be_notebook
+from tinybert_l.grading.instead import instead_of_notebook
 from tinybert_l.grading.identities import Identities
 from tinybert_l.grading.owners import (
     Owner,
     folded,
     is_online_text,
+    is_receipt,
     names_person,
     names_somebody,
     owner_of,
@@ -44,7 +48,9 @@ ONLINE_TEXT = (
     "a text or an address was typed in, no notebook handed in: ask for the file. "
     "提交的是在线文本或网址，没有笔记本"
 )
-PLATFORMS_LIST = "index.html"  # a page of Brightspace's that lists what was handed in
+# lists and times that platforms write beside what was handed in
+OF_PLATFORMS = ("index.html", "timestamp.txt", "grades.csv", "submission_metadata.yml")
+OTHERS_LOOKED_AT = 5  # files of a student who sent no notebook
 NOT_CLEAR = "it is not clear whose it is 无法判断属于谁"
 
 
@@ -76,10 +82,14 @@ class IntakeResult:
 
 @dataclass
 class _Upload:
-    """All files of one student: notebooks, and the names of the others."""
+    """All files of one student: what may be notebooks, and the others."""
 
     notebooks: list[Candidate] = field(default_factory=list)
-    other_names: list[str] = field(default_factory=list)
+    others: list[Candidate] = field(default_factory=list)
+
+    @property
+    def other_names(self) -> list[str]:
+        return [candidate.file_name for candidate in self.others]
 
 
 @dataclass(frozen=True)
@@ -90,11 +100,13 @@ class Reading:
         encoding: of names that are not UTF-8; empty: it is found out.
         zone: of times that have none; None: this machine's.
         released: texts of the cells of the release, by which an untouched copy is known.
+        cell_names: nbgrader's names of its cells, by which another lecture's notebook is known.
     """
 
     encoding: str = ""
     zone: tzinfo | None = None
     released: tuple[str, ...] = ()
+    cell_names: frozenset[str] = frozenset()
 
 
 def collect_archive(
@@ -118,14 +130,16 @@ def collect_archive(
         InvalidInput: `path` is neither a zip file nor a folder, or has too many files.
     """
     name = NOTEBOOKS[lecture]
-    course.assignment(lecture)  # raises when it was not released
+    assignment = course.assignment(lecture)  # raises when it was not released
     calendar = read_calendar(course.folder)
     told = read_times(handed_in, calendar.zone) if handed_in else {}
     variants = Variants.of(course, lecture)
     released = _released_texts(course, name)
     if variants is not None:
         released = (*released, *variants.released_texts())
-    arrivals, refusals = read_archive(path, name, Reading(encoding, calendar.zone, released))
+    cell_names = frozenset(cell.name for cell in assignment.cells)
+    reading = Reading(encoding, calendar.zone, released, cell_names)
+    arrivals, refusals = read_archive(path, name, reading)
     arrivals = Identities.of(course.folder).applied(arrivals)
     arrivals = _as_in_gradebook(arrivals, course, name)
     if variants is not None:
@@ -196,7 +210,7 @@ def read_archive(
                 continue
             namesake = students_by_folded_name.setdefault(folded(student), student)
             if namesake == student:
-                outcome = _arrival(student, upload, name, reading.released)
+                outcome = _arrival(student, upload, name, reading)
             else:
                 outcome = _impostor(upload.notebooks[0].file.path, namesake)
             if isinstance(outcome, Refusal):
@@ -207,10 +221,15 @@ def read_archive(
 
 
 def _why_nothing(upload: _Upload) -> str:
-    if any(map(is_online_text, upload.other_names)):
+    if any(is_online_text(name) or is_receipt(name) for name in upload.other_names):
         return ONLINE_TEXT
     names = ", ".join(upload.other_names)[:200]
-    return f"no notebook among {names} 没有笔记本"
+    kinds = []
+    for other in upload.others[:OTHERS_LOOKED_AT]:
+        with suppress(InvalidInput):
+            kinds.append(instead_of_notebook(other.file_name, other.file.read()))
+    said = "; ".join(dict.fromkeys(filter(None, kinds)))
+    return f"no notebook among {names} 没有笔记本" + (f": {said}" if said else "")
 
 
 def _by_student(
@@ -223,16 +242,23 @@ def _by_student(
     """
     uploads: dict[str, _Upload] = {}
     refusals = []
+    files = list(files)
+    beside = Beside(files)
     for file in files:
         if file.problem:
             refusals.append(Refusal(file.path, file.problem))
             continue
         owner = owner_of(file.path, name)
         if owner is None:
-            if file.path != PLATFORMS_LIST:
+            if file.path not in OF_PLATFORMS:
                 why = why_nobody(file.path, name)
                 refusals.append(Refusal(file.path, f"{NOT_CLEAR}: {why}" if why else NOT_CLEAR))
             continue
+        told = beside.applied(owner, file.path)
+        if isinstance(told, str):
+            refusals.append(Refusal(file.path, f"{NOT_CLEAR}: {told}"))
+            continue
+        owner = told
         file = _with_platforms_time(file, owner, zone)
         if owner.assignment not in (None, name):
             continue
@@ -240,24 +266,27 @@ def _by_student(
         if may_be_notebook(owner.file_name, name):
             upload.notebooks.append(Candidate(file, owner))
         else:
-            upload.other_names.append(owner.file_name)
+            upload.others.append(Candidate(file, owner))
     return uploads, refusals
 
 
 def _with_platforms_time(file: IncomingFile, owner: Owner, zone: tzinfo | None) -> IncomingFile:
-    """Return a file with the time that Blackboard or Brightspace wrote into its path."""
-    if owner.platform not in ("blackboard", "brightspace") or owner.when is None:
+    """Return a file with the time that a platform wrote into its path, or beside it."""
+    platforms = ("blackboard", "brightspace", "gradescope")
+    if owner.platform not in platforms or owner.when is None:
         return file
-    moment = owner.when.replace(tzinfo=zone) if zone else owner.when.astimezone()
+    moment = owner.when
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone) if zone else moment.astimezone()
     return replace(file, modified=moment.astimezone(UTC))
 
 
 def _arrival(
-    student: str, upload: _Upload, name: str, released: tuple[str, ...]
+    student: str, upload: _Upload, name: str, reading: Reading
 ) -> Arrival | Refusal:
     """Read the notebook that counts among a student's files."""
     try:
-        choice = choose(upload.notebooks, name, released)
+        choice = choose(upload.notebooks, name, reading.released, reading.cell_names)
     except InvalidInput as error:
         return Refusal(upload.notebooks[0].file.path, str(error))
     file = choice.candidate.file
@@ -266,7 +295,7 @@ def _arrival(
     if file.note:
         notes.append(file.note)
     for other in upload.other_names:
-        if other != "timestamp.txt":
+        if other not in OF_PLATFORMS and not is_receipt(other):
             notes.append(f"not taken in: {other} 未接收")
     if not is_called(owner.file_name, name):
         notes.append(f"was called {owner.file_name} 文件名已改正")
@@ -296,6 +325,8 @@ def _without_common_folder(files: list[IncomingFile], name: str) -> list[Incomin
     nobody.
     """
     files = [file for file in files if not is_desktop_file(file.path)]
+    if _lie_one_deeper(files):  # Moodle's folders in a folder for each group
+        return [replace(file, path=file.path.partition("/")[2] or file.path) for file in files]
     top_folders = {file.path.split("/")[0] for file in files}
     if len(top_folders) != 1:
         return files
@@ -305,9 +336,27 @@ def _without_common_folder(files: list[IncomingFile], name: str) -> list[Incomin
         parts = file.path.split("/")
         if len(parts) < 2 or parts[1] in NOTEBOOKS.values():
             return files
+        if len(parts) == 2 and parts[1] in OF_PLATFORMS:
+            continue
         if len(parts) < 3 and not names_somebody(parts[-1], name):
             return files
     return [replace(file, path=file.path.partition("/")[2]) for file in files]
+
+
+def _lie_one_deeper(files: list[IncomingFile]) -> bool:
+    """Tell whether all files lie in folders of people which lie in folders of nobody.
+
+    Several people must lie there: one student names what is in their own folder.
+    """
+    people = set()
+    for file in files:
+        parts = file.path.split("/")
+        if parts[-1] in OF_PLATFORMS and len(parts) <= 2:
+            continue
+        if len(parts) < 3 or names_person(parts[0]) or not names_person(parts[1]):
+            return False
+        people.add((parts[0], parts[1]))
+    return len({person for _, person in people}) > 1
 
 
 def _impostor(origin: str, student: str) -> Refusal:
