@@ -20,7 +20,10 @@ _BY_NAME = (
     (r"\.x?html?", "a notebook's export as a web page: ask for the .ipynb 网页导出，请交.ipynb"),
     (r"\.pdf", "a PDF file: ask for the .ipynb PDF文件，请交.ipynb"),
     (r"\.(?:tar|tar\.\w+|tgz|tbz2?|txz)", "a tar archive: ask for .zip 压缩包（tar），请改用zip"),
-    (r"\.(?:docx?|pptx?|xlsx?|odt|pages|md|tex)", "a document: ask for the .ipynb 文档，请交.ipynb"),
+    (
+        r"\.(?:docx?|pptx?|xlsx?|odt|pages|md|tex)",
+        "a document: ask for the .ipynb 文档，请交.ipynb",
+    ),
     (r"\.(?:py|r|scala)", "a script: ask for the .ipynb 脚本，请交.ipynb"),
 )
 _SCRIPT = re.compile(

@@ -107,9 +107,7 @@ def choose(
     notes += [f"{x.file.path}: an earlier attempt 较早的提交" for x in earlier]
     rest = beside + _read_all(earlier, may_be_none=True)[0]
     if best.texts is None or _is_untouched(best, released):
-        touched = [
-            x for x in rest if x.texts and not x.foreign and not _is_untouched(x, released)
-        ]
+        touched = [x for x in rest if x.texts and not x.foreign and not _is_untouched(x, released)]
         if touched and released:
             raise InvalidInput(
                 f"{best.candidate.file_name} is as it was released, and "
