@@ -43,7 +43,7 @@ def test_the_head_of_generation_is_not_small():
     greedy = {"decoding": "greedy", "drafted": False, "kv_cache": True}
     sizes = ({"sub_model": name, **greedy} for name in ("6x1", "2x0.25"))
     faster = evidence.ratio("benchmarks/generation", "duration_ms", *sizes)
-    assert faster.low < ratio < faster.high and faster.high < 12, "'gains about as much'"
+    assert faster.low < ratio < faster.high and faster.high < 12, "'differ by about as much'"
 
 
 @pytest.mark.parametrize("stride", [126, 63])
