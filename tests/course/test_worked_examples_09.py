@@ -2,6 +2,7 @@
 
 import math
 import re
+from itertools import chain, permutations
 from statistics import mean, stdev
 
 import pytest
@@ -9,10 +10,11 @@ import torch
 from lecture_text import missing_from, text_of
 
 from tinybert_l.course.records import read_record, show_record
+from tinybert_l.exercises.released import load_reference_answers
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.decoding import Decoding, _count_accepted
 from tinybert_l.tasks.review_texts import review_parts
-from tinybert_l.tasks.shipped_writer import CONTEXT, recipe_values
+from tinybert_l.tasks.shipped_writer import CONTEXT, recipe_values, shipped_writer
 from tinybert_l.tasks.trigram import Trigram
 
 LECTURE = 9
@@ -63,6 +65,31 @@ def test_temperature_and_repetition_penalty():
     penalised = Decoding(0, repetition_penalty=1.2)._penalised(torch.tensor([2.4, -1.0]), [0, 1])
     assert penalised.tolist() == pytest.approx([2.0, -1.2])
     assert missing_from(LECTURE, [r"$\theta=1.2$", "2.4", "2.0", "-1.0", "-1.2"]) == []
+
+
+def test_how_large_the_set_is_after_a_prompt(checkout):
+    """The weights come with the course, so that everybody reads the same numbers."""
+    answers = load_reference_answers(checkout / "solutions", LECTURE)
+    writer = shipped_writer()
+    with torch.no_grad():
+        logits = writer.model(torch.tensor([writer.encode("The movie was")])).logits[:, -1]
+    sizes = []
+    for p in (0.1, 0.5, 0.9):
+        sizes.append(int(torch.isfinite(answers["top_p_filter"](logits, p)).sum()))
+    assert f"{sizes[0]}、{sizes[1]}、{sizes[2]}个" in text_of(LECTURE, "zh")
+    assert f"{sizes[0]}, {sizes[1]} and {sizes[2]} of 6,000" in text_of(LECTURE, "en")
+    assert round(0.9 * logits.shape[1]) == 5400
+    assert missing_from(LECTURE, [r"$0.9\cdot 6000 = 5400$"]) == []
+
+
+def test_distinct_2_cannot_notice_another_order(checkout):
+    """With a full stop before each sentence every order has the same pairs of neighbours."""
+    distinct_n = load_reference_answers(checkout / "solutions", LECTURE)["distinct_n"]
+    stop, parts = 1, [[5, 6, 1], [7, 5, 6, 1], [8, 1]]
+    values = set()
+    for order in permutations(parts):
+        values.add(distinct_n([stop, *chain(*order)], 2))
+    assert len(values) == 1
 
 
 def test_the_trigram_model():

@@ -113,7 +113,7 @@ def test_what_is_read_from_the_forest_plot_is_in_the_records():
     apart = [row.sub_model.label for row in joint if row.kind == "joint_gap" and not across(row)]
     assert apart == ["2×1"] and all(gap.low < 0 for gap in gaps)
     (mean_gap,) = [row.difference_points for row in joint if row.kind == "joint_mean_gap"]
-    assert -0.5 < mean_gap.estimate < mean_gap.high < 0, "'slightly less, by less than half a point'"
+    assert -0.5 < mean_gap.estimate < mean_gap.high < 0, "'slightly less, by under half'"
     lengths = [gap.high - gap.low for gap in gaps]
     assert mean_gap.high - mean_gap.low < min(lengths), "'much shorter'"
     ways = {row.way: row.difference_points for row in read_record("two_stages").rows}

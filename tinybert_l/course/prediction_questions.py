@@ -121,7 +121,7 @@ QUESTIONS = {
     "labelled-reviews": _interval(8, "reviews to catch up 追上所需的影评", "reviews 篇"),
     "notices-shuffling": _choice(
         9,
-        "notices the shuffling 看得出打乱",
+        "notices the reverse 看得出倒排",
         {
             "distinct": "distinct n-grams 不重复率",
             "repetition": "repetition 重复率",
