@@ -159,6 +159,49 @@ def test_a_test_is_run_where_the_notebook_has_it_and_nobody_guesses_twice():
     assert outcome.tests == [None]
 
 
+REPLACED = [  # of Python's own, for all code in the process
+    "import builtins\nbuiltins.list = tuple",
+    "import builtins\ndel builtins.len",
+]
+OTHER_RIGHT = (
+    "@layer_map.implement\n"
+    "def layer_map(num_student_layers, num_teacher_layers, strategy='uniform'):\n"
+    "    return list(range(num_student_layers))"
+)
+OTHER_TEST = "assert layer_map(3, 6) == [0, 1, 2]"
+
+
+@pytest.mark.parametrize("line", REPLACED)
+def test_what_replaces_pythons_own_fails_its_answer_and_no_other(line):
+    """In a cell, and in the body of an answer; what stands below is judged as ever."""
+    (cell, other), tests = _outcome(f"{line}\n{RIGHT}", OTHER_RIGHT)
+    assert cell["error"]["ename"] == "BuiltinsChanged" and other["error"] is None
+    assert tests[0]["ename"] == "MissingAnswer" and tests[1] is None
+    body = line.replace("\n", "; ")
+    cells, tests = _outcome(RIGHT.replace("    if not", f"    {body}\n    if not", 1), OTHER_RIGHT)
+    assert tests[0]["ename"] == "BuiltinsChanged" and tests[1] is None
+    assert "replaced Python's own" in tests[0]["evalue"] and cells[0]["error"] is None
+
+
+def _outcome(*cells: str) -> tuple:
+    plan = execute.Plan(LECTURE, (SETUP,), cells, (TEST, OTHER_TEST))
+    outcome = execute.execute(plan, forker.socket_path(LECTURE, unsafe=False), 60, 20)
+    return outcome.cells, outcome.tests
+
+
+def test_a_notebooks_own_modules_streams_and_windows_are_as_in_a_kernel():
+    """What a cell wrote can be imported; no screen and no stream of its own stops an answer."""
+    cells = (
+        "%%writefile helper.py\ndef step(i, n, d): return i * n // d - 1",
+        "import builtins, sys\nbuiltins.print = lambda *a, **k: None\nsys.stdout = None",
+        "import matplotlib\nmatplotlib.use('TkAgg')\nimport matplotlib.pyplot as plt\n"
+        "plt.plot([1]); plt.show()\nmatplotlib.use('Qt5Agg')",
+        "list = [1]\nstr = torch = 'x'\nfrom helper import step\n" + WITH_HELPER,
+    )
+    outcome = run(*cells, tests=(TEST,))
+    assert [cell["error"] for cell in outcome.cells] == [None] * 4 and outcome.tests == [None]
+
+
 def test_an_endless_recursion_is_told_at_once():
     (reply,) = run("def f():\n    return f()\nf()", cell_seconds=60).cells
     assert reply["error"]["ename"] == "RecursionError" and len(reply["error"]["traceback"]) <= 30

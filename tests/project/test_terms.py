@@ -265,3 +265,70 @@ def mark_in_browser(words: list[str], place: Path, environment: dict[str, str]) 
     printed = process.communicate(timeout=60)[0]
     assert process.returncode == 0
     return printed
+
+
+# Other platforms: of each, where Ann's and Bo's notebooks lie, what lies beside, and its table
+
+OTHERS = "Blackboard, Brightspace, Gradescope and Sakai"
+ATTEMPT = "Lecture 3_{}_attempt_2026-11-20-10-00-00"
+RECEIPTS = {f"{ATTEMPT.format(x)}.txt": f"Name: X ({x})\n" for x in ("ann_li", "bo_li")}
+ENTRY = "submission_7770{}:\n  :submitters:\n  - :name: X\n    :sid: {}\n    :email: x@x.org\n"
+ROWS = "Li,Ann,ann_li,\nLi,Bo,bo_li,\n"
+OTHER_PLATFORMS = {
+    "Blackboard": (
+        [f"{ATTEMPT.format(x)}_{NAME}.ipynb" for x in ("ann_li", "bo_li")],
+        RECEIPTS,
+        f"Last Name,First Name,Username,Lecture 3 [Total Pts: 25 Score] |9\n{ROWS}",
+    ),
+    "Brightspace": (
+        [f"1-2 - {x} Li - Oct 3, 2026 1015 PM/{NAME}.ipynb" for x in ("Ann", "Bo")],
+        {"index.html": "<html>"},
+        f"Last Name,First Name,OrgDefinedId,Lecture 3 Points Grade <Numeric MaxPoints:25>\n{ROWS}",
+    ),
+    "Gradescope": (
+        [f"submission_7770{n}/{NAME}.ipynb" for n in (1, 2)],
+        {"submission_metadata.yml": ENTRY.format(1, "ann_li") + ENTRY.format(2, "bo_li")},
+        f"Last Name,First Name,SID,Lecture 3\n{ROWS}",
+    ),
+    "Sakai": (
+        [
+            f"L3/Li, {x}({x.lower()}_li)/Submission attachment(s)/{NAME}.ipynb"
+            for x in ("Ann", "Bo")
+        ],
+        {"L3/grades.csv": "x"},
+        f"Last Name,First Name,Student ID,Lecture 3\n{ROWS}",
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "platform",
+    [
+        "Blackboard",
+        "Brightspace",
+        pytest.param("Gradescope", marks=pytest.mark.nightly),
+        pytest.param("Sakai", marks=pytest.mark.nightly),
+    ],
+)
+def test_the_handbooks_other_platforms(platform, checkout, tmp_path, prepared, monkeypatch):
+    without_sandbox(monkeypatch)
+    monkeypatch.setenv("COLUMNS", "200")
+    course = tmp_path / "nlp"
+    shutil.copytree(prepared, course)
+    paths, beside, table = OTHER_PLATFORMS[platform]
+    path = course / "release" / NAME / f"{NAME}.ipynb"
+    right = nbformat.read(path, as_version=4)
+    wrong = nbformat.read(path, as_version=4)
+    for notebook, source in ((right, None), (wrong, WRONG)):
+        for cell in notebook.cells:
+            if cell.metadata.get("nbgrader", {}).get("grade_id") == "kept_layers":
+                cell.source = source or cell.source + "\n# done"
+    notebooks = [nbformat.writes(notebook).encode() for notebook in (right, wrong)]
+    members = dict(zip(paths, notebooks, strict=True))
+    members |= {name: text.encode() for name, text in beside.items()}
+    write_zip(course / "submissions.zip", members)
+    (course / "class.csv").write_text(table, encoding="utf-8")
+    printed = "".join(run_in(course, words) for words in commands_of(checkout, OTHERS))
+    assert "REFUSED" not in printed and platform in OTHERS
+    lines = (course / "class-graded.csv").read_text(encoding="utf-8").splitlines()
+    assert [line.split(",")[2:4] for line in lines[1:]] == [["ann_li", "4"], ["bo_li", "0"]]

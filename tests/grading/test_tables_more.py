@@ -1,0 +1,128 @@
+"""Further rosters and worksheets: other languages, rows of nobody's, ids that programs change."""
+
+import re
+
+import pytest
+from test_tables_odd import TOTALS, filled, written
+
+from tinybert_l.errors import InvalidInput
+from tinybert_l.grading.results.lms import StudentTotal
+from tinybert_l.grading.rosters import read_roster
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("SID,Name\nu1,Ann\n", ["u1"]),
+        ("Nombre;Apellido(s);Dirección de correo;Número de ID\nAnn;Li;a@x.org;u1\n", ["u1"]),
+        ("Prénom;Nom de famille;Numéro d’identification\nAnn;Li;u1\n", ["u1"]),
+        ("Имя;Фамилия;Индивидуальный номер\nAnn;Li;u1\n", ["u1"]),
+        ("学号/工号,姓名\nu1,王芳\n", ["u1"]),
+        ("学号（必填）,姓名\nu1,王芳\n", ["u1"]),
+        ("“id”,“name”\nu1,Ann\n", ["u1"]),
+        ("Student,Username\nAnn Li,u1\nBo Wu,u2\n", ["u1", "u2"]),
+        ("a\nb\nc\nd\ne\nf\ng\n学号,姓名\nu1,王芳\n", ["u1"]),
+        ("学号,姓名\nu1,王芳\n合计,1\n", ["u1"]),
+        ("id,name\nu1,Ann\nTotal,1\nAverage,1\n", ["u1"]),
+        ("id,name,section\nu1,Ann,A\nu1,Ann,B\n", ["u1"]),
+        ('Student,ID,Section,L3 (9)\n"    满分",,,25\n"Li, Ann",51,S1,\n', ["51"]),
+    ],
+)
+def test_people_are_read_from_further_lists(tmp_path, text, ids):
+    assert [person["id"] for person in read_roster(written(tmp_path, text))] == ids
+
+
+def test_names_are_read_in_the_languages_of_their_columns(tmp_path):
+    text = "Nombre;Apellido(s);Dirección de correo;Número de ID\nAnn;Li;a@x.org;u1\n"
+    (person,) = read_roster(written(tmp_path, text))
+    assert person == {"id": "u1", "first_name": "Ann", "last_name": "Li", "email": "a@x.org"}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("id\n2-Mar\n", "line 2.*made a date"),
+        ("id\n3月2日\n", "made a date"),
+        ('id\n"20,231,001"\n', "without commas"),
+        ("id\n#N/A\n", "spreadsheet's error"),
+        ("OrgDefinedId,End-of-Line Indicator\n#REF!,#\n", "spreadsheet's error"),
+        ("id,name\n-,Ann\n", "line 2: no id"),
+        ("id,name\nnan,Ann\n", "line 2: no id"),
+        ("Email address,ID number\na@x.org,\nb@x.org,u2\n", "no id in the column ID number"),
+        ("id,name\n", "nobody stands below"),
+        ("id,name\nu1,Ann\nu1,Bo\n", "twice"),
+    ],
+)
+def test_a_list_is_refused_by_its_cause(tmp_path, text, why):
+    with pytest.raises(InvalidInput, match=why):
+        read_roster(written(tmp_path, text))
+
+
+# Moodle's, with what stands in a row of it, in languages that no list here holds
+MOODLE = [
+    ("식별자,전체 이름,상태,성적,최고 성적,수정 가능,최종 수정,최종 수정 (성적),의견", "참가자"),
+    ("Tanımlayıcı,Tam adı,Durum,Not,En yüksek,Değiştirilebilir,Gönderim,Son değiştirme,Yorum",
+     "Katılımcı "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("header", "who"), MOODLE)
+def test_moodles_worksheet_is_filled_in_a_language_that_nobody_listed(tmp_path, header, who):
+    text = f"{header}\n{who}51,Ann,s,,100.00,y,-,-,\n{who}52,Bo,s,3.00,100.00,y,-,-,\n"
+    rows, result = filled(tmp_path, text, remarks={"u1": "well done"})
+    assert [row[3] for row in rows[1:]] == ["17.5", "9"] and not result.problems
+    assert rows[1][8] == "well done" and [row[4] for row in rows[1:]] == ["100.00"] * 2
+    with pytest.raises(InvalidInput, match="maximum is 10"):
+        filled(tmp_path, text.replace("100.00", "10.00"))
+
+
+def test_a_column_of_times_is_no_column_of_feedback(tmp_path):
+    header = MOODLE[0][0].rpartition(",")[0]
+    rows, _ = filled(tmp_path, f"{header}\n참가자51,Ann,s,,100.00,y,-,-\n", remarks={"u1": "well"})
+    assert rows[1] == ["참가자51", "Ann", "s", "17.5", "100.00", "y", "-", "-"]
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "grade"),
+    [
+        ("ID number,Assignment: Lecture 3 (Real),Course total (Real)\nu1,-,-\n", "Lecture 3", 1),
+        ("学号,作业：第3讲 (实际)\nu1,-\n", "第3讲", 1),
+        ("Username\tLecture 3 [Total Pts: 25 Score] |_123_1\nu1\t\n", "Lecture 3", 1),
+        ("Username,Lecture 3 [Total Pts: 25 Score] |9\nu1,\n", "", 1),
+        ("Username,L3 Points Grade <Numeric MaxPoints:25 Weight:5>,x\n#u1,,#\n", "", 1),
+        ("学号/工号,姓名,分数\nu1,Ann,\n", "", 2),
+        ("id,grade\n满分,25\nu1,\n", "", 1),
+    ],
+)
+def test_the_platforms_own_column_takes_the_grade(tmp_path, text, title, grade):
+    rows, result = filled(tmp_path, text, totals=TOTALS[:1], title=title)
+    cells = rows[-1] if "\t" not in text else rows[-1][0].split("\t")
+    assert cells[grade] == "17.5" and not result.problems
+    assert len(rows[0]) == len(text.split("\n")[0].split(","))  # no column was added
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "why"),
+    [
+        ("Username,L3 [Total Pts: 10 Score] |9\nu1,\n", "", "maximum is 10"),
+        ("Username,L3 Points Grade <Numeric MaxPoints:10>,x\n#u1,,#\n", "L3", "maximum is 10"),
+        ("id,grade\nMax points,10\nu1,\n", "", "maximum is 10"),
+        ("Student,ID,Section,L3 (9)\n    Mögliche Punkte,,,10\nLi,51,S,\n", "", "maximum is 10"),
+        ("Username,L3 [Total Pts: 25 Percentage] |9\nu1,\n", "L3", "per cent"),
+        ("Username,L3 [Total Pts: 25 Score] |9,L4 [Total Pts: 25 Score] |8\nu1,,\n", "", "--title"),
+        ('Identifier,Grade,Scale\nParticipant 51,,"Good, Bad"\n', "", "scale"),
+        ("Student,ID,Section,L3 (9),L3 (8)\nLi,51,S,,\n", "L3", r"allowed: L3 \(9\), L3 \(8\)"),
+    ],
+)
+def test_a_column_that_cannot_take_points_is_refused(tmp_path, text, title, why):
+    with pytest.raises(InvalidInput, match=why):
+        filled(tmp_path, text, title=title)
+
+
+def test_ids_that_lost_their_zeros_are_found_where_one_person_is_meant(tmp_path):
+    totals = [StudentTotal("00123", score=1.0), StudentTotal("0045", score=2.0),
+              StudentTotal("045", score=3.0)]  # fmt: skip
+    rows, result = filled(tmp_path, "id,grade\n123,\n45,\n", totals)
+    assert rows[1:] == [["123", "1"], ["45", ""]]
+    said = "; ".join(result.problems)
+    assert "123 → 00123" in said and re.search("without a grade here.*45", said)
