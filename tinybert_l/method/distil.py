@@ -19,7 +19,7 @@ from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.any_teacher import OwnTeacher, load_own_teacher, tokenizer_hash
 from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
-from tinybert_l.method.checks import as_list, require_folder
+from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Encoded, collate
 from tinybert_l.method.evaluation import latency_texts
 from tinybert_l.method.export import torch_latencies
@@ -50,7 +50,7 @@ from tinybert_l.method.run_identity import text_hash, weights_hash
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.timing import measure_call
 from tinybert_l.method.training import remove_checkpoints
-from tinybert_l.submodels import SubModel
+from tinybert_l.submodels import SubModel, as_list
 
 BATCH_SIZE = 32
 PLAN = "plan.json"

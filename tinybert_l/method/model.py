@@ -24,6 +24,7 @@ from tinybert_l.method.forward_plan import (
     Texts,
     check_left_padding,
     check_options,
+    check_places,
     claim_cache,
     make_plan,
     read_texts,
@@ -222,6 +223,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         self.check_sub_model(sub_model)
         past_length = claim_cache(cache, sub_model)
         texts = read_texts(input_ids, inputs_embeds, attention_mask, self.config, past_length)
+        check_places(token_type_ids, position_ids, self.config)
         plan = make_plan(
             self.config,
             sub_model,
