@@ -33,6 +33,8 @@ def require_folder(folder: str | Path, caller: str) -> Path:
     Raises:
         InvalidInput: in the caller's name.
     """
+    if not isinstance(folder, str | Path):
+        raise InvalidInput(f"{caller}: folder={folder!r}; allowed: a path.")
     for path in (Path(folder), *Path(folder).absolute().parents):
         if path.exists() and not path.is_dir():
             raise InvalidInput(f"{caller}: {path} is a file; allowed: a folder.")
