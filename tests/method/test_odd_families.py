@@ -1,5 +1,7 @@
 """Teachers, texts and families that cannot be used are refused by name before anything is made."""
 
+import copy
+
 import numpy as np
 import pandas
 import pytest
@@ -65,7 +67,7 @@ def test_of_many_unknown_labels_a_few_are_named():
 
 
 def test_a_tokenizer_with_more_pieces_than_the_teacher_is_refused(bert, tokenizer):
-    longer = type(tokenizer).from_pretrained(tokenizer.name_or_path)
+    longer = copy.deepcopy(tokenizer)
     longer.add_tokens(["x1"])
     teacher = load_own_teacher(bert, longer)
     with pytest.raises(InvalidInput, match=r"makes the token id .* teacher's vocabulary"):
@@ -124,7 +126,7 @@ def test_a_text_that_is_none_and_a_damaged_parquet_file_are_named_in_short(tmp_p
     for text in (None, float("nan"), 5, b"soup", TEXTS):
         with pytest.raises(InvalidInput, match=r"row 1: the text is .* Leave such rows out") as it:
             read_own_texts([{"text": text}], Columns())
-        assert len(str(it.value)) < 250
+        assert len(str(it.value)) < 300
     (tmp_path / "a.parquet").write_bytes(b"PAR1 damaged")
     with pytest.raises(InvalidInput, match=r"a.parquet: no Parquet file that can be read"):
         read_own_texts(tmp_path / "a.parquet", Columns())
