@@ -8,57 +8,62 @@ chooses the sub-model to deploy among those that are fast enough; test accuracy 
 Each seed's student is kept under outputs/records/ at once, so that a killed run goes on.
 `headline.py 0 1` trains these seeds only: several processes can share the work, and one without a
 seed then measures. A teacher that knows little is easily imitated; `--stronger-teacher` repeats all
-with a teacher every weight of which was fine-tuned, and `--longer` then takes more steps. A CUDA
-GPU trains where there is one; speed is that of the processor.
+with a teacher every weight of which was fine-tuned, and `--longer` then takes more steps.
+`--by-fold` has another fold for each seed; `--mpnet` then takes the soft labels from a teacher of
+base size, fine-tuned and asked within half an hour, and compares its students with those of
+`--by-fold`. A CUDA GPU trains where there is one; speed is that of the processor.
 """
 
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, median
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from transformers import PreTrainedTokenizerFast
+from headline_students import (
+    LENGTH,
+    Settings,
+    fold_of,
+    mpnet_of,
+    student_folder,
+    teacher_of,
+    trained,
+)
+from long_run import by_seed, correct, paired_interval
 
 from tinybert_l import begin
-from tinybert_l.cache import recipe_hash, write_atomically
 from tinybert_l.course.intervals import ratio_of_means
 from tinybert_l.course.measuring import measure_baseline
 from tinybert_l.course.recipes import (
-    ADAPTED_TEACHER,
     HEADLINE,
     HEADLINE_BY_FOLD,
     HEADLINE_LONGER,
+    HEADLINE_MPNET,
     HEADLINE_STRONGER,
 )
 from tinybert_l.course.records import write_record
 from tinybert_l.course.rows import DeployedModel, HeadlineRow, Interval, Row, Runtime
-from tinybert_l.method.data import Encoded, Split, encode, load_reviews, unlabelled_sentences
+from tinybert_l.method.data import Encoded, encode, load_reviews
 from tinybert_l.method.evaluation import measure_latency, weight_bytes
 from tinybert_l.method.export import OnnxClassifier, export_onnx, onnx_latency, onnx_logits
 from tinybert_l.method.extraction import elastic_copy, extract
-from tinybert_l.method.joint import sorted_by_importance, train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
-from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher, predict_logits
-from tinybert_l.method.teacher_outputs import keep_outputs
-from tinybert_l.method.training import open_accelerator
-from tinybert_l.method.vocabulary import prune_vocabulary
+from tinybert_l.method.mpnet import load_mpnet, mpnet_answers
+from tinybert_l.method.teacher import Teacher, predict_logits
 from tinybert_l.submodels import SubModel, sub_model_grid
 
-OUTPUT = Path("outputs/records")
-LENGTH = 64  # tokens at most of a sentence
 BATCHES = (1, 32)
 ROUNDS = 25
-Settings = dict[str, Any]
-Model = ElasticBertForSequenceClassification | OnnxClassifier
-ModelKey = DeployedModel | Runtime  # a runtime alone stands for the teacher in it
+Model = torch.nn.Module | OnnxClassifier
+# a runtime alone stands for the teacher in it
+ModelKey = DeployedModel | Runtime | Literal["MPNet"]
 Choice = Literal["chosen_small", "chosen_same_runtime"]
+Reference = Literal["teacher", "mpnet", "bag_of_words"]
 
 # what a model must reach to be chosen: the least value of each of its numbers
 GOALS: dict[Choice, dict[str, float]] = {
@@ -82,109 +87,6 @@ class Measurement:
     validation_accuracy: float
     correct: list[int]  # 1 for each test sentence that is classified rightly
     gains: dict[str, float]  # by the name of the field of `HeadlineRow`
-
-
-def joint_recipes(settings: Settings, seed: int) -> tuple[JointRecipe | None, JointRecipe]:
-    """The recipes of both stages: inner states of the live teacher, then soft labels.
-
-    The first is None where the settings give it no steps.
-    """
-    largest_first = tuple(sub_model_grid(settings["depths"], settings["widths"])[::-1])
-    inner = None
-    if settings["inner_steps"]:
-        stages = ((0.0, largest_first[:1]), (0.1, largest_first[1:]))
-        inner = JointRecipe(
-            stages[: len(largest_first)],
-            num_steps=settings["inner_steps"],
-            learning_rate=settings["inner_learning_rate"],
-            soft_label_weight=0.0,
-            hidden_weight=1.0,
-            attention_weight=0.1,
-            embedding_weight=1.0,
-            self_distillation=False,
-            batch_size=settings["batch_size"],
-            seed=seed,
-            checkpoint_every=500,
-        )
-    soft_labels = JointRecipe(
-        ((0.0, largest_first),),
-        num_steps=settings["soft_label_steps"],
-        learning_rate=settings["learning_rate"],
-        hidden_weight=0.0,
-        attention_weight=0.0,
-        embedding_weight=0.0,
-        self_distillation=settings.get("self_distillation", True),
-        batch_size=settings["batch_size"],
-        seed=seed,
-        checkpoint_every=500,
-    )
-    return inner, soft_labels
-
-
-def fold_of(settings: Settings, seed: int) -> int:
-    """The fold of the seed's test texts: its own, or the first for all."""
-    return seed if settings.get("folds") else 0
-
-
-def teacher_of(settings: Settings, seed: int) -> Teacher:
-    """The seed's teacher: with folds, one that has not seen the fold's test texts."""
-    recipe = settings.get("teacher", ADAPTED_TEACHER)
-    if settings.get("folds"):
-        return load_teacher(TeacherRecipe(**recipe, fold=fold_of(settings, seed), seed=seed))
-    return load_teacher(TeacherRecipe(**recipe))
-
-
-def corpus(settings: Settings, fold: int = 0) -> Split:
-    """Training texts; labels of the unlabelled ones are 0 and never used.
-
-    None of them is a test text of the fold.
-    """
-    labelled = load_reviews(fold=fold)["train"]
-    unlabelled = unlabelled_sentences(fold=fold)[: settings["unlabelled"]]
-    return Split(labelled.texts + unlabelled, labelled.labels + [0] * len(unlabelled))
-
-
-def train(
-    teacher: Teacher, settings: Settings, seed: int, folder: Path
-) -> tuple[ElasticBertForSequenceClassification, Any]:
-    """Train jointly once; return the student with its smaller vocabulary, and its tokenizer."""
-    texts = corpus(settings, fold_of(settings, seed))
-    whole = encode(texts, teacher.tokenizer, LENGTH)
-    outputs = keep_outputs(elastic_copy(teacher.model), whole, layers=[])
-    inner, soft_labels = joint_recipes(settings, seed)
-    if settings.get("sorted", True):
-        start = sorted_by_importance(teacher)
-    else:
-        start = elastic_copy(teacher.model)
-    student = elastic_copy(start)
-    if inner is not None:
-        train_jointly(student, start, whole, inner, folder / "inner")
-    tokenizer = teacher.tokenizer
-    if settings["vocabulary"]:
-        tokenizer = prune_vocabulary(student, tokenizer, texts.texts, settings["vocabulary"])
-    train_jointly(student, outputs, encode(texts, tokenizer, LENGTH), soft_labels, folder / "soft")
-    return student, tokenizer
-
-
-def student_folder(settings: Settings, seed: int) -> Path:
-    """Where a seed's student is kept; the file "done" there names the device that trained it."""
-    return OUTPUT / f"headline-{recipe_hash(settings)}-{seed}"
-
-
-def trained(
-    teacher: Teacher, settings: Settings, seed: int
-) -> tuple[ElasticBertForSequenceClassification, Any]:
-    """The seed's student and tokenizer: trained, or read where an earlier run has kept them."""
-    folder = student_folder(settings, seed)
-    if not (folder / "done").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        student, tokenizer = train(teacher, settings, seed, folder)
-        student.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
-        on_gpu = open_accelerator().device.type == "cuda"
-        write_atomically(folder / "done", torch.cuda.get_device_name() if on_gpu else "CPU")
-    model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()
-    return model, PreTrainedTokenizerFast.from_pretrained(folder)
 
 
 def deployed(
@@ -224,8 +126,10 @@ def alternating_latency(models: dict[ModelKey, Model], batch: int) -> dict[Model
     return {key: median(values) for key, values in times.items()}
 
 
-def measure(teacher: Teacher, settings: Settings, seed: int) -> list[Measurement]:
-    """Measure every sub-model in every runtime: predictions, speed and bytes."""
+def measure(
+    teacher: Teacher, settings: Settings, seed: int, with_speed: bool = True
+) -> list[Measurement]:
+    """Measure every sub-model in every runtime: predictions, bytes and, if asked, speed."""
     student, tokenizer = trained(teacher, settings, seed)
     reviews = load_reviews(fold=fold_of(settings, seed))
     validation = encode(reviews["validation"], tokenizer, LENGTH)
@@ -239,6 +143,9 @@ def measure(teacher: Teacher, settings: Settings, seed: int) -> list[Measurement
             "torch float32": teacher.model,
             "ONNX float32": OnnxClassifier(teacher_file),
         }
+        if (mpnet := mpnet_of(settings, seed)) is not None:
+            mpnet_model = load_mpnet(mpnet)[0].model
+            models["MPNet"] = mpnet_model
         for sub_model in sub_model_grid(settings["depths"], settings["widths"]):
             for runtime, (model, size) in deployed(student, Path(folder), sub_model).items():
                 row = Measurement(
@@ -249,9 +156,11 @@ def measure(teacher: Teacher, settings: Settings, seed: int) -> list[Measurement
                     correct=correct_predictions(model, test).int().tolist(),
                     gains={"times_smaller": teacher_bytes / size},
                 )
+                if mpnet is not None:
+                    row.gains["mpnet_times_smaller"] = weight_bytes(mpnet_model) / size
                 rows.append(row)
                 models[row.model] = model
-        for batch in BATCHES:
+        for batch in BATCHES if with_speed else ():
             add_speeds(rows, alternating_latency(models, batch), batch)
     return rows
 
@@ -263,6 +172,8 @@ def add_speeds(rows: Sequence[Measurement], times: dict[ModelKey, float], batch:
     """
     for row in rows:
         milliseconds = times[row.model]
+        if "MPNet" in times:
+            row.gains[f"mpnet_times_faster_batch_{batch}"] = times["MPNet"] / milliseconds
         row.gains[f"times_faster_batch_{batch}"] = times["torch float32"] / milliseconds
         runtime = row.model.runtime
         if runtime != "ONNX int8":
@@ -285,19 +196,36 @@ def kept_interval(by_seed: Sequence[list[int]], teacher_correct: Sequence[list[i
     return Interval(estimate.mean, estimate.low, estimate.high, method)
 
 
+def gain_interval(new: Sequence[Measurement], before: Sequence[Measurement]) -> Interval:
+    """How many points better, with its interval, paired by seed and text."""
+    assert [row.model for row in new] == [row.model for row in before]
+    return paired_interval(
+        by_seed([row.correct for row in new]) - by_seed([row.correct for row in before])
+    )
+
+
 def summary(
     seeds: Sequence[list[Measurement]],
-    teacher_correct: Sequence[list[int]],
-    bag_correct: Sequence[list[int]] = (),
+    references: Mapping[Reference, Sequence[list[int]]],
+    earlier: Sequence[list[Measurement]] = (),
 ) -> list[Row]:
-    """Teacher, bag of words, every model over all seeds, then what validation chose by goal."""
-    rows: list[Row] = [reference_row("teacher", teacher_correct)]
-    if bag_correct:
-        rows.append(reference_row("bag_of_words", bag_correct))
+    """References, every model over all seeds, then what validation chose by goal.
+
+    Args:
+        seeds: the measurements of each seed, in the same order.
+        references: the right predictions of each seed's teacher, and of others.
+        earlier: of students whose soft labels the teacher gave, to compare with; none: not asked.
+    """
+    teacher_correct = references["teacher"]
+    rows: list[Row] = [reference_row(role, hits) for role, hits in references.items()]
     candidates = []
-    for same in zip(*seeds, strict=True):
-        candidates.append(candidate := over_seeds("candidate", same, teacher_correct))
-        rows.append(candidate)
+    for number, same in enumerate(zip(*seeds, strict=True)):
+        candidate = over_seeds("candidate", same, teacher_correct)
+        if earlier:
+            before = [seed[number] for seed in earlier]
+            candidate = replace(candidate, gain_points=gain_interval(same, before))
+        candidates.append(candidate)
+    rows += candidates
     for choice, goal in GOALS.items():
         # speed and size do not depend on the seed: means over all measurements decide who fits
         fits = [row.models[0] for row in candidates if meets(row, goal)]
@@ -309,12 +237,10 @@ def summary(
     return rows
 
 
-def reference_row(
-    role: Literal["teacher", "bag_of_words"], correct: Sequence[list[int]]
-) -> HeadlineRow:
+def reference_row(role: Reference, correct: Sequence[list[int]]) -> HeadlineRow:
     """What the sub-models are compared with: accuracy over all seeds' test texts."""
-    by_seed = tuple(100 * mean(hits) for hits in correct)
-    return HeadlineRow(role, accuracy_percent=mean(by_seed), by_seed={"accuracy_percent": by_seed})
+    each = tuple(100 * mean(hits) for hits in correct)
+    return HeadlineRow(role, accuracy_percent=mean(each), by_seed={"accuracy_percent": each})
 
 
 def meets(row: HeadlineRow, goal: dict[str, float]) -> bool:
@@ -332,19 +258,20 @@ def over_seeds(
     teacher_correct: Sequence[list[int]],
 ) -> HeadlineRow:
     """Summarise one measurement of each seed; a choice may have another model for each seed."""
-    gains, by_seed = {}, {}
+    gains: dict[str, Any] = {}
+    values: dict[str, tuple[float, ...]] = {}
     for name in same[0].gains:
         if all(name in row.gains for row in same):
-            by_seed[name] = tuple(row.gains[name] for row in same)
-            gains[name] = mean(by_seed[name])
+            values[name] = tuple(row.gains[name] for row in same)
+            gains[name] = mean(values[name])
     correct = [row.correct for row in same]
-    by_seed["accuracy_percent"] = tuple(100 * mean(hits) for hits in correct)
+    values["accuracy_percent"] = tuple(100 * mean(hits) for hits in correct)
     return HeadlineRow(
         role=role,
         models=tuple(dict.fromkeys(row.model for row in same)),
         accuracy_percent=100 * mean(map(mean, correct)),
         kept_percent=kept_interval(correct, teacher_correct),
-        by_seed=by_seed,
+        by_seed=values,
         **gains,
     )
 
@@ -367,31 +294,56 @@ def parse_arguments() -> argparse.Namespace:
         action="store_true",
         help="distil the stronger teacher of each fold, and test on the fold",
     )
+    parser.add_argument(
+        "--mpnet", action="store_true", help="the same, with soft labels of a base-size teacher"
+    )
     return parser.parse_args()
+
+
+def chosen_run(given: argparse.Namespace) -> tuple[str, Settings, str]:
+    """The record's name, its settings, and the option that asks for it."""
+    if given.mpnet:
+        return "headline_mpnet", HEADLINE_MPNET, " --mpnet"
+    if given.by_fold:
+        return "headline_by_fold", HEADLINE_BY_FOLD, " --by-fold"
+    if given.longer:
+        return "headline_longer", HEADLINE_LONGER, " --longer"
+    if given.stronger_teacher:
+        return "headline_stronger_teacher", HEADLINE_STRONGER, " --stronger-teacher"
+    return "headline", HEADLINE, ""
+
+
+def add_references(
+    references: dict[Reference, list[list[int]]], teacher: Teacher, settings: Settings, seed: int
+) -> None:
+    """Add the seed's right predictions of all that the sub-models are compared with."""
+    hits = correct_predictions(teacher.model, teacher.data["test"]).int().tolist()
+    references.setdefault("teacher", []).append(hits)
+    if (mpnet := mpnet_of(settings, seed)) is not None:
+        test = teacher.splits["test"]
+        hits = correct(mpnet_answers(mpnet, test.texts), test.labels)
+        references.setdefault("mpnet", []).append(hits)
+    if settings.get("folds"):
+        references.setdefault("bag_of_words", []).append(measure_baseline(teacher).hits)
 
 
 def main() -> None:
     given = parse_arguments()
-    name, settings, option = "headline", HEADLINE, ""
-    if given.by_fold:
-        name, settings, option = "headline_by_fold", HEADLINE_BY_FOLD, " --by-fold"
-    elif given.longer:
-        name, settings, option = "headline_longer", HEADLINE_LONGER, " --longer"
-    elif given.stronger_teacher:
-        name, settings = "headline_stronger_teacher", HEADLINE_STRONGER
-        option = " --stronger-teacher"
+    name, settings, option = chosen_run(given)
     begin(1, demo=True)
     for seed in given.seeds or settings["seeds"]:
         trained(teacher_of(settings, seed), settings, seed)
     if given.seeds:
         return
-    correct, measured, bags, devices = [], [], [], set()
+    references: dict[Reference, list[list[int]]] = {}
+    measured, earlier, devices = [], [], set()
     for seed in settings["seeds"]:
         teacher = teacher_of(settings, seed)
-        correct.append(correct_predictions(teacher.model, teacher.data["test"]).int().tolist())
+        add_references(references, teacher, settings, seed)
         measured.append(measure(teacher, settings, seed))
-        if settings.get("folds"):
-            bags.append(measure_baseline(teacher).hits)
+        if given.mpnet:
+            trained(teacher, HEADLINE_BY_FOLD, seed)
+            earlier.append(measure(teacher, HEADLINE_BY_FOLD, seed, with_speed=False))
         device = student_folder(settings, seed) / "done"
         devices.add(device.read_text(encoding="utf-8"))
     path = write_record(
@@ -399,7 +351,7 @@ def main() -> None:
         "headline",
         f"python benchmarks/headline.py{option}",
         settings,
-        summary(measured, correct, bags),
+        summary(measured, references, earlier),
         trained_on=sorted(devices - {""}),
     )
     print(path.read_text(encoding="utf-8"))

@@ -36,9 +36,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import headline
 from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
+from headline_students import train as train_headline
 from joint_runs import JOINT, LONGER_JOINT, METHODS, STABILITY
 from long_run import Job, Settings, by_seed, correct_predictions, paired_interval, teacher_of
 from self_distillation_runs import SELF_DISTILLATION_RUNS
@@ -84,7 +84,7 @@ def ablation(seed: int, settings: Settings) -> list[AblationSeed]:
     rows = []
     for variant, change in changes.items():
         with tempfile.TemporaryDirectory() as folder:
-            student, tokenizer = headline.train(teacher, {**settings, **change}, seed, Path(folder))
+            student, tokenizer = train_headline(teacher, {**settings, **change}, seed, Path(folder))
         data = encode(load_reviews()["test"], tokenizer, 64)
         names = settings["sub_models"]
         if variant == "smallest_alone":

@@ -99,6 +99,16 @@ def answers_of_headline(record: Record) -> Iterator[ClaimVerdict]:
         if role == "chosen_small":
             smaller = evidence.from_record(record.name, "times_smaller", row)
             yield judged(f"{chosen}: ≥ 10× smaller", smaller, 10.0)
+    yield from gains_by_mpnet(record)
+
+
+def gains_by_mpnet(record: Record) -> Iterator[ClaimVerdict]:
+    """Whether a larger teacher's soft labels teach a sub-model more; none without that teacher."""
+    for row in rows_of(record, HeadlineRow):
+        if row.gain_points is not None and row.models[0].runtime == "torch float32":
+            gain = evidence.from_record(record.name, "gain_points", row)
+            sub_model = row.models[0].sub_model.label
+            yield judged(f"{sub_model} learns more from a teacher five times as large", gain)
 
 
 def answers_of_ablation(record: Record) -> Iterator[ClaimVerdict]:

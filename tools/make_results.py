@@ -35,6 +35,7 @@ SUBJECTS = {
     "soft labels",
     "headline_by_fold": "The headline: a strong teacher for each fold, and other test sentences "
     "for each seed",
+    "headline_mpnet": "The same with soft labels of a teacher five times as large (MPNet)",
     "ablation": "The headline's recipe, shorter, with one of its parts left out at a time",
     "joint_against_separate": "One joint run against each of its nine sub-models trained alone",
     "joint_against_separate_longer": "The same with 400 steps (joint: 325, two random "

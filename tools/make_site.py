@@ -21,7 +21,8 @@ from pathlib import Path
 
 import nbformat
 from latex2mathml.converter import convert
-from make_slides import FORMULA, require_executed, source_of, why_not_executed
+from make_slides import require_executed, source_of, why_not_executed
+from slide_texts import FORMULA
 
 from tinybert_l import __version__
 from tinybert_l.cache import write_atomically

@@ -4,10 +4,9 @@ Nothing is fetched, no slide overflows, and none is shrunk beyond reading.
 """
 
 import html
-import importlib.util
+import importlib
 import itertools
 import re
-import sys
 
 import pytest
 from tests_support import CHROMIUM
@@ -30,13 +29,9 @@ MEASURE = """() => {
 @pytest.fixture(scope="module")
 def maker(checkout):
     """The tool as a module."""
-    spec = importlib.util.spec_from_file_location(
-        "make_slides", checkout / "tools" / "make_slides.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["make_slides"] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(checkout / "tools")
+        return importlib.import_module("make_slides")
 
 
 @pytest.fixture(scope="module")

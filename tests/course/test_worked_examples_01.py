@@ -181,6 +181,18 @@ def test_an_interval_over_three_seeds():
     assert parts[1] / parts[0] == pytest.approx(0.5, abs=0.01), "the seeds' part shrinks to a half"
 
 
+@pytest.mark.parametrize("sub_model", ["3x0.5", "2x0.25"])
+def test_high_performance_is_undecided_as_the_reading_says(sub_model):
+    kept = evidence.from_record(
+        "headline_by_fold",
+        "kept_percent",
+        role="candidate",
+        sub_model=sub_model,
+        runtime="torch float32",
+    )
+    assert kept.low < 96.8 < kept.mean, "estimates above the margin, intervals below it"
+
+
 def test_soft_labels_are_nearer_to_the_teacher_in_the_record():
     """What the reading of the reviews' table says about the record."""
     rows = {row.method: row for row in read_record("training_methods").rows}

@@ -4,11 +4,13 @@ import math
 
 import pytest
 import torch
-from lecture_text import assert_stands
+from lecture_text import assert_stands, cells_of
 
 from tinybert_l import JointRecipe, SubModel, clip_by_global_norm, joint_loss, sandwich_sample
 from tinybert_l.course import evidence
+from tinybert_l.course.prediction_questions import QUESTIONS
 from tinybert_l.course.records import read_record
+from tinybert_l.exercises.lecture_03 import kept_layers
 from tinybert_l.submodels import sub_model_grid
 
 pytestmark = pytest.mark.lecture2
@@ -148,8 +150,27 @@ def test_what_the_text_reads_in_the_record_of_gradients():
             interval = evidence.from_record(record.name, "cosines", row)
             assert interval.low < 0 < interval.high, "'not told from 0', in the model essay"
     assert min(mean.values()) > 0, "'no mean is negative'"
+    not_told = set()
+    for row in record.rows:
+        if evidence.from_record(record.name, "cosines", row).low < 0:
+            not_told.add((row.first.label, row.second.label))
+    others = {pair for pair in not_told if "6×1" not in pair}
+    assert others == {("2×1", "6×¼"), ("6×¼", "2×¼")}, "'6×¼ with the two of two layers'"
+    assert len(not_told) == 7, "'the largest with each'"
     often_half = [row.cosine_sd > row.cosine_mean / 2 for row in rows.values()]
     assert sum(often_half) > len(rows) / 2, "'the ± is often half the mean or more'"
+
+
+def test_depths_do_not_nest():
+    layers = {depth: [layer + 1 for layer in kept_layers(6, depth)] for depth in (6, 3, 2)}
+    assert layers[3] == [2, 4, 6] and layers[2] == [3, 6], "as section 2 says"
+    assert set.intersection(*map(set, layers.values())) == {6}, "the last layer serves all nine"
+
+
+def test_every_answer_to_the_first_prediction_can_be_chosen():
+    (source,) = [cell.source for cell in cells_of(2) if 'predict("largest-loss"' in cell.source]
+    for choice in QUESTIONS["largest-loss"].labels:
+        assert f'"{choice}"' in source
 
 
 def test_sum_and_mean_by_hand():

@@ -8,7 +8,9 @@ import nbformat
 import numpy as np
 import pytest
 from nbgrader.preprocessors import ClearSolutions
+from transformers import BertConfig
 
+from tinybert_l import parameter_count
 from tinybert_l.course import evidence, joint_check
 from tinybert_l.course.joint_check import compare_joint_step, explain
 from tinybert_l.course.records import read_record
@@ -18,6 +20,7 @@ from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.submodels import SubModel
 
 NAME = "03-architecture"
+SIX_LAYERS = {"num_hidden_layers": 6, "num_attention_heads": 12}
 
 
 @pytest.fixture(scope="module")
@@ -80,10 +83,21 @@ def test_savings_multiply_and_figure_3_is_read_rightly(cells):
     assert math.isclose(2 / 6 * 1 / 4, 1 / 12)
     assert [layer + 1 for layer in kept_layers(6, 3)] == [2, 4, 6]
     assert [layer + 1 for layer in kept_layers(6, 2)] == [3, 6]
+    shared = set(kept_layers(6, 6)) & set(kept_layers(6, 3)) & set(kept_layers(6, 2))
+    assert shared == {5} and 2 not in kept_layers(6, 3), "'share no other' than layer 6"
     says(both(cells, "c025r1", "c025r2"), str(6 * 12), "6×1", "3×½", "2×¼")
     says(both(cells, "c026r1", "c026r2"), r"\frac14")
     assert [m - 1 for m in layer_map(6, 12)] == kept_layers(12, 6)
     assert all(layer % 2 for layer in kept_layers(12, 6)), "odd numbers, as the text says"
+
+
+def test_the_smallest_keeps_nearly_six_tenths_of_the_bytes():
+    teacher = parameter_count(BertConfig(hidden_size=384, intermediate_size=1536, **SIX_LAYERS))
+    layers = teacher - parameter_count(
+        BertConfig(hidden_size=384, intermediate_size=1536, num_hidden_layers=0)
+    )
+    kept = (teacher - layers * 11 / 12) / teacher
+    assert 0.55 < kept < 0.6, "'nearly six tenths', as lecture 1 says too"
 
 
 def test_saturated_weights_hide_what_scores_show(cells):
@@ -178,6 +192,12 @@ def test_readings_say_what_the_records_say(cells):
     smallest = {key: row.smallest_accuracy_percent.mean for key, row in rows.items()}
     assert smallest["progressive", True] < smallest["all_at_once", True]
     assert smallest["progressive", True] < smallest["random_order", True]
+    progressive = {"schedule": "progressive", "self_distillation": True}
+    for field in ("mean_accuracy_percent", "smallest_accuracy_percent"):
+        for name in ("all_at_once", "random_order"):
+            other = {"schedule": name, "self_distillation": True}
+            gap = evidence.difference("stability", field, progressive, other)
+            assert gap.low < 0 < gap.high, "'the intervals of these differences hold 0 as well'"
     for name in ("progressive", "all_at_once"):
         pair = rows[name, True].mean_accuracy_percent, rows[name, False].mean_accuracy_percent
         assert abs(pair[0].mean - pair[1].mean) < max(pair[0].sd, pair[1].sd)

@@ -51,6 +51,13 @@ def test_the_default_stages_of_twenty_steps(cells):
     assert counts[SubModel(6)] == 20 and counts[SubModel(2, 0.25)] == 20 - begins[-1]
 
 
+def test_figure_6_shows_the_loss_of_the_sub_model_that_its_reading_names(cells):
+    """The figure draws the largest, the one in the middle of the order by size, the smallest."""
+    order = JointRecipe().sub_models()[::-1]
+    for text in (source(cells, "c042r3"), source(cells, "c042r4")):
+        assert order[len(order) // 2].label in text and order[-1].label in text
+
+
 def test_adams_first_step_has_the_size_of_the_learning_rate(cells):
     for gradient in (2.0, 200.0):
         first, second = (1 - BETA_1) * gradient, (1 - BETA_2) * gradient**2
@@ -240,5 +247,6 @@ def test_what_is_read_in_the_record_of_two_stages():
 
     assert minus("task_for_longer").low < 0 < minus("task_for_longer").high
     assert minus("slices_of_the_teacher").low < 0 < minus("slices_of_the_teacher").high
+    assert minus("general_then_labels").low > 0, "'does not hold 0'"
     both, longer = rows["general_then_task"], rows["task_for_longer"]
     assert both.times_the_cost == longer.times_the_cost and both.steps == longer.steps

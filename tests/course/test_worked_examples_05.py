@@ -27,6 +27,25 @@ def test_a_wrong_number_would_be_noticed():
         stands(r"1 + \lceil 174/126 \rceil = 4")
 
 
+def test_the_head_of_generation_is_not_small():
+    hidden, inner, vocabulary = 384, 1536, 6000
+    head = vocabulary * hidden / 1e6
+    largest = 6 * (4 * hidden**2 + 2 * hidden * inner) / 1e6
+    smallest = largest / 12
+    ratio = (largest + head) / (smallest + head)
+    stands(
+        rf"$6000 \times 384 = {head:.2f}$",
+        rf"$6 \times {largest / 6:.2f} = {largest:.1f}$",
+        f"${largest:.1f}/12 = {smallest:.2f}$",
+        f"$({largest:.1f} + {head:.2f})/({smallest:.2f} + {head:.2f}) = {ratio:.1f}$",
+    )
+    assert smallest < head / 2
+    greedy = {"decoding": "greedy", "drafted": False, "kv_cache": True}
+    sizes = ({"sub_model": name, **greedy} for name in ("6x1", "2x0.25"))
+    faster = evidence.ratio("benchmarks/generation", "duration_ms", *sizes)
+    assert faster.low < ratio < faster.high and faster.high < 12, "'gains about as much'"
+
+
 @pytest.mark.parametrize("stride", [126, 63])
 def test_the_number_of_windows(stride):
     length, window = 300, 126
@@ -168,6 +187,13 @@ def test_what_the_readings_say_of_trivial_answers():
             assert counted.mean == pytest.approx(floors["counting"].exact_match_percent)
             assert counted.sd == 0, "all they have learned, it seems, is to say one"
         assert path.mean < floors["path"].exact_match_percent, "nobody has learned it"
+
+
+def test_windows_help_a_teacher_whose_weights_stay():
+    readings = ({"reading": name} for name in ("windows", "cut"))
+    gap = evidence.difference("teacher_on_reviews", "accuracy_percent", *readings)
+    assert gap.low > 0 and 4.5 < gap.mean < 5, "'nearly five points better'"
+    assert gap.method == "one_seed", "'one trained model'"
 
 
 def test_what_the_readings_say_of_trigrams():

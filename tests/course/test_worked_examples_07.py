@@ -6,6 +6,7 @@ import math
 import pytest
 import torch
 from lecture_text import missing_from, text_of
+from scipy.stats import spearmanr
 
 from tinybert_l.course import evidence
 from tinybert_l.course.records import read_record
@@ -39,6 +40,21 @@ def test_the_importance_of_a_head(answers):
     fragments = ["$1.0-0.2=0.8$", "$0.3-0.9=-0.6$", "$(0.8+0.6)/2=0.7$", "$|0.8-0.6|/2=0.1$"]
     assert missing_from(LECTURE, fragments) == []
     assert round(right / mean_first) == 7
+
+
+def test_a_rank_correlation_of_three_heads():
+    """The formula of the text agrees with scipy, in the example and in its falling twin."""
+
+    def by_formula(importance):
+        ranks = [sorted(importance).index(value) + 1 for value in importance]
+        squares = sum((i - rank) ** 2 for i, rank in enumerate(ranks, 1))
+        return ranks, 1 - 6 * squares / (len(ranks) * (len(ranks) ** 2 - 1))
+
+    ranks, correlation = by_formula([0.9, 0.2, 0.5])
+    assert ranks == [3, 1, 2] and correlation == -0.5
+    assert by_formula([0.9, 0.5, 0.2])[1] == -1
+    assert spearmanr([1, 2, 3], [0.9, 0.2, 0.5]).statistic == pytest.approx(correlation)
+    assert missing_from(LECTURE, [r"$\rho = 1 - 6\cdot 6/24 = -0.5$"]) == []
 
 
 def test_two_heads_that_back_each_other_up():
@@ -168,6 +184,8 @@ def test_what_is_read_from_the_cascade_s_record_is_in_it():
     untrained = [r for r in rows if r.method == "untrained_exits" and r.goal == "cost"]
     assert [r.target for r in untrained] == [SubModel(6)]
     assert len([r for r in rows if r.goal == "cost"]) == 10, "'the best-looking of ten rows'"
+    chosen_limits = [row.max_entropy.mean for row in by_cost.values()]
+    assert max(chosen_limits) < 0.65, "'the supernets of the record take much lower ones'"
 
 
 def test_the_spread_of_a_rank_correlation_of_twelve_heads():

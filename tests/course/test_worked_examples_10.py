@@ -112,6 +112,10 @@ def test_what_is_read_from_the_forest_plot_is_in_the_records():
     assert len(gaps) == 9
     apart = [row.sub_model.label for row in joint if row.kind == "joint_gap" and not across(row)]
     assert apart == ["2×1"] and all(gap.low < 0 for gap in gaps)
+    (mean_gap,) = [row.difference_points for row in joint if row.kind == "joint_mean_gap"]
+    assert -0.5 < mean_gap.estimate < mean_gap.high < 0, "'slightly less, by less than half a point'"
+    lengths = [gap.high - gap.low for gap in gaps]
+    assert mean_gap.high - mean_gap.low < min(lengths), "'much shorter'"
     ways = {row.way: row.difference_points for row in read_record("two_stages").rows}
     both = ways["general_then_task"].estimate, ways["task_for_longer"].estimate
     assert abs(both[0] - both[1]) < 1, "'nearly as high'"
@@ -159,6 +163,15 @@ def test_what_is_read_from_the_numbers_of_the_chapters():
         if row.role == "candidate" and row.models[0].label == "2×¼ ONNX int8"
     ]
     assert kept.times_smaller > 10 and kept.kept_percent.low > 95
+
+
+def test_a_difference_that_leaves_out_0_is_not_said_to_hold_it():
+    """The reading of the chapters' numbers says of the joint difference what its record says."""
+    rows = read_record("joint_against_separate_longer").rows
+    (row,) = [row for row in rows if row.kind == "joint_mean_gap"]
+    assert not across(row)
+    texts = {cell.id: cell.source for cell in cells_of(LECTURE)}
+    assert "区间整个在0以下" in texts["c009f"] and "its whole interval below 0" in texts["c009g"]
 
 
 def test_every_question_names_the_place_where_it_was_asked():

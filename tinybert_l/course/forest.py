@@ -266,6 +266,11 @@ def _headline(row: HeadlineRow) -> Iterator[Difference]:
         yield _difference(model.label, row.kept_percent, less=100.0)
 
 
+def _large_teacher(row: HeadlineRow) -> Iterator[Difference]:
+    if row.gain_points is not None and row.models[0].runtime == "torch float32":
+        yield _difference(row.models[0].sub_model.label, row.gain_points)
+
+
 def _is_at_equal_cost(row: CascadeRow) -> bool:
     return row.goal == "cost" and row.difference_points is not None
 
@@ -316,6 +321,7 @@ _SOURCES = (
     ),
     _Source("training", "chinese", 4, "pre-training − none 有−无预训练", _chinese),
     _Source("training", "ablation", 7, "part with − without 部件有−无", _ablation),
+    _Source("training", "headline_mpnet", 8, "large teacher − own 大教师−原教师", _large_teacher),
     _Source("use", "cascade", 7, "cascade − one sub-model 级联−单个子模型", _cascade),
     _Source("use", "cascade", 7, "early exit − one sub-model 提前退出−单个子模型", _exits),
     _Source("use", "headline_by_fold", 8, "kept − all of the teacher 保留−教师的全部", _headline),

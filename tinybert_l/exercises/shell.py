@@ -18,6 +18,8 @@ from IPython.core.magic import Magics, line_magic, magics_class
 from traitlets import Type
 from traitlets.config import Config
 
+from tinybert_l.exercises.screenless import draw_without_screen
+
 TRACEBACK_LINES = 30
 FIRST_FRAMES, LAST_FRAMES = 5, 20  # of a traceback, that are shown
 LINE_LIMIT = 2000  # characters of a line of a traceback
@@ -115,6 +117,7 @@ def make_shell() -> Shell:
     for stream in (sys.stdout, sys.stderr):  # a kernel's streams take halves of characters, too
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    draw_without_screen()
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "nocolor"

@@ -24,16 +24,23 @@ _OTHER_FILES = (
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
 )
 _OPEN_DOCUMENT = b"application/vnd.oasis.opendocument"  # stands near the beginning of such a file
+COLUMNS_SHOWN = 10  # names of columns in a message
 FIELD_LIMIT = 10**7  # characters of a cell
 # a spreadsheet's ways to hold digits as text: ="00123", '00123
 _AS_TEXT = re.compile(r"\A(?:=\"(?P<formula>[^\"]*)\"|'(?P<quoted>.+))\Z", re.DOTALL)
 # what a spreadsheet makes of a long number: 2.02312E+09; what Python makes of one: 20231.0
 _ROUNDED = re.compile(r"\d[.,]\d+E\+?\d+|\dE\+\d+", re.IGNORECASE)
 _DECIMAL = re.compile(r"(\d+)\.0")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+_DATE = re.compile(
+    r"\d{1,2}-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)(?:-\d{2,4})?|\d{1,2}月\d{1,2}日",
+    re.IGNORECASE,
+)
+_FORMULA_ERROR = re.compile(r"#(?:N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!)", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
 _LINE_END = re.compile(r"\r\n|\n|\r")  # and no other that Python knows: they stand in cells
-LINES_BEFORE_HEADER = 5  # such as a title
+LINES_BEFORE_HEADER = 15  # such as a title, the school, the term
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,11 @@ class Table:
         for name in names:
             if tidy(name) in known:
                 return known.index(tidy(name))
+        parts = [_parts(name) for name in self.header]
+        for name in names:
+            for index, of_header in enumerate(parts):
+                if tidy(name) in of_header:
+                    return index
         return None
 
     def cell(self, row: Sequence[str], column: int | None) -> str:
@@ -109,6 +121,14 @@ def spoilt(key: str) -> str:
         )
     if _DECIMAL.fullmatch(key):
         return f"{key} was read as a decimal number: write it without .0 学号被当作小数"
+    if _THOUSANDS.fullmatch(key):
+        return (
+            f"{key} was written as a number by a spreadsheet: without commas 学号被加上千位分隔符"
+        )
+    if _DATE.fullmatch(key):
+        return f"{key} was made a date by a spreadsheet: format the column as text 学号被当作日期"
+    if _FORMULA_ERROR.fullmatch(key):
+        return f"{key} is a spreadsheet's error: correct its formula 表格公式出错"
     return ""
 
 
@@ -124,7 +144,17 @@ def tidy(name: str) -> str:
     >>> tidy(" First_Name")
     'first name'
     """
+    name = re.sub("[’‘`´]", "'", name).strip('\ufeff \t"“”*')
     return " ".join(name.replace("_", " ").replace("\ufeff", "").split()).casefold()
+
+
+def _parts(name: str) -> set[str]:
+    """Return what a column's name says besides: 学号/工号, 学号（必填）, Student ID (required).
+
+    What stands in brackets is left out where it asks for the column alone: others change it.
+    """
+    name = re.sub(r"[(（](?:必填|required|optional|选填)[)）]", "", name, flags=re.IGNORECASE)
+    return {tidy(name), *map(tidy, re.split("[/／]", name))}
 
 
 def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
@@ -157,7 +187,8 @@ def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
             headers[candidate] = next(csv.reader([lines[start]], delimiter=candidate), [])
         for candidate, header in headers.items():
             is_widest = len(header) == max(map(len, headers.values())) > 1
-            if wanted & set(map(tidy, header)) or (not wanted and is_widest):
+            named = {part for name in header for part in _parts(name)}
+            if wanted & named or (not wanted and is_widest):
                 return _table(path, lines, start, encoding, candidate)
     if wanted and lines:
         separators = [separator] if separator else SEPARATORS
@@ -165,7 +196,7 @@ def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
         columns = ", ".join(next(csv.reader([lines[first]], delimiter=best), [])) if lines else ""
         raise InvalidInput(
             f"{path}: columns {columns or 'none'}; needed: {key_columns[0]} "
-            f"(or {', '.join(key_columns[1:])}). 缺少{key_columns[0]}列。"
+            f"(or {', '.join(key_columns[1:COLUMNS_SHOWN])}, …). 缺少{key_columns[0]}列。"
         )
     return _table(path, lines, first, encoding, separator or ",")
 

@@ -18,7 +18,29 @@ _COPY_AFTER = re.compile(
     rf"(?:[\s_.]*[-–—]\s*(?:{_COPY_WORD})\s*(?P<a>\d*)|[\s_.]*(?:{_COPY_WORD})\s*(?P<b>\d*)"
     r"|のコピー|의 사본"
     rf"|[\s_]*[(（](?:another |\d+\w\w )?(?:{_COPY_WORD})[)）]"
-    r"|[\s_]*\((?P<c>\d+)\)|[\s_]*（(?P<d>\d+)）|[\s_]*\[(?P<e>\d+)\])\s*$",
+    r"|[\s_]*\((?P<c>\d+)\)|[\s_]*（(?P<d>\d+)）|[\s_]*\[(?P<e>\d+)\]"
+    # what programs that keep folders alike write where two machines changed a file
+    r"|(?P<conflict>\.sync-conflict-[\w-]+"
+    r"|[\s_]*[(（][^()（）]*(?:conflict|冲突|konflikt|conflit)[^()（）]*[)）]"
+    r"|-(?:DESKTOP|LAPTOP)-[A-Z0-9]+))\s*$",
+    re.IGNORECASE,
+)
+# words beside an assignment's name that tell a state of the work, and never a person
+_STATE = re.compile(
+    r"(?:(?:my|the)?[\s_-]*(?:final(?:[\s_-]?final)*|draft|new|old|fixed|done|completed?|finished|"
+    r"checkpoint|backup|submission|submitted|submit|solutions?|solved|answers?|homework|hw(?=\d)|"
+    r"assignment|version|rev|v(?=\d)|executed|output|"
+    r"最终版?|终稿|定稿|完成版?|已完成|修改版?|新版?|答案|作业|作業|提交版?|草稿|版本)"
+    r"[\s_.-]*(?:v?\d+)?[\s_-]*)+",
+    re.IGNORECASE,
+)
+# "Ann Li - Copy of x.ipynb" is Ann Li's
+_COPY_BEHIND_NAME = re.compile(
+    r"[\s_-]*(?:copy of|copie de|copia de|cópia de|kopie von)$", re.IGNORECASE
+)
+# Teams keeps attempts apart in folders: Version 1, Version 2
+_VERSION_FOLDER = re.compile(
+    r"(?:version|attempt|versuch|versión|versão|版本|第)[\s_-]*(?P<n>\d{1,4})\s*(?:次提交|次|版)?",
     re.IGNORECASE,
 )
 # a bare number is a copy's where the assignment's name stands before it, and nowhere else
@@ -39,6 +61,9 @@ _SYSTEMS_FOLDERS = {
     "__pycache__",
 }
 _SYSTEMS_FILES = {".ds_store", "thumbs.db", "desktop.ini", "icon\r", ".localized", ".directory"}
+# Windows's note of where a file comes from, beside it; swap and lock files of editors
+_SYSTEMS_ENDINGS = (":zone.identifier", "zone.identifier", ".swp", ".swo")
+_LOCKS = ("._", "~$", ".~lock.")
 
 
 def is_desktop_file(path: str) -> bool:
@@ -46,7 +71,8 @@ def is_desktop_file(path: str) -> bool:
     parts = [part.casefold() for part in path.split("/")]
     if not _SYSTEMS_FOLDERS.isdisjoint(parts):
         return True
-    return parts[-1] in _SYSTEMS_FILES or parts[-1].startswith("._")
+    last = parts[-1]
+    return last in _SYSTEMS_FILES or last.startswith(_LOCKS) or last.endswith(_SYSTEMS_ENDINGS)
 
 
 def has_ending(file_name: str) -> bool:
@@ -58,14 +84,14 @@ def may_be_notebook(file_name: str, name: str) -> bool:
     """Tell whether a student's file may be a notebook, by its name.
 
     Args:
-        name: of the assignment; a file of that name may end in .json or .txt alone.
+        name: of the assignment; a file of that name may end in .json, .txt or nothing.
     """
     if any(part.startswith(".") for part in file_name.split("/")):
         return False
     last = PurePosixPath(file_name).name
     if has_ending(last):
         return True
-    return bool(_TEXT_ENDING.search(last)) and is_called(last, name)
+    return is_called(last, name)  # with .json or .txt behind it, or no ending at all
 
 
 def is_called(file_name: str, name: str) -> bool:
@@ -83,12 +109,40 @@ def stem(file_name: str) -> str:
     >>> stem("Copy of 03-architecture (2).ipynb")
     '03-architecture'
     """
-    return without_copy_marks(without_ending(PurePosixPath(file_name).name))[0]
+    return _taken_apart(file_name)[0]
 
 
 def copy_number(file_name: str) -> int:
     """Return the number of a copy: 0 for an original, 1 for a first copy without a number."""
-    return without_copy_marks(without_ending(PurePosixPath(file_name).name))[1]
+    return _taken_apart(file_name)[1]
+
+
+def _taken_apart(file_name: str) -> tuple[str, int]:
+    """Return a file's name without ending and marks of copies, and the copy's number.
+
+    A mark may stand behind the ending, too: “x.ipynb”的副本, x.ipynb (1).
+    """
+    text = PurePosixPath(file_name).name
+    number = 0
+    while True:
+        shorter, count = without_copy_marks(without_ending(text))
+        number = max(number, count)
+        if shorter == text:
+            return text, number
+        text = shorter
+
+
+def version_of(file_name: str) -> int | None:
+    """Return the number of the attempt in whose folder a file lies; None where it lies in none.
+
+    >>> version_of("Version 2/x.ipynb")
+    2
+    """
+    for folder in reversed(PurePosixPath(file_name).parts[:-1]):
+        match = _VERSION_FOLDER.fullmatch(folder)
+        if match:
+            return int(match["n"])
+    return None
 
 
 def without_ending(file_name: str) -> str:
@@ -109,8 +163,10 @@ def without_copy_marks(text: str) -> tuple[str, int]:
             if before == text and not _COPY_BEFORE.match(text):
                 return text, number
             continue
-        digits = "".join(group or "" for group in match.groups())
-        number = max(number, int(digits[:9] or 1))
+        groups = match.groupdict()
+        if groups.pop("conflict", None) is None:  # whose number is nobody's
+            digits = "".join(group or "" for group in groups.values())
+            number = max(number, int(digits[:9] or 1))
         text = text[: match.start()]
 
 
@@ -138,5 +194,6 @@ def named_beside(text: str, name: str) -> str | None:
         return text
     after = without_copy_marks(f"{name}{match['after']}")[0]
     parts = (match["before"], after[len(name) :])
-    named = [part for part in (part.strip("-_ ()（）[]") for part in parts) if part]
+    tidied = [_COPY_BEHIND_NAME.sub("", part.strip("-_ ()（）[]")) for part in parts]
+    named = [part for part in tidied if part and not _STATE.fullmatch(part)]
     return named[0] if len(named) == 1 else None

@@ -40,7 +40,8 @@ class Identities:
         if not path.is_file():
             return cls()
         tree = read_json(path)
-        return cls(tree.get("by_name", {}), tree.get("by_number", {}))
+        by_name = {_as_compared(name): who for name, who in tree.get("by_name", {}).items()}
+        return cls(by_name, tree.get("by_number", {}))
 
     def write(self, course: Path) -> None:
         """Keep the identities in a course."""
@@ -58,9 +59,22 @@ class Identities:
                 return found
         return self.by_name.get(_as_compared(arrival.known.get("last_name", "")))
 
+    def _in_group(self, arrival: Arrival) -> str | None:
+        """Return whose name stands behind the group's: "Group A-Ann Li"; None where nobody's."""
+        name = arrival.known.get("last_name", "")
+        found = set()
+        for match in re.finditer("-", name):
+            student = self.by_name.get(_as_compared(name[match.end() :]))
+            if student is not None:
+                found.add(student)
+        return found.pop() if len(found) == 1 else None
+
     def applied(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
         """Return arrivals under the roster's names; two of one person keep the platform's."""
         found = [self.student(arrival) for arrival in arrivals]
+        if _have_groups(arrivals):
+            for index, arrival in enumerate(arrivals):
+                found[index] = found[index] or self._in_group(arrival)
         counts = Counter(found) + Counter(arrival.student for arrival in arrivals)
         renamed = []
         for arrival, student in zip(arrivals, found, strict=True):
@@ -106,5 +120,11 @@ def names_of(person: Person) -> set[str]:
 
 
 def _as_compared(name: str) -> str:
-    """Return a name without what programs write differently: its apostrophe, above all."""
-    return folded(tidy_name(re.sub("[’‘ʼ`´]", "'", name)))
+    """Return a name without what programs write differently, or leave out as Moodle does."""
+    return folded(tidy_name(re.sub("[’‘ʼ`´'\"&<>|:/\\\\]", "", name.replace("_", " "))))
+
+
+def _have_groups(arrivals: Sequence[Arrival]) -> bool:
+    """Tell whether Moodle wrote a group before every name: one name may hold a hyphen itself."""
+    names = [x.known.get("last_name", "") for x in arrivals if x.platform == "moodle"]
+    return len(names) > 1 and all("-" in name.strip("-") for name in names)

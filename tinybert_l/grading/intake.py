@@ -7,57 +7,30 @@ the same shapes. Whose a file is says `owners`, which of several counts `version
 `arrivals`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, tzinfo
-from functools import partial
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.errors import InvalidInput, printable
+from tinybert_l.errors import printable
 from tinybert_l.exercises.notebook_files import UnreadableNotebook
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading.archives import IncomingFile, incoming_files
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.file_names import is_called, is_desktop_file, may_be_notebook
 from tinybert_l.grading.identities import Identities
-from tinybert_l.grading.owners import (
-    Owner,
-    folded,
-    is_online_text,
-    names_person,
-    names_somebody,
-    owner_of,
-    why_nobody,
-)
+from tinybert_l.grading.owners import folded
 from tinybert_l.grading.policy import read_calendar
+from tinybert_l.grading.reading import Reading, Refusal, impostor, read_archive
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.variants import Variants
-from tinybert_l.grading.versions import Candidate, choose, texts_of
+from tinybert_l.grading.versions import texts_of
+
+__all__ = ["Reading", "Refusal", "collect_archive", "read_archive", "take_in"]
 
 PATH_LIMIT = 300  # characters of a path that the audit keeps
 KEPT_DIGITS = 16  # of the sha256 in the name of a kept original
-ONLINE_TEXT = (
-    "a text or an address was typed in, no notebook handed in: ask for the file. "
-    "提交的是在线文本或网址，没有笔记本"
-)
-PLATFORMS_LIST = "index.html"  # a page of Brightspace's that lists what was handed in
-NOT_CLEAR = "it is not clear whose it is 无法判断属于谁"
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A file that was not taken in, and the reason."""
-
-    origin: str
-    reason: str
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "origin", printable(self.origin))
-        object.__setattr__(self, "reason", printable(self.reason))
 
 
 @dataclass(frozen=True)
@@ -72,29 +45,6 @@ class IntakeResult:
     who: str
     outcome: str
     refused: bool = False
-
-
-@dataclass
-class _Upload:
-    """All files of one student: notebooks, and the names of the others."""
-
-    notebooks: list[Candidate] = field(default_factory=list)
-    other_names: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How to read an archive.
-
-    Args:
-        encoding: of names that are not UTF-8; empty: it is found out.
-        zone: of times that have none; None: this machine's.
-        released: texts of the cells of the release, by which an untouched copy is known.
-    """
-
-    encoding: str = ""
-    zone: tzinfo | None = None
-    released: tuple[str, ...] = ()
 
 
 def collect_archive(
@@ -118,14 +68,16 @@ def collect_archive(
         InvalidInput: `path` is neither a zip file nor a folder, or has too many files.
     """
     name = NOTEBOOKS[lecture]
-    course.assignment(lecture)  # raises when it was not released
+    assignment = course.assignment(lecture)  # raises when it was not released
     calendar = read_calendar(course.folder)
     told = read_times(handed_in, calendar.zone) if handed_in else {}
     variants = Variants.of(course, lecture)
     released = _released_texts(course, name)
     if variants is not None:
         released = (*released, *variants.released_texts())
-    arrivals, refusals = read_archive(path, name, Reading(encoding, calendar.zone, released))
+    cell_names = frozenset(cell.name for cell in assignment.cells)
+    reading = Reading(encoding, calendar.zone, released, cell_names)
+    arrivals, refusals = read_archive(path, name, reading)
     arrivals = Identities.of(course.folder).applied(arrivals)
     arrivals = _as_in_gradebook(arrivals, course, name)
     if variants is not None:
@@ -177,143 +129,6 @@ def _released_texts(course: Course, name: str) -> tuple[str, ...]:
         return ()
 
 
-def read_archive(
-    path: Path, name: str, reading: Reading = Reading()
-) -> tuple[list[Arrival], list[Refusal]]:
-    """Read an assignment's submissions from a zip file or a folder.
-
-    Raises:
-        InvalidInput: `path` is neither, or has too many files.
-    """
-    tidied = partial(_without_common_folder, name=name)
-    with incoming_files(path, name, reading.encoding, reading.zone, tidied) as files:
-        uploads, refusals = _by_student(files, name, reading.zone)
-        arrivals = []
-        students_by_folded_name: dict[str, str] = {}
-        for student, upload in sorted(uploads.items()):
-            if not upload.notebooks:
-                refusals.append(Refusal(student, _why_nothing(upload)))
-                continue
-            namesake = students_by_folded_name.setdefault(folded(student), student)
-            if namesake == student:
-                outcome = _arrival(student, upload, name, reading.released)
-            else:
-                outcome = _impostor(upload.notebooks[0].file.path, namesake)
-            if isinstance(outcome, Refusal):
-                refusals.append(outcome)
-            else:
-                arrivals.append(outcome)
-    return arrivals, refusals
-
-
-def _why_nothing(upload: _Upload) -> str:
-    if any(map(is_online_text, upload.other_names)):
-        return ONLINE_TEXT
-    names = ", ".join(upload.other_names)[:200]
-    return f"no notebook among {names} 没有笔记本"
-
-
-def _by_student(
-    files: Iterable[IncomingFile], name: str, zone: tzinfo | None
-) -> tuple[dict[str, _Upload], list[Refusal]]:
-    """Group files by owner; files of other assignments are left out.
-
-    Args:
-        zone: of times in paths that have none; None: this machine's.
-    """
-    uploads: dict[str, _Upload] = {}
-    refusals = []
-    for file in files:
-        if file.problem:
-            refusals.append(Refusal(file.path, file.problem))
-            continue
-        owner = owner_of(file.path, name)
-        if owner is None:
-            if file.path != PLATFORMS_LIST:
-                why = why_nobody(file.path, name)
-                refusals.append(Refusal(file.path, f"{NOT_CLEAR}: {why}" if why else NOT_CLEAR))
-            continue
-        file = _with_platforms_time(file, owner, zone)
-        if owner.assignment not in (None, name):
-            continue
-        upload = uploads.setdefault(owner.student, _Upload())
-        if may_be_notebook(owner.file_name, name):
-            upload.notebooks.append(Candidate(file, owner))
-        else:
-            upload.other_names.append(owner.file_name)
-    return uploads, refusals
-
-
-def _with_platforms_time(file: IncomingFile, owner: Owner, zone: tzinfo | None) -> IncomingFile:
-    """Return a file with the time that Blackboard or Brightspace wrote into its path."""
-    if owner.platform not in ("blackboard", "brightspace") or owner.when is None:
-        return file
-    moment = owner.when.replace(tzinfo=zone) if zone else owner.when.astimezone()
-    return replace(file, modified=moment.astimezone(UTC))
-
-
-def _arrival(
-    student: str, upload: _Upload, name: str, released: tuple[str, ...]
-) -> Arrival | Refusal:
-    """Read the notebook that counts among a student's files."""
-    try:
-        choice = choose(upload.notebooks, name, released)
-    except InvalidInput as error:
-        return Refusal(upload.notebooks[0].file.path, str(error))
-    file = choice.candidate.file
-    owner = choice.candidate.owner
-    notes = [*choice.notes]
-    if file.note:
-        notes.append(file.note)
-    for other in upload.other_names:
-        if other != "timestamp.txt":
-            notes.append(f"not taken in: {other} 未接收")
-    if not is_called(owner.file_name, name):
-        notes.append(f"was called {owner.file_name} 文件名已改正")
-    when = file.modified
-    has_own_time = owner.platform == "exchange" or owner.when is not None
-    if owner.platform == "exchange":  # a student sets a file's own time with `touch`
-        when = owner.when or datetime.now(UTC)
-    return Arrival(
-        student,
-        choice.raw,
-        when,
-        file.path,
-        notes,
-        owner.known,
-        choice.others,
-        owner.platform,
-        owner.is_late,
-        has_own_time=has_own_time,
-    )
-
-
-def _without_common_folder(files: list[IncomingFile], name: str) -> list[IncomingFile]:
-    """Drop a Mac's own files, and the folder that holds everything where there is one.
-
-    A single top folder is kept where it names a student: as Moodle or nbgrader's exchange write it,
-    or with an assignment's folder below, as in nbgrader's `submitted`, or with files that name
-    nobody.
-    """
-    files = [file for file in files if not is_desktop_file(file.path)]
-    top_folders = {file.path.split("/")[0] for file in files}
-    if len(top_folders) != 1:
-        return files
-    if names_person(top_folders.pop()):
-        return files
-    for file in files:
-        parts = file.path.split("/")
-        if len(parts) < 2 or parts[1] in NOTEBOOKS.values():
-            return files
-        if len(parts) < 3 and not names_somebody(parts[-1], name):
-            return files
-    return [replace(file, path=file.path.partition("/")[2]) for file in files]
-
-
-def _impostor(origin: str, student: str) -> Refusal:
-    return Refusal(origin, f"claims to be {student} 冒充其他学生")
-
-
 def take_in(
     course: Course, name: str, arrivals: list[Arrival], refusals: list[Refusal]
 ) -> dict[str, str]:
@@ -331,7 +146,7 @@ def take_in(
     for arrival in arrivals:
         namesake = present.get(folded(arrival.student), arrival.student)
         if namesake != arrival.student:
-            refusals.append(_impostor(arrival.origin, namesake))
+            refusals.append(impostor(arrival.origin, namesake))
             continue
         outcomes[arrival.student] = _submit(audit, name, arrival)
     for refusal in refusals:

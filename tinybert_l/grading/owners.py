@@ -21,30 +21,39 @@ from tinybert_l.grading.file_names import (
 
 NAME_LIMIT = 64  # characters of a student's name
 LMS_NAME_LIMIT = 40  # characters of a platform's name that go into the student's
-# Canvas: doejane_LATE_12_345_notebook.ipynb; anonymous: anon_aB3xY_345_…, with LATE at any place
+# Canvas: doejane_LATE_12_345_notebook.ipynb; anonymous: anon_aB3xY_345_…, with LATE at any place;
+# what was typed in has no number of its own: doejane_12_text.html
 CANVAS_NAME = re.compile(
-    r"(?P<late1>LATE_)?(?:(?P<name>(?!anon_|gradebook_)[^_/]+)_(?P<late2>LATE_)?(?P<lms>\d+)"
+    r"(?P<late1>LATE_)?(?:(?P<name>(?!anon_|gradebook_)[^/]+?)_(?P<late2>LATE_)?(?P<lms>\d+)"
     r"|anon_(?P<late3>LATE_)?(?P<anonymous>[A-Za-z0-9]{3,12}))_(?P<late4>LATE_)?"
-    r"(?P<submission>\d+)_(?P<rest>[^/]+)"
+    r"(?:(?P<submission>\d+)_(?P<rest>[^/]+)|(?P<typed>(?:text|link|url)\.html))"
 )
-_MOODLE_NAME = re.compile(
-    r"(?P<name>[^/]+?)_(?P<lms>\d+)_assignsubmission_(?:file|onlinetext)_?/?(?P<rest>.*)"
-)
+_MOODLE_PLUGIN = r"_(?P<lms>\d+)_assign(?P<what>submission|feedback)_[a-z]+"
+_MOODLE_NAME = re.compile(rf"(?P<name>[^/]+?){_MOODLE_PLUGIN}_?/?(?P<rest>.*)")
 MOODLE_FLAT_NAME = re.compile(  # of a file that lies in no folder of its student's
-    r"[^/]+?_\d+_assignsubmission_(?:file|onlinetext)_(?P<rest>[^/]+)"
+    rf"(?P<name>[^/]+?){_MOODLE_PLUGIN}_(?P<rest>[^/]+)"
 )
 # Blackboard: Lecture 3_jdoe_attempt_2026-11-20-10-00-00_x.ipynb, with gradebook_COURSE_ before
 BLACKBOARD_NAME = re.compile(
     r"(?:[^/]*?_)?(?P<name>[^_/]+)_attempt_(?P<when>\d{4}(?:-\d\d){5})(?:_(?P<rest>[^/]+)|\.txt)"
 )
-# Brightspace: 123-45 - Jane Doe - Nov 20, 2026 1012 AM/x.ipynb
+# Brightspace: 123-45 - Jane Doe - Nov 20, 2026 1012 AM/x.ipynb, or … AM - x.ipynb; a group has one
+# number, and the date is written as in the site's language
+_DATE = r"(?:[^/-]*\b\d{4}|\d{4}[-./年]\d{1,2}[-./月]\d{1,2}日?)"
+_CLOCK = r"(?:\d{3,4}|\d{1,2} ?[-.:hH] ?\d\d)(?: [AaPp]\.?[Mm]\.?)?"
 _BRIGHTSPACE_NAME = re.compile(
-    r"(?P<lms>\d+)-\d+ ?- (?P<name>[^/]+?) ?- "
-    r"(?P<when>[^/-]*\b\d{4} \d{3,4}(?: [AP]M)?)/(?P<rest>.+)"
+    r"(?P<lms>\d+)(?:-\d+)? ?- (?P<name>[^/]+?) ?- "
+    rf"(?P<when>{_DATE},? {_CLOCK})(?:/| - )(?P<rest>.+)"
 )
 _BRIGHTSPACE_TIME = re.compile(r"(\w{3} \d{1,2}, \d{4}) (\d{3,4}) ([AP]M)")
+_ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d{1,2}) ?[-.:]? ?(\d\d)")
 _EXCHANGE_NAME = re.compile(
     r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)"
+)
+_GRADESCOPE_NAME = re.compile(r"(?P<name>submission_\d{4,})/(?P<rest>.+)")
+# Sakai: Li, Ann(login)/Submission attachment(s)/x.ipynb
+_SAKAI_NAME = re.compile(
+    r"[^/()]+, ?[^/()]*\((?P<name>[^()/ ]+)\)/(?:Submission attachment\(s\)/)?(?P<rest>.+)"
 )
 _PLAIN_NAME = re.compile(
     r"(?P<name>[^/]+?)(?:/(?P<rest>.+)|\.ipynb(?:\.json|\.txt)?)", re.IGNORECASE
@@ -55,6 +64,8 @@ _PATTERNS = (
     ("blackboard", BLACKBOARD_NAME),
     ("brightspace", _BRIGHTSPACE_NAME),
     ("exchange", _EXCHANGE_NAME),
+    ("gradescope", _GRADESCOPE_NAME),
+    ("sakai", _SAKAI_NAME),
     ("", _PLAIN_NAME),
 )
 # Beside letters, digits and what combines with them; no name begins with a full stop or a blank.
@@ -72,7 +83,8 @@ class Owner:
         file_name: with the folders below the student's.
         assignment: for which assignment, if it says.
         known: facts that the platform gave, by column of the gradebook: lms_user_id, last_name.
-        platform: "canvas", "moodle", "blackboard", "brightspace", "exchange"; "": a plain path.
+        platform: "canvas", "moodle", "blackboard", "brightspace", "gradescope", "sakai",
+            "exchange"; "": a plain path.
         is_late: what Canvas says.
         when: when it was handed in, if the path says; without a zone in the platform's own.
     """
@@ -93,10 +105,10 @@ def owner_of(path: str, assignment: str = "") -> Owner | None:
         assignment: whose name may stand beside the student's, as in "ann-03-architecture.ipynb".
     """
     platform, match = _match(path)
-    if match is None:
+    if match is None or is_feedback(path):
         return None
     parts = match.groupdict()
-    file_name = parts.get("rest") or PurePosixPath(path).name
+    file_name = parts.get("rest") or parts.get("typed") or PurePosixPath(path).name
     of_assignment = parts.get("assignment")
     known: dict[str, str] = {}
     student: str | None
@@ -125,9 +137,17 @@ def _of_plain_name(name: str, assignment: str, is_file: bool) -> str | None:
     return None if student is None else tidy_name(student)
 
 
+def is_feedback(path: str) -> bool:
+    """Tell whether a path is that of a teacher's feedback in Moodle, which nobody hands in."""
+    match = _MOODLE_NAME.fullmatch(path)
+    return match is not None and match["what"] == "feedback"
+
+
 def why_nobody(path: str, assignment: str = "") -> str:
     """Say why a path names no student; empty where it is plain that it names none."""
     platform, match = _match(path)
+    if is_feedback(path):
+        return "a teacher's feedback file, no submission 教师的反馈文件，不是提交"
     if match is None:
         return ""
     name = tidy_name(match["name"] or "")
@@ -196,7 +216,8 @@ def folded(student: str) -> str:
 def names_person(folder: str) -> bool:
     """Tell whether the name of a folder is one that a platform or nbgrader's exchange gives."""
     is_brightspace = bool(_BRIGHTSPACE_NAME.match(f"{folder}/x"))
-    return bool(_MOODLE_NAME.match(folder)) or is_brightspace or "+" in folder
+    is_of_others = any(x.match(f"{folder}/x") for x in (_GRADESCOPE_NAME, _SAKAI_NAME))
+    return bool(_MOODLE_NAME.match(folder)) or is_brightspace or is_of_others or "+" in folder
 
 
 def names_somebody(file_name: str, assignment: str) -> bool:
@@ -214,12 +235,22 @@ def is_online_text(file_name: str) -> bool:
     return bool(_ONLINE_TEXTS.search(file_name.casefold()))
 
 
+def is_receipt(file_name: str) -> bool:
+    """Tell whether a file is Blackboard's own word on an attempt, which lies beside its files."""
+    match = BLACKBOARD_NAME.fullmatch(file_name)
+    return match is not None and match["rest"] is None
+
+
 def _time(text: str | None) -> datetime | None:
     """Read the time in a path; without a zone where a platform means its own."""
     if not text:
         return None
     with suppress(ValueError):  # Blackboard
         return datetime.strptime(text, "%Y-%m-%d-%H-%M-%S")
+    match = _ISO_TIME.fullmatch(text)
+    if match:
+        with suppress(ValueError):
+            return datetime.strptime(f"{match[1]} {match[2]:0>2}{match[3]}", "%Y-%m-%d %H%M")
     match = _BRIGHTSPACE_TIME.fullmatch(text)
     if match:
         with suppress(ValueError):

@@ -43,7 +43,31 @@ ID_COLUMNS = (
     "Nom d'utilisateur",
     "Nombre de usuario",
     "OrgDefinedId",
+    "SID",
+    "Roll",
+    "Número de ID",
+    "Número de matrícula",
+    "Numéro d'identification",
+    "Numéro étudiant",
+    "Codice identificativo",
+    "Matricola",
+    "Número de identificação",
+    "Matrícula",
+    "Индивидуальный номер",
+    "IDナンバー",
+    "ユーザ名",
+    "ID 번호",
+    "Gebruikersnaam",
+    "ID-nummer",
+    "工号",
+    "工號",
+    "编号",
 )
+# say that a row sums up others, and is nobody
+TOTALS = frozenset({
+    "total", "totals", "sum", "average", "mean", "median", "count", "合计", "总计", "總計", "小计",
+    "平均", "平均分", "人数", "summe", "durchschnitt", "moyenne", "media",
+})  # fmt: skip
 # Moodle's own list of participants names them by their addresses alone, unless told otherwise.
 EMAIL_COLUMNS = (
     "email",
@@ -58,6 +82,15 @@ EMAIL_COLUMNS = (
     "電子郵件信箱",
     "Adresse de courriel",
     "Dirección de correo",
+    "Indirizzo email",
+    "Endereço de email",
+    "Адрес электронной почты",
+    "メールアドレス",
+    "이메일 주소",
+    "이메일",
+    "E-mailadres",
+    "E-Mail",
+    "电子邮箱",
 )
 OTHER_NAMES = {
     "first_name": (
@@ -68,6 +101,10 @@ OTHER_NAMES = {
         "名",
         "Vorname",
         "Prénom",
+        "Nombre",
+        "Nome",
+        "Имя",
+        "Voornaam",
     ),
     "last_name": (
         "last_name",
@@ -79,13 +116,25 @@ OTHER_NAMES = {
         "姓氏",
         "Nachname",
         "Nom",
+        "Nom de famille",
+        "Apellido(s)",
+        "Apellidos",
+        "Cognome",
+        "Sobrenome",
+        "Фамилия",
+        "Achternaam",
+        "성",
     ),
     "email": EMAIL_COLUMNS,
-    "full_name": ("name", "full name", "姓名", "学生姓名", "氏名", "이름", "Vollständiger Name"),
+    "full_name": (
+        *("name", "full name", "student name", "姓名", "学生姓名", "氏名", "이름"),
+        *("Vollständiger Name", "Nom complet", "Nombre completo"),
+    ),
 }
 CANVAS_ID_COLUMNS = ("SIS Login ID", "SIS User ID")
 BRIGHTSPACE_COLUMNS = ("OrgDefinedId", "End-of-Line Indicator")  # whose ids begin with "#"
 CELL_LIMIT = 1_000  # characters
+_NO_ID = ("", "-", "--", "n/a", "N/A", "nan", "NaN", "null", "None", "无")
 _ID = re.compile(r"[\w@-][\w.@-]{0,63}")
 _POINTS_POSSIBLE = "points possible"  # begins a row of Canvas's that is nobody's
 _TEST_STUDENTS = ("student, test", "test student")  # Canvas's own
@@ -112,14 +161,23 @@ def read_roster(path: Path) -> list[Person]:
         if is_canvas and is_nobody(table, row):
             continue
         student = table.key(row, id_column)
-        if is_brightspace:
+        if student.casefold() in TOTALS:
+            continue
+        if is_brightspace and not spoilt(student):
             student = student.removeprefix("#")
         if spoilt(student):
             raise InvalidInput(f"{path}, line {line}: {spoilt(student)}.")
+        if student in _NO_ID:
+            raise InvalidInput(
+                f"{path}, line {line}: no id in the column {table.header[id_column or 0]}; "
+                "fill it in for everybody, or leave the column out. 缺少学号。"
+            )
         if not _ID.fullmatch(student):
             raise InvalidInput(
                 f"{path}, line {line}: id {student!r}; allowed: 1 to 64 of letters, digits, . _ @ -"
             )
+        if people.get(student) == _person(table, row, student, is_canvas):
+            continue  # a row for each section
         if student in people:
             raise InvalidInput(f"{path}, line {line}: {student} stands there twice. 重复。")
         first_line, namesake = line_of.setdefault(folded(student), (line, student))
@@ -130,6 +188,8 @@ def read_roster(path: Path) -> list[Person]:
             )
         people[student] = _person(table, row, student, is_canvas)
         _require_short(people[student], path, line)
+    if not people:
+        raise InvalidInput(f"{path}: nobody stands below the header. 名单中没有人。")
     return list(people.values())
 
 
@@ -151,18 +211,22 @@ def is_canvas_table(table: Table) -> bool:
 
 
 def _id_column(table: Table, is_canvas: bool) -> int | None:
-    """Return the column by which people are known: the first that is filled in.
+    """Return the column by which people are known: the first that is filled in with ids.
 
-    One that only counts the rows is taken where there is no other.
+    One that only counts the rows, or that holds names, is taken where there is no other.
     """
     names = (*CANVAS_ID_COLUMNS, "ID") if is_canvas else (*ID_COLUMNS, *EMAIL_COLUMNS)
     counts = [str(number) for number in range(1, len(table.rows) + 1)]
+    filled = []
     for name in names:
         column = table.column(name)
         cells = [table.cell(row, column) for row in table.rows]
         if any(cells) and cells != counts:
+            filled.append((column, cells, name))
+    for column, cells, name in filled:
+        if name != "student" or not any(" " in cell for cell in cells):
             return column
-    return table.column(*names)
+    return filled[0][0] if filled else table.column(*names)
 
 
 def is_nobody(table: Table, row: list[str]) -> bool:
@@ -171,11 +235,13 @@ def is_nobody(table: Table, row: list[str]) -> bool:
     Such are the maximum points, how assignments are posted, and the test student.
     """
     first = table.cell(row, 0).casefold()
+    is_indented = bool(row) and row[0].startswith("    ")  # "Points Possible" in any language
     names = f"{first}, {table.cell(row, 1).casefold()}"  # with a column for each of the two names
     is_test = first in _TEST_STUDENTS or names in _TEST_STUDENTS
     keys = ("ID", "SIS Login ID", "SIS User ID")
     has_number = any(table.cell(row, table.column(key)) for key in keys)
-    return first.startswith(_POINTS_POSSIBLE) or is_test or not (first or has_number)
+    is_maximum = first.startswith(_POINTS_POSSIBLE) or (is_indented and not has_number)
+    return is_maximum or is_test or not (first or has_number)
 
 
 def _person(table: Table, row: list[str], student: str, is_canvas: bool) -> Person:

@@ -6,15 +6,17 @@ since the release is never taken for the answer.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import PurePosixPath
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.file_kinds import kind_of
 from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
 from tinybert_l.grading.archives import IncomingFile, notebook_within
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT, normalised
-from tinybert_l.grading.file_names import copy_number, is_called, stem
+from tinybert_l.grading.contents import Contents, why_foreign
+from tinybert_l.grading.file_names import copy_number, is_called, stem, version_of
 from tinybert_l.grading.owners import Owner
 
 ZIP_SIGNATURE = b"PK\x03\x04"
@@ -49,37 +51,63 @@ class _Read:
 
     Args:
         texts: of its cells; None where it is no notebook.
+        foreign: why it is not of this assignment; empty where it is.
+        fault: why it is no notebook.
     """
 
     candidate: Candidate
     raw: bytes
     texts: tuple[str, ...] | None
+    foreign: str = ""
+    fault: str = ""
 
 
-def choose(candidates: Sequence[Candidate], name: str, released: tuple[str, ...] = ()) -> Choice:
+def choose(
+    candidates: Sequence[Candidate],
+    name: str,
+    released: tuple[str, ...] = (),
+    cell_names: frozenset[str] = frozenset(),
+) -> Choice:
     """Choose the notebook that counts among a student's.
 
     Args:
         name: of the assignment.
         released: texts of the cells of the release; empty where they are not known.
+        cell_names: nbgrader's names of its cells.
     Raises:
         InvalidInput: a person has to choose, or the only one cannot be read; says why.
     """
     newest = _of_newest_attempt(candidates)
-    named = [candidate for candidate in newest if is_called(candidate.file_name, name)]
-    pool = named or newest
+    every, notes = _read_all(newest)
+    every = [_looked_into(one, name, released, cell_names) for one in every]
+    own = [one for one in every if not one.foreign]
+    if not own:
+        raise InvalidInput(every[0].foreign)
+    unread = [x for x in newest if all(one.candidate is not x for one in every)]
+    is_named = {id(x): is_called(x.file_name, name) for x in newest}
+    read = [one for one in own if is_named[id(one.candidate)]]
+    if not read and any(is_named[id(x)] for x in unread):
+        raise InvalidInput("; ".join(notes))
+    has_name = bool(read)
+    read = read or own
+    pool = [one.candidate for one in read]
     stems = {stem(candidate.file_name) for candidate in pool}
-    if not named and len(stems) > 1:
+    if not has_name and len(stems) > 1:
         raise InvalidInput(f"{len(pool)} notebooks, and none is {name}.ipynb 笔记本不唯一")
     if _lies_in_several_folders(pool):
         raise InvalidInput("notebooks in several folders: whose are they? 多个文件夹中均有笔记本")
-    read, notes = _read_all(pool)
     _require_own_names(read, released)
     best = _best_of(read, released)
     notes += _explained(best, read, released)
-    rest, _ = _read_all([x for x in candidates if x not in pool], may_be_none=True)
+    if best.fault:
+        notes.append(f"cannot be graded as it is 目前无法评分: {best.fault}")
+    beside = [one for one in every if all(one is not other for other in read)]
+    notes += [_why_beside(one) for one in beside]
+    earlier = [x for x in candidates if all(x is not other for other in newest)]
+    notes += [f"{x.file.path}: an earlier attempt 较早的提交" for x in earlier]
+    rest = beside + _read_all(earlier, may_be_none=True)[0]
     if best.texts is None or _is_untouched(best, released):
-        touched = [x for x in rest if x.texts and not _is_untouched(x, released)]
+        touched = [x for x in rest if x.texts and not x.foreign and not _is_untouched(x, released)]
         if touched and released:
             raise InvalidInput(
                 f"{best.candidate.file_name} is as it was released, and "
@@ -91,7 +119,11 @@ def choose(candidates: Sequence[Candidate], name: str, released: tuple[str, ...]
 
 
 def _of_newest_attempt(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Return what was handed in last, where a platform keeps attempts apart by their time."""
+    """Return what was handed in last, where a platform keeps attempts apart by time or number."""
+    versions = [version_of(candidate.file_name) for candidate in candidates]
+    if all(version is not None for version in versions):
+        newest = max(version or 0 for version in versions)
+        return [x for x, version in zip(candidates, versions, strict=True) if version == newest]
     times = [candidate.owner.when for candidate in candidates if candidate.owner.when is not None]
     if len(times) < len(candidates):
         return list(candidates)
@@ -137,10 +169,29 @@ def _read(candidate: Candidate) -> _Read:
         raw = notebook_within(raw) or raw
     if len(raw) > SUBMISSION_LIMIT:
         raise InvalidInput(f"more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
+    kind = kind_of(raw)
+    if kind:
+        raise InvalidInput(f"{candidate.file_name} is no notebook 不是笔记本: it is {kind}")
     try:
         return _Read(candidate, raw, texts_of(raw))
-    except UnreadableNotebook:
-        return _Read(candidate, raw, None)
+    except UnreadableNotebook as error:
+        return _Read(candidate, raw, None, fault=str(error))
+
+
+def _looked_into(
+    read: _Read, name: str, released: tuple[str, ...], cell_names: frozenset[str]
+) -> _Read:
+    """Return a candidate with what its contents say of the assignment that it is of."""
+    if read.texts is None or not released:
+        return read
+    contents = Contents.of(read_notebook(read.raw, name)[0])
+    return replace(read, foreign=why_foreign(contents, name, released, cell_names))
+
+
+def _why_beside(read: _Read) -> str:
+    """Say why a notebook is kept beside the one that counts."""
+    why = read.foreign or read.fault or "another name than the lecture's 文件名不是该讲的"
+    return f"{read.candidate.file_name}: does not count, is kept 存档，不计分: {why}"
 
 
 def texts_of(raw: bytes) -> tuple[str, ...]:
@@ -165,15 +216,20 @@ def _best_of(read: list[_Read], released: tuple[str, ...]) -> _Read:
     return max(touched, key=lambda one: _version(one, touched))
 
 
-def _version(read: _Read, among: list[_Read]) -> tuple[bool, datetime | int, int, str]:
-    """Return what orders versions of a notebook: Canvas's number, else time, else the copy's."""
-    number = copy_number(read.candidate.file_name)
+def _version(read: _Read, among: list[_Read]) -> tuple[bool, datetime | int, int, int, str]:
+    """Return what orders versions of a notebook.
+
+    That is Canvas's number, else time, else the copy's number, else the shorter name: programs that
+    keep folders alike make the other one's longer.
+    """
+    name = read.candidate.file_name
+    number = copy_number(name)
     if read.candidate.owner.platform == "canvas":
-        return True, number, number, read.candidate.file_name
+        return True, number, number, -len(name), name
     times = [one.candidate.file.modified for one in among]
     if (max(times) - min(times)).total_seconds() > SAME_TIME_SECONDS:
-        return False, read.candidate.file.modified, number, read.candidate.file_name
-    return False, times[0], number, read.candidate.file_name
+        return False, read.candidate.file.modified, number, -len(name), name
+    return False, times[0], number, -len(name), name
 
 
 def _explained(best: _Read, read: list[_Read], released: tuple[str, ...]) -> list[str]:
@@ -190,6 +246,8 @@ def _explained(best: _Read, read: list[_Read], released: tuple[str, ...]) -> lis
             why = "the same cells 内容相同"
         elif _is_untouched(one, released):
             why = "untouched since the release 未作答"
+        elif _version(one, read)[:3] == _version(best, read)[:3]:
+            why = "another version, by its name 另一版本，按文件名判断"
         else:
             why = "an earlier version, by time or number 较早的版本"
         reasons.append(f"{one.candidate.file_name}: {why}")

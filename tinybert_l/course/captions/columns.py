@@ -68,6 +68,16 @@ COLUMNS: dict[str, dict[str, Column]] = {
                 zh_alone="与教师同一运行时的加速（32句一批）",
             )
         ),
+        "mpnet_times_faster_batch_1": Column(
+            Caption("than MPNet: faster, batch 1", zh_alone="比MPNet快几倍（单句）")
+        ),
+        "mpnet_times_faster_batch_32": Column(
+            Caption("than MPNet: faster, batch 32", zh_alone="比MPNet快几倍（32句一批）")
+        ),
+        "mpnet_times_smaller": Column(
+            Caption("than MPNet: smaller", zh_alone="比MPNet小几倍")
+        ),
+        "gain_points": _against("the teacher's soft labels", "教师的软标签"),
     },
     "ablation": {
         "accuracy_percent": Column(Caption("{key}", unit="%")),

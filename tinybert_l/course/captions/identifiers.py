@@ -8,6 +8,8 @@ from tinybert_l.course.captions.words import Caption
 VALUES: dict[str, dict[Any, Caption]] = {
     "role": {
         "teacher": Caption("teacher", "教师"),
+        "mpnet": Caption("MPNet"),
+        "bag_of_words": Caption("bag of words", "词袋"),
         "chosen_small": Caption(
             "chosen", "选定, ≥15× faster, ≥10× smaller", zh_alone="选定，至少快15倍、小10倍"
         ),

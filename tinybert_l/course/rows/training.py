@@ -12,7 +12,9 @@ class HeadlineRow(Row):
     """A model of the headline against the teacher in torch float32; choices may differ by seed."""
 
     kind: ClassVar[str] = "headline"
-    role: Literal["teacher", "bag_of_words", "candidate", "chosen_small", "chosen_same_runtime"]
+    role: Literal[
+        "teacher", "mpnet", "bag_of_words", "candidate", "chosen_small", "chosen_same_runtime"
+    ]
     models: tuple[DeployedModel, ...] = ()
     accuracy_percent: float | None = None
     kept_percent: Interval | None = None
@@ -22,6 +24,12 @@ class HeadlineRow(Row):
     # faster than the teacher in float32 in the row's own runtime
     same_runtime_times_faster_batch_1: float | None = None
     same_runtime_times_faster_batch_32: float | None = None
+    # against MPNet in torch float32, where it gave the soft labels
+    mpnet_times_faster_batch_1: float | None = None
+    mpnet_times_faster_batch_32: float | None = None
+    mpnet_times_smaller: float | None = None
+    # points that MPNet's soft labels are better than those of the fold's own teacher
+    gain_points: Interval | None = None
     by_seed: dict[str, tuple[float, ...]] | None = None  # the values behind means, by field
 
 

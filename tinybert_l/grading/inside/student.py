@@ -1,5 +1,6 @@
 """Run a submission's cells, and call its functions when the judge asks."""
 
+import builtins
 import os
 import sys
 import tempfile
@@ -13,13 +14,18 @@ from tinybert_l.exercises.shell import make_shell, run_cell
 from tinybert_l.grading.inside.namespaces import SCRATCH, cut_off, limit_files, reseed
 from tinybert_l.grading.inside.side import OUTPUT_LIMIT, Side, error_text
 from tinybert_l.grading.inside.values import Decoder, Encoder
-from tinybert_l.grading.inside.wire import Header
+from tinybert_l.grading.inside.wire import BUILTINS_CHANGED, Header
 
 SCRATCH_MEGABYTES = 64
 MEMORY_MEGABYTES = 2048
 CPU_SECONDS = 600
 NAME_LIMIT = 100  # characters of an error's type
+NAMES_SHOWN = 5  # of what was replaced
 BASES_LIMIT = 20  # classes from which an error is derived
+# what a notebook may put in place of Python's own: nothing here goes by it
+OWN_TO_CHANGE = frozenset(
+    ("_", "print", "input", "display", "get_ipython", "help", "exit", "quit", "breakpoint", "open")
+)
 Graph = tuple[list[torch.Tensor], list[torch.Tensor]]  # outputs and inputs of a call
 
 
@@ -34,7 +40,10 @@ class StudentSide(Side):
             scratch = tempfile.mkdtemp()
         limit_files()
         reseed(scratch)
+        sys.path.insert(0, "")  # as in a kernel: what `%%writefile` wrote can be imported
+        self.streams = (sys.stdout, sys.stderr)
         self.shell = make_shell()
+        self.builtins = dict(builtins.__dict__)
         self.graphs: list[Graph] = []  # of the calls so far
         self.output_file = _redirect_output(os.path.join(scratch, ".output"))
 
@@ -52,18 +61,34 @@ class StudentSide(Side):
         os.ftruncate(self.output_file, 0)
         os.lseek(self.output_file, 0, os.SEEK_SET)
         error = run_cell(self.shell, header["source"])
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
+        error = self._builtins_put_back() or error
+        for stream in (*self.streams, sys.stdout, sys.stderr):
+            with suppress(Exception):  # a notebook may have put anything in a stream's place
                 stream.flush()
+        if sys.stdout is None or sys.stderr is None:  # the shell cannot do without
+            sys.stdout, sys.stderr = self.streams
         output = os.pread(self.output_file, OUTPUT_LIMIT + 1, 0).decode("utf-8", "replace")
         failure = None
         if error is not None:
             failure = {
                 "ename": type(error).__name__[:NAME_LIMIT],
                 "evalue": error_text(error),
-                "traceback": self.shell.failure or [],
+                "traceback": [] if isinstance(error, BuiltinsChanged) else self.shell.failure or [],
             }
         self.reply({"output": output[:OUTPUT_LIMIT], "error": failure})
+
+    def _builtins_put_back(self) -> "BuiltinsChanged | None":
+        """Put back what code has replaced of Python's own; return the error that says so.
+
+        Nothing is called here by a name that may have been replaced.
+        """
+        changed: list[str] = []
+        for name, value in self.builtins.items():
+            if name in OWN_TO_CHANGE or builtins.__dict__.get(name, changed) is value:
+                continue
+            builtins.__dict__[name] = value
+            changed.append(name)
+        return BuiltinsChanged(changed) if changed else None
 
     def call(self, header: Header, buffers: list[bytes]) -> None:
         """Call the student's function; reply with its result, and the arguments if it changed them.
@@ -84,7 +109,11 @@ class StudentSide(Side):
         encoder = Encoder()
         try:
             result = encoder.encode(exercise.student(*args, **kwargs))  # a generator runs here
+            changed = self._builtins_put_back()
+            if changed is not None:
+                raise changed
         except BaseException as error:
+            error = self._builtins_put_back() or error
             if isinstance(error, NotImplementedError) and exercise.is_unanswered(error):
                 self.reply({"missing": True})
             else:
@@ -121,6 +150,25 @@ class StudentSide(Side):
         name = type(error).__name__[:NAME_LIMIT]
         bases = [kind.__name__[:NAME_LIMIT] for kind in type(error).__mro__[:BASES_LIMIT]]
         self.reply({"error": name, "message": error_text(error), "bases": bases})
+
+
+class BuiltinsChanged(RuntimeError):
+    """Code has replaced Python's own functions or types, for all code in its process.
+
+    Args:
+        names: that were replaced.
+    """
+
+    def __init__(self, names: list[str]) -> None:
+        shown = ", ".join(names[:NAMES_SHOWN])
+        super().__init__(
+            f"this code replaced Python's own {shown}, for the library and the tests, too; it "
+            "counts as failed, and grading went on without it. "
+            f"代码替换了Python内置的{shown}，按失败处理，评分已跳过它继续进行。"
+        )
+
+
+BuiltinsChanged.__name__ = BUILTINS_CHANGED
 
 
 def contents(value: Any) -> tuple[Any, list[bytes]]:

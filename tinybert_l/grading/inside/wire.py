@@ -14,6 +14,7 @@ MESSAGE_LIMIT = 64 * 2**20  # bytes of all buffers of a message
 HEADER_LIMIT = MESSAGE_LIMIT // 4  # bytes
 BUFFERS_LIMIT = 100_000  # of one message
 READ_BYTES = 2**20  # at most, with one call
+BUILTINS_CHANGED = "BuiltinsChanged"  # stands for the error of code that replaced Python's own
 
 
 class WireError(RuntimeError):

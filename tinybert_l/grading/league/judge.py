@@ -96,7 +96,8 @@ def container(entries: Sequence[Entry], reference: Path | None) -> Iterator[Prog
         shown = {places["entries"]: ENTRIES}
         if reference is not None:
             shown[reference] = REFERENCE
-        command = [*sandbox.container(places["none"], shown), sys.executable, "-I", "-B"]
+        command = [*sandbox.container(places["none"], shown)]
+        command += [os.path.abspath(sys.executable), "-I", "-B"]
         yield Program(command, "" if reference is None else REFERENCE, os.environ)
 
 

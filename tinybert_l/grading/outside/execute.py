@@ -117,6 +117,8 @@ class ProcessPair:
                 raise self.failed_exercises[name]
             reply, reply_buffers = self._ask_student(header, buffers, limit)
             reply = _checked(lambda: replies.answer(header, reply))
+            if reply.get("error") == wire.BUILTINS_CHANGED:
+                raise StudentProcessError(wire.BUILTINS_CHANGED, reply["message"])
         except StudentProcessError as error:
             if name not in self.failed_exercises:
                 self.failed_exercises[name] = error
@@ -127,8 +129,12 @@ class ProcessPair:
         self.judge.send(reply, reply_buffers)
 
     def _run(self, source: str, seconds: float) -> CellReply:
-        reply, _ = self._ask_student({"op": "run", "source": source}, [], TimeLimit(seconds))
-        return _checked(lambda: replies.cell_reply(reply))
+        header, _ = self._ask_student({"op": "run", "source": source}, [], TimeLimit(seconds))
+        reply = _checked(lambda: replies.cell_reply(header))
+        error = reply["error"]
+        if error is not None and error["ename"] == wire.BUILTINS_CHANGED:
+            raise StudentProcessError(error["ename"], error["evalue"])
+        return reply
 
     def _ask_student(
         self, header: Header, buffers: list[bytes], limit: "TimeLimit"

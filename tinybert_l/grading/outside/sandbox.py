@@ -45,6 +45,8 @@ ENVIRONMENT = {  # all variables that a submission sees
     "HF_HUB_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "MPLBACKEND": "agg",
+    "PIP_NO_INDEX": "1",  # there is no network, and asking it again and again takes half a minute
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 NOBODY = ("--uid", "65534", "--gid", "65534")  # never root
 
@@ -103,7 +105,8 @@ def command(
     """
     listener, keepalive = descriptors
     arguments = [str(lecture), str(int(isolate)), str(listener), str(keepalive)]
-    program = [sys.executable, "-I", "-B", "-m", PROGRAM, *arguments]
+    # without "..": what it goes through is not shown
+    program = [os.path.abspath(sys.executable), "-I", "-B", "-m", PROGRAM, *arguments]
     if not isolate:
         return program
     return [*container(solutions), *program]

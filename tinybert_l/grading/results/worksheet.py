@@ -14,35 +14,33 @@ from pathlib import Path
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.csv_files import Table, read_table, spoilt, tidy, without_decimal
+from tinybert_l.grading.results.column_names import (
+    CAN_BE_CHANGED,
+    FEEDBACK_COLUMNS,
+    GRADE_COLUMNS,
+    MAXIMUM_COLUMNS,
+    MAXIMUM_ROWS,
+    SCALE_COLUMNS,
+)
 from tinybert_l.grading.results.lms import StudentTotal, defused
 from tinybert_l.grading.rosters import EMAIL_COLUMNS, ID_COLUMNS, is_canvas_table, is_nobody
 
-# Moodle's "Grade" and "Feedback comments" in the languages of its largest sites.
-GRADE_COLUMNS = (
-    "Grade", "成绩", "成績", "分数", "分數", "score", "mark", "points", "Bewertung", "Calificación",
-    "Valutazione", "Оценка", "評点", "Cijfer", "Ocena", "Note", "Nota",
-)  # fmt: skip
-MAXIMUM_COLUMNS = (
-    "Maximum Grade", "最高成绩", "最高分", "滿分", "满分", "Bestwertung", "Note maximale",
-    "Calificación máxima", "Nota máxima", "Valutazione massima", "Максимальная оценка", "最高評点",
-    "Maximumcijfer", "Maksymalna ocena",
-)  # fmt: skip
-FEEDBACK_COLUMNS = (
-    "Feedback comments", "反馈评论", "评语", "反馈意见", "回饋評論", "Feedback als Kommentar",
-    "Feedback par commentaires", "Comentarios de retroalimentación", "Commenti",
-    "フィードバックコメント",
-)  # fmt: skip
-CAN_BE_CHANGED = (
-    "Grade can be changed", "成绩可以更改", "Bewertung kann geändert werden",
-    "La note peut être modifiée",
-)  # fmt: skip
 CANVAS_FIXED = ("Student", "ID", "SIS User ID", "SIS Login ID", "Section", "Integration ID")
 _PARTICIPANT = re.compile(r"\D{2,40}?(\d+)")
 _LOCKED = ("no", "nein", "non", "否", "いいえ", "нет", "não")  # the grade cannot be changed
 _GRADE = re.compile(r"-?\d+(?:[.,]\d+)?\s*%?|-|n/a|=.*", re.IGNORECASE)  # what may be replaced
 _EXCUSED = "EX"  # stands in Canvas's cell of who need not hand in
-# Blackboard: Lecture 3 [Total Pts: 25 Score] |123; Brightspace: Lecture 3 Points Grade <Numeric …>
-_TITLE_DETAILS = re.compile(r"\s*(?:\[.*\]|\|\d+|Points Grade|<.*>)\s*")
+# Blackboard: Lecture 3 [Total Pts: 25 Score] |123; Brightspace: Lecture 3 Points Grade <Numeric …>;
+# Moodle's gradebook: Assignment: Lecture 3 (Real)
+_TITLE_DETAILS = re.compile(
+    r"\s*(?:\[.*\]|\|[\d_]+|Points Grade|<.*>|^\w+ ?[:：](?=.*\([^()]+\)$)"
+    r"|\((?:Real|实际|實際|Punkte|Wert|Brut|Brute|Valore)\)$)\s*",
+    re.IGNORECASE,
+)
+_PLATFORMS_TITLE = re.compile(r"\[Total Pts: [^\]]*\]|<Numeric [^>]*>")
+_TITLES_MAXIMUM = re.compile(r"(?:Total Pts: (?:up to )?|MaxPoints:)(?P<points>\d+(?:[.,]\d+)?)")
+_IN_PERCENT = re.compile(r"\[[^\]]*Percentage\]|\((?:Percentage|百分比|Prozent)\)$", re.IGNORECASE)
+_MAXIMUM = re.compile(r"\d+[.,]\d\d")  # as Moodle writes it
 _CANVAS_TITLE = re.compile(r"(?P<title>.*) \((?P<number>\d+)\)")
 NAMES_SHOWN = 10
 
@@ -128,15 +126,18 @@ class _Sheet:
         self.met: Counter[str] = Counter()
         self.unknown: list[str] = []
         self.kept: list[str] = []  # who keeps what the platform says
-        self.maximum: float | None = None  # that a row of the file's own names
+        # that the column's title or a row of the file's own names
+        self.maximum: float | None = _maximum_in_title(table, columns)
         self.has_commas = table.has_decimal_commas
+        self.by_short_key = _by_short_key(totals)
+        self.zeros_lost: list[str] = []  # ids that stand in the file without their first zeros
 
     def fill(self, row: Sequence[str]) -> None:
         """Take a row over, with the student's grade where it is a student's."""
         columns = self.columns
         new_row = [*row, *[""] * (self.width - len(row))]
         self.rows.append(new_row)
-        if columns.kind == "canvas" and is_nobody(self.table, list(row)):
+        if self._is_maximum(row):
             maximum = _number(new_row[columns.grade])
             self.maximum = maximum if maximum is not None else self.maximum
             return
@@ -154,6 +155,13 @@ class _Sheet:
         if columns.feedback is not None and total.student in self.remarks:
             new_row[columns.feedback] = defused(self.remarks[total.student])
 
+    def _is_maximum(self, row: Sequence[str]) -> bool:
+        """Tell a row of the file's own, such as the maximum, from a person's."""
+        if self.columns.kind == "canvas":
+            return is_nobody(self.table, list(row))
+        keys = {self.table.key(row, index).casefold() for index in self.columns.keys}
+        return not MAXIMUM_ROWS.isdisjoint(keys)
+
     def _total_of(self, row: Sequence[str]) -> StudentTotal | None:
         for place, index in enumerate(self.columns.keys):
             text = self.table.key(row, index)
@@ -165,7 +173,17 @@ class _Sheet:
             total = self.by_key.get(_folded_key(text))
             if text and total is not None:
                 return total
-        return None
+        return self._without_zeros(row)
+
+    def _without_zeros(self, row: Sequence[str]) -> StudentTotal | None:
+        """Find whose id a spreadsheet has written as a number, where that is one person's alone."""
+        if self.columns.kind != "plain":
+            return None
+        text = self.table.key(row, self.columns.keys[0])
+        total = self.by_short_key.get(text) if text.isdigit() else None
+        if total is not None:
+            self.zeros_lost.append(f"{text} → {total.student}")
+        return total
 
     def _keeps_its_own(self, row: Sequence[str]) -> bool:
         """Tell whether the platform takes no grade for a row, or a person was excused."""
@@ -196,6 +214,10 @@ class _Sheet:
         absent = [total.student for total in self.totals if total.student not in self.met]
         if absent:
             problems.append(f"graded here, not in the file 文件中没有: {_listed(absent)}")
+        if self.zeros_lost:
+            problems.append(
+                f"ids that have lost their first zeros 学号丢失前导零: {_listed(self.zeros_lost)}"
+            )
         twice = [student for student, count in self.met.items() if count > 1]
         if twice:
             problems.append(f"several rows of the file have this id 重复: {_listed(twice)}")
@@ -227,8 +249,16 @@ def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Colum
         return _columns_of_moodle(table)
     key = _key_column(table, totals)
     grade: int | None
+    platforms = [i for i, name in enumerate(table.header) if _PLATFORMS_TITLE.search(name)]
     if title:
         grade = _titled_column(table, title)
+    elif platforms:
+        if len(platforms) > 1:
+            raise InvalidInput(
+                f"{table.path}: which assignment? --title; allowed: "
+                f"{', '.join(table.header[i] for i in platforms)}. 请用--title指明作业。"
+            )
+        grade = platforms[0]
     else:
         found = (table.column(name) for name in GRADE_COLUMNS)
         grade = next((i for i in found if i is not None and _holds_grades(table, i)), None)
@@ -259,6 +289,11 @@ def _titled_column(table: Table, title: str) -> int:
     if not found:
         names = [tidy(_TITLE_DETAILS.sub(" ", name)) for name in table.header]
         found = [i for i, name in enumerate(names) if name == wanted]
+    if len(found) == 1 and _IN_PERCENT.search(table.header[found[0]].strip()):
+        raise InvalidInput(
+            f"{table.path}: {table.header[found[0]]} takes per cent; download the file with points "
+            "该列为百分比，请下载分数列"
+        )
     if len(found) != 1:
         raise InvalidInput(
             f"{table.path}: --title {title!r}; allowed: {', '.join(table.header)}. "
@@ -288,8 +323,15 @@ def _is_moodle(table: Table, totals: Sequence[StudentTotal]) -> bool:
 
 
 def _columns_of_moodle(table: Table) -> _Columns:
-    maximum = table.column(*MAXIMUM_COLUMNS)
+    if table.column(*SCALE_COLUMNS) is not None:
+        raise InvalidInput(
+            f"{table.path}: the assignment is graded by a scale, not by points: set its grade type "
+            "to Point in Moodle. 该作业使用等级评分，请改为分数。"
+        )
     grade = table.column(*GRADE_COLUMNS)
+    maximum = table.column(*MAXIMUM_COLUMNS)
+    if maximum is None and grade is None:  # a language that is not known here
+        maximum = _column_of_maxima(table)
     if maximum is not None and maximum > 0:
         grade = maximum - 1  # Moodle writes it there, whatever it is called
     if grade is None:
@@ -302,7 +344,38 @@ def _columns_of_moodle(table: Table) -> _Columns:
     locked = table.column(*CAN_BE_CHANGED)
     if locked is None and maximum is not None and maximum + 1 < len(table.header):
         locked = maximum + 1  # which is the next one where nobody else marks
-    return _Columns("moodle", keys, grade, table.column(*FEEDBACK_COLUMNS), maximum, locked)
+    feedback = table.column(*FEEDBACK_COLUMNS)
+    last = len(table.header) - 1
+    if feedback is None and maximum is not None and last > maximum + 3:
+        is_empty = not any(table.cell(row, last) for row in table.rows)  # a time never is
+        feedback = last if is_empty else None
+    return _Columns("moodle", keys, grade, feedback, maximum, locked)
+
+
+def _column_of_maxima(table: Table) -> int | None:
+    """Return the column in which each row has the same number, with grades or nothing before it."""
+    for index in range(2, len(table.header)):
+        numbers = {table.cell(row, index) for row in table.rows}
+        is_maximum = len(numbers) == 1 and _MAXIMUM.fullmatch(numbers.pop())
+        if is_maximum and _holds_grades(table, index - 1):
+            return index
+    return None
+
+
+def _maximum_in_title(table: Table, columns: _Columns) -> float | None:
+    """Return the points that Blackboard's or Brightspace's title of a column allows."""
+    title = table.header[columns.grade] if columns.grade < len(table.header) else ""
+    match = _TITLES_MAXIMUM.search(title)
+    return _number(match["points"]) if match else None
+
+
+def _by_short_key(totals: Sequence[StudentTotal]) -> dict[str, StudentTotal]:
+    """Return {id without its first zeros: total}, for ids that no other is like."""
+    short: dict[str, list[StudentTotal]] = {}
+    for total in totals:
+        if total.student.isdigit():
+            short.setdefault(total.student.lstrip("0"), []).append(total)
+    return {key: found[0] for key, found in short.items() if len(found) == 1}
 
 
 def _columns_of_canvas(table: Table, title: str) -> _Columns:
@@ -317,9 +390,11 @@ def _columns_of_canvas(table: Table, title: str) -> _Columns:
         if not title or tidy(title) in (tidy(name), tidy(table.header[index])):
             chosen.append(index)
     if len(chosen) != 1:
+        counts = Counter(found.values())  # with its number where two have one title
+        titles = [name if counts[name] == 1 else table.header[i] for i, name in found.items()]
         raise InvalidInput(
             f"{table.path}: which assignment? --title {title!r}; allowed: "
-            f"{', '.join(found.values()) or 'none'}. 请用--title指明作业。"
+            f"{', '.join(titles) or 'none'}. 请用--title指明作业。"
         )
     keys = [table.column(name) for name in ("ID", "SIS Login ID", "SIS User ID")]
     return _Columns("canvas", [key for key in keys if key is not None], chosen[0])
