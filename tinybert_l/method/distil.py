@@ -105,9 +105,7 @@ def distil(
     """
     say = _say_nothing if quiet else print
     folder = require_folder(folder, "distil")
-    depths, widths = _plain_options(depths, widths)
-    seed = _whole("seed", seed, 0)
-    budget = plain_budget(budget)
+    depths, widths, seed = _plain_options(depths, widths, seed)
     own = load_own_teacher(teacher, tokenizer)
     read = read_own_texts(texts, Columns(text_column, label_column))
     base, base_tokenizer = _student_base(own, student, seed)
@@ -117,7 +115,7 @@ def distil(
         "texts": text_hash(repr(read)),
         "tokenizer": tokenizer_hash(own.tokenizer),
         "student": None if student is None else [str(student), weights_hash(base)],
-        "budget": budget,
+        "budget": plain_budget(budget),
         "depths": depths,
         "widths": widths,
         "max_length": length,
@@ -132,16 +130,17 @@ def distil(
 
 
 def _plain_options(
-    depths: Sequence[int] | None, widths: Sequence[float]
-) -> tuple[list[int] | None, list[float]]:
-    """Return depths and widths as lists of Python's numbers.
+    depths: Sequence[int] | None, widths: Sequence[float], seed: int
+) -> tuple[list[int] | None, list[float], int]:
+    """Return depths, widths and seed as Python's numbers.
 
     Raises:
         InvalidInput: they are none.
     """
     if depths is not None:
         depths = [SubModel(depth).depth for depth in as_list("depths", depths)]
-    return depths, [SubModel(1, width).width for width in as_list("widths", widths)]
+    widths = [SubModel(1, width).width for width in as_list("widths", widths)]
+    return depths, widths, _whole("seed", seed, 0)
 
 
 def _whole(name: str, value: Any, least: int, most: float = math.inf) -> int:

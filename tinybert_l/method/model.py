@@ -223,7 +223,6 @@ class ElasticBertModel(ElasticPreTrainedModel):
         self.check_sub_model(sub_model)
         past_length = claim_cache(cache, sub_model)
         texts = read_texts(input_ids, inputs_embeds, attention_mask, self.config, past_length)
-        check_places(token_type_ids, position_ids, self.config)
         plan = make_plan(
             self.config,
             sub_model,
@@ -252,6 +251,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         position_ids: torch.Tensor | None,
     ) -> torch.Tensor:
         """Embed [batch, length, hidden]; positions count from each text's first token."""
+        check_places(token_type_ids, position_ids, self.config)
         if position_ids is None and mask is not None:
             position_ids = token_positions(mask)[:, -texts.length :]
         return self.embeddings(texts.input_ids, token_type_ids, position_ids, texts.embeds)
