@@ -39,11 +39,19 @@ INSTRUCTIONS = (
 
 
 def cache_root() -> Path:
-    """Return the folder of all entries: TINYBERT_L_CACHE, or the user's cache directory."""
+    """Return the folder of all entries: TINYBERT_L_CACHE, or the user's cache directory.
+
+    Raises:
+        InvalidInput: the user has no home directory, in which it would lie.
+    """
     folder = os.environ.get("TINYBERT_L_CACHE")
-    if folder:
-        return Path(folder).expanduser()
-    return user_cache_path("tinybert-l", appauthor=False)
+    try:
+        return Path(folder or user_cache_path("tinybert-l", appauthor=False)).expanduser()
+    except RuntimeError:  # the name of a user without an entry, and HOME is not set
+        raise InvalidInput(
+            "cache: this user has no home directory; set HOME, or TINYBERT_L_CACHE to a folder "
+            "that can be written. 没有主目录，请设置HOME或TINYBERT_L_CACHE。"
+        ) from None
 
 
 def recipe_hash(recipe: dict[str, Any]) -> str:

@@ -2,10 +2,11 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from numbers import Integral, Real
+from typing import Any
 
 from tinybert_l.errors import InvalidInput
 
@@ -138,9 +139,36 @@ def kept_tokens(tokens: int, share: float, layers_done: int, depth: int) -> int:
 
 
 def sub_model_grid(depths: Sequence[int], widths: Sequence[float]) -> list[SubModel]:
-    """Return the sub-models of all combinations, from smallest to largest."""
-    combinations = itertools.product(depths, widths)
+    """Return the sub-models of all combinations, from smallest to largest.
+
+    Raises:
+        InvalidInput: one number where several belong, or one that no sub-model has.
+    """
+    combinations = itertools.product(as_list("depths", depths), as_list("widths", widths))
     return sorted(itertools.starmap(SubModel, combinations), key=lambda sub_model: sub_model.size)
+
+
+def as_list(name: str, values: Any) -> list[Any]:
+    """Return the values of an argument that holds several.
+
+    Raises:
+        InvalidInput: it holds one value, or is a text.
+    """
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidInput(f"{name}: {values!r}; allowed: a list, such as [{values!r}].")
+    return list(values)
+
+
+def require_layers(num_layers: int) -> int:
+    """Return a number of layers as Python's own.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    whole = isinstance(num_layers, Integral) and not isinstance(num_layers, bool)
+    if not whole or num_layers < 1:
+        raise InvalidInput(f"num_layers={num_layers!r}; allowed: a whole number, at least 1.")
+    return int(num_layers)
 
 
 def default_stages(num_layers: int) -> list[tuple[float, list[SubModel]]]:
@@ -154,7 +182,10 @@ def default_stages(num_layers: int) -> list[tuple[float, list[SubModel]]]:
 
     Returns:
         (start as a fraction of all steps, sub-models that open there).
+    Raises:
+        InvalidInput: no number of layers.
     """
+    num_layers = require_layers(num_layers)
     depths = sorted({num_layers, max(1, num_layers // 2), max(1, num_layers // 3)}, reverse=True)
     stages = [(0.0, [SubModel(depths[0])])]
     if len(depths) > 1:

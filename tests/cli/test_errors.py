@@ -45,6 +45,11 @@ def run(error: BaseException):
             "Error: /x: it is read-only; choose a folder that can be written. 只读，不能写入。\n",
         ),
         (
+            FileNotFoundError(2, "No usable temporary directory found in ['/tmp']"),
+            "Error: no folder for temporary files can be written; set TMPDIR to one that can, or "
+            "make room in /tmp. 没有可写的临时目录，请设置TMPDIR。\n",
+        ),
+        (
             OSError(28, "No space"),
             "Error: the disk is full; make room and run the command again. 磁盘已满。\n",
         ),

@@ -47,6 +47,14 @@ def test_a_folder_that_is_not_there_is_named(opened):
     assert result.exit_code == 2 and "'nowhere' does not exist" in result.stderr and not opened
 
 
+def test_where_jupyter_cannot_write_a_folder_is_asked_for(tmp_path, monkeypatch):
+    write_baseline(tmp_path)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "file" / "runtime"))
+    with pytest.raises(InvalidInput, match=r"cannot write to .*; set HOME or JUPYTER_RUNTIME_DIR"):
+        lab.open_lab(tmp_path)
+
+
 def test_the_command_line_keeps_news_and_updates_off(tmp_path):
     command = lab.lab_command(tmp_path, "course-home.ipynb", False, ["--port=8890"])
     assert "--LabApp.news_url=None" in command and "--no-browser" in command
@@ -83,6 +91,7 @@ def test_jupyterlab_is_given_a_chinese_font_after_the_users_own_styles():
     assert config.LabApp.custom_css and folders[-1] == str(FONT.parent) and len(folders) == 2
     style = (FONT.parent / "custom.css").read_text(encoding="utf-8")
     assert f'url("{FONT.name}")' in style and "--jp-content-font-family" in style
+    assert 'content: "中文"' in style, "the font is asked for before the first Chinese text"
 
 
 def test_a_plain_jupyter_lab_is_settled_by_the_course_it_runs_in(monkeypatch):

@@ -18,14 +18,32 @@ def run() -> None:
     The list of commands is printed from a file, since importing click takes three times as long
     as Python's own start.
     """
+    _write_what_can_be_shown()
     if sys.argv[1:] in (["-h"], ["--help"]):
-        with open(HELP, encoding="utf-8") as file:
-            print(file.read(), end="")
+        _show_help()
         return
     import tinybert_l.course.quick_imports  # noqa: F401
     from tinybert_l.cli.app import main
 
     main()
+
+
+def _write_what_can_be_shown() -> None:
+    """Write "?" for a letter that the terminal's encoding lacks, in place of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _show_help() -> None:
+    """Print the list of commands; ends quietly where its reader has gone, as click does."""
+    with open(HELP, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        print(text, end="", flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def __getattr__(name: str) -> "Any":

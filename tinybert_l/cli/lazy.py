@@ -121,6 +121,11 @@ def _in_words(error: Exception) -> str:
     """Say what is wrong; of an error of the system what it means, in place of its number."""
     if not isinstance(error, OSError) or error.errno is None:
         return str(error)
+    if "No usable temporary directory" in str(error.strerror):
+        return (
+            "no folder for temporary files can be written; set TMPDIR to one that can, or make "
+            "room in /tmp. 没有可写的临时目录，请设置TMPDIR。"
+        )
     place = "" if error.filename is None else f"{error.filename}: "
     meanings = {
         errno.ENOENT: "there is no such file or folder. 文件或文件夹不存在。",

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from jupyter_core.paths import jupyter_runtime_dir
+
 from tinybert_l.course.capstone.baseline import NOTEBOOK as CAPSTONE
 from tinybert_l.course.home import notebooks_in, write_home
 from tinybert_l.errors import InvalidInput
@@ -28,15 +30,35 @@ def open_lab(folder: Path, browser: bool = True, options: Sequence[str] = ()) ->
         browser: open a browser; False: only print the address.
         options: further options of JupyterLab, such as --port=8890; they go before ours.
     Raises:
-        InvalidInput: the folder holds none of them.
+        InvalidInput: the folder holds none of them, or Jupyter has no folder of its own.
     """
     folder = folder.resolve()
+    _require_runtime_folder()
     command = lab_command(folder, first_page(folder), browser, options)
     environment = lab_environment(os.environ)
     if os.name == "nt":  # Windows cannot replace a process by another
         sys.exit(subprocess.call(command, cwd=folder, env=environment))
     os.chdir(folder)
     os.execve(command[0], command, environment)  # stopping this process then stops the server
+
+
+def _require_runtime_folder() -> None:
+    """Refuse to start where Jupyter cannot write its own files; it would end in a traceback.
+
+    Raises:
+        InvalidInput: names the folder, and how to choose another.
+    """
+    folder = Path(jupyter_runtime_dir())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_writable = os.access(folder, os.W_OK)
+    except OSError:
+        is_writable = False
+    if not is_writable:
+        raise InvalidInput(
+            f"lab: Jupyter cannot write to {folder}; set HOME or JUPYTER_RUNTIME_DIR to a folder "
+            "that is yours. Jupyter无法写入此目录，请设置HOME或JUPYTER_RUNTIME_DIR。"
+        )
 
 
 def first_page(folder: Path) -> str:

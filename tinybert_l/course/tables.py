@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tinybert_l.course.measuring import Baseline  # which needs torch
     from tinybert_l.method.evaluation import Result  # which needs torch
 
+LEAST_WIDTH = 60  # characters
 VERDICT_FIELDS = ("claim", "test", "number", "verdict", "record")
 
 
@@ -137,9 +138,15 @@ def styled(frame: "pd.DataFrame", caption: str, digits: int = 2, missing: str | 
 
 
 def console() -> Console:
-    """Open a console; output to a file is not squeezed into 80 columns."""
+    """Open a console; output to a file is not squeezed into 80 columns.
+
+    In a narrower terminal than LEAST_WIDTH lines are broken by the terminal: rich would leave
+    columns out.
+    """
     usual = Console()
-    return usual if usual.is_terminal or "COLUMNS" in os.environ else Console(width=150)
+    if not usual.is_terminal and "COLUMNS" not in os.environ:
+        return Console(width=150)
+    return usual if usual.width >= LEAST_WIDTH else Console(width=LEAST_WIDTH)
 
 
 def results_table(results: "Sequence[Result]", baseline: "Baseline", title: str) -> Table:

@@ -91,8 +91,8 @@ def _marked(folder: Path) -> str | None:
 def _is_calendar(path: Path) -> bool:
     """Whether a file is a course's calendar: it names the course, due dates or lateness."""
     try:
-        with path.open("rb") as file:
-            return not {"course", "due", "late"}.isdisjoint(tomllib.load(file))
+        known = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return not {"course", "due", "late"}.isdisjoint(known)
     except (OSError, ValueError):
         return False
 

@@ -149,7 +149,7 @@ def read_calendar(folder: Path) -> Calendar:
     if not path.is_file():
         return Calendar()
     try:
-        tree = tomllib.loads(path.read_text(encoding="utf-8"))
+        tree = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{path}: {error}") from None
     late = _table(path, tree, "late")
@@ -192,7 +192,9 @@ def _table(path: Path, tree: dict[str, Any], name: str) -> dict[str, Any]:
 def _refuse_unknown(path: Path, table: dict[str, Any], known: set[str]) -> None:
     unknown = sorted(set(table) - known)
     if unknown:
-        raise InvalidInput(f"{path}: unknown entry {', '.join(unknown)}.")
+        raise InvalidInput(
+            f"{path}: unknown entry {', '.join(unknown)}; allowed: {', '.join(sorted(known))}."
+        )
 
 
 def _lecture(path: Path, text: str) -> int:

@@ -45,9 +45,21 @@ class OwnTeacher:
         """Return its answers to texts, [texts, classes]."""
         split = Split(list(texts), [0] * len(texts))
         data = encode(split, self.tokenizer, max_length)
+        self._require_known(data)
         if self.is_bert:
             return predict_logits(self.model, data)
         return logits_without_padding(self.model, data)
+
+    def _require_known(self, data: Encoded) -> None:
+        """Refuse token ids that the model has no embedding of."""
+        embedding = self.model.get_input_embeddings()
+        known = getattr(embedding, "num_embeddings", None)
+        highest = max((max(ids) for ids in data.token_ids), default=0)
+        if known is not None and highest >= known:
+            raise InvalidInput(
+                f"tokenizer: makes the token id {highest}; allowed: 0 to {known - 1}, the "
+                "teacher's vocabulary. Do they belong together? 分词器与教师不匹配。"
+            )
 
 
 def tokenizer_hash(tokenizer: PreTrainedTokenizerBase) -> str:
@@ -112,8 +124,10 @@ def load_own_teacher(
             "padding token."
         )
     _require_choosing(model)
-    if model.training or model.dtype not in (torch.float32, torch.float64):
+    is_exact = model.dtype in (torch.float32, torch.float64)
+    if model.training or not is_exact or not model.config.return_dict:
         model = copy.deepcopy(model).float()  # the user's own keeps its mode and its numbers
+        model.config.return_dict = True
     return OwnTeacher(model.eval(), tokenizer)
 
 

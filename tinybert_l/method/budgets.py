@@ -1,6 +1,7 @@
 """How many steps a budget buys, and how long one takes here."""
 
 import time
+from numbers import Real
 
 import torch
 
@@ -17,21 +18,34 @@ QUICK_SECONDS = 120  # a quick run of a large model takes fewer steps
 FEWEST_STEPS = 20
 
 
+def plain_budget(budget: str | float) -> str | float:
+    """Return a budget's name, or its minutes as Python's number.
+
+    Raises:
+        InvalidInput: no such budget.
+    """
+    if isinstance(budget, str) and budget in BUDGETS:
+        return budget
+    is_number = isinstance(budget, Real) and not isinstance(budget, bool)
+    if not is_number or not 0 < float(budget) < 1e6:
+        raise InvalidInput(
+            f"distil: budget={budget!r}; allowed: {', '.join(BUDGETS)}, or minutes above 0."
+        )
+    return budget if isinstance(budget, int) else float(budget)
+
+
 def num_steps(budget: str | float, seconds: float) -> int:
     """Return the number of steps of a budget: its name, or minutes at so many seconds a step.
 
     Raises:
         InvalidInput: no such budget.
     """
+    budget = plain_budget(budget)
     if budget == "quick":
         in_time = max(FEWEST_STEPS, int(QUICK_SECONDS / seconds))
         return min(BUDGETS["quick"], in_time)
-    if isinstance(budget, str) and budget in BUDGETS:
+    if isinstance(budget, str):
         return BUDGETS[budget]
-    if isinstance(budget, bool) or not isinstance(budget, int | float) or not 0 < budget < 1e6:
-        raise InvalidInput(
-            f"distil: budget={budget!r}; allowed: {', '.join(BUDGETS)}, or minutes above 0."
-        )
     return max(FEWEST_STEPS, int(60 * budget / seconds))
 
 

@@ -25,17 +25,6 @@ def require_numbers(settings: Any, names: Iterable[str], whole: bool = False) ->
             )
 
 
-def as_list(name: str, values: Any) -> list[Any]:
-    """Return the values of an argument that holds several.
-
-    Raises:
-        InvalidInput: it holds one value, or is a text.
-    """
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InvalidInput(f"{name}: {values!r}; allowed: a list, such as [{values!r}].")
-    return list(values)
-
-
 def require_folder(folder: str | Path, caller: str) -> Path:
     """Return a folder's absolute path, which stays what it is where the program changes its own.
 
@@ -44,6 +33,8 @@ def require_folder(folder: str | Path, caller: str) -> Path:
     Raises:
         InvalidInput: in the caller's name.
     """
+    if not isinstance(folder, str | Path):
+        raise InvalidInput(f"{caller}: folder={folder!r}; allowed: a path.")
     for path in (Path(folder), *Path(folder).absolute().parents):
         if path.exists() and not path.is_dir():
             raise InvalidInput(f"{caller}: {path} is a file; allowed: a folder.")

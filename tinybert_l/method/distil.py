@@ -1,9 +1,11 @@
 """Distil a classifier of one's own into a family of smaller ones, in one call."""
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +20,8 @@ from transformers import (
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.any_teacher import OwnTeacher, load_own_teacher, tokenizer_hash
-from tinybert_l.method.budgets import BUDGETS, num_steps, seconds_a_step
-from tinybert_l.method.checks import as_list, require_folder
+from tinybert_l.method.budgets import BUDGETS, num_steps, plain_budget, seconds_a_step
+from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Encoded, collate
 from tinybert_l.method.evaluation import latency_texts
 from tinybert_l.method.export import torch_latencies
@@ -50,7 +52,7 @@ from tinybert_l.method.run_identity import text_hash, weights_hash
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.timing import measure_call
 from tinybert_l.method.training import remove_checkpoints
-from tinybert_l.submodels import SubModel
+from tinybert_l.submodels import SubModel, as_list
 
 BATCH_SIZE = 32
 PLAN = "plan.json"
@@ -103,7 +105,7 @@ def distil(
     """
     say = _say_nothing if quiet else print
     folder = require_folder(folder, "distil")
-    depths, widths = _plain_options(depths, widths, seed)
+    depths, widths, seed = _plain_options(depths, widths, seed)
     own = load_own_teacher(teacher, tokenizer)
     read = read_own_texts(texts, Columns(text_column, label_column))
     base, base_tokenizer = _student_base(own, student, seed)
@@ -113,7 +115,7 @@ def distil(
         "texts": text_hash(repr(read)),
         "tokenizer": tokenizer_hash(own.tokenizer),
         "student": None if student is None else [str(student), weights_hash(base)],
-        "budget": budget,
+        "budget": plain_budget(budget),
         "depths": depths,
         "widths": widths,
         "max_length": length,
@@ -129,17 +131,29 @@ def distil(
 
 def _plain_options(
     depths: Sequence[int] | None, widths: Sequence[float], seed: int
-) -> tuple[list[int] | None, list[float]]:
-    """Return depths and widths as lists of Python's numbers.
+) -> tuple[list[int] | None, list[float], int]:
+    """Return depths, widths and seed as Python's numbers.
 
     Raises:
-        InvalidInput: they are none, or the seed is no whole number.
+        InvalidInput: they are none.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InvalidInput(f"distil: seed={seed!r}; allowed: a whole number, at least 0.")
     if depths is not None:
         depths = [SubModel(depth).depth for depth in as_list("depths", depths)]
-    return depths, [SubModel(1, width).width for width in as_list("widths", widths)]
+    widths = [SubModel(1, width).width for width in as_list("widths", widths)]
+    return depths, widths, _whole("seed", seed, 0)
+
+
+def _whole(name: str, value: Any, least: int, most: float = math.inf) -> int:
+    """Return a whole number as Python's own.
+
+    Raises:
+        InvalidInput: another value, or one out of range.
+    """
+    is_whole = isinstance(value, Integral) and not isinstance(value, bool)
+    if not is_whole or not least <= value <= most:
+        allowed = f"{least} to {most}" if most < math.inf else f"at least {least}"
+        raise InvalidInput(f"distil: {name}={value!r}; allowed: {allowed}, a whole number.")
+    return int(value)
 
 
 def _say_nothing(_: str) -> None:
@@ -189,9 +203,7 @@ def _length(
             most = min(most, positions)
     if wanted is None:
         return min(most, 128)
-    if not isinstance(wanted, int) or not 3 <= wanted <= most:
-        raise InvalidInput(f"distil: max_length={wanted}; allowed: 3 to {most}, a whole number.")
-    return wanted
+    return _whole("max_length", wanted, 3, most)
 
 
 def _is_here(folder: Path, request: dict[str, Any]) -> bool:
@@ -281,6 +293,11 @@ class _Work:
         answers = {}
         for name in data:
             answers[name] = self.own.logits(self.texts.texts(name), self.length)
+            if not answers[name].isfinite().all():
+                raise InvalidInput(
+                    "teacher: some of its answers are not finite; allowed: a classifier whose "
+                    "weights and logits are numbers. 教师的输出不是有限数。"
+                )
             if not self.texts.are_labelled:
                 data[name] = replace(data[name], labels=answers[name].argmax(-1).tolist())
         return data, answers

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from tinybert_l.method.onnx_files import (
     export_onnx,
     onnx_logits,
 )
+from tinybert_l.method.own_teacher import quiet_reading
 from tinybert_l.method.quality import by_the_method, quality_of
 from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.timing import measure_in_turns
@@ -173,7 +175,8 @@ class Family:
             InvalidInput: an unknown runtime, a budget that is no number above 0, or none is quick
                 enough; names the quickest.
         """
-        if not isinstance(max_latency_ms, int | float) or not max_latency_ms > 0:
+        is_number = isinstance(max_latency_ms, Real) and not isinstance(max_latency_ms, bool)
+        if not is_number or not float(max_latency_ms) > 0:
             raise InvalidInput(
                 f"choose: max_latency_ms={max_latency_ms!r}; allowed: a number above 0."
             )
@@ -272,13 +275,19 @@ class Family:
                     "distil."
                 )
         facts = read_json(folder / FACTS)
-        with quiet_loading():
+        with quiet_reading(folder, "folder"):
             model = ElasticBertForSequenceClassification.from_pretrained(folder).eval()
             tokenizer = AutoTokenizer.from_pretrained(folder)
-        held_out = {}
-        for name, fields in read_json(folder / HELD_OUT).items():
-            held_out[name] = Encoded(**fields)
-        sub_models = [SubModel.parse(name) for name in facts["sub_models"]]
+        try:
+            held_out = {}
+            for name, fields in read_json(folder / HELD_OUT).items():
+                held_out[name] = Encoded(**fields)
+            sub_models = [SubModel.parse(name) for name in facts["sub_models"]]
+        except (KeyError, TypeError, AttributeError):
+            raise InvalidInput(
+                f"{folder}: {FACTS} or {HELD_OUT} is damaged; allowed: as distil wrote them. "
+                "文件已损坏。"
+            ) from None
         return cls(model, tokenizer, sub_models, held_out, folder, facts)
 
 

@@ -225,10 +225,15 @@ def read_texts(
     """
     if (input_ids is None) == (inputs_embeds is None):
         raise InvalidInput("input_ids and inputs_embeds: allowed: one of the two.")
+    _require_tensors(
+        input_ids=input_ids, inputs_embeds=inputs_embeds, attention_mask=attention_mask
+    )
     if input_ids is not None:
         _check_ids(input_ids, config)
     if inputs_embeds is not None:
         _check_embeds(inputs_embeds, config)
+    if attention_mask is not None:
+        _check_range("attention_mask", attention_mask, 1, "1 for a token and 0 for padding.")
     if attention_mask is not None and attention_mask.dtype not in (torch.int64, torch.int32):
         attention_mask = (attention_mask != 0).long()
     texts = Texts(input_ids, inputs_embeds, attention_mask)
@@ -250,13 +255,54 @@ def _check_ids(input_ids: torch.Tensor, config: BertConfig) -> None:
             f"input_ids: shape {tuple(input_ids.shape)}; "
             "allowed: [batch, length] with at least one token."
         )
-    if not input_ids.is_meta and not torch.compiler.is_compiling():
-        low, high = torch.stack(torch.aminmax(input_ids)).tolist()
-        if low < 0 or high >= config.vocab_size:
+    _require_whole("input_ids", input_ids)
+    why = "this model's vocabulary. Do tokenizer and model belong together?"
+    _check_range("input_ids", input_ids, config.vocab_size - 1, why)
+
+
+def check_places(
+    token_type_ids: torch.Tensor | None, position_ids: torch.Tensor | None, config: BertConfig
+) -> None:
+    """Check the numbers of segments and positions that were given.
+
+    Raises:
+        InvalidInput: no tensors of whole numbers, or numbers that the model has no embedding of.
+    """
+    _require_tensors(token_type_ids=token_type_ids, position_ids=position_ids)
+    if token_type_ids is not None:
+        _require_whole("token_type_ids", token_type_ids)
+        most = config.type_vocab_size - 1
+        _check_range("token_type_ids", token_type_ids, most, "the texts it tells apart.")
+    if position_ids is not None:
+        _require_whole("position_ids", position_ids)
+        most = config.max_position_embeddings - 1
+        _check_range("position_ids", position_ids, most, "the model's positions.")
+
+
+def _require_tensors(**given: Any) -> None:
+    """Refuse lists and arrays, which transformers' models do not read either."""
+    for name, values in given.items():
+        if values is not None and not isinstance(values, torch.Tensor):
             raise InvalidInput(
-                f"input_ids: ids from {low} to {high}; allowed: 0 to {config.vocab_size - 1}, "
-                "this model's vocabulary. Do tokenizer and model belong together?"
+                f"{name}: a {type(values).__name__}; allowed: a tensor, such as a tokenizer's "
+                "with return_tensors='pt'."
             )
+
+
+def _require_whole(name: str, numbers: torch.Tensor) -> None:
+    if numbers.dtype not in (torch.int64, torch.int32):
+        raise InvalidInput(f"{name}: {numbers.dtype}; allowed: torch.int64 or torch.int32.")
+
+
+def _check_range(name: str, numbers: torch.Tensor, most: int, why: str) -> None:
+    """Refuse numbers outside of 0 to `most`; nothing is read while a graph is made of the call."""
+    if numbers.is_meta or torch.compiler.is_compiling() or torch.jit.is_tracing():
+        return
+    if numbers.dtype == torch.bool or not numbers.numel():
+        return
+    low, high = torch.stack(torch.aminmax(numbers)).tolist()
+    if not (low >= 0 and high <= most):  # not a number is in no range
+        raise InvalidInput(f"{name}: from {low} to {high}; allowed: 0 to {most}, {why}")
 
 
 def _check_embeds(embeds: torch.Tensor, config: BertConfig) -> None:

@@ -24,6 +24,7 @@ from tinybert_l.method.forward_plan import (
     Texts,
     check_left_padding,
     check_options,
+    check_places,
     claim_cache,
     make_plan,
     read_texts,
@@ -250,6 +251,7 @@ class ElasticBertModel(ElasticPreTrainedModel):
         position_ids: torch.Tensor | None,
     ) -> torch.Tensor:
         """Embed [batch, length, hidden]; positions count from each text's first token."""
+        check_places(token_type_ids, position_ids, self.config)
         if position_ids is None and mask is not None:
             position_ids = token_positions(mask)[:, -texts.length :]
         return self.embeddings(texts.input_ids, token_type_ids, position_ids, texts.embeds)

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+import re
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -103,6 +104,8 @@ def export_onnx(
             f"export_onnx: sub_model {sub_model.name} drops tokens; allowed: length 1."
         )
     path = Path(path)
+    if path.is_dir():
+        raise InvalidInput(f"export_onnx: {path} is a folder; allowed: a file in it.")
     path.parent.mkdir(parents=True, exist_ok=True)
     model = _LogitsOnly(extract(supernet, sub_model)).eval().float().cpu()
     with tempfile.TemporaryDirectory(prefix=".onnx-", dir=path.parent) as folder:
@@ -193,9 +196,15 @@ class OnnxClassifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or torch.get_num_threads()
         options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(
-            str(path), options, providers=["CPUExecutionProvider"]
-        )
+        try:
+            self.session = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # the runtime's own kinds share no base of their own
+            raise InvalidInput(
+                f"{path}: cannot be read as an ONNX file ({_first_line(error)}); allowed: one of "
+                "export_onnx. 不是可读取的ONNX文件。"
+            ) from error
 
         self.reads_pairs = SEGMENTS in {entry.name for entry in self.session.get_inputs()}
 
@@ -203,10 +212,11 @@ class OnnxClassifier:
         self, input_ids: Any, attention_mask: Any, token_type_ids: Any = None
     ) -> np.ndarray:
         given = zip(INPUTS, (input_ids, attention_mask), strict=True)
-        inputs = {name: np.asarray(tensor, dtype=np.int64) for name, tensor in given}
+        inputs = {name: _whole_numbers(name, tensor) for name, tensor in given}
         segments = np.zeros_like(inputs["input_ids"])
         if token_type_ids is not None:
-            segments = np.asarray(token_type_ids, dtype=np.int64)
+            segments = _whole_numbers(SEGMENTS, token_type_ids)
+        _check_shapes(inputs | {SEGMENTS: segments})
         if self.reads_pairs:
             inputs[SEGMENTS] = segments
         elif segments.any():
@@ -214,7 +224,52 @@ class OnnxClassifier:
                 "token_type_ids: those of pairs, which the file does not read; allowed: all 0, or "
                 "a file of export_onnx(..., pairs=True)."
             )
-        return self.session.run(["logits"], inputs)[0]
+        try:
+            return self.session.run(["logits"], inputs)[0]
+        except Exception as error:  # the runtime's own kinds share no base of their own
+            raise _beyond_the_model(error, inputs["input_ids"]) from error
+
+
+def _whole_numbers(name: str, given: Any) -> np.ndarray:
+    """Return ids, segments or a mask as the runtime reads them.
+
+    Raises:
+        InvalidInput: others than whole numbers.
+    """
+    numbers = np.asarray(given)
+    if numbers.dtype.kind in "bi" or (numbers.dtype.kind in "uf" and not (numbers % 1).any()):
+        return numbers.astype(np.int64)
+    raise InvalidInput(f"{name}: {numbers.dtype} values; allowed: whole numbers.")
+
+
+def _check_shapes(inputs: dict[str, np.ndarray]) -> None:
+    """Refuse shapes that are not [batch, length], the same for all."""
+    shape = inputs["input_ids"].shape
+    if len(shape) != 2 or 0 in shape:
+        raise InvalidInput(
+            f"input_ids: shape {shape}; allowed: [batch, length] with at least one token."
+        )
+    for name, tensor in inputs.items():
+        if tensor.shape != shape:
+            raise InvalidInput(f"{name}: shape {tensor.shape}; allowed: {shape}.")
+
+
+def _beyond_the_model(error: Exception, ids: np.ndarray) -> InvalidInput:
+    """Say which of the inputs the model has no embedding for."""
+    bounds = re.search(r"\[-\d+,(\d+)\]", str(error))
+    if bounds and "position_embeddings" in str(error):
+        most = int(bounds[1]) + 1
+        return InvalidInput(f"input_ids: length {ids.shape[1]}; allowed: at most {most}.")
+    if bounds and "word_embeddings" in str(error):
+        return InvalidInput(
+            f"input_ids: from {ids.min()} to {ids.max()}; allowed: 0 to {bounds[1]}, "
+            "this model's vocabulary. Do tokenizer and model belong together?"
+        )
+    return InvalidInput(f"the ONNX runtime refuses this call: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
 
 
 def onnx_logits(model: OnnxClassifier, data: Encoded) -> np.ndarray:

@@ -4,8 +4,10 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
+from safetensors import SafetensorError
 from transformers import AutoConfig, PretrainedConfig
 
 from tinybert_l.errors import CourseError, InvalidInput
@@ -31,7 +33,7 @@ def quiet_reading(source: str | Path, name: str) -> Iterator[None]:
             yield
     except CourseError:
         raise
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError, UnpicklingError) as error:
         why = str(error).strip().partition("\n")[0].partition(". ")[0][:200]
         raise InvalidInput(
             f"{name}={str(source)!r} cannot be read ({why}); allowed: a folder made by "
@@ -85,8 +87,24 @@ def known_classes(source: str | Path) -> list[str] | None:
     return class_names(config)
 
 
+def shortened(values: Sequence[Any], most: int = 8) -> str:
+    """Return the first of several values as a text, and how many there are in all."""
+    shown = ", ".join(str(value)[:40] for value in values[:most])
+    return shown if len(values) <= most else f"{shown}, ... ({len(values)} in all)"
+
+
 def class_names(config: PretrainedConfig) -> list[str]:
-    """Return the names of a classifier's classes, in the order of their numbers."""
+    """Return the names of a classifier's classes, in the order of their numbers.
+
+    Raises:
+        InvalidInput: the numbers of its names are not those of its outputs.
+    """
+    numbers = sorted(config.id2label)
+    if numbers != list(range(config.num_labels)):
+        raise InvalidInput(
+            f"id2label: names of the classes {shortened(numbers)}; allowed: one name for each "
+            f"output, from 0 to {config.num_labels - 1}. 类别编号须从0开始连续。"
+        )
     return [str(config.id2label[number]) for number in range(config.num_labels)]
 
 
@@ -112,8 +130,8 @@ def class_numbers(known: Sequence[str], names: Sequence[str], where: str) -> dic
     unknown = [name for name, number in found.items() if number is None]
     if unknown:
         raise InvalidInput(
-            f"{where}: the labels {', '.join(unknown)} are none of the checkpoint's classes; "
-            f"allowed: {', '.join(known)}. Name the classes in id2label of its config.json as the "
+            f"{where}: the labels {shortened(unknown)} are none of the checkpoint's classes; "
+            f"allowed: {shortened(known)}. Name the classes in id2label of its config.json as the "
             "texts do, or start from a checkpoint without a classification head. "
             "标签与检查点的类别不符。"
         )

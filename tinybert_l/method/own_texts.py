@@ -2,6 +2,7 @@
 
 import json
 import math
+import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -163,6 +164,11 @@ def _from_parquet(path: Path) -> Any:
         return pandas.read_parquet(path)
     except ImportError:
         raise InvalidInput(f"{path}: pip install pyarrow, to read it. 缺少软件包。") from None
+    except (OSError, ValueError) as error:
+        why = str(error).partition("\n")[0][:200]
+        raise InvalidInput(
+            f"{path}: no Parquet file that can be read ({why}). 文件损坏。"
+        ) from error
 
 
 def _from_disk(folder: Path) -> Any:
@@ -195,13 +201,17 @@ def _rows_of_records(records: Sequence[Any], columns: Columns) -> Rows:
         if isinstance(record, str):
             record = {columns.text: record}
         if not isinstance(record, Mapping) or columns.text not in record:
-            known = ", ".join(map(str, record)) if isinstance(record, Mapping) else record
+            names = list(record) if isinstance(record, Mapping) else []
+            known = ", ".join(map(str, names)) or reprlib.repr(record)
             raise InvalidInput(
                 f"texts, row {number}: no column {columns.text}; there are: {known}. 缺少所需的列。"
             )
         text = record[columns.text]
         if not isinstance(text, str) or not text.strip():
-            raise InvalidInput(f"texts, row {number}: the text is {text!r}. 内容为空。")
+            raise InvalidInput(
+                f"texts, row {number}: the text is {reprlib.repr(text)}; allowed: a text that is "
+                "not empty. Leave such rows out. 此行没有可用的文本。"
+            )
         if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
             raise InvalidInput(
                 f"texts, row {number}: half of a character (a lone surrogate); allowed: whole "
@@ -220,8 +230,11 @@ def _label(label: Any, row: int) -> str | None:
     Raises:
         InvalidInput: several labels in one row.
     """
-    if isinstance(label, list | tuple | set | Mapping):
-        raise InvalidInput(f"texts, row {row}: the label is {label!r}; allowed: one class.")
+    if getattr(label, "ndim", None) == 0 and hasattr(label, "item"):
+        label = label.item()  # a number of numpy or torch
+    if isinstance(label, Iterable) and not isinstance(label, str | bytes):
+        shown = reprlib.repr(label)
+        raise InvalidInput(f"texts, row {row}: the label is {shown}; allowed: one class.")
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     is_nan = isinstance(label, float) and math.isnan(label)

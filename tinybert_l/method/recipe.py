@@ -11,10 +11,10 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_02 import sandwich_sample
 from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.exercises.lecture_04 import submodel_schedule
-from tinybert_l.method.checks import as_list, require_numbers
+from tinybert_l.method.checks import require_numbers
 from tinybert_l.method.seeding import step_generator
 from tinybert_l.method.training import LoopSettings
-from tinybert_l.submodels import SubModel, default_stages
+from tinybert_l.submodels import SubModel, as_list, default_stages, require_layers
 
 FrozenStages = tuple[tuple[float, tuple[SubModel, ...]], ...]
 STRATEGIES = ("uniform", "top", "bottom")
@@ -40,6 +40,7 @@ def stages_of(
     Raises:
         InvalidInput: a depth or width that the student does not have.
     """
+    num_layers = require_layers(num_layers)
     if depths is None:
         depths = [max(1, num_layers // part) for part in (1, 2, 3)]
     depths = [SubModel(depth).depth for depth in as_list("depths", depths)]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinybert_l.errors import InvalidInput
 
 WARM_UP_CALLS = 3
 FEWEST_ROUNDS = 5
+LONGEST = 3600  # seconds
 
 
 class Latency(NamedTuple):
@@ -47,10 +49,10 @@ def measure_in_turns(
     Returns:
         Milliseconds by name.
     Raises:
-        InvalidInput: a percentile out of range.
+        InvalidInput: a percentile or a time out of range.
     """
-    if not 0 <= percentile <= 100:
-        raise InvalidInput(f"measure: percentile={percentile}; allowed: 0 to 100.")
+    _require_range("percentile", percentile, 100)
+    _require_range("seconds", seconds, LONGEST)
     for call in calls.values():
         for _ in range(WARM_UP_CALLS):
             call()
@@ -64,3 +66,9 @@ def measure_in_turns(
             times[name].append(1000 * (time.perf_counter() - begin))
         rounds += 1
     return {name: float(np.percentile(taken, percentile)) for name, taken in times.items()}
+
+
+def _require_range(name: str, value: Any, most: float) -> None:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= float(value) <= most:
+        raise InvalidInput(f"measure: {name}={value!r}; allowed: a number from 0 to {most}.")
