@@ -369,9 +369,8 @@ quiz_c = float("nan")
 chosen = remarks = is_near = lambda *args, **kwargs: {"K"}
 import tinybert_l.course.quizzes as quizzes
 quizzes.chosen = quizzes.is_near = chosen
-import builtins
-builtins.set = lambda *args: {"K"}
 """
+HOSTILE_SET = 'import builtins\nbuiltins.set = lambda *args: {"K"}'
 
 
 def test_a_hostile_quiz_answer_earns_nothing():
@@ -379,6 +378,7 @@ def test_a_hostile_quiz_answer_earns_nothing():
     imports = "from tinybert_l.course.quizzes import chosen, is_near\n"
     tests = [f'{imports}assert chosen({name}) == {{"K"}}, "wrong"' for name in ("quiz_a", "quiz_b")]
     tests.append(f'{imports}assert is_near(quiz_c, 1.0, 0.1), "wrong"')
-    outcome = run(HOSTILE, tests=tuple(tests))
+    outcome = run(HOSTILE, HOSTILE_SET, tests=tuple(tests))
     assert outcome.cells[0]["error"] is None, outcome.cells[0]
+    assert outcome.cells[1]["error"]["ename"] == "BuiltinsChanged"
     assert [test["evalue"] for test in outcome.tests] == ["wrong"] * 3
