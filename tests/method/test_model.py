@@ -218,7 +218,7 @@ def test_bad_sizes_are_named_with_what_is_allowed(make, message):
     [
         ({"input_ids": torch.zeros(0, 5, dtype=torch.long)}, r"input_ids: shape \(0, 5\); allowed"),
         ({"input_ids": torch.zeros(1, 0, dtype=torch.long)}, r"input_ids: shape \(1, 0\); allowed"),
-        ({"input_ids": torch.full((1, 3), 60)}, r"input_ids: ids from 60 to 60; allowed: 0 to 59"),
+        ({"input_ids": torch.full((1, 3), 60)}, r"input_ids: from 60 to 60; allowed: 0 to 59"),
         ({"input_ids": torch.zeros(1, 41, dtype=torch.long)}, r"length 41; allowed: at most 40"),
         (
             {"input_ids": torch.zeros(1, 3, dtype=torch.long), "attention_mask": torch.ones(1, 2)},

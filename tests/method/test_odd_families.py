@@ -133,3 +133,17 @@ def test_a_text_that_is_none_and_a_damaged_parquet_file_are_named_in_short(tmp_p
     frame = pandas.DataFrame({"text": TEXTS, "label": ["a", "b", "c"] * 45})
     frame["label"] = frame["label"].astype("category")
     assert read_own_texts(frame, Columns()).labels() == ["a", "b", "c"]
+
+
+def test_a_checkpoint_without_its_tokenizer_is_refused(bert, tmp_path):
+    bert.save_pretrained(tmp_path)
+    with pytest.raises(InvalidInput, match=r"special tokens alone|cannot be read"):
+        load_own_teacher(tmp_path)
+
+
+def test_a_label_that_names_two_classes_and_an_open_file_are_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="the label a is the name of several"):
+        class_numbers(["a", "a", "b"], ["a", "b"], "The texts")
+    (tmp_path / "a.csv").write_text("text,label")
+    with (tmp_path / "a.csv").open() as file, pytest.raises(InvalidInput, match="an open file"):
+        read_own_texts(file, Columns())

@@ -123,12 +123,26 @@ def load_own_teacher(
             f"tokenizer: {'none' if tokenizer is None else given}; allowed: the teacher's, with a "
             "padding token."
         )
+    require_pieces(tokenizer)
     _require_choosing(model)
     is_exact = model.dtype in (torch.float32, torch.float64)
     if model.training or not is_exact or not model.config.return_dict:
         model = copy.deepcopy(model).float()  # the user's own keeps its mode and its numbers
         model.config.return_dict = True
     return OwnTeacher(model.eval(), tokenizer)
+
+
+def require_pieces(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse what transformers makes where the files of a tokenizer are missing: special tokens.
+
+    Raises:
+        InvalidInput: a tokenizer that would make [UNK] of every word.
+    """
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise InvalidInput(
+            "tokenizer: has special tokens alone, as where its files are missing; allowed: the "
+            "checkpoint's own, saved beside it by save_pretrained. 检查点旁缺少分词器文件。"
+        )
 
 
 def _require_choosing(model: PreTrainedModel) -> None:

@@ -19,7 +19,12 @@ from transformers import (
 
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
-from tinybert_l.method.any_teacher import OwnTeacher, load_own_teacher, tokenizer_hash
+from tinybert_l.method.any_teacher import (
+    OwnTeacher,
+    load_own_teacher,
+    require_pieces,
+    tokenizer_hash,
+)
 from tinybert_l.method.budgets import BUDGETS, num_steps, plain_budget, seconds_a_step
 from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Encoded, collate
@@ -184,7 +189,9 @@ def _student_base(
             ignore_mismatched_sizes=True,
             dtype=torch.float32,
         )
-        return base.eval(), AutoTokenizer.from_pretrained(student)
+        tokenizer = AutoTokenizer.from_pretrained(student)
+    require_pieces(tokenizer)
+    return base.eval(), tokenizer
 
 
 def _length(

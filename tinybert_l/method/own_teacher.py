@@ -126,6 +126,12 @@ def class_numbers(known: Sequence[str], names: Sequence[str], where: str) -> dic
         if name == f"LABEL_{number}":
             numbers[str(number)] = number
     numbers |= {name: number for number, name in enumerate(known)}  # as written goes first
+    twice = [name for name in names if list(known).count(name) > 1]
+    if twice:
+        raise InvalidInput(
+            f"{where}: the label {twice[0]} is the name of several of the checkpoint's classes; "
+            "allowed: a name of its own for each, in id2label. 类别名称重复。"
+        )
     found = {name: numbers.get(name, numbers.get(name.casefold())) for name in names}
     unknown = [name for name, number in found.items() if number is None]
     if unknown:

@@ -1,5 +1,6 @@
 """Read the user's own texts, whatever holds them; split them evenly; say what they are like."""
 
+import io
 import json
 import math
 import reprlib
@@ -103,6 +104,8 @@ def _rows(source: Any, columns: Columns) -> Rows:
         raise InvalidInput(
             "texts: a set, which has no order; allowed: a list, such as sorted(texts)."
         )
+    if isinstance(source, io.IOBase):
+        raise InvalidInput("texts: an open file; allowed: its path. 请给出文件路径。")
     if hasattr(source, "to_dict") and hasattr(source, "columns"):  # a DataFrame
         repeated = [name for name, count in Counter(source.columns).items() if count > 1]
         if repeated:
