@@ -192,6 +192,26 @@ def test_what_the_reading_says_of_the_record_by_folds():
     assert round(widths["ONNX int8"] / widths["torch float32"]) == 3
 
 
+def test_what_the_reading_says_of_the_record_with_mpnet():
+    record = read_record("headline_mpnet")
+    tops = {row.role: row.accuracy_percent for row in record.rows if not row.models}
+    rise = tops["mpnet"] - tops["teacher"]
+    assert round(rise) == 6, "about six points"
+    gains, shares = {}, []
+    for row in record.rows:
+        if row.role == "candidate" and row.models[0].runtime == "torch float32":
+            gains[row.models[0].sub_model.name] = row.gain_points
+        if row.role == "candidate" and row.models[0].runtime == "ONNX int8":
+            way = tops["mpnet"] - tops["bag_of_words"]
+            shares.append((row.accuracy_percent - tops["bag_of_words"]) / way)
+            assert min(row.mpnet_times_faster_batch_1, row.mpnet_times_faster_batch_32) > 100
+            assert 20 < row.mpnet_times_smaller < 100, "tens of times"
+    for gain in gains.values():
+        assert gain.low < 0 < gain.high < rise and gain.estimate <= 1
+    assert max(gains, key=lambda name: gains[name].estimate) == "3x0.5"
+    assert len(gains) == len(shares) == 4 and max(shares) < 0.4
+
+
 def baseline(task, model, labelled_reviews, reading=None):
     """The accuracy of a row of the record of baselines, in percent."""
     for row in read_record("baselines").rows:

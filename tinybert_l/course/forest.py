@@ -321,10 +321,10 @@ _SOURCES = (
     ),
     _Source("training", "chinese", 4, "pre-training − none 有−无预训练", _chinese),
     _Source("training", "ablation", 7, "part with − without 部件有−无", _ablation),
-    _Source("training", "headline_mpnet", 8, "large teacher − own 大教师−原教师", _large_teacher),
     _Source("use", "cascade", 7, "cascade − one sub-model 级联−单个子模型", _cascade),
     _Source("use", "cascade", 7, "early exit − one sub-model 提前退出−单个子模型", _exits),
     _Source("use", "headline_by_fold", 8, "kept − all of the teacher 保留−教师的全部", _headline),
+    _Source("use", "headline_mpnet", 8, "large teacher − own 大教师−原教师", _large_teacher),
     _Source("use", "long_documents", 8, "reading more − cutting 读更多−截断", _document),
 )  # fmt: skip
 _RECORDS_OF: dict[str, str] = {
