@@ -49,7 +49,7 @@ def test_names_are_read_in_the_languages_of_their_columns(tmp_path):
         ("id,name\n-,Ann\n", "line 2: no id"),
         ("id,name\nnan,Ann\n", "line 2: no id"),
         ("Email address,ID number\na@x.org,\nb@x.org,u2\n", "no id in the column ID number"),
-        ("id,name\n", "nobody stands below"),
+        ("id,name\nu1,Ann\nu1,Ann\n", "twice"),
         ("id,name\nu1,Ann\nu1,Bo\n", "twice"),
     ],
 )

@@ -156,6 +156,7 @@ def read_roster(path: Path) -> list[Person]:
     is_brightspace = table.column(*BRIGHTSPACE_COLUMNS) is not None
     id_column = _id_column(table, is_canvas)
     people: dict[str, Person] = {}
+    row_of: dict[str, list[str]] = {}
     line_of: dict[str, tuple[int, str]] = {}
     for row, line in zip(table.rows, table.lines, strict=True):
         if is_canvas and is_nobody(table, row):
@@ -176,7 +177,8 @@ def read_roster(path: Path) -> list[Person]:
             raise InvalidInput(
                 f"{path}, line {line}: id {student!r}; allowed: 1 to 64 of letters, digits, . _ @ -"
             )
-        if people.get(student) == _person(table, row, student, is_canvas):
+        person = _person(table, row, student, is_canvas)
+        if people.get(student) == person and row != row_of[student]:
             continue  # a row for each section
         if student in people:
             raise InvalidInput(f"{path}, line {line}: {student} stands there twice. 重复。")
@@ -186,10 +188,8 @@ def read_roster(path: Path) -> list[Person]:
                 f"{path}, line {line}: {student} differs from {namesake} (line {first_line}) in "
                 "capital letters alone; folders cannot tell them apart. 学号仅大小写不同。"
             )
-        people[student] = _person(table, row, student, is_canvas)
+        people[student], row_of[student] = person, row
         _require_short(people[student], path, line)
-    if not people:
-        raise InvalidInput(f"{path}: nobody stands below the header. 名单中没有人。")
     return list(people.values())
 
 
