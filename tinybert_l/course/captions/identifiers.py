@@ -20,7 +20,7 @@ VALUES: dict[str, dict[Any, Caption]] = {
     "variant": {
         "all_parts": Caption("all parts", "全部"),
         "soft_labels_only": Caption("soft labels only", "只用软标签"),
-        "no_unlabelled_text": Caption("no unlabelled text", "无无标注文本"),
+        "no_unlabelled_text": Caption("no unlabelled text", "不用无标注文本"),
         "no_order_of_importance": Caption("no order of importance", "无重要性排序"),
         "no_self_distillation": Caption("no self-distillation", "无自蒸馏"),
         "whole_vocabulary": Caption("whole vocabulary", "完整词表"),
