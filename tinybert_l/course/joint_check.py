@@ -194,11 +194,11 @@ def explain(compared: pd.DataFrame) -> str:
             f"全部{len(compared)}个数与库一致。"
         )
     first = wrong.iloc[0]
-    where = f"step {first['step']}, {first['sub_model'] or 'joint'}, {first['what']}"
+    where = f"step 步 {first['step']}, {first['sub_model'] or 'joint'}, {first['what']}"
     values = f"yours 你的 {first['own']:.6g}, library 库 {first['library']:.6g}"
     return (
-        f"numbers that differ 不同的数: {len(wrong)} / {len(compared)}; "
-        f"first 首先: {where}: {values}. {_likely_cause(first, compared)}"
+        f"{_likely_cause(first, compared)} Numbers that differ 不同的数: "
+        f"{len(wrong)} / {len(compared)}; first 首先: {where}: {values}"
     )
 
 

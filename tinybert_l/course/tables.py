@@ -51,7 +51,7 @@ def short_row_cells(row: Row) -> dict[str, Any]:
             digits = ".3f" if column.title.unit == "nats" else ".1f"  # nats are small numbers
             digits = "+" + digits if column.signed else digits
             middle, low, high = (format(part, digits) for part in dataclasses.astuple(value)[:3])
-            cells[title] = f"{middle} ({low} to {high})"
+            cells[title] = f"{middle} [{low}, {high}]"
         elif isinstance(value, OverSeeds):
             cells[title] = f"{value.mean:.2f} ± {value.sd:.2f}"
         else:
