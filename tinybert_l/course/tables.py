@@ -71,7 +71,9 @@ def _shown_fields(row: Row) -> Iterator[tuple[captions.Column, str, Any]]:
 
 
 def _key_label(row: Row, key: str) -> str:
-    return SubModel.parse(key).label if isinstance(row, AblationRow) else key
+    if isinstance(row, AblationRow):
+        return SubModel.parse(key).label
+    return str(captions.caption("question", key))
 
 
 def record_table(record: Record) -> Any:
