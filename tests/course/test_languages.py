@@ -182,6 +182,8 @@ def test_a_table_is_shown_in_one_language():
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_no_two_columns_of_a_record_have_one_name_in_one_language(name, language):
     record = read_record(name)
+    if record is None:
+        pytest.skip(f"results/{name}.json is not there yet")
     both = [list(tables.short_row_cells(row).values()) for row in record.rows]
     with showing(language):
         assert [list(tables.short_row_cells(row).values()) for row in record.rows] == both
