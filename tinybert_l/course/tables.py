@@ -100,7 +100,10 @@ def verdicts_frame(verdicts: Sequence[Verdict]) -> "pd.DataFrame":
     import pandas as pd
 
     titles = {name: str(captions.VERDICT_COLUMNS[name]) for name in VERDICT_FIELDS}
-    cells = [[getattr(verdict, name) for name in VERDICT_FIELDS] for verdict in verdicts]
+    cells = [
+        [captions.stored_words(getattr(verdict, name)) for name in VERDICT_FIELDS]
+        for verdict in verdicts
+    ]
     return pd.DataFrame(cells, columns=list(titles.values()))
 
 
