@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_04 import Stages
+from tinybert_l.languages import in_words
 from tinybert_l.method.data import Encoded, collate, training_batches
 from tinybert_l.method.evaluation import count_flops, weight_bytes
 from tinybert_l.method.extraction import elastic_copy, extract, set_dropout_on_states
@@ -61,7 +62,7 @@ class LectureSetup:
     def describe(self) -> str:
         """Describe size and seeds in one line, for captions."""
         size = "REDUCED for tests 为测试缩减" if reduced() else "live 现场运行"
-        return (
+        return in_words(
             f"{size}: steps 步 {self.recipe.num_steps}, sentences a step 每步句子 "
             f"{self.recipe.batch_size}, seeds 种子 {', '.join(map(str, self.seeds))}, "
             f"held-out sentences 留出句子 {len(self.held_out)}"

@@ -84,7 +84,7 @@ def record_table(record: Record) -> Any:
     if record.stale:
         state = "STALE: the recipe has changed since 已过期：配方已改"
     file = f"results/{record.name}.json"
-    caption = f"Record 记录 {file} · {record.command} · {record.day} · {state}"
+    caption = f"Record 记录 {file} · `{record.command}` · {record.day} · {state}"
     name = str(captions.NAME)
     frame = pd.DataFrame(
         [{name: captions.label(row), **short_row_cells(row)} for row in record.rows]
