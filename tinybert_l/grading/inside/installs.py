@@ -44,7 +44,7 @@ def _say_no_packages(line: str) -> None:
 
 def hint(error: BaseException) -> str:
     """Return what grading has to do with an error of a cell; an empty text where it has nothing."""
-    if isinstance(error, ModuleNotFoundError):
+    if isinstance(error, ModuleNotFoundError) and "No module named" in str(error):
         return NO_PACKAGES
     if isinstance(error, EOFError):
         return NO_INPUT
