@@ -13,7 +13,6 @@ from tinybert_l.exercises.registry import find_exercise
 from tinybert_l.exercises.shell import make_shell, run_cell
 from tinybert_l.grading.inside.installs import answer_at_once, hint
 from tinybert_l.grading.inside.namespaces import SCRATCH, cut_off, limit_files, reseed
-from tinybert_l.grading.inside.settings import ProcessSettings
 from tinybert_l.grading.inside.side import OUTPUT_LIMIT, Side, error_text
 from tinybert_l.grading.inside.values import Decoder, Encoder
 from tinybert_l.grading.inside.wire import BUILTINS_CHANGED, Header
@@ -47,7 +46,6 @@ class StudentSide(Side):
         self.shell = make_shell()
         answer_at_once(self.shell, scratch)
         self.builtins = dict(builtins.__dict__)
-        self.settings = ProcessSettings()
         self.graphs: list[Graph] = []  # of the calls so far
         self.output_file = _redirect_output(os.path.join(scratch, ".output"))
 
@@ -61,16 +59,11 @@ class StudentSide(Side):
         actions[header["op"]](header, buffers)
 
     def run_cell(self, header: Header, _: list[bytes]) -> None:
-        """Run a cell as a notebook does; reply with what it printed, and its error.
-
-        With "names_alone", what it changed for all code of this process is put back.
-        """
+        """Run a cell as a notebook does; reply with what it printed, and its error."""
         os.ftruncate(self.output_file, 0)
         os.lseek(self.output_file, 0, os.SEEK_SET)
         error = run_cell(self.shell, header["source"])
         error = self._builtins_put_back() or error
-        if header.get("names_alone"):
-            self.settings.put_back()
         for stream in (*self.streams, sys.stdout, sys.stderr):
             with suppress(Exception):  # a notebook may have put anything in a stream's place
                 stream.flush()

@@ -1,10 +1,13 @@
-"""Find the cells of a submission that an answer builds on, to ask it once more without the others.
+"""Find what an answer builds on in its notebook, to ask it once more without all the rest.
 
 All cells of a notebook share one process, so a mistake in one of them can harm every answer below
-it: `sys.modules.clear()`, `torch.softmax = None`, a signal, a closed file. What an answer earns is
-to hang on itself and on what it builds on. Code is read here, and never run.
+it: `sys.modules.clear()`, `torch.softmax = None`, `np.seterr(all="raise")`, a signal, a closed
+file. What an answer earns is to hang on itself and on what it builds on: cells that give an answer
+are run whole, of all others the statements that define what those need. Code is read here, and
+never run.
 """
 
+import ast
 import builtins
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,14 +17,42 @@ from pathlib import Path
 
 from tinybert_l.grading.inside.names import names_in
 
+STUB = "raise NotImplementedError"  # stands in what nobody has answered
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)(?P<rest>.*)\n")
 _FILE_MAGICS = ("writefile", "file")  # what they write may be imported
-_OTHER_LANGUAGES = frozenset(
-    ("bash", "sh", "script", "html", "HTML", "javascript", "js", "latex", "markdown", "svg", "SVG",
-     "perl", "ruby", "cmd")
-)  # fmt: skip
-STUB = "raise NotImplementedError"  # stands in what nobody has answered
-_IMPORTED = re.compile(r"^\s*(?:from|import)\s+(\w+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A test that failed.
+
+    Args:
+        index: its number in the plan.
+        error: that ended it, by name.
+        asked: the exercises that it called, and variables that were not there.
+        count: how many cells had been run before it.
+    """
+
+    index: int
+    error: str
+    asked: frozenset[str]
+    count: int
+
+
+def harmed(failed: Sequence[Failed], cells: "Cells") -> Iterator[tuple[Failed, list[str]]]:
+    """Yield the tests that something beside their own answers may have failed.
+
+    With each come the sources that its answers need. What was never answered, and a single answer
+    that does not end, have failed by themselves.
+    """
+    timed_out = {test.asked for test in failed if test.error == "TimedOut"}
+    for test in failed:
+        needed = cells.needed(test.asked)
+        is_smaller = needed != list(cells.sources[: test.count])
+        is_stub = any(STUB in source for source in needed)
+        hangs = test.error == "TimedOut" and len(timed_out) == 1
+        if needed and is_smaller and not is_stub and not hangs:
+            yield test, needed
 
 
 def gives_answer(exercise: str, source: str) -> bool:
@@ -30,13 +61,24 @@ def gives_answer(exercise: str, source: str) -> bool:
     return bool(re.search(rf"\b{name}\b(?:\s*\.\s*implement\b|\s*[:=,])", source))
 
 
-def is_answer_to(exercises: Iterable[str], source: str) -> bool:
-    """Tell whether a cell gives one of several exercises its answer."""
-    return any(gives_answer(exercise, source) for exercise in exercises)
+@dataclass(frozen=True)
+class _Statement:
+    """A statement of a cell, or a cell that writes a file.
+
+    Args:
+        defined: names that it defines; a file is a name that ends in ".py".
+        read: names that it needs from other statements.
+        is_import: of modules, which it only names.
+    """
+
+    source: str
+    defined: set[str]
+    read: set[str]
+    is_import: bool = False
 
 
 class Cells:
-    """The cells of a submission, and what each defines and reads.
+    """The cells of a submission, and what each defines and needs.
 
     Args:
         setup: sources of the locked set-up cells, which are run in any case.
@@ -48,100 +90,99 @@ class Cells:
         self.sources = sources
 
     @cached_property
-    def _names(self) -> list[tuple[set[str], set[str]]]:
-        return list(map(_names_of, self.sources))
+    def _statements(self) -> list[list[_Statement]]:
+        return list(map(_statements_of, self.sources))
 
     @cached_property
     def _given(self) -> set[str]:
-        """Names that stand for the same in every cell: Python's own, and those of the set-up."""
-        given = set(dir(builtins))
+        """Names that the set-up defines."""
+        given = set()
         for source in self.setup:
-            given |= _names_of(source)[0]
+            for statement in _statements_of(source):
+                given |= statement.defined
         return given
 
-    def needed(self, exercises: Iterable[str]) -> list[int]:
-        """Return the indices of the cells on which the answers to exercises build, in order."""
-        found: set[int] = set()
-        answers = set(exercises)
-        known = set(answers)
-        waiting = sorted(answers)
+    def needed(self, exercises: Iterable[str]) -> list[str]:
+        """Return the sources on which the answers to exercises build, in order."""
+        waiting = sorted(exercises)
+        answers = frozenset(waiting)
+        known = set(waiting) | set(dir(builtins))
+        whole: set[int] = set()
+        parts: dict[int, set[int]] = {}  # {cell: its statements}
         while waiting:
             name = waiting.pop()
-            for index in self._cells_of(name, name in answers, found):
-                if index not in found:
-                    found.add(index)
-                    new = self._names[index][1] - known
-                    known |= new
-                    waiting += sorted(new)
-        return sorted(found)
+            found: list[_Statement] = []
+            if name in answers or name in self._given:  # of these, cells change answers alone
+                for cell in self._givers(name, name in answers):
+                    whole.add(cell)
+                    found += self._statements[cell]
+            else:
+                for cell, number in self._definers(name, max(whole, default=len(self.sources))):
+                    parts.setdefault(cell, set()).add(number)
+                    found.append(self._statements[cell][number])
+            new = set().union(*(statement.read for statement in found)) - known
+            known |= new
+            waiting += sorted(new)
+        return [self._source(cell, whole, parts) for cell in sorted(whole | parts.keys())]
 
-    def _cells_of(self, name: str, is_answer: bool, found: set[int]) -> list[int]:
-        """Return the cells that define a name: those above the answer, else those below it.
+    def _givers(self, name: str, is_asked: bool) -> list[int]:
+        """Return the cells that give an exercise its answer.
 
         Args:
-            is_answer: whether it is an exercise whose answer is looked for.
-            found: cells so far.
+            is_asked: a variable of that name is an answer, too, where there is no other.
         """
-        if name in dir(builtins):
-            return []
-        if is_answer or name in self._given:  # of the set-up's, cells may answer exercises alone
-            givers = [n for n, source in enumerate(self.sources) if gives_answer(name, source)]
+        implement = re.compile(rf"\b{re.escape(name)}\s*\.\s*implement\b")
+        givers = [n for n, source in enumerate(self.sources) if implement.search(source)]
+        if givers or not is_asked:
             return givers
-        definers = [n for n, (defined, _) in enumerate(self._names) if name in defined]
-        above = [n for n in definers if n <= max(found, default=len(self.sources))]
-        return above or definers
+        return [n for n, source in enumerate(self.sources) if gives_answer(name, source)]
+
+    def _definers(self, name: str, answer: int) -> list[tuple[int, int]]:
+        """Return the statements that make a name what it is, as (cell, number).
+
+        They are those above the answer's cell, or all where none is. What is only imported is not
+        looked after any further: what is done to a module is a setting for all code.
+        """
+        found: list[tuple[int, int]] = []
+        for cell, statements in enumerate(self._statements):
+            defining = [part for part in statements if name in part.defined]
+            if not defining or (cell > answer and found):
+                continue
+            only_imported = all(part.is_import for part in defining)
+            for number, part in enumerate(statements):
+                if name in part.defined or (name in part.read and not only_imported):
+                    found.append((cell, number))
+        return found
+
+    def _source(self, cell: int, whole: set[int], parts: dict[int, set[int]]) -> str:
+        if cell in whole:
+            return self.sources[cell]
+        return "\n".join(self._statements[cell][number].source for number in sorted(parts[cell]))
 
 
-def _names_of(source: str) -> tuple[set[str], set[str]]:
-    """Return the names that a cell defines, and those that it needs from other cells.
-
-    A file is a name that ends in ".py". What cannot be read has none.
-    """
+def _statements_of(source: str) -> list[_Statement]:
+    """Return the statements of a cell; none where it is no Python."""
     from IPython.core.inputtransformer2 import TransformerManager
 
     magic = _CELL_MAGIC.match(source)
     if magic and magic["name"] in _FILE_MAGICS:
-        return {Path(magic["rest"].strip()).name}, set()
-    if magic and magic["name"] in _OTHER_LANGUAGES:
-        return set(), set()
+        return [_Statement(source, {Path(magic["rest"].strip()).name}, set())]
     if magic:
         source = source[magic.end() :]
     try:
-        defined, read = names_in(TransformerManager().transform_cell(source))
+        tree = ast.parse(TransformerManager().transform_cell(source))
+        return list(map(_statement_of, tree.body))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set(), set()
-    files = {f"{module}.py" for module in _IMPORTED.findall(source)}
-    return defined, (read - defined) | files
+        return []
 
 
-@dataclass(frozen=True)
-class Failed:
-    """A test that failed.
-
-    Args:
-        index: its number in the plan.
-        error: that ended it, by name.
-        asked: the exercises that it called.
-        count: how many cells had been run before it.
-    """
-
-    index: int
-    error: str
-    asked: frozenset[str]
-    count: int
-
-
-def harmed(failed: Sequence[Failed], cells: Cells) -> Iterator[tuple[Failed, list[int]]]:
-    """Yield the tests that something beside their own answers may have failed.
-
-    With each come the indices of the cells that its answers need. What was never answered, and a
-    single answer that does not end, have failed by themselves.
-    """
-    timed_out = {test.asked for test in failed if test.error == "TimedOut"}
-    for test in failed:
-        needed = cells.needed(test.asked)
-        others = set(range(test.count)) - set(needed)
-        is_stub = any(STUB in cells.sources[index] for index in needed)
-        hangs = test.error == "TimedOut" and len(timed_out) == 1
-        if needed and others and not is_stub and not hangs:
-            yield test, needed
+def _statement_of(node: ast.stmt) -> _Statement:
+    source = ast.unparse(node)
+    defined, read = names_in(source)
+    if isinstance(node, ast.Import):
+        modules = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        modules = [node.module or ""]
+    else:
+        return _Statement(source, defined, read)
+    return _Statement(source, defined, {f"{module}.py" for module in modules}, is_import=True)

@@ -18,7 +18,7 @@ from typing import TypeVar
 from tinybert_l.grading.inside import wire
 from tinybert_l.grading.inside.wire import Header, StudentProcessError
 from tinybert_l.grading.outside import replies
-from tinybert_l.grading.outside.alone import Cells, Failed, harmed, is_answer_to
+from tinybert_l.grading.outside.alone import Cells, Failed, harmed
 from tinybert_l.grading.outside.forker import START_SECONDS, Child, connect
 from tinybert_l.grading.outside.replies import CellError, CellReply
 
@@ -50,9 +50,8 @@ class ProcessPair:
         self.replayable_cells: list[str] = []  # cells of the submission, in order, that end
         self.failed_exercises: dict[str, StudentProcessError] = {}
         self.has_read_values = False  # whether the last test read a variable of the submission
-        self.asked: set[str] = set()  # exercises that the last test called
+        self.asked: set[str] = set()  # exercises that the last test called, variables that it read
         self.alone_with: list[str] | None = None  # the cells of `start_again`
-        self.names_alone: frozenset[str] = frozenset()  # likewise
         self.seconds_left: float = SUBMISSION_SECONDS  # of the student's process
         self.output_left = replies.OUTPUT_TOTAL  # characters
 
@@ -83,15 +82,9 @@ class ProcessPair:
         self.output_left -= replies.length(reply)
         return reply
 
-    def start_again(self, cells: list[str], names_alone: frozenset[str]) -> None:
-        """Ask, from now on, a new process in which these cells alone were run.
-
-        Args:
-            names_alone: those of which only what they define stays, not what they did to Python
-                and to libraries.
-        """
+    def start_again(self, cells: list[str]) -> None:
+        """Ask, from now on, a new process in which these cells alone were run."""
         self.alone_with = cells
-        self.names_alone = names_alone
         self.replayable_cells = list(cells)
         self.failed_exercises = {}
         self._new_student()
@@ -130,8 +123,7 @@ class ProcessPair:
         """
         assert self.judge is not None
         name = str(header.get("name"))
-        if header.get("op") != "value":
-            self.asked.add(name)
+        self.asked.add(name)
         try:
             if name in self.failed_exercises:
                 raise self.failed_exercises[name]
@@ -149,8 +141,7 @@ class ProcessPair:
         self.judge.send(reply, reply_buffers)
 
     def _run(self, source: str, seconds: float) -> CellReply:
-        question = {"op": "run", "source": source, "names_alone": source in self.names_alone}
-        header, _ = self._ask_student(question, [], TimeLimit(seconds))
+        header, _ = self._ask_student({"op": "run", "source": source}, [], TimeLimit(seconds))
         reply = _checked(lambda: replies.cell_reply(header))
         error = reply["error"]
         if error is not None and error["ename"] == wire.BUILTINS_CHANGED:
@@ -354,18 +345,16 @@ def _in_order(pair: ProcessPair, plan: Plan) -> Outcome:
         if test.count < len(plan.cells) and pair.run_test(plan.tests[test.index]) is None:
             tests[test.index] = None
     for test, needed in harmed(failed, Cells(plan.locked, plan.cells)):
-        if tests[test.index] is not None and _passes_alone(pair, plan, test, needed):
+        if tests[test.index] is not None and _passes_alone(pair, plan.tests[test.index], needed):
             tests[test.index] = None
     return Outcome(cells, tests)
 
 
-def _passes_alone(pair: ProcessPair, plan: Plan, test: Failed, needed: list[int]) -> bool:
+def _passes_alone(pair: ProcessPair, test: str, needed: list[str]) -> bool:
     """Tell whether a test passes where nothing was run but what its answers need."""
-    sources = [plan.cells[index] for index in needed]
-    if pair.alone_with != sources:
-        others = [source for source in sources if not is_answer_to(test.asked, source)]
-        pair.start_again(sources, frozenset(others))
-    return pair.run_test(plan.tests[test.index]) is None
+    if pair.alone_with != needed:
+        pair.start_again(needed)
+    return pair.run_test(test) is None
 
 
 def _checked(check: Callable[[], T]) -> T:
