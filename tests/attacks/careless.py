@@ -1,15 +1,15 @@
 """Lines of honest students that harm all code of their process: each costs its exercise alone."""
 
-QUICK = {  # the kinds: what is found by name, settings, streams, the process itself
+QUICK = {  # modules, the shell, names
     "modules_gone": "import sys; sys.modules.clear()",
     "module_is_none": "import sys; sys.modules['math'] = None",
-    "no_recursion": "import sys; sys.setrecursionlimit(20)",
-    "no_gradients": "torch.set_grad_enabled(False)",
     "reset": "%reset -f",
     "names_taken": "class list: pass\nlayer_map = kept_layers = [1, 3, 5]",
-    "the_process_ends_later": "import threading, os; threading.Timer(0.2, os._exit, (0,)).start()",
 }
 MISTAKES = QUICK | {
+    "the_process_ends_later": "import threading, os; threading.Timer(0.2, os._exit, (0,)).start()",
+    "no_gradients": "torch.set_grad_enabled(False)",
+    "no_recursion": "import sys; sys.setrecursionlimit(20)",
     "torch_gone": "import sys; del sys.modules['torch']",
     "path_gone": "import sys; sys.path.clear()",
     "elsewhere": "import os; os.chdir('/')",
