@@ -95,6 +95,43 @@ def test_a_missing_package_and_a_question_say_what_grading_has_to_do_with_it():
     assert "packages of the course" in said[0] and "input()" in said[1]
 
 
+LACKING = [
+    "from google.colab import drive\ndrive.mount('/content/drive')",
+    "%load_ext tensorboard",
+    "%run helper.py",
+    "data = open('/content/reviews.csv').read()",
+    "name = input('your name')",
+]
+
+
+@needs_sandbox
+@pytest.mark.parametrize("line", LACKING)
+def test_what_is_missing_here_alone_costs_an_answer_nothing_that_does_not_use_it(line):
+    plan = execute.Plan(LECTURE, (SETUP,), (f"{line}\nhalf = 0.5\n{SECOND}",), TESTS[1:2])
+    outcome = execute.execute(plan, forker.socket_path(LECTURE, unsafe=False), 9, 9)
+    assert outcome.cells[0]["error"] is not None and outcome.tests == [None]
+
+
+@needs_sandbox
+def test_an_answer_that_uses_what_is_missing_or_comes_after_an_error_of_its_own_stays_lost():
+    for cell in (f"from nothing import half\n{SECOND}", f"1 / 0\nhalf = 0.5\n{SECOND}"):
+        plan = execute.Plan(LECTURE, (SETUP,), (cell,), TESTS[1:2])
+        (error,) = execute.execute(plan, forker.socket_path(LECTURE, unsafe=False), 9, 9).tests
+        assert error["ename"] == "MissingAnswer"
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "line", ["breakpoint()", "import pdb; pdb.set_trace()",
+             "import argparse; p = argparse.ArgumentParser(); p.add_argument('-f'); p.parse_args()"]
+)  # fmt: skip
+def test_a_breakpoint_is_passed_over_and_arguments_are_a_kernels(line):
+    answer = FIRST.replace("    return", f"    {line}\n    return")
+    plan = execute.Plan(LECTURE, (SETUP,), (f"{line}\n{answer}",), TESTS[:1])
+    outcome = execute.execute(plan, forker.socket_path(LECTURE, unsafe=False), 9, 9)
+    assert outcome.tests == [None] and outcome.cells[0]["error"] is None
+
+
 # What an answer needs, read from its notebook
 
 

@@ -11,8 +11,8 @@ import torch
 
 from tinybert_l.exercises.registry import find_exercise
 from tinybert_l.exercises.shell import make_shell, run_cell
-from tinybert_l.grading.inside.installs import answer_at_once, hint
 from tinybert_l.grading.inside.namespaces import SCRATCH, cut_off, limit_files, reseed
+from tinybert_l.grading.inside.nobody import answer_at_once, hint
 from tinybert_l.grading.inside.side import OUTPUT_LIMIT, Side, error_text
 from tinybert_l.grading.inside.values import Decoder, Encoder
 from tinybert_l.grading.inside.wire import BUILTINS_CHANGED, Header

@@ -10,7 +10,7 @@ never run.
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +18,10 @@ from pathlib import Path
 from tinybert_l.grading.inside.names import names_in
 
 STUB = "raise NotImplementedError"  # stands in what nobody has answered
+# Here is none of what a notebook finds at home: Colab's drive, a file, a person who types.
+LACKING = frozenset(("ModuleNotFoundError", "ImportError", "FileNotFoundError", "UsageError",
+                     "EOFError", "NotADirectoryError", "PermissionError", "URLError",
+                     "ConnectionError", "gaierror", "Exception"))  # Exception is that of %run  # fmt: skip
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)(?P<rest>.*)\n")
 _FILE_MAGICS = ("writefile", "file")  # what they write may be imported
 
@@ -39,15 +43,21 @@ class Failed:
     count: int
 
 
-def harmed(failed: Sequence[Failed], cells: "Cells") -> Iterator[tuple[Failed, list[str]]]:
+def harmed(
+    failed: Sequence[Failed], cells: "Cells", errors: Sequence[str] = ()
+) -> Iterator[tuple[Failed, list[str]]]:
     """Yield the tests that something beside their own answers may have failed.
 
     With each come the sources that its answers need. What was never answered, and a single answer
     that does not end, have failed by themselves.
+
+    Args:
+        errors: that ended each cell, by name; empty where none did.
     """
     timed_out = {test.asked for test in failed if test.error == "TimedOut"}
+    stopped = {n for n, error in enumerate(errors) if error in LACKING}
     for test in failed:
-        needed = cells.needed(test.asked)
+        needed = cells.needed(test.asked, stopped)
         is_smaller = needed != list(cells.sources[: test.count])
         is_stub = any(STUB in source for source in needed)
         hangs = test.error == "TimedOut" and len(timed_out) == 1
@@ -102,8 +112,12 @@ class Cells:
                 given |= statement.defined
         return given
 
-    def needed(self, exercises: Iterable[str]) -> list[str]:
-        """Return the sources on which the answers to exercises build, in order."""
+    def needed(self, exercises: Iterable[str], stopped: Set[int] = frozenset()) -> list[str]:
+        """Return the sources on which the answers to exercises build, in order.
+
+        Args:
+            stopped: cells of which the needed statements count alone, for they stopped at another.
+        """
         waiting = sorted(exercises)
         answers = frozenset(waiting)
         known = set(waiting) | set(dir(builtins))
@@ -113,13 +127,14 @@ class Cells:
             name = waiting.pop()
             found: list[_Statement] = []
             if name in answers or name in self._given:  # of these, cells change answers alone
-                for cell in self._givers(name, name in answers):
-                    whole.add(cell)
-                    found += self._statements[cell]
+                givers = self._givers(name, name in answers)
+                whole.update(cell for cell in givers if cell not in stopped)
+                chosen = list(self._answering(name, givers, stopped))
             else:
-                for cell, number in self._definers(name, max(whole, default=len(self.sources))):
-                    parts.setdefault(cell, set()).add(number)
-                    found.append(self._statements[cell][number])
+                chosen = self._definers(name, max(whole, default=len(self.sources)))
+            for cell, number in chosen:
+                parts.setdefault(cell, set()).add(number)
+                found.append(self._statements[cell][number])
             new = set().union(*(statement.read for statement in found)) - known
             known |= new
             waiting += sorted(new)
@@ -136,6 +151,15 @@ class Cells:
         if givers or not is_asked:
             return givers
         return [n for n, source in enumerate(self.sources) if gives_answer(name, source)]
+
+    def _answering(
+        self, name: str, cells: list[int], stopped: Set[int]
+    ) -> Iterator[tuple[int, int]]:
+        """Yield the statements of an exercise's answer, as (cell, number)."""
+        for cell in cells:
+            for number, part in enumerate(self._statements[cell]):
+                if cell not in stopped or gives_answer(name, part.source):
+                    yield cell, number
 
     def _definers(self, name: str, answer: int) -> list[tuple[int, int]]:
         """Return the statements that make a name what it is, as (cell, number).

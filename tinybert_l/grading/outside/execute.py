@@ -344,7 +344,8 @@ def _in_order(pair: ProcessPair, plan: Plan) -> Outcome:
     for test in failed:
         if test.count < len(plan.cells) and pair.run_test(plan.tests[test.index]) is None:
             tests[test.index] = None
-    for test, needed in harmed(failed, Cells(plan.locked, plan.cells)):
+    errors = [reply["error"]["ename"] if reply["error"] else "" for reply in cells]
+    for test, needed in harmed(failed, Cells(plan.locked, plan.cells), errors):
         if tests[test.index] is not None and _passes_alone(pair, plan.tests[test.index], needed):
             tests[test.index] = None
     return Outcome(cells, tests)

@@ -1,12 +1,17 @@
-"""Answer at once what asks for a network or a package: there is none while grading.
+"""Answer at once what asks for a network, a package or a person: there is none while grading.
 
 Installers try again and again for half a minute where no network is. So, in a submission's process,
-programs of these names stand first on the path, and magics of these names are replaced.
+programs of these names stand first on the path, and magics of these names are replaced. A
+breakpoint that was left in an answer is passed over.
 """
 
 import os
+import pdb
+import sys
 from pathlib import Path
 from typing import Any
+
+from IPython.core import debugger
 
 INSTALLERS = ("pip", "pip3", "conda", "mamba", "micromamba", "uv", "pipx", "poetry", "easy_install",
               "apt", "apt-get", "aptitude", "sudo", "yum", "dnf", "apk", "brew", "npm")  # fmt: skip
@@ -19,6 +24,7 @@ NO_PACKAGES = (
 )
 NO_NETWORK = "There is no network while grading. 评分时没有网络。"
 NO_INPUT = "nobody answers input() while grading 评分时没有人回答input()"
+ARGUMENTS = ["ipykernel_launcher.py", "-f", "kernel.json"]  # as a kernel has them
 FOLDER = ".commands"  # in the scratch directory
 
 
@@ -35,6 +41,12 @@ def answer_at_once(shell: Any, scratch: str) -> None:
     os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     for name in MAGICS:
         shell.register_magic_function(_say_no_packages, "line", name)
+    sys.argv[:] = ARGUMENTS
+    sys.breakpointhook = pdb.set_trace = debugger.set_trace = _go_on
+
+
+def _go_on(*_: Any, **__: Any) -> None:
+    """Do nothing, in place of a debugger that waits for commands."""
 
 
 def _say_no_packages(line: str) -> None:
