@@ -18,10 +18,10 @@ from pathlib import Path
 from tinybert_l.grading.inside.names import names_in
 
 STUB = "raise NotImplementedError"  # stands in what nobody has answered
-# Here is none of what a notebook finds at home: Colab's drive, a file, a person who types.
+# Here is none of what a notebook finds at home: Colab's drive, a file (%run: Exception), a person.
 LACKING = frozenset(("ModuleNotFoundError", "ImportError", "FileNotFoundError", "UsageError",
                      "EOFError", "NotADirectoryError", "PermissionError", "URLError",
-                     "ConnectionError", "gaierror", "Exception"))  # Exception is that of %run  # fmt: skip
+                     "ConnectionError", "gaierror", "Exception"))  # fmt: skip
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)(?P<rest>.*)\n")
 _FILE_MAGICS = ("writefile", "file")  # what they write may be imported
 
