@@ -39,7 +39,7 @@ def floats(num_layers, depth):
 @wrong("rounded step", message="multiply by i first")
 def rounded_step(num_layers, depth):
     if not 1 <= depth <= num_layers:
-        raise ValueError("depth")
+        raise ValueError(f"1 to {num_layers}")
     step = num_layers / depth
     return [int(i * step) - 1 for i in range(1, depth + 1)]
 
@@ -47,7 +47,7 @@ def rounded_step(num_layers, depth):
 @wrong("rounds up", message="floor")
 def rounds_up(num_layers, depth):
     if not 1 <= depth <= num_layers:
-        raise ValueError("depth")
+        raise ValueError(f"1 to {num_layers}")
     return [math.ceil(i * num_layers / depth) - 1 for i in range(1, depth + 1)]
 
 

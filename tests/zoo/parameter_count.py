@@ -99,6 +99,15 @@ def remembered_by_size(config, pooler=True):
     return cache[key]
 
 
+@wrong("changes the configuration", message="Without the pooler")
+def changes_the_configuration(config, pooler=True):
+    H, inner = config.hidden_size, config.intermediate_size
+    config.vocab_size += config.max_position_embeddings + config.type_vocab_size
+    layer = 4 * (H * H + H) + 2 * H * inner + H + inner + 4 * H
+    embeddings = config.vocab_size * H + 2 * H
+    return embeddings + config.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
 @right("formula")
 def formula(config, pooler=True):
     c, H, inner = config, config.hidden_size, config.intermediate_size

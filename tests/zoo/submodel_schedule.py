@@ -8,7 +8,7 @@ def strictly_after(step, total_steps, stages):
     if not 0 <= step < total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     out = []
     for start, group in stages:
@@ -24,7 +24,7 @@ def rounded(step, total_steps, stages):
     if not 0 <= step < total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     out = []
     for start, group in stages:
@@ -40,7 +40,7 @@ def last_never_opens(step, total_steps, stages):
     if not 0 <= step < total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     out = []
     for start, group in stages:
@@ -66,7 +66,7 @@ def twice(step, total_steps, stages):
     if not 0 <= step < total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     out = []
     for start, group in stages:
@@ -79,7 +79,7 @@ def twice(step, total_steps, stages):
 @wrong("no check", message="should raise ValueError")
 def no_check(step, total_steps, stages):
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     out = []
     for start, group in stages:
@@ -95,7 +95,7 @@ def of_the_last_step(step, total_steps, stages):
     if not 0 <= step < total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     out = []
     for start, group in stages:
@@ -111,7 +111,7 @@ def only_sorted(step, total_steps, stages):
     if not 0 <= step < total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     out = []
     for start, group in stages:
@@ -127,7 +127,7 @@ def start_times_total(step, total_steps, stages):
     if not 0 <= step < total_steps:
         raise ValueError("step")
     starts = [s for s, _ in stages]
-    if starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:])):
+    if starts[0] != 0 or any(b <= a for a, b in zip(starts, [*starts[1:], 1])):
         raise ValueError("stages")
     opened = [s for start, group in stages if start * total_steps <= step for s in group]
     return list(dict.fromkeys(opened))
