@@ -87,9 +87,10 @@ What the interval is over:
 the error of the choice of items.
 - *one seed*: the items of one trained model.
 - *bootstrap* †: an old interval that drew three seeds anew; the seeds' values were not kept. It \
-covers less than 95 times in a hundred where seeds differ (`tests/course/test_evidence.py` \
-counts). So it decides on condition that they hardly do, unless even {stretch:.1f} times its \
-width decides: what it would be, were all of its spread between the seeds.
+covers less than 95 times in a hundred where seeds differ (counted by \
+`tests/course/test_evidence_coverage.py`). So it decides on condition that they hardly do, unless \
+even {stretch:.1f} times its width decides: what it would be, were all of its spread between the \
+seeds.
 - *rounds*: quartiles of a benchmark's rounds, the worst ratio; paired where the rounds were kept.
 - *count*: computed exactly, the same in every run.
 """

@@ -11,8 +11,8 @@ with Student's t quantiles (4.30 for three seeds, not 1.96) and Satterthwaite's 
 freedom in the second. By simulation with three seeds the first is a little too wide where items and
 noise weigh alike (98 %), the second a little too narrow where seeds do (92 %); the mean of both
 covers 94 to 97 times in a hundred, whatever seeds and items contribute. A bootstrap that draws both
-anew covers 76 where the seeds differ most. tests/course/test_evidence.py plants effects of known
-size and counts.
+anew covers 76 where the seeds differ most. tests/course/test_evidence_coverage.py plants effects of
+known size and counts.
 """
 
 import math
