@@ -130,6 +130,13 @@ def test_editors_and_browsers_change_a_file_and_not_the_request(
     assert course.judged == ([] if changed is None else ["ann layer_map"])
 
 
+def test_one_request_is_a_file_too(course, tmp_path):
+    path = tmp_path / "ann.dispute.json"
+    path.write_text(json.dumps(request(course, "ann")))
+    assert not answer_disputes(course, LECTURE, path).refused
+    assert course.judged == ["ann layer_map"]
+
+
 def test_what_was_asked_is_only_shown(course):
     fields = {"exercise": "layer_map", "because": MARKUP, "before": 2.0, "after": 4.0}
     fields |= {"by_hand": False, "submission": "", "source": "", "at": ""}

@@ -39,6 +39,16 @@ def test_a_formula_wider_than_a_phone_scrolls_by_keyboard_and_a_short_one_is_no_
     assert "tabindex" not in mathml("a+b") and mathml("a+b", True).count("tabindex") == 1
 
 
+@pytest.mark.parametrize("name", ["align", "align*", "equation", "cases", "pmatrix"])
+def test_an_environment_without_dollar_signs_is_a_formula_as_in_jupyter(name):
+    page = with_mathml(
+        rf"<p>so \begin{{{name}}}a&amp;=b\\c&amp;=d\end{{{name}}} holds</p>", seconds_from_now()
+    )
+    assert page.count("<math") == 1 and "begin" not in page and page.endswith("holds</p>")
+    other = rf"<p>\begin{{verbatim}}x\end{{verbatim}} \begin{{{name}}}x\end{{tabular}}</p>"
+    assert with_mathml(other, seconds_from_now()) == other
+
+
 def test_formulas_are_converted_and_other_text_is_not():
     page = "<p>$a&lt;b$ costs $5 and $6, $5$; \\$x\\$</p><pre>$x$</pre>"
     page += "<a title='$y$'>$$\n\\frac12$$</a>"

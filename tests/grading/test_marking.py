@@ -28,6 +28,7 @@ from tinybert_l.grading.marking.store import Journal
 from tinybert_l.grading.marking.words import _WORDS
 from tinybert_l.grading.outcome import feedback
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.results.review import ask_about_new_answers
 
 NAME = NOTEBOOKS[3]
 LONG = "The mapping is uniform, since each layer of the student then imitates one that is as deep. "
@@ -183,6 +184,31 @@ def test_nothing_is_written_while_another_run_holds_the_course(course, desk, mon
         sheet.give(sheet.codes["ann"], False, 3, [])
     assert totals(course)["ann"] == (0, 1) and sheet.journal.steps == []
     assert sheet.marks["ann"].points is None
+
+
+def test_who_answers_anew_after_being_marked_is_looked_at_again(course, desk):
+    sheet = desk.sheet(QUESTION)
+    sheet.give(sheet.codes["ann"], False, 4, [])
+    path = course.graded("ann", 3)
+    notebook = path.read_text(encoding="utf-8")
+    (answer,) = [c for c in json.loads(notebook)["cells"] if "I predict" in "".join(c["source"])]
+    old = json.dumps("".join(answer["source"]))[1:-1]
+    assert old in notebook
+    assignment = course.assignment(3)
+
+    def asked(student: str, new: str, before: Path = path) -> list[str]:
+        with Book(course.database, NAME) as book:
+            return ask_about_new_answers(book, student, assignment, before, new)
+
+    assert asked("ann", notebook) == [] and sheet.state_of("ann")["done"]
+    new = notebook.replace(old, "Quite another answer.")
+    assert asked("bo", new) == [], "nobody has marked it"
+    assert asked("ann", new, course.folder / "missing.ipynb") == []
+    (remark,) = asked("ann", new)
+    assert remark.startswith(f"{QUESTION}: answered anew since it was marked")
+    sheet.refresh()
+    assert sheet.state_of("ann")["points"] == 4 and not sheet.state_of("ann")["done"]
+    assert totals(course)["ann"] == (4, 1), "the export waits"
 
 
 def test_comments_are_kept_for_each_question_and_whole(course, desk):

@@ -384,6 +384,26 @@ def test_the_client_sends_its_token_nowhere_else(running, tokens, notebook, tmp_
     assert sending.wait_for_tests(running.url, number, tokens["ann"], 0)["state"] == "queued"
 
 
+def test_nobody_hands_in_under_another_ones_token_by_mistake(running, tokens, notebook, tmp_path):
+    path = tmp_path / "bo.zip"
+    path.write_bytes(sent.zipped({f"{NAME}.ipynb": notebook}))
+    for name in ("bo", "BO"):
+        with pytest.raises(sending.NotSent, match="this token is ann's"):
+            sending.send(running.url, 3, path, tokens["ann"], name)
+    assert running.desk.spool.waiting() == 0
+    for name in ("ann", "login of nobody's", "学生\r\nX: y"):
+        answer = sending.send(running.url, 3, path, f"Bearer {tokens['ann']}", name)
+        assert answer["receipt"]["student"] == "ann"
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:8765", "localhost", "hub.uni.example:443/services/x"])
+def test_an_address_without_its_beginning_is_no_folder(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InvalidInput, match="begins with https"):
+        sending.is_address(place)
+    assert not sending.is_address("to.hand.in") and not sending.is_address("C:/work")
+
+
 # --- judging ------------------------------------------------------------------------------------
 
 

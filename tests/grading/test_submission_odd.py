@@ -275,6 +275,8 @@ def test_a_jpeg_is_measured_without_being_decoded():
         ("if a<b and c>d:\n\n1. x\n2. y", ["a&lt;b", "<ol>"]),
         ("![x](https://tracker.example/p.png)", ['href="https://tracker.example/p.png"']),
         ("| a | b |\n|---|---|\n| <b>1</b> | 2 |", ["<td><b>1</b></td>"]),
+        ("- [x] done\n- [ ] open", ["☑", "☐"]),
+        ("<center><font color=red onclick=f()>red</font></center>", ["<center><font>red</font>"]),
     ],
 )
 def test_ordinary_text_is_shown_as_it_was_meant(source, expected):

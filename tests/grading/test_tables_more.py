@@ -25,6 +25,15 @@ from tinybert_l.grading.rosters import read_roster
         ("学号,姓名\nu1,王芳\n合计,1\n", ["u1"]),
         ("id,name\nu1,Ann\nTotal,1\nAverage,1\n", ["u1"]),
         ("id,name,section\nu1,Ann,A\nu1,Ann,B\n", ["u1"]),
+        ("| id | first_name |\n|---|:---|\n| u1 | Ann |\n", ["u1"]),
+        ("学 号,姓　名\nu1,王芳\n", ["u1"]),
+        ("name,email,role\nAnn,a@x.org,Student\nX,x@x.org,Professor\n", ["a@x.org"]),
+        (
+            'Email address,Roles\na@x.org,"Student, Teaching assistant"\nb@x.org,Manager\n',
+            ["a@x.org"],
+        ),
+        ("学号,姓名,角色\nu1,王芳,学生\nu2,李老师,教师\n", ["u1"]),
+        ("id,name,,\nu1,Ann,,\n,,,\n", ["u1"]),
         ('Student,ID,Section,L3 (9)\n"    满分",,,25\n"Li, Ann",51,S1,\n', ["51"]),
     ],
 )
@@ -51,6 +60,8 @@ def test_names_are_read_in_the_languages_of_their_columns(tmp_path):
         ("Email address,ID number\na@x.org,\nb@x.org,u2\n", "no id in the column ID number"),
         ("id,name\nu1,Ann\nu1,Ann\n", "twice"),
         ("id,name\nu1,Ann\nu1,Bo\n", "twice"),
+        ("学号,姓名,学 号,姓名\nu1,王芳,u2,李雷\n", "one below the other"),
+        ("id,name\nu1,Li, Ann\n", "line 2: 3 cells below 2 columns"),
     ],
 )
 def test_a_list_is_refused_by_its_cause(tmp_path, text, why):

@@ -240,7 +240,7 @@ def test_a_term_of_the_handbook_in_earnest(title, checkout, tmp_path):
         assert done.returncode == 0, (words, done.stdout[-1500:], done.stderr[-1500:])
         return done.stdout
 
-    check(walk(checkout, title, tmp_path, do, submit), automatic=23)
+    check(walk(checkout, title, tmp_path, do, submit), automatic=20)
 
 
 def mark_in_browser(words: list[str], place: Path, environment: dict[str, str]) -> str:

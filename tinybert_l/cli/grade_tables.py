@@ -70,6 +70,8 @@ def show_grades(grading: Grading, lecture: int) -> None:
         click.echo(f"{student}: {printable(remark)}")
     if grading.missing:
         click.echo(f"not handed in 未提交 ({len(grading.missing)}): {'; '.join(grading.missing)}")
+    for notice in grading.notices:
+        click.echo(notice)
 
 
 def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:
@@ -93,6 +95,8 @@ def _first_reason(grades: Sequence[CellGrade]) -> str:
 def show_packed(packed: Packed, path: Path) -> None:
     """Print where an archive of feedback is, and who is not in it."""
     click.echo(f"{len(packed.names)} pages in 已打包: {path}")
+    for notice in packed.notices:
+        click.echo(notice)
     for student, reason in packed.left_out.items():
         click.echo(f"left out 未包含: {student}: {reason}")
 

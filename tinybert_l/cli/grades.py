@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from tinybert_l.cache import write_atomically
 from tinybert_l.cli import grade_tables
 from tinybert_l.cli.answer_disputes import answer
 from tinybert_l.cli.courses import pass_course
@@ -18,6 +17,7 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.results.audit import Audit, changes
 from tinybert_l.grading.results.packing import LMS, pack_feedback
 from tinybert_l.grading.results.worksheet import Filled
+from tinybert_l.grading.written import Written
 
 
 @click.command()
@@ -159,11 +159,14 @@ def grades(
     """
     course.assignment(lecture)
     _require_submissions(course, lecture)
+    written = Written(course.folder, "grades")
+    if to is not None:
+        written.require(to)
     if worksheet is not None:
         filled = run.fill_worksheet(course, lecture, worksheet, title, without, provisional)
-        _write_worksheet(filled, worksheet, to)
+        _write_worksheet(written, filled, worksheet, to)
     else:
-        _write_table(run.export(course, lecture, kind, title, without, provisional), to)
+        _write_table(written, run.export(course, lecture, kind, title, without, provisional), to)
 
 
 @click.command()
@@ -190,21 +193,21 @@ def feedback(course: Course, lecture: int, lms: str | None) -> None:
         grade_tables.show_packed(*pack_feedback(course, lecture, lms))
 
 
-def _write_worksheet(filled: Filled, worksheet: Path, to: Path | None) -> None:
+def _write_worksheet(written: Written, filled: Filled, worksheet: Path, to: Path | None) -> None:
     """Write a filled worksheet, beside the one that it was made from where no place is named."""
     target = to or worksheet.with_name(f"{worksheet.stem}-graded{worksheet.suffix}")
-    write_atomically(target, filled.content)
-    click.echo(f"written: {target} ({filled.count} grades 成绩)")
+    place = written.write(target, filled.content)
+    click.echo(f"written: {place} ({filled.count} grades 成绩)")
     for problem in filled.problems:
         click.echo(printable(problem))
 
 
-def _write_table(text: str, to: Path | None) -> None:
+def _write_table(written: Written, text: str, to: Path | None) -> None:
     """Write a table into a file, or into the terminal where none is named."""
     if to is None:
         click.echo(text, nl=False)
     else:
-        write_atomically(to, text)
+        written.write(to, text)
         click.echo(f"written: {to}")
 
 

@@ -2,7 +2,6 @@
 
 import click
 
-from tinybert_l.cache import write_atomically
 from tinybert_l.cli.courses import pass_course
 from tinybert_l.cli.options import lecture_argument
 from tinybert_l.cli.tables import show
@@ -11,6 +10,7 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.likeness.find import ClassLikeness, blind_names, compare_class
 from tinybert_l.grading.likeness.page import expected_in_words, page
 from tinybert_l.grading.results.lms import to_csv
+from tinybert_l.grading.written import Written
 
 ROWS_SHOWN = 20  # pairs in the terminal; the page has all
 
@@ -40,13 +40,13 @@ def similar(course: Course, lecture: int, exercise: str, blind: bool, lang: str 
 
 
 def _write(course: Course, likeness: ClassLikeness, text: str, names: dict[str, str]) -> None:
-    path = course.folder / f"similar-{likeness.name}.html"
-    write_atomically(path, text)
+    written = Written(course.folder, "similar")
+    path = written.write(course.folder / f"similar-{likeness.name}.html", text)
     click.echo(f"written: {path}")
     if names:
         rows = [{"number": number, "student": student} for student, number in names.items()]
-        key = path.with_name(f"similar-{likeness.name}-names.csv")
-        write_atomically(key, to_csv(rows))
+        name = f"similar-{likeness.name}-names.csv"
+        key = written.write(course.folder / name, to_csv(rows))
         click.echo(f"whose numbers they are 编号对照: {key}")
 
 

@@ -85,9 +85,9 @@ def _serve(course: Course, address: str, port: int, settings: Settings) -> None:
     require(course.unsafe)
     address, port, prefix = place(address, port)
     desk = Desk.open(course, settings)
-    click.echo(f"serving on http://{address}:{port}{prefix}   (Ctrl+C ends it)")
+    said = f"serving on http://{address}:{port}{prefix}   (Ctrl+C ends it)"
     try:
-        asyncio.run(run(desk, address, port, prefix))
+        asyncio.run(run(desk, address, port, prefix, lambda: click.echo(said)))
     except KeyboardInterrupt:
         click.echo("ended; what was not judged is judged next time 已结束")
     except socket.gaierror:

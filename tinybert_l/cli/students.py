@@ -135,7 +135,7 @@ def _show_or_send(made: "HandIn", student: str, server: str) -> None:
     from tinybert_l.course.sending import TOKEN_VARIABLE, send, wait_for_tests
 
     token = os.environ.get(TOKEN_VARIABLE) or click.prompt("token 凭证", hide_input=True)
-    answer = send(server, made.lecture, made.path, token)
+    answer = send(server, made.lecture, made.path, token, student)
     tables.show_receipt(answer["receipt"])
     tables.show_answer(wait_for_tests(server, str(answer["receipt"].get("number")), token))
 

@@ -10,16 +10,18 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tinybert_l.cache import write_atomically
 from tinybert_l.errors import CourseError, InvalidInput, printable
 
 TOKEN_VARIABLE = "TINYBERT_L_TOKEN"
+NAMED_HEADER = "X-Named-Student"  # after whom a hand-in is named, percent-encoded
 ANSWER_LIMIT = 2**20  # bytes
 TIMEOUT_SECONDS = 60
 WAIT_SECONDS = 300  # for the tests
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,200}")
+_WITHOUT_SCHEME = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+)(?::\d+)(?:/.*)?|localhost(?:/.*)?")
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0
 
 
@@ -43,24 +45,32 @@ def is_address(place: str) -> bool:
     """Tell the address of a server from a folder.
 
     Raises:
-        InvalidInput: an address of another kind, such as ftp://….
+        InvalidInput: an address of another kind, such as ftp://…, or one without https://.
     """
     if place.lower().startswith(("http://", "https://")):
         return True
     if "://" in place:
         raise InvalidInput(f"--to {place!r}; allowed: https://… or a folder.")
+    if _WITHOUT_SCHEME.fullmatch(place) and not Path(place).exists():
+        raise InvalidInput(
+            f"--to {place!r} would be a folder, and nothing would be sent; the address of a server "
+            "begins with https://. 服务器地址须以https://开头。"
+        )
     return False
 
 
-def send(server: str, lecture: int, path: Path, token: str) -> dict[str, Any]:
+def send(server: str, lecture: int, path: Path, token: str, student: str = "") -> dict[str, Any]:
     """Send a file; returns the answer, with the receipt, which also lies beside the file.
 
+    Args:
+        student: after whom it is named: the server takes in nobody's under another one's token.
     Raises:
         InvalidInput: the address cannot be used.
         NotSent: the server refused the file, or cannot be reached.
     """
     require_safe(server)
-    answer = _ask(f"{server.rstrip('/')}/handin/{lecture}", token, path.read_bytes())
+    url = f"{server.rstrip('/')}/handin/{lecture}"
+    answer = _ask(url, token, path.read_bytes(), student)
     receipt = answer.get("receipt")
     if not isinstance(receipt, dict):
         raise NotSent(f"{server} gave no receipt: is this the course's server? 没有收到回执。")
@@ -106,10 +116,11 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-def _ask(url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
+def _ask(url: str, token: str, body: bytes | None = None, student: str = "") -> dict[str, Any]:
     headers = {
         "Authorization": f"Bearer {_tidy_token(token)}",
         "Content-Type": "application/octet-stream",
+        **({NAMED_HEADER: quote(student)} if student else {}),
     }
     request = urllib.request.Request(url, body, headers)
     opener = _direct if url.lower().startswith("http://") else _opener
@@ -133,6 +144,7 @@ def _tidy_token(token: str) -> str:
         InvalidInput: it holds what no token holds.
     """
     tidy = "".join(unicodedata.normalize("NFKC", token).split()).strip("\"'“”‘’<>\u200b\ufeff")
+    tidy = re.sub(r"^Bearer:?", "", tidy)
     if not _TOKEN.fullmatch(tidy):
         raise InvalidInput(
             "token: letters, digits, - and _ are allowed; copy it as your teacher gave it. "

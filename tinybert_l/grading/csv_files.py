@@ -108,6 +108,9 @@ class Table:
         return buffer.getvalue().encode(self.encoding)
 
 
+_BLANK_IN_CHINESE = re.compile(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")  # 学 号
+
+
 def spoilt(key: str) -> str:
     """Say what a program has made of an id; empty where it may be one.
 
@@ -145,7 +148,8 @@ def tidy(name: str) -> str:
     'first name'
     """
     name = re.sub("[’‘`´]", "'", name).strip('\ufeff \t"“”*')
-    return " ".join(name.replace("_", " ").replace("\ufeff", "").split()).casefold()
+    name = " ".join(name.replace("_", " ").replace("\ufeff", "").split()).casefold()
+    return _BLANK_IN_CHINESE.sub("", name)
 
 
 def _parts(name: str) -> set[str]:

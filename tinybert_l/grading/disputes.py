@@ -5,7 +5,8 @@ record as ever; what a person grades is put before a person.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -59,7 +60,7 @@ class Answers:
 def answer_disputes(
     course: Course, lecture: int, folder: Path, options: Options = DEFAULT
 ) -> Answers:
-    """Answer all requests in a folder, or in a zip file of a learning platform.
+    """Answer all requests in a folder, in a zip file of a learning platform, or in one file.
 
     Args:
         options: workers and limits of judging; its exercise is each request's.
@@ -78,6 +79,17 @@ def answer_disputes(
             desk.judge(disputes, replace(options, exercise=exercise, again=True))
     desk.record_refusals()
     return desk.answers
+
+
+@contextmanager
+def _files_of(folder: Path, name: str) -> Iterator[list[IncomingFile]]:
+    """Open a folder or a zip file of requests, or a single request."""
+    if not folder.is_file() or not folder.name.lower().endswith((".json", ".json.txt")):
+        with incoming_files(folder, name) as files:
+            yield files
+        return
+    modified = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
+    yield [IncomingFile(folder.name, modified, partial(read_plain_file, folder))]
 
 
 class _Desk:
@@ -104,7 +116,7 @@ class _Desk:
         """Read and check all files; returns {file: request} of those that are to be answered."""
         accepted: dict[str, Dispute] = {}
         seen: set[tuple[str, str]] = set()
-        with incoming_files(folder, self.name) as files:
+        with _files_of(folder, self.name) as files:
             if len(files) > FILES_LIMIT:
                 raise InvalidInput(
                     f"--disputes: {len(files)} files; allowed: {FILES_LIMIT}. 文件过多。"

@@ -30,6 +30,7 @@ _STATE = re.compile(
     r"(?:(?:my|the)?[\s_-]*(?:final(?:[\s_-]?final)*|draft|new|old|fixed|done|completed?|finished|"
     r"checkpoint|backup|submission|submitted|submit|solutions?|solved|answers?|homework|hw(?=\d)|"
     r"assignment|version|rev|v(?=\d)|executed|output|"
+    r"main|master|"  # the branch, in the name of what GitHub packs
     r"最终版?|终稿|定稿|完成版?|已完成|修改版?|新版?|答案|作业|作業|提交版?|草稿|版本)"
     r"[\s_.-]*(?:v?\d+)?[\s_-]*)+",
     re.IGNORECASE,
@@ -37,6 +38,14 @@ _STATE = re.compile(
 # "Ann Li - Copy of x.ipynb" is Ann Li's
 _COPY_BEHIND_NAME = re.compile(
     r"[\s_-]*(?:copy of|copie de|copia de|cópia de|kopie von)$", re.IGNORECASE
+)
+_BRANCH = re.compile(r"-(?:main|master)$")  # GitHub: 03-architecture-ann-main.zip
+# folders that tell what lies in them, and never whose it is
+_FOLDER_OF_NOBODY = re.compile(
+    r"(?:lecture|lab|week|homework|hw|assignment|exercise|submission|attempt|version|attachment|"
+    r"files?|upload|附件|作业|作業|实验|提交|第)s?[\s_-]*(?:\(s\))?[\s_-]*[\d一二三四五六七八九十]*[讲周次课章]?"
+    r"(?:作业)?",
+    re.IGNORECASE,
 )
 # Teams keeps attempts apart in folders: Version 1, Version 2
 _VERSION_FOLDER = re.compile(
@@ -132,6 +141,15 @@ def _taken_apart(file_name: str) -> tuple[str, int]:
         text = shorter
 
 
+def is_folder_of_nobody(folder: str) -> bool:
+    """Tell whether a folder's name says what lies in it, and not whose it is.
+
+    >>> is_folder_of_nobody("Lecture 3"), is_folder_of_nobody("附件"), is_folder_of_nobody("Ann Li")
+    (True, True, False)
+    """
+    return bool(_FOLDER_OF_NOBODY.fullmatch(folder.strip()))
+
+
 def version_of(file_name: str) -> int | None:
     """Return the number of the attempt in whose folder a file lies; None where it lies in none.
 
@@ -195,5 +213,6 @@ def named_beside(text: str, name: str) -> str | None:
     after = without_copy_marks(f"{name}{match['after']}")[0]
     parts = (match["before"], after[len(name) :])
     tidied = [_COPY_BEHIND_NAME.sub("", part.strip("-_ ()（）[]")) for part in parts]
+    tidied = [_BRANCH.sub("", part) for part in tidied]
     named = [part for part in tidied if part and not _STATE.fullmatch(part)]
     return named[0] if len(named) == 1 else None

@@ -32,7 +32,9 @@ _VALUE = re.compile(r"[a-z -]{1,40}|[+-]?\d{0,2}(?:\.\d{1,5})?(?:em|ex|px|%)?")
 # as MathJax knows them: no dollar sign that is escaped, no price ("$5 and $6")
 _FORMULA = re.compile(
     r"(?<![\\$])\$\$(?P<block>[^$]+?)\$\$|(?<![\\$\w])\$(?=\S)(?P<inline>[^$\n]+?)(?<=\S)\$(?!\w)"
-    r"|\\\[(?P<bracket>.+?)\\\]|\\\((?P<round>.+?)\\\)",
+    r"|\\\[(?P<bracket>.+?)\\\]|\\\((?P<round>.+?)\\\)"
+    r"|(?P<whole>\\begin\{(?P<name>(?:align|equation|eqnarray)\*?|cases|[bpvBV]?matrix)\}"
+    r".{1,2000}?\\end\{(?P=name)\})",
     re.DOTALL,
 )
 # what is no text: tags, and elements whose text is shown as it was typed
@@ -68,9 +70,10 @@ def _converted(text: str, deadline: float) -> str:
 
     def replace(match: re.Match[str]) -> str:
         source = match["block"] or match["bracket"] or match["inline"] or match["round"]
+        source = source or match["whole"]
         if time.monotonic() > deadline:
             return match.group()
-        is_block = bool(match["block"] or match["bracket"])
+        is_block = bool(match["block"] or match["bracket"] or match["whole"])
         return mathml(html.unescape(source), is_block) or match.group()
 
     return _FORMULA.sub(replace, text)

@@ -19,6 +19,7 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.identities import Identities
+from tinybert_l.grading.own_names import with_ids
 from tinybert_l.grading.owners import folded
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.reading import Reading, Refusal, impostor, read_archive
@@ -100,11 +101,13 @@ def collect_archive(
 
 
 def _as_in_gradebook(arrivals: list[Arrival], course: Course, name: str) -> list[Arrival]:
-    """Return arrivals under the gradebook's spelling, where capital letters alone differ."""
+    """Return arrivals under the gradebook's ids, written otherwise or within a name."""
     people: dict[str, set[str]] = {}
     with Book(course.database, name) as book:
-        for person in book.students():
-            people.setdefault(folded(person.student), set()).add(person.student)
+        everybody = book.students()
+    for person in everybody:
+        people.setdefault(folded(person.student), set()).add(person.student)
+    arrivals = with_ids(arrivals, everybody)
     came = {arrival.student for arrival in arrivals}
     renamed = []
     for arrival in arrivals:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from tinybert_l.cache import write_atomically
 from tinybert_l.course.fonts import FONT
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
@@ -25,6 +24,7 @@ from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.grades import CellGrade, Grading, grades_on_record
 from tinybert_l.grading.results.worksheet import Filled, fill
+from tinybert_l.grading.written import Written, beside
 
 NAMES_SHOWN = 5  # students in a message
 
@@ -37,7 +37,7 @@ def summarise(course: Course, book: Book, assignment: Assignment) -> Grading:
     """Read the grades on record; write the tables and the report of the class.
 
     Writes grades.csv (a row for each student and cell), gradebook.csv (a row for each student) and
-    the report with its font.
+    the report with its font; beside files of these names that a teacher keeps there.
     """
     missing = missing_students(course, book, assignment.lecture)
     grading = replace(
@@ -47,11 +47,16 @@ def summarise(course: Course, book: Book, assignment: Assignment) -> Grading:
     rows: list[lms.Row] = [dict(vars(cell)) for cell in grading.grades]
     for student, reason in sorted(grading.errors.items()):
         rows.append({"student": student, "reason": f"NOT GRADED: {reason}"})
-    write_atomically(course.folder / "grades.csv", lms.to_csv(rows))
-    gradebook = lms.table([*book.totals(), *missing], assignment.name, "csv")
-    write_atomically(course.folder / "gradebook.csv", gradebook)
     page = report.page(assignment.name, grading.grades, grading.errors, FONT.name, grading.missing)
-    write_atomically(course.folder / f"report-{assignment.name}.html", page)
+    files = {
+        "grades.csv": lms.to_csv(rows),
+        "gradebook.csv": lms.table([*book.totals(), *missing], assignment.name, "csv"),
+        f"report-{assignment.name}.html": page,
+    }
+    written = Written(course.folder, "grade")
+    for name, text in files.items():
+        place = written.write(course.folder / name, text)
+        grading.notices.extend(filter(None, [beside(course.folder / name, place)]))
     if not (course.folder / FONT.name).is_file():
         shutil.copy(FONT, course.folder / FONT.name)
     return grading

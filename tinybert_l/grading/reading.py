@@ -16,7 +16,12 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import IncomingFile, incoming_files
 from tinybert_l.grading.arrivals import Arrival
 from tinybert_l.grading.beside import Beside
-from tinybert_l.grading.file_names import is_called, is_desktop_file, may_be_notebook
+from tinybert_l.grading.file_names import (
+    is_called,
+    is_desktop_file,
+    is_folder_of_nobody,
+    may_be_notebook,
+)
 from tinybert_l.grading.instead import instead_of_notebook
 from tinybert_l.grading.owners import (
     Owner,
@@ -218,11 +223,16 @@ def _without_common_folder(files: list[IncomingFile], name: str) -> list[Incomin
     top_folders = {file.path.split("/")[0] for file in files}
     if len(top_folders) != 1:
         return files
-    if names_person(top_folders.pop()):
+    top = top_folders.pop()
+    if names_person(top):
         return files
     for file in files:
         parts = file.path.split("/")
-        if len(parts) < 2 or parts[1] in NOTEBOOKS.values():
+        if (
+            len(parts) < 2
+            or parts[1] in NOTEBOOKS.values()
+            or (is_folder_of_nobody(parts[1]) and not is_folder_of_nobody(top))
+        ):
             return files
         if len(parts) == 2 and parts[1] in OF_PLATFORMS:
             continue

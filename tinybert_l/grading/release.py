@@ -11,7 +11,6 @@ from pathlib import Path
 import nbformat
 
 from tinybert_l import __version__
-from tinybert_l.cache import write_atomically
 from tinybert_l.course.authoring import in_language
 from tinybert_l.course.home import DUE_METADATA, HOME, LANGUAGE_METADATA, home_notebook
 from tinybert_l.errors import InvalidInput
@@ -26,6 +25,7 @@ from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.settings import prepare_gradebook
 from tinybert_l.grading.variants import Variants, record_path
+from tinybert_l.grading.written import Written
 
 __all__ = ["LeakError", "Plan", "ReleaseFailed", "handout", "leak_scan", "plan", "release"]
 
@@ -161,6 +161,7 @@ def release(
     answers_given = plan(course, lecture, answers).answers
     name = NOTEBOOKS[lecture]
     require_ready(course, name)
+    _require_no_other_files(course, lecture, per_student)
     variants = _variants(course, lecture) if per_student else None
     if variants is None:
         _require_alike(course, lecture)
@@ -192,10 +193,30 @@ def release(
         variants.write(course)
         handout(course, lecture).unlink(missing_ok=True)  # nobody gets the common numbers
     else:
-        write_atomically(handout(course, lecture), _zipped(folder))
+        Written(course.folder, "release").write(handout(course, lecture), _zipped(folder))
     course.note_release(lecture, __version__)
     _tell_formgrader(course, lecture, is_common=variants is None)
     return folder
+
+
+def _require_no_other_files(course: Course, lecture: int, per_student: bool) -> None:
+    """Raise where a folder that is made anew holds a file that no release put there."""
+    name = NOTEBOOKS[lecture]
+    folder = course.folder / "release" / name
+    released = {f"{name}.ipynb", "nbgrader_config.py", HOME, "README.md", "solutions"}
+    others = [path for path in folder.glob("*") if path.name not in released]
+    others = [path for path in others if path.suffix != ".whl" and not path.name.startswith(".")]
+    if per_student:
+        own_zips = handout(course, lecture, per_student)
+        others += [path for path in own_zips.glob("*") if path.suffix != ".zip"]
+    common = handout(course, lecture)
+    if not Written(course.folder, "release").may_write(common):
+        others.append(common)
+    if others:
+        raise InvalidInput(
+            f"release {lecture}: {others[0]} is not of a release, and would be lost: move it "
+            "elsewhere, then release again. 该文件不是发布生成的，请先移走。"
+        )
 
 
 def _require_students_wheel(wheel: Path | None) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.grading.csv_files import Table, read_table, spoilt
+from tinybert_l.grading.csv_files import Table, read_table, spoilt, tidy
 from tinybert_l.grading.owners import folded
 
 COLUMNS = ("id", "first_name", "last_name", "email")
@@ -133,6 +133,15 @@ OTHER_NAMES = {
 }
 CANVAS_ID_COLUMNS = ("SIS Login ID", "SIS User ID")
 BRIGHTSPACE_COLUMNS = ("OrgDefinedId", "End-of-Line Indicator")  # whose ids begin with "#"
+ROLE_COLUMNS = ("role", "roles", "course role", "角色", "身份", "Rolle", "Rollen", "Rôle", "Rôles",
+                "Rol", "Roles", "Ruolo", "Ruoli", "Papel", "Papéis")  # fmt: skip
+_STAFF = re.compile(
+    r"teach|profess|instruct|lectur|manager|assist|tutor|grader|staff|\bta\b|designer|observer|"
+    r"教师|老师|教員|教授|助教|管理|lehr|dozent|enseign|profesor|docente|insegnant",
+    re.IGNORECASE,
+)
+_STUDENT = re.compile(r"student|learner|学生|學生|学員|étudiant|estudiante|aluno", re.IGNORECASE)
+_RULE = re.compile(r":?-{2,}:?")  # below the header of a table in Markdown
 CELL_LIMIT = 1_000  # characters
 _NO_ID = ("", "-", "--", "n/a", "N/A", "nan", "NaN", "null", "None", "无")
 _ID = re.compile(r"[\w@-][\w.@-]{0,63}")
@@ -155,12 +164,14 @@ def read_roster(path: Path) -> list[Person]:
     is_canvas = is_canvas_table(table)
     is_brightspace = table.column(*BRIGHTSPACE_COLUMNS) is not None
     id_column = _id_column(table, is_canvas)
+    _require_one_below_the_other(table, id_column, path)
     people: dict[str, Person] = {}
     row_of: dict[str, list[str]] = {}
     line_of: dict[str, tuple[int, str]] = {}
     for row, line in zip(table.rows, table.lines, strict=True):
-        if is_canvas and is_nobody(table, row):
+        if (is_canvas and is_nobody(table, row)) or _is_beside(table, row):
             continue
+        _require_no_further_cells(table, row, path, line)
         student = table.key(row, id_column)
         if student.casefold() in TOTALS:
             continue
@@ -191,6 +202,39 @@ def read_roster(path: Path) -> list[Person]:
         people[student], row_of[student] = person, row
         _require_short(people[student], path, line)
     return list(people.values())
+
+
+def _is_beside(table: Table, row: list[str]) -> bool:
+    """Tell whether a row is a rule of a table, or somebody who teaches."""
+    cells = [cell.strip() for cell in row if cell.strip()]
+    role = table.cell(row, table.column(*ROLE_COLUMNS))
+    is_rule = all(map(_RULE.fullmatch, cells))
+    return is_rule or (bool(_STAFF.search(role)) and not _STUDENT.search(role))
+
+
+def _require_one_below_the_other(table: Table, id_column: int | None, path: Path) -> None:
+    """Refuse a list printed in two halves side by side, of which one would be lost."""
+    if id_column is None:
+        return
+    name = tidy(table.header[id_column])
+    for column, other in enumerate(table.header):
+        is_again = column != id_column and tidy(other) == name
+        if is_again and any(table.cell(row, column) for row in table.rows):
+            raise InvalidInput(
+                f"{path}: the column {table.header[id_column]} stands there twice, with people in "
+                "both: put them one below the other. 名单左右分成两栏，请合并为一栏。"
+            )
+
+
+def _require_no_further_cells(table: Table, row: list[str], path: Path, line: int) -> None:
+    """Refuse a row whose cells have moved: a separator in a name that nobody quoted."""
+    further = [cell for cell in row[len(table.header) :] if cell.strip()]
+    if further:
+        raise InvalidInput(
+            f"{path}, line {line}: {len(table.header) + len(further)} cells below "
+            f"{len(table.header)} columns: a name that holds {table.separator!r} needs quotation "
+            "marks. 单元格多于列数，含分隔符的姓名须加引号。"
+        )
 
 
 def _require_short(person: Person, path: Path, line: int) -> None:

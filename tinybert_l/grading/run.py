@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -36,6 +36,7 @@ from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.audit import Audit, Entry
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.grades import CellGrade, Grading
+from tinybert_l.grading.results.review import ask_about_new_answers
 from tinybert_l.grading.schedule import run_here, run_on_cluster
 from tinybert_l.grading.variants import NotReleasedFor, Variants
 
@@ -333,13 +334,14 @@ class _Run:
         else:
             submitted = self.course.submission(job.student, self.lecture).parent
             grades = self.book.record(result, submitted_at(submitted), self.calendar.late)
+            remarks = self._ask_about_new_answers(job, folder)
             self._write_notebook(job, folder, submitted)
             page = None
             if not (job.exercise or grades.penalty or grades.has_manual_scores):
                 page = (folder / "feedback.html").read_text(encoding="utf-8")
             self.course.write_feedback(job.student, self.lecture, grades, page)
             self.audit.graded(
-                result,
+                replace(result, repairs=[*result.repairs, *remarks]),
                 timing=json.loads((folder / "timing.json").read_text(encoding="utf-8")),
                 exercise=job.exercise,
                 seconds_late=grades.seconds_late,
@@ -347,6 +349,14 @@ class _Run:
             )
         shutil.rmtree(self.work / "jobs" / job.key, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+    def _ask_about_new_answers(self, job: Job, result_folder: Path) -> list[str]:
+        """Let a person look where an answer that was marked is another one now; says where."""
+        if job.exercise:
+            return []
+        before = self.course.graded(job.student, self.lecture)
+        notebook = (result_folder / "graded.ipynb").read_text(encoding="utf-8")
+        return ask_about_new_answers(self.book, job.student, self.assignment, before, notebook)
 
     def _write_notebook(self, job: Job, result_folder: Path, submitted: Path) -> None:
         """Put the graded notebook, and the time of its submission, where nbgrader looks for them.

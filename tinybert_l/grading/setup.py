@@ -13,6 +13,7 @@ from tinybert_l.grading.policy import TEMPLATE
 from tinybert_l.grading.results import lms
 from tinybert_l.grading.rosters import COLUMNS, Person, read_roster
 from tinybert_l.grading.settings import prepare_gradebook
+from tinybert_l.grading.written import FILE_NAME as WRITTEN
 
 CONFIGURATION = '''"""Configure nbgrader and Formgrader for this course. Start JupyterLab here."""
 
@@ -36,7 +37,7 @@ README = """# {name}
 | grade essays by hand 手动评分 | `tinybert-l mark 3`, or 或 `jupyter lab`, Formgrader |
 | feedback with what people gave 重写反馈 | `tinybert-l feedback 3` |
 | prove 核对 | `tinybert-l audit 3` |
-| export 导出 | `tinybert-l grades 3 --format moodle --to grades.csv` |
+| export 导出 | `tinybert-l grades 3 --format moodle --to moodle.csv` |
 
 `notebooks/` holds the lectures with answers and hidden tests, `solutions/` the reference answers:
 never hand these out. 这两个文件夹里有答案和隐藏测试，不要发给学生。
@@ -108,6 +109,7 @@ def _fill(folder: Path, course_id: str, people: list[Person]) -> None:
         "nbgrader_config.py": CONFIGURATION,
         "README.md": README.format(name=course_id),
         "roster.csv": lms.to_csv(people, COLUMNS, quote_formulas=False),
+        WRITTEN: "{}\n",
     }
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8")

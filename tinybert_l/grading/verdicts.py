@@ -1,11 +1,11 @@
 """Decide what is run of a submission, and what each of its cells has earned."""
 
-import re
 from dataclasses import dataclass
 
 from nbformat import NotebookNode
 
 from tinybert_l.grading.assignment import NOT_REACHED, Assignment, exercise_of, is_test
+from tinybert_l.grading.outside.alone import gives_answer
 from tinybert_l.grading.outside.execute import Outcome, Plan
 from tinybert_l.grading.outside.replies import CellReply
 from tinybert_l.grading.submission import needs_person
@@ -76,9 +76,8 @@ def _places(tests: list[NotebookNode], cells: list[NotebookNode]) -> tuple[int, 
     """
     places: list[int] = []
     for test in tests:
-        name = re.escape(exercise_of(_grade_id(test)))
-        gives_answer = re.compile(rf"\b{name}\b(?:\s*\.\s*implement\b|\s*[:=,])")
-        found = [n for n, cell in enumerate(cells, 1) if gives_answer.search(cell.source)]
+        name = exercise_of(_grade_id(test))
+        found = [n for n, cell in enumerate(cells, 1) if gives_answer(name, cell.source)]
         place = found[-1] if found else len(cells)
         places.append(max([place, *places[-1:]]))
     return tuple(places)

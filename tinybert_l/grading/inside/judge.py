@@ -6,7 +6,6 @@ changes that an answer made to its arguments.
 
 import builtins
 import io
-import symtable
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,8 +14,10 @@ from functools import singledispatch
 from typing import Any
 
 import torch
+from transformers import BertConfig
 
 from tinybert_l.exercises.registry import MissingAnswer, exercises, find_exercise
+from tinybert_l.grading.inside.names import TEST_FILE, names_in
 from tinybert_l.grading.inside.namespaces import limit_memory, reseed
 from tinybert_l.grading.inside.side import OUTPUT_LIMIT, Side, error_text
 from tinybert_l.grading.inside.values import Decoder, Encoder
@@ -24,7 +25,6 @@ from tinybert_l.grading.inside.wire import Header, StudentProcessError, receive,
 
 AGAIN_SECONDS = 0.5  # an answer that took no longer is asked twice
 MEMORY_MEGABYTES = 2048
-TEST_FILE = "<test>"  # stands in tracebacks for the name of a file
 
 
 class JudgeSide(Side):
@@ -87,20 +87,8 @@ class JudgeSide(Side):
 
 def free_names(source: str) -> set[str]:
     """Return the global names that a cell reads and does not define, built-ins aside."""
-    module = symtable.symtable(source, TEST_FILE, "exec")
-    defined = set(dir(builtins))
-    for symbol in module.get_symbols():
-        if symbol.is_assigned() or symbol.is_imported() or symbol.is_namespace():
-            defined.add(symbol.get_name())
-    read = set()
-    tables = [module]
-    while tables:
-        table = tables.pop()
-        tables.extend(table.get_children())
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (table is module or symbol.is_global()):
-                read.add(symbol.get_name())
-    return read - defined
+    defined, read = names_in(source)
+    return read - defined - set(dir(builtins))
 
 
 class Proxy:
@@ -292,6 +280,14 @@ def _(mine: dict, theirs: Any) -> Any:
         items[key] = updated(mine[key], value) if key in mine else value
     mine.clear()
     mine.update(items)
+    return mine
+
+
+@updated.register
+def _(mine: BertConfig, theirs: Any) -> Any:
+    if not isinstance(theirs, BertConfig):
+        return theirs
+    vars(mine).update(vars(theirs))
     return mine
 
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 from tinybert_l.grading.inside import wire
 from tinybert_l.grading.inside.wire import Header, StudentProcessError
 from tinybert_l.grading.outside import replies
+from tinybert_l.grading.outside.alone import Cells, Failed, harmed
 from tinybert_l.grading.outside.forker import START_SECONDS, Child, connect
 from tinybert_l.grading.outside.replies import CellError, CellReply
 
@@ -49,6 +50,8 @@ class ProcessPair:
         self.replayable_cells: list[str] = []  # cells of the submission, in order, that end
         self.failed_exercises: dict[str, StudentProcessError] = {}
         self.has_read_values = False  # whether the last test read a variable of the submission
+        self.asked: set[str] = set()  # exercises that the last test called, variables that it read
+        self.alone_with: list[str] | None = None  # the cells of `start_again`
         self.seconds_left: float = SUBMISSION_SECONDS  # of the student's process
         self.output_left = replies.OUTPUT_TOTAL  # characters
 
@@ -79,10 +82,18 @@ class ProcessPair:
         self.output_left -= replies.length(reply)
         return reply
 
+    def start_again(self, cells: list[str]) -> None:
+        """Ask, from now on, a new process in which these cells alone were run."""
+        self.alone_with = cells
+        self.replayable_cells = list(cells)
+        self.failed_exercises = {}
+        self._new_student()
+
     def run_test(self, source: str) -> CellError | None:
         """Run a locked test cell in the judge; return its error, None when its end was reached."""
         assert self.judge is not None
         self.has_read_values = False
+        self.asked = set()
         limit = TimeLimit(self.test_seconds)
         try:
             self.judge.send({"source": source})
@@ -112,6 +123,7 @@ class ProcessPair:
         """
         assert self.judge is not None
         name = str(header.get("name"))
+        self.asked.add(name)
         try:
             if name in self.failed_exercises:
                 raise self.failed_exercises[name]
@@ -320,19 +332,30 @@ def _in_order(pair: ProcessPair, plan: Plan) -> Outcome:
     places = plan.places or (len(plan.cells),) * len(plan.tests)
     cells: list[CellReply] = []
     tests: list[CellError | None] = []
-    open_tests: list[int] = []
+    failed: list[Failed] = []
     for count in range(len(plan.cells) + 1):
         if count:
             cells.append(pair.run_cell(plan.cells[count - 1]))
         while len(tests) < len(plan.tests) and places[len(tests)] <= count:
             error = pair.run_test(plan.tests[len(tests)])
-            if error is not None and count < len(plan.cells) and not pair.has_read_values:
-                open_tests.append(len(tests))
+            if error is not None and not pair.has_read_values:
+                failed.append(Failed(len(tests), error["ename"], frozenset(pair.asked), count))
             tests.append(error)
-    for index in open_tests:
-        if pair.run_test(plan.tests[index]) is None:
-            tests[index] = None
+    for test in failed:
+        if test.count < len(plan.cells) and pair.run_test(plan.tests[test.index]) is None:
+            tests[test.index] = None
+    errors = [reply["error"]["ename"] if reply["error"] else "" for reply in cells]
+    for test, needed in harmed(failed, Cells(plan.locked, plan.cells), errors):
+        if tests[test.index] is not None and _passes_alone(pair, plan.tests[test.index], needed):
+            tests[test.index] = None
     return Outcome(cells, tests)
+
+
+def _passes_alone(pair: ProcessPair, test: str, needed: list[str]) -> bool:
+    """Tell whether a test passes where nothing was run but what its answers need."""
+    if pair.alone_with != needed:
+        pair.start_again(needed)
+    return pair.run_test(test) is None
 
 
 def _checked(check: Callable[[], T]) -> T:

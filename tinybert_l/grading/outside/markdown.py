@@ -27,9 +27,9 @@ from tinybert_l.grading.pictures import problem_with
 
 MEMORY_LIMIT = 2 * 2**30  # bytes of address space
 _NAMES = (
-    "a abbr b blockquote br caption code dd del details div dl dt em figcaption figure h1 h2 h3 h4 "
-    "h5 h6 hr i img ins kbd li mark ol p pre s small span strong sub summary sup table tbody td "
-    "tfoot th thead tr u ul"
+    "a abbr b big blockquote br caption center cite code dd del details div dl dt em figcaption "
+    "figure font h1 h2 h3 h4 h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strike "
+    "strong sub summary sup table tbody td tfoot th thead tr tt u ul var"
 )
 TAGS = frozenset(_NAMES.split())
 ATTRIBUTES = {
@@ -44,6 +44,7 @@ _HIGHLIGHT = re.compile(r"highlight|[a-z]{1,3}[0-9]?")
 _ATTRIBUTE = r"""\s+(?:open|[\w:-]+\s*=\s*(?:"[^"]*"|'[^']*'|[^\s"'=<>`]+))"""
 _TAG = re.compile(rf"</?[a-zA-Z][a-zA-Z0-9]*(?:{_ATTRIBUTE})*\s*/?>|<!--.*-->", re.DOTALL)
 _ONLY_FIGURES = re.compile(r"\s*[\w+.-]+:\d*\s*")  # `javascript:1`: for bleach a host and its port
+_BOX = re.compile(r'<input class="task-list-item-checkbox" type="checkbox"(?P<more>[^>]*)>')
 _DATA = re.compile(r"data:(?P<kind>[^;,]*);base64,(?P<text>.*)", re.DOTALL)
 _ATTACHMENT = "attachment:"
 
@@ -89,6 +90,7 @@ def to_html(source: str, attachments: Mapping[str, Any]) -> str:
     """
     renderer = _Renderer(escape=False, exclude_anchor_links=True, attachments=dict(attachments))
     rendered = MarkdownWithMath(renderer=renderer).render(source)
+    rendered = _BOX.sub(lambda box: "☑" if "checked" in box["more"] else "☐", rendered)
     cleaner = Cleaner(
         tags=TAGS,
         attributes=_is_harmless,

@@ -28,12 +28,14 @@ class Grading:
         errors: {student: why the submission could not be graded}.
         missing: who is on the roster and has not handed in.
         remarks: {student: what a person has to look at}.
+        notices: sentences on the run as a whole.
     """
 
     grades: list[CellGrade]
     errors: dict[str, str]
     missing: list[str] = field(default_factory=list)
     remarks: dict[str, str] = field(default_factory=dict)
+    notices: list[str] = field(default_factory=list)
 
     def of(self, students: list[str]) -> "Grading":
         """Return the part of these students, in their order."""
@@ -47,7 +49,7 @@ class Grading:
             if student in self.errors:
                 errors[student] = self.errors[student]
         remarks = {name: text for name, text in self.remarks.items() if name in students}
-        return Grading(grades, errors, remarks=remarks)
+        return Grading(grades, errors, remarks=remarks, notices=self.notices)
 
 
 def grades_on_record(audit: Audit, assignment: Assignment) -> Grading:

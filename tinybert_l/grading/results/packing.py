@@ -4,15 +4,15 @@ import io
 import re
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tinybert_l.cache import write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.leaks import Secrets, read_secrets, require_none, scan_bytes, scan_text
 from tinybert_l.grading.results.audit import Audit
+from tinybert_l.grading.written import Written, beside
 
 LMS = ("moodle", "canvas")
 
@@ -25,11 +25,13 @@ class Packed:
         content: the zip file.
         names: {student: name of the page in it}.
         left_out: {student: why the platform could not know whose the page is}.
+        notices: sentences on the archive as a whole.
     """
 
     content: bytes
     names: dict[str, str]
     left_out: dict[str, str]
+    notices: list[str] = field(default_factory=list)
 
 
 def pack_feedback(course: Course, lecture: int, lms: str) -> tuple[Packed, Path]:
@@ -44,8 +46,9 @@ def pack_feedback(course: Course, lecture: int, lms: str) -> tuple[Packed, Path]
     hidden = read_secrets(course.sources, course.solutions, given_out=frozenset(NOTEBOOKS))
     packed = pack(course.folder, name, course.students(lecture), lms, hidden)
     path = course.folder / "handouts" / f"feedback-{name}-{lms}.zip"
-    write_atomically(path, packed.content)
-    return packed, path
+    place = Written(course.folder, "feedback").write(path, packed.content)
+    packed.notices.extend(filter(None, [beside(path, place)]))
+    return packed, place
 
 
 def pack(folder: Path, name: str, students: Iterable[str], lms: str, secrets: Secrets) -> Packed:

@@ -10,21 +10,23 @@ import os
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import tornado.httpserver
 import tornado.iostream
 import tornado.web
 
+from tinybert_l.course.sending import NAMED_HEADER
 from tinybert_l.errors import CourseError, InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.intake import Reading, read_archive
+from tinybert_l.grading.owners import NAME_LIMIT, folded
 from tinybert_l.grading.serving.judging import Worker, as_text
 from tinybert_l.grading.serving.receipts import Signer
 from tinybert_l.grading.serving.spool import DONE, HandIn, Spool, TooMany
@@ -227,9 +229,24 @@ class SendHandler(Handler):
         name = NOTEBOOKS[self.lecture]
         if not (self.desk.course.folder / "release" / name).is_dir():
             self.refuse(404, "this lecture is not released yet 该讲尚未发布")
+        self._require_own_token()
         self.size = 0
         self.body = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - see `_tidy`
         return None
+
+    def _require_own_token(self) -> None:
+        """Refuse what is named after somebody else who has a token: it would take their place.
+
+        The name decides nothing; who has none on the roster, such as a login's, is not looked at.
+        """
+        named = folded(unquote(self.request.headers.get(NAMED_HEADER, ""))[:NAME_LIMIT])
+        others = self.desk.tokens.students() - {self.student}
+        if named != folded(self.student) and named in map(folded, others):
+            self.refuse(
+                403,
+                f"this token is {self.student}'s, and the hand-in is named after somebody else on "
+                "the roster: use your own token 凭证与学号不是同一人",
+            )
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         self.size += len(chunk)
@@ -351,10 +368,17 @@ def place(address: str, port: int) -> tuple[str, int, str]:
     return parts.hostname or address, parts.port, prefix
 
 
-async def run(desk: Desk, address: str, port: int, prefix: str = "/") -> None:
-    """Serve until this is cancelled."""
+async def run(
+    desk: Desk, address: str, port: int, prefix: str = "/", announce: Callable[[], Any] = int
+) -> None:
+    """Serve until this is cancelled.
+
+    Args:
+        announce: is called when the port is open.
+    """
     server = make_server(desk, prefix)
     server.listen(port, address)
+    announce()
     desk.worker.start()
     try:
         await asyncio.Event().wait()

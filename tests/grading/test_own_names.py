@@ -1,0 +1,80 @@
+"""Files and folders that people named by hand: by number and name, by lecture, by repository."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from test_intake_odd import ANSWER, NAME, OTHER_ANSWER, write_zip
+
+from tinybert_l.grading.arrivals import Arrival
+from tinybert_l.grading.intake import Reading, read_archive
+from tinybert_l.grading.own_names import with_ids
+from tinybert_l.grading.results.lms import StudentTotal
+
+PEOPLE = [
+    StudentTotal("2023001", "李", "雷"),
+    StudentTotal("2023002", "韩", "梅梅"),
+    StudentTotal("20230011", "Wu", "Bo"),
+    StudentTotal("s-2023.004@uni.example", "Li", "Ann"),
+    StudentTotal("cs1", "Roe", "Jo"),
+]
+
+
+def arrivals(*names: str, platform: str = "") -> list[Arrival]:
+    now = datetime.now(UTC)
+    return [Arrival(name, b"", now, name, [], platform=platform) for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "student"),
+    [
+        ("2023001-李雷-第3讲", "2023001"),
+        ("李雷(2023001)", "2023001"),
+        ("2023001李雷", "2023001"),
+        ("第三讲_2023002_韩梅梅_作业", "2023002"),
+        ("hw3 20230011", "20230011"),
+        ("Li, Ann (s-2023.004@uni.example)", "s-2023.004@uni.example"),
+        ("李雷_2023002", "李雷_2023002"),  # two people
+        ("2023001 2023002", "2023001 2023002"),
+        ("2023009-某人", "2023009-某人"),
+        ("120230011", "120230011"),  # part of a longer number
+        ("cs1-work", "cs1-work"),  # too few figures
+        ("2023001", "2023001"),
+    ],
+)
+def test_a_number_of_the_roster_says_whose_it_is(name, student):
+    (arrival,) = with_ids(arrivals(name), PEOPLE)
+    assert arrival.student == student
+    assert bool(arrival.notes) == (student != name or name == "李雷_2023002")
+
+
+def test_what_a_platform_says_and_two_files_of_one_person_stay():
+    (arrival,) = with_ids(arrivals("Ann-2023001", platform="moodle"), PEOPLE)
+    assert arrival.student == "Ann-2023001"
+    names = ["2023001-a", "b-2023001"]
+    assert [x.student for x in with_ids(arrivals(*names), PEOPLE)] == names
+    first, _ = with_ids(arrivals("2023001-a", "2023001"), PEOPLE)
+    assert first.student == "2023001-a"
+
+
+@pytest.mark.parametrize(
+    ("folder", "student"),
+    [
+        ("2023001 李雷/附件", "2023001 李雷"),
+        ("Ann Li/Lecture 3/Version 1", "Ann Li"),
+        ("Ann Li/Attachments", "Ann Li"),
+        ("Homework 3/Ann Li", "Ann Li"),
+        ("03-architecture-annli-main", "annli"),
+        ("03-architecture-annli-master", "annli"),
+    ],
+)
+def test_a_folder_that_says_what_lies_in_it_is_nobody(tmp_path: Path, folder, student):
+    path = write_zip(tmp_path / "a.zip", {f"{folder}/{NAME}.ipynb": ANSWER})
+    (arrival,), _ = read_archive(path, NAME, Reading())
+    assert arrival.student == student
+
+
+def test_a_branch_is_no_person(tmp_path):
+    members = {f"ann/{NAME}.ipynb": ANSWER, f"{NAME}-main/x.ipynb": OTHER_ANSWER}
+    found, _ = read_archive(write_zip(tmp_path / "a.zip", members), NAME, Reading())
+    assert [arrival.student for arrival in found] == ["ann"]
