@@ -176,5 +176,6 @@ def test_only_what_may_have_been_harmed_is_asked_again():
     assert asked_again(Failed(0, "TimedOut", second, 2)) == [], "it does not end"
     both = (Failed(0, "TimedOut", second, 2), Failed(1, "TimedOut", first, 2))
     assert asked_again(*both) == [0, 1]
+    assert not list(harmed([Failed(0, "MissingAnswer", second, 2)], cells, ["", "TimedOut"]))
     stub = Cells((SETUP,), (FIRST, SECOND + "\n    raise NotImplementedError('here')"))
     assert list(harmed([Failed(0, "MissingAnswer", second, 2)], stub)) == []
