@@ -93,6 +93,21 @@ def test_a_courses_own_folders_are_nobodys_submissions(tmp_path, monkeypatch, pl
         collect_archive(course, 3, path)
 
 
+@pytest.mark.parametrize("top", ["第三讲作业", "Homework 3", "nlp"])
+def test_a_folder_of_everybodys_files_is_no_student(tmp_path, top):
+    members = {
+        f"{top}/2023001-李雷.ipynb": ANSWER,
+        f"{top}/20230011 Bo.ipynb": OTHER_ANSWER,
+        f"{top}/韩梅梅(2023002)/附件/{NAME}.ipynb": ANSWER,
+    }
+    found, refused = read_archive(write_zip(tmp_path / "a.zip", members), NAME, Reading())
+    known = [arrival.student for arrival in with_ids(found, PEOPLE)]
+    assert sorted(known) == ["2023001", "20230011", "2023002"] and not refused
+    members = {f"ann/{NAME}-20261120-101500.ipynb": ANSWER, f"ann/{NAME}-20261121.ipynb": ANSWER}
+    (arrival,), _ = read_archive(write_zip(tmp_path / "b.zip", members), NAME, Reading())
+    assert arrival.student == "ann"
+
+
 def test_a_branch_is_no_person(tmp_path):
     members = {f"ann/{NAME}.ipynb": ANSWER, f"{NAME}-main/x.ipynb": OTHER_ANSWER}
     found, _ = read_archive(write_zip(tmp_path / "a.zip", members), NAME, Reading())
