@@ -103,7 +103,7 @@ def test_a_folder_of_everybodys_files_is_no_student(tmp_path, top):
     found, refused = read_archive(write_zip(tmp_path / "a.zip", members), NAME, Reading())
     known = [arrival.student for arrival in with_ids(found, PEOPLE)]
     assert sorted(known) == ["2023001", "20230011", "2023002"] and not refused
-    members = {f"ann/{NAME}-20261120-101500.ipynb": ANSWER, f"ann/{NAME}-20261121.ipynb": ANSWER}
+    members = {"ann/notes-20261120.ipynb": ANSWER, f"ann/{NAME}.ipynb": ANSWER}
     (arrival,), _ = read_archive(write_zip(tmp_path / "b.zip", members), NAME, Reading())
     assert arrival.student == "ann"
 
