@@ -12,6 +12,7 @@ from collections import Counter
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
+from judge_held_out import NOW, read_rounds
 from judge_zoo import (
     CHECKOUT,
     EXPLAINED,
@@ -217,6 +218,8 @@ def page(record: dict[str, Any]) -> str:
     for name, its in counts.items():
         rows.append(cells(f"{find_exercise(name).number} `{name}`", its))
     versions = ", ".join(f"{package} {v}" for package, v in record["versions"].items())
+    rounds = read_rounds()
+    first = next(iter(rounds))
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(TEXT).render(
         command=record["command"],
@@ -228,6 +231,9 @@ def page(record: dict[str, Any]) -> str:
         false_fails=interval(total["false_fails"], total["right"]),
         score=score(total),
         caught=caught_of_all(total),
+        commit=first,
+        first=held_out_counts(rounds[first]),
+        now=held_out_counts(rounds[NOW]),
         counted=counted,
         rows="\n".join([*head, *rows, cells("**all**", total)]),
         operators=", ".join(f"{kind} {n}" for kind, n in sorted(by_operator.items())),
@@ -235,6 +241,17 @@ def page(record: dict[str, Any]) -> str:
         explained=EXPLAINED.name,
         wrong="\n".join(wrong_table(name, r) for name, r in record["exercises"].items()),
     )
+
+
+def held_out_counts(outcome: dict[str, Any]) -> dict[str, str]:
+    """A round's errors, as they stand in a sentence: "3 of 20 wrong ones"; and their rates."""
+    passes, fails = len(outcome["false_passes"]), len(outcome["false_fails"])
+    return {
+        "wrong": f"{passes} of {outcome['wrong']} wrong ones",
+        "false_passes": interval(passes, outcome["wrong"]),
+        "right": f"{fails} of {outcome['right']} right ones",
+        "false_fails": interval(fails, outcome["right"]),
+    }
 
 
 def messages_page(messages: dict[str, dict[str, str]]) -> str:
@@ -283,6 +300,13 @@ answers drawn as the zoo's were; a class may think of others. Mutants are drawn 
 so their score is the more honest one, of smaller mistakes than students make. Which of them may
 pass is our judgement, though, and some tests were sharpened after mutants had passed; of all
 mutants, without that judgement, the tests catch {{ caught }} %.
+
+**Held-out answers** do say something of it: they were written from the exercises' texts alone,
+before their writer had seen a test (`tests/held_out`). When first judged, by the notebooks of
+commit `{{ commit }}`, {{ first.wrong }} passed, in percent {{ first.false_passes }}, and
+{{ first.right }} failed, {{ first.false_fails }}. Their writer looked for what tests overlook, so
+the usual mistakes of a class should pass less often. What was found has been mended: now
+{{ now.wrong }} pass and {{ now.right }} fail, which again says nothing of answers to come.
 
 ## By exercise
 

@@ -11,7 +11,10 @@ from matplotlib.text import Text
 
 from tinybert_l.course import evidence, figures, tables
 from tinybert_l.course.authoring import in_language
+from tinybert_l.course.captions import stored_words
 from tinybert_l.course.code_texts import code_in_language, unclear_texts
+from tinybert_l.course.recipes import RECORDS
+from tinybert_l.course.records import read_record
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS, begin
 from tinybert_l.languages import current_language, in_words, showing, unclear, words_in
@@ -124,6 +127,16 @@ def test_a_lecture_in_one_language_is_in_one_language(checkout, lecture, languag
     assert f'begin(lecture={lecture}, language="{language}")' in begins[0]
 
 
+@pytest.mark.parametrize("lecture", NOTEBOOKS)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_fold_keeps_both_its_tags_in_one_language(checkout, lecture, language):
+    notebook = in_language(notebook_of(checkout, lecture), language)
+    for cell in notebook.cells:
+        for tag in ("details", "summary"):
+            opened, closed = cell.source.count(f"<{tag}>"), cell.source.count(f"</{tag}>")
+            assert opened == closed, f"{cell.id}: {opened} <{tag}>, {closed} </{tag}>"
+
+
 def wrong(cell, language):
     """Whether a cell has Chinese where all is English, or a message of a test without Chinese."""
     if language == "en":
@@ -164,6 +177,51 @@ def test_a_table_is_shown_in_one_language():
     with showing("en"):
         page = tables.styled(frame, "Table 9 表9: sizes 大小").to_html()
     assert "Table 9: sizes" in page and "kept (%)" in page and not CHINESE.search(page)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_no_two_columns_of_a_record_have_one_name_in_one_language(name, language):
+    record = read_record(name)
+    if record is None:
+        pytest.skip(f"results/{name}.json is not there yet")
+    both = [list(tables.short_row_cells(row).values()) for row in record.rows]
+    with showing(language):
+        assert [list(tables.short_row_cells(row).values()) for row in record.rows] == both
+
+
+@pytest.mark.parametrize(
+    ("text", "english", "chinese"),
+    [
+        (
+            "3×½, windows: gain 增益: > 0.00 points; 2×¼, none 无预训练: gain 增益: > 0.00 points",
+            "3×½, windows: gain: > 0.00 points; 2×¼, none: gain: > 0.00 points",
+            "3×½, 切窗口: 增益: > 0.00 百分点; 2×¼, 无预训练: 增益: > 0.00 百分点",
+        ),
+        (
+            "2×¼, torch / teacher 教师, torch: ms: < 1.00 ×",
+            "2×¼, torch / teacher, torch: ms: < 1.00 ×",
+            "2×¼, torch / 教师, torch: 毫秒: < 1.00 ×",
+        ),
+        (
+            "of the joint run / cut from the teacher 联合训练的/由教师切出的: < 0.95 ×",
+            "of the joint run / cut from the teacher: < 0.95 ×",
+            "联合训练的/由教师切出的: < 0.95 ×",
+        ),
+        (
+            "5.2 [3.2, 7.4] points; 0.9 ×",
+            "5.2 [3.2, 7.4] points; 0.9 ×",
+            "5.2 [3.2, 7.4] 百分点; 0.9 ×",
+        ),
+    ],
+)
+def test_a_stored_verdict_keeps_each_of_its_parts_in_one_language(text, english, chinese):
+    assert stored_words(text) == text
+    with showing("en"):
+        assert stored_words(text) == english
+    with showing("zh"):
+        assert stored_words(text) == chinese
+        assert stored_words(chinese) == chinese
 
 
 def test_an_error_is_shown_in_one_language():

@@ -21,12 +21,13 @@ LECTURE = 9
 
 
 def test_perplexity():
-    losses = [-math.log(p) for p in (1 / 2, 1 / 4, 1 / 8)]
-    assert [round(loss, 3) for loss in losses] == [0.693, 1.386, 2.079]
-    assert round(mean(losses), 3) == 1.386 and math.exp(mean(losses)) == pytest.approx(4)
+    losses = [-math.log(p) for p in (1 / 2, 1 / 2, 0.01)]
+    assert [round(loss, 3) for loss in losses] == [0.693, 0.693, 4.605]
+    assert round(mean(losses), 3) == 1.997 and round(math.exp(mean(losses)), 1) == 7.4
+    assert math.exp(mean([losses[0]] * 3)) == pytest.approx(2)
     vocabulary = 50
     assert math.exp(-math.log(1 / vocabulary)) == pytest.approx(vocabulary)
-    fragments = ["½", "¼", "⅛", "0.693", "1.386", "2.079", r"$\mathrm{PPL}=e^{1.386}=4$"]
+    fragments = ["½", "0.01", "0.693", "4.605", r"$\mathrm{PPL}=e^{1.997}=7.4$"]
     assert missing_from(LECTURE, fragments) == []
 
 

@@ -54,8 +54,8 @@ def test_what_stand_ins_compute_otherwise_is_said_once_and_kept(
     find_exercise("soft_cross_entropy").reference = lambda student, teacher, t: student.mean()
     student, _ = train(texts, tmp_path / "a")
     told = capsys.readouterr().out
-    assert "hidden_loss (lecture 3): padding counts as if it were text." in told
-    assert "sandwich_sample (lecture 2): no random sub-model joins" in told
+    assert "hidden_loss (lecture 3 第3讲): padding counts as if it were text." in told
+    assert "sandwich_sample (lecture 2 第2讲): no random sub-model joins" in told
     assert "clip_by_global_norm" not in told, "torch's clipping is the same"
     assert student.config.answers["hidden_loss"]["source"] == "peer"
     assert set(student.config.trained["answers"]) == set(other_answers(TRAINING))

@@ -12,10 +12,10 @@ from tinybert_l.exercises.registry import exercises
 
 @pytest.fixture(scope="module")
 def tools(checkout):
-    """The modules of tools/ that measure: judge_zoo, make_test_quality, mutants."""
+    """The modules of tools/ that measure."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(checkout / "tools")
-        names = ("judge_zoo", "make_test_quality", "mutants")
+        names = ("judge_held_out", "judge_zoo", "make_test_quality", "mutants")
         yield {name: importlib.import_module(name) for name in names}
 
 
@@ -115,6 +115,37 @@ def test_a_mutant_that_never_ends_counts_as_caught(tools, monkeypatch):
     monkeypatch.setattr(judge_zoo, "MUTANT_SECONDS", 0.3)
     endless = "def distinct_n(token_ids, n):\n    while True:\n        pass\n"
     assert judge_zoo.failures(judge_zoo.judge("distinct_n", endless))
+
+
+def test_the_rounds_are_of_the_held_out_answers(tools):
+    held_out = tools["judge_held_out"]
+    ideas = [idea for name in exercises() for idea in held_out.answers(name)]
+    kinds = Counter(idea.partition("_")[0] for idea in ideas)
+    rounds = held_out.read_rounds()
+    assert next(iter(rounds)) != held_out.NOW and held_out.NOW in rounds
+    assert {(r["wrong"], r["right"]) for r in rounds.values()} == {(kinds["wrong"], kinds["right"])}
+    assert set(kinds) == {"wrong", "right"}
+
+
+def test_a_held_out_answer_that_is_misjudged_is_listed(tools, checkout, monkeypatch):
+    held_out = tools["judge_held_out"]
+    of_one = {
+        "wrong_reference": held_out.judge_zoo.reference_answer("distinct_n"),
+        "right_none": "",
+    }
+    monkeypatch.setattr(held_out, "exercises", lambda: ["distinct_n"])
+    monkeypatch.setattr(held_out, "answers", lambda name: of_one)
+    outcome = held_out.judge_round(checkout / "notebooks")
+    assert outcome["false_passes"] == ["distinct_n: wrong_reference"]
+    assert outcome["false_fails"] == ["distinct_n: right_none"]
+
+
+@pytest.mark.nightly
+def test_held_out_answers_are_judged_as_recorded(tools, checkout):
+    held_out = tools["judge_held_out"]
+    fresh, recorded = held_out.judge_round(checkout / "notebooks"), held_out.read_rounds()
+    for key in ("false_passes", "false_fails"):
+        assert fresh[key] == recorded[held_out.NOW][key], "run tools/judge_held_out.py"
 
 
 @pytest.mark.nightly

@@ -24,6 +24,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import BertConfig
 
+from tinybert_l.grading.inside.judge import updated
 from tinybert_l.grading.inside.opaque import Opaque
 from tinybert_l.grading.inside.tensors import DTYPES
 from tinybert_l.grading.inside.values import CODECS, DEPTH_LIMIT, Decoder, Encoder
@@ -315,3 +316,9 @@ def test_a_tree_that_no_encoder_makes_is_refused(tag, value):
 def test_a_lie_is_refused(tree):
     with pytest.raises(WireError):
         Decoder([b"four"]).decode(tree)
+
+
+def test_a_configuration_that_an_answer_changed_is_changed_for_the_tests_too():
+    mine, theirs = BertConfig(vocab_size=5), BertConfig(vocab_size=9)
+    assert updated((mine,), (theirs,))[0] is mine
+    assert mine.to_dict() == theirs.to_dict()

@@ -3,11 +3,14 @@
 And scikit-learn agrees on metrics.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from conftest import small_bert
 from sklearn import metrics
 from tests_support import small_causal_model
+from torch import nn
 from transformers import (
     AutoModel,
     BertForSequenceClassification,
@@ -19,7 +22,7 @@ from transformers import pipeline as make_pipeline
 
 from tinybert_l.exercises.lecture_08 import macro_f1
 from tinybert_l.method.evaluation import count_flops, count_parameters
-from tinybert_l.method.extraction import elastic_copy, extract
+from tinybert_l.method.extraction import NothingDrawn, elastic_copy, extract, to_bert
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.submodels import SubModel, sub_model_grid
 from tinybert_l.tasks.decoding import Decoding, stream
@@ -249,3 +252,15 @@ def test_a_bert_of_another_size_becomes_elastic_too():
     model = elastic_copy(bert)
     assert model(torch.ones(1, 3).long(), sub_model=SubModel(2, 0.25)).logits.shape == (1, 2)
     assert len(list(stream(small_causal_model(), [1], 3, Decoding(0)))) == 3
+
+
+def test_a_copy_draws_nothing_at_random_and_other_threads_do(bert, supernet):
+    before = torch.get_rng_state()
+    to_bert(elastic_copy(bert))
+    extract(supernet, SubModel(2, 0.5))
+    assert torch.equal(torch.get_rng_state(), before)
+    sevens = torch.full((64, 64), 7.0)
+    with NothingDrawn(), ThreadPoolExecutor(1) as pool:
+        drawn = pool.submit(nn.Linear, 64, 64).result()
+        assert (nn.init.normal_(sevens) == 7).all()
+    assert 0.05 < float(drawn.weight.std()) < 0.1, "uniform between -1/8 and 1/8"

@@ -79,7 +79,7 @@ ELSEWHERE = {
     r"tinybert-l course init /srv/.*": "the same with a folder of one's own: test_journey.py",
     r"tinybert-l grade 3 --scheduler .*": "test_grading_pipeline.py, with a cluster that is there",
     r"tinybert-l (run-job|grade 3 --only-prepare).*": "test_grading_pipeline.py",
-    r"python tools/(judge_zoo|make_test_quality).py.*": "test_test_quality.py, nightly in full",
+    r"python tools/(judge_(zoo|held_out)|make_test_quality).py.*": "test_test_quality.py, nightly",
     r"tinybert-l grades --without NAME": "a part of a command, with a stand-in",
     r"tinybert-l (collect 3 .* --handed-in|course roster .*--match).*": "test_intake_odd.py",
     r"tinybert-l grades 3 --worksheet .*": "test_platform_tables.py, test_terms.py",

@@ -67,6 +67,28 @@ def mean_of_texts(student_scores, teacher_scores, attention_mask):
     return torch.stack(losses).mean()
 
 
+@wrong("where after the square", message="never NaN")
+def where_after_square(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape[1] != teacher_scores.shape[1]:
+        raise ValueError("heads")
+    m = attention_mask.bool()
+    real = (m[:, None, :, None] & m[:, None, None, :]).expand_as(student_scores)
+    gap = (student_scores - teacher_scores.detach()) ** 2
+    return torch.where(real, gap, torch.zeros_like(gap)).sum() / real.sum().clamp(min=1)
+
+
+@wrong("padding at the end", message="stand in front")
+def padding_at_the_end(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape[1] != teacher_scores.shape[1]:
+        raise ValueError("heads")
+    total, count = student_scores.new_zeros(()), 0
+    for x, y, m in zip(student_scores, teacher_scores.detach(), attention_mask):
+        n = int(m.sum())
+        total = total + ((x[:, :n, :n] - y[:, :n, :n]) ** 2).sum()
+        count += x.shape[0] * n * n
+    return total / max(count, 1)
+
+
 @right("loop over texts")
 def loop_over_texts(student_scores, teacher_scores, attention_mask):
     if student_scores.shape != teacher_scores.shape:

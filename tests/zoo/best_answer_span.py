@@ -117,6 +117,17 @@ def shortest_first(start_logits, end_logits, max_answer_length):
     return found
 
 
+@wrong("product of softmaxes", message="Add logits")
+def product_of_softmaxes(start_logits, end_logits, max_answer_length):
+    p, q = start_logits.softmax(0).tolist(), end_logits.softmax(0).tolist()
+    best, span = -1.0, (0, 0)
+    for i in range(len(p)):
+        for j in range(i, min(len(p), i + max_answer_length)):
+            if p[i] * q[j] > best:
+                best, span = p[i] * q[j], (i, j)
+    return span
+
+
 @right("loops")
 def loops(start_logits, end_logits, max_answer_length):
     best, found = -math.inf, (0, 0)

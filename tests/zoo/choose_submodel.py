@@ -124,6 +124,28 @@ def whole_percents(candidates, latency_budget_ms):
     return sorted(fit, key=lambda c: (-round(c["quality"], 2), c["latency_ms"]))[0]["name"]
 
 
+@wrong("names the poorest", message="fastest is m2")
+def names_the_poorest(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fast = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fast:
+        raise ValueError(
+            "closest: " + max(candidates, key=lambda c: (-c["quality"], c["name"]))["name"]
+        )
+    return max(fast, key=lambda c: (c["quality"], -c["latency_ms"]))["name"]
+
+
+@wrong("tie by name", message="whatever the names")
+def tie_by_name(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fast = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fast:
+        raise ValueError("fastest: " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fast, key=lambda c: (-c["quality"], c["name"]))[0]["name"]
+
+
 @right("sorted")
 def by_sorted(candidates, latency_budget_ms):
     if not candidates:

@@ -138,6 +138,15 @@ def clips_above_1_only(gradients, max_norm):
     return [None if g is None else g * factor for g in gradients], norm
 
 
+@wrong("no gradient at all", message="no tensor at all")
+def no_gradient_at_all(gradients, max_norm):
+    norm = torch.stack([g.norm() for g in gradients if g is not None]).norm()
+    if not torch.isfinite(norm):
+        raise ValueError("norm")
+    factor = min(1.0, max_norm / float(norm)) if norm > 0 else 1.0
+    return [None if g is None else g * factor for g in gradients], norm
+
+
 @right("loop")
 def loop(gradients, max_norm):
     norms = [float((g.double() ** 2).sum()) for g in gradients if g is not None]
@@ -171,7 +180,7 @@ def get_total_norm(gradients, max_norm):
 @right("one long vector")
 def one_long_vector(gradients, max_norm):
     present = [g.reshape(-1) for g in gradients if g is not None]
-    norm = torch.cat(present).square().sum().sqrt()
+    norm = torch.cat([torch.zeros(0), *present]).square().sum().sqrt()
     if not math.isfinite(float(norm)):
         raise ValueError("norm")
     clipped = []

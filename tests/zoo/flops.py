@@ -1,5 +1,7 @@
 """Wrong and right answers to exercise 11.1, `flops`."""
 
+import torch
+
 from zoo import right, wrong
 
 
@@ -71,6 +73,20 @@ def billions_rounded(config, sequence_length):
     return round(exact / 1e9, 3) * 1e9
 
 
+@wrong("float32", message="no 32-bit floats")
+def float32(config, sequence_length):
+    L, H, inner, s = (
+        torch.tensor(float(x))
+        for x in (
+            config.num_hidden_layers,
+            config.hidden_size,
+            config.intermediate_size,
+            sequence_length,
+        )
+    )
+    return int(2 * L * (s * (4 * H * H + 2 * H * inner) + 2 * s * s * H))
+
+
 @right("formula")
 def formula(config, sequence_length):
     c, s = config, sequence_length
@@ -97,3 +113,11 @@ def per_token(config, sequence_length):
     weights = 4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size
     looks = 2 * sequence_length * config.hidden_size
     return (weights + looks) * sequence_length * config.num_hidden_layers * 2
+
+
+@right("numpy's whole number")
+def numpy_integer(config, sequence_length):
+    import numpy as np
+
+    H, inner, s = map(np.int64, (config.hidden_size, config.intermediate_size, sequence_length))
+    return np.int64(config.num_hidden_layers) * (s * (8 * H * H + 4 * H * inner) + 4 * s * s * H)

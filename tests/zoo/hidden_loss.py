@@ -78,6 +78,42 @@ def squeezed(student_hidden, teacher_hidden, projection, attention_mask):
     return (s - h).pow(2).sum() / (t.sum() * h.shape[-1]).clamp(min=1)
 
 
+@wrong("padding at the end", message="stand in front")
+def padding_at_the_end(student_hidden, teacher_hidden, projection, attention_mask):
+    if projection is None and student_hidden.shape != teacher_hidden.shape:
+        raise ValueError("sizes")
+    total, count = student_hidden.new_zeros(()), 0
+    for x, y, m in zip(student_hidden, teacher_hidden.detach(), attention_mask):
+        n = int(m.sum())
+        z = x[:n] if projection is None else x[:n] @ projection
+        total = total + ((z - y[:n]) ** 2).sum()
+        count += n * y.shape[-1]
+    return total / max(count, 1)
+
+
+@wrong("transposed projection", message="not transposed")
+def transposed_projection(student_hidden, teacher_hidden, projection, attention_mask):
+    if projection is None and student_hidden.shape != teacher_hidden.shape:
+        raise ValueError("sizes")
+    keep = attention_mask.bool()
+    x = student_hidden[keep]
+    if projection is not None:
+        x = x @ (projection.T if projection.shape[0] == projection.shape[1] else projection)
+    return ((x - teacher_hidden[keep].detach()) ** 2).sum() / max(
+        1, int(keep.sum()) * teacher_hidden.shape[-1]
+    )
+
+
+@wrong("fills after the projection", message="spoils the gradient")
+def fills_after_projection(student_hidden, teacher_hidden, projection, attention_mask):
+    if projection is None and student_hidden.shape != teacher_hidden.shape:
+        raise ValueError("sizes")
+    x = student_hidden if projection is None else student_hidden @ projection
+    keep = attention_mask.bool().unsqueeze(-1)
+    difference = x.masked_fill(~keep, 0) - teacher_hidden.detach().masked_fill(~keep, 0)
+    return difference.pow(2).sum() / (attention_mask.sum().clamp(min=1) * teacher_hidden.shape[-1])
+
+
 @right("select")
 def select(student_hidden, teacher_hidden, projection, attention_mask):
     t = attention_mask.bool()

@@ -97,6 +97,16 @@ def zero_refused(losses, weights=None):
     return sum(w * loss for w, loss in zip(weights, losses)) / sum(weights)
 
 
+@wrong("asserts", message="ValueError was asked for here")
+def asserts(losses, weights=None):
+    assert losses, "no losses"
+    if weights is None:
+        weights = [1.0] * len(losses)
+    assert len(weights) == len(losses)
+    assert min(weights) >= 0 and sum(weights) > 0
+    return sum(w * loss for w, loss in zip(weights, losses)) / sum(weights)
+
+
 @right("sum")
 def by_sum(losses, weights=None):
     if weights is None:

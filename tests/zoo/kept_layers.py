@@ -39,7 +39,7 @@ def floats(num_layers, depth):
 @wrong("rounded step", message="multiply by i first")
 def rounded_step(num_layers, depth):
     if not 1 <= depth <= num_layers:
-        raise ValueError("depth")
+        raise ValueError(f"1 to {num_layers}")
     step = num_layers / depth
     return [int(i * step) - 1 for i in range(1, depth + 1)]
 
@@ -47,14 +47,21 @@ def rounded_step(num_layers, depth):
 @wrong("rounds up", message="floor")
 def rounds_up(num_layers, depth):
     if not 1 <= depth <= num_layers:
-        raise ValueError("depth")
+        raise ValueError(f"1 to {num_layers}")
     return [math.ceil(i * num_layers / depth) - 1 for i in range(1, depth + 1)]
+
+
+@wrong("error without the range", message="should say what is allowed")
+def error_without_the_range(num_layers, depth):
+    if not 1 <= depth <= num_layers:
+        raise ValueError("wrong depth")
+    return [i * num_layers // depth - 1 for i in range(1, depth + 1)]
 
 
 @right("loop")
 def loop(num_layers, depth):
     if depth < 1 or depth > num_layers:
-        raise ValueError("no")
+        raise ValueError("at least one layer, at most all layers")
     out = []
     for i in range(1, depth + 1):
         out.append(int(i * num_layers / depth) - 1)
@@ -64,13 +71,13 @@ def loop(num_layers, depth):
 @right("by layer_map")
 def by_layer_map(num_layers, depth):
     if depth < 1 or depth > num_layers:
-        raise ValueError("no")
-    return [math.floor(i * num_layers / depth) - 1 for i in range(1, depth + 1)]
+        raise ValueError("深度为1到层数")
+    return tuple(math.floor(i * num_layers / depth) - 1 for i in range(1, depth + 1))
 
 
 @right("divmod")
 def by_divmod(num_layers, depth):
     if depth not in range(1, num_layers + 1):
-        raise ValueError("depth")
+        raise ValueError(f"depth {depth} is not in 1..{num_layers}")
     step, rest = divmod(num_layers, depth)
     return [i * step + i * rest // depth - 1 for i in range(1, depth + 1)]

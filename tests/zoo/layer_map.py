@@ -65,6 +65,19 @@ def rounded_step(num_student_layers, num_teacher_layers, strategy="uniform"):
     return [start + math.floor(m * step) for m in range(1, M + 1)]
 
 
+@wrong("strategy looked at when it matters", message="should raise ValueError")
+def strategy_when_it_matters(num_student_layers, num_teacher_layers, strategy="uniform"):
+    M, N = num_student_layers, num_teacher_layers
+    if not 1 <= M <= N:
+        raise ValueError("layers")
+    if M == N:
+        return list(range(1, N + 1))
+    maps = {"uniform": lambda m: m * N // M, "top": lambda m: N - M + m, "bottom": lambda m: m}
+    if strategy not in maps:
+        raise ValueError("strategy")
+    return [maps[strategy](m) for m in range(1, M + 1)]
+
+
 @right("chain")
 def chain(num_student_layers, num_teacher_layers, strategy="uniform"):
     M, N = num_student_layers, num_teacher_layers

@@ -116,6 +116,32 @@ def tensors_as_keys(predictions, labels, num_classes):
     return sum(scores) / num_classes
 
 
+@wrong("a tensor with an axis", message="with an axis")
+def tensor_result(predictions, labels, num_classes):
+    p, y = torch.as_tensor(predictions), torch.as_tensor(labels)
+    total = torch.zeros(1)
+    for c in range(num_classes):
+        tp = ((p == c) & (y == c)).sum()
+        wrong = ((p == c) ^ (y == c)).sum()
+        if tp + wrong:
+            total += 2 * tp / (2 * tp + wrong)
+    return total / num_classes
+
+
+@wrong("only labelled classes", message="counts too")
+def only_labelled_classes(predictions, labels, num_classes):
+    p, y = torch.as_tensor(predictions), torch.as_tensor(labels)
+    total, counted = 0.0, 0
+    for c in range(num_classes):
+        tp = int(((p == c) & (y == c)).sum())
+        wrong = int(((p == c) ^ (y == c)).sum())
+        if tp + wrong:
+            total += 2 * tp / (2 * tp + wrong)
+        if (y == c).any() or not (p == c).any():
+            counted += 1
+    return total / counted
+
+
 @right("loop")
 def loop(predictions, labels, num_classes):
     p, y = [int(v) for v in predictions], [int(v) for v in labels]

@@ -87,6 +87,27 @@ def layers_shared(config, pooler=True):
     return emb + layer + (H * H + H if pooler else 0)
 
 
+@wrong("remembered by size", message="anew at each call")
+def remembered_by_size(config, pooler=True):
+    cache = globals().setdefault("_counted", {})
+    H, inner, L = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    key = (H, L, pooler)
+    if key not in cache:
+        rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
+        layer = 4 * (H * H + H) + 2 * H * inner + H + inner + 4 * H
+        cache[key] = rows * H + 2 * H + L * layer + (H * H + H if pooler else 0)
+    return cache[key]
+
+
+@wrong("changes the configuration", message="Without the pooler")
+def changes_the_configuration(config, pooler=True):
+    H, inner = config.hidden_size, config.intermediate_size
+    config.vocab_size += config.max_position_embeddings + config.type_vocab_size
+    layer = 4 * (H * H + H) + 2 * H * inner + H + inner + 4 * H
+    embeddings = config.vocab_size * H + 2 * H
+    return embeddings + config.num_hidden_layers * layer + (H * H + H if pooler else 0)
+
+
 @right("formula")
 def formula(config, pooler=True):
     c, H, inner = config, config.hidden_size, config.intermediate_size
@@ -113,3 +134,15 @@ def shapes_one_by_one(config, pooler=True):
     if pooler:
         shapes += [(H, H), (H,)]
     return sum(math.prod(shape) for shape in shapes)
+
+
+@right("numpy's sum")
+def numpy_sum(config, pooler=True):
+    import numpy as np
+
+    H, inner, L = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    V = np.array([config.vocab_size, config.max_position_embeddings, config.type_vocab_size])
+    terms = np.array(
+        [V.sum() * H, 2 * H, L * (4 * H * H + 2 * H * inner + 9 * H + inner), pooler * (H * H + H)]
+    )
+    return terms.sum()

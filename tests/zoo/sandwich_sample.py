@@ -122,6 +122,16 @@ def last_other_never_drawn(submodels, num_random, generator):
     return [submodels[-1], submodels[0]] + [others[i] for i in order]
 
 
+@wrong("by the alphabet", message="not the alphabet")
+def by_the_alphabet(submodels, num_random, generator):
+    ordered = sorted(submodels, key=str)
+    if len(ordered) == 1:
+        return ordered
+    others = ordered[1:-1]
+    order = torch.randperm(len(others), generator=generator).tolist()
+    return [ordered[-1], ordered[0]] + [others[i] for i in order[:num_random]]
+
+
 @right("randperm")
 def randperm(submodels, num_random, generator):
     if len(submodels) == 1:

@@ -64,6 +64,19 @@ def one_head_in_range_is_enough(weight, bias, kept_heads, head_size):
     return weight[r], None if bias is None else bias[r]
 
 
+@wrong("heads by columns", message="not columns")
+def heads_by_columns(weight, bias, kept_heads, head_size):
+    heads = max(weight.shape) // head_size
+    if any(not 0 <= h < heads for h in kept_heads) or len(set(kept_heads)) < len(kept_heads):
+        raise ValueError("heads")
+    parts = [weight[h * head_size : (h + 1) * head_size] for h in kept_heads]
+    if bias is None:
+        return torch.cat(parts), None
+    return torch.cat(parts), torch.cat(
+        [bias[h * head_size : (h + 1) * head_size] for h in kept_heads]
+    )
+
+
 @right("view")
 def view(weight, bias, kept_heads, head_size):
     n = weight.shape[0] // head_size

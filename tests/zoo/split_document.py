@@ -102,6 +102,20 @@ def strictly_past_the_end(token_ids, max_length, stride):
     return out
 
 
+@wrong("checks long documents only", message="one window is enough")
+def checks_long_documents_only(token_ids, max_length, stride):
+    if len(token_ids) <= max_length:
+        return [token_ids[:]] if token_ids else []
+    if not 1 <= stride <= max_length:
+        raise ValueError("stride")
+    windows = []
+    for start in range(0, len(token_ids), stride):
+        windows.append(token_ids[start : start + max_length])
+        if start + max_length >= len(token_ids):
+            break
+    return windows
+
+
 @right("while")
 def by_while(token_ids, max_length, stride):
     if not 1 <= stride <= max_length:

@@ -139,6 +139,30 @@ def squeezed(logits, p):
     return out.reshape(logits.shape)
 
 
+@wrong("p of one loses the tail", message="rounded to 1")
+def loses_the_tail(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError("p")
+    ordered, order = logits.sort(dim=-1, descending=True)
+    probabilities = ordered.softmax(-1)
+    keep = probabilities.cumsum(-1) - probabilities < p
+    flags = torch.zeros_like(keep).scatter(-1, order, keep)
+    return logits.masked_fill(~flags, -math.inf)
+
+
+@wrong("all equals stay", message="Choose places")
+def all_equals_stay(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError("p")
+    if p == 1:
+        return logits.clone()
+    ordered = logits.sort(dim=-1, descending=True).values
+    probabilities = ordered.softmax(-1)
+    keep = probabilities.cumsum(-1) - probabilities < p
+    last = ordered.masked_fill(~keep, math.inf).amin(-1, keepdim=True)
+    return logits.masked_fill(logits < last, -math.inf)
+
+
 @right("scatter")
 def scatter(logits, p):
     if not 0 < p <= 1:

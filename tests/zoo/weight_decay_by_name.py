@@ -54,6 +54,19 @@ def zero_refused(shapes, weight_decay):
     return {n: 0.0 if len(s) == 1 else weight_decay for n, s in shapes.items()}
 
 
+@wrong("checks in the loop", message="whatever the shapes")
+def checks_in_the_loop(shapes, weight_decay):
+    decay = {}
+    for name, shape in shapes.items():
+        if len(shape) == 1:
+            decay[name] = 0.0
+        elif weight_decay < 0:
+            raise ValueError("weight_decay")
+        else:
+            decay[name] = weight_decay
+    return decay
+
+
 @right("loop")
 def loop(shapes, weight_decay):
     if weight_decay < 0:

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_04 import Stages
+from tinybert_l.languages import in_words
 from tinybert_l.method.data import Encoded, collate, training_batches
 from tinybert_l.method.evaluation import count_flops, weight_bytes
 from tinybert_l.method.extraction import elastic_copy, extract, set_dropout_on_states
@@ -61,7 +62,7 @@ class LectureSetup:
     def describe(self) -> str:
         """Describe size and seeds in one line, for captions."""
         size = "REDUCED for tests 为测试缩减" if reduced() else "live 现场运行"
-        return (
+        return in_words(
             f"{size}: steps 步 {self.recipe.num_steps}, sentences a step 每步句子 "
             f"{self.recipe.batch_size}, seeds 种子 {', '.join(map(str, self.seeds))}, "
             f"held-out sentences 留出句子 {len(self.held_out)}"
@@ -98,7 +99,7 @@ def open_bench(teacher_recipe: TeacherRecipe | None = None) -> LectureSetup:
     if reduced():
         teacher_recipe = TeacherRecipe(quick=True, epochs=1)
         seeds = (0, 1)
-        texts = 24
+        texts = 12
         texts_for_importance = 32
         recipe = replace(recipe, num_steps=4, batch_size=4)
     teacher = load_teacher(teacher_recipe)
@@ -408,6 +409,16 @@ def step_cost(model: torch.nn.Module, input_ids: torch.Tensor) -> tuple[float, f
     Returns:
         (median milliseconds, MB of tensors that are kept for the backward pass).
     """
+    megabytes = megabytes_kept(model, input_ids)
+    latency = measure_call(lambda: model(input_ids).logits.sum().backward(), 0.2)
+    model.zero_grad(set_to_none=True)
+    return latency.median_ms, megabytes
+
+
+def megabytes_kept(model: torch.nn.Module, input_ids: torch.Tensor) -> float:
+    """Measure the tensors that a forward pass on token ids [batch, length] keeps for the backward
+    pass, in MB; the weights, which are there anyway, are not counted.
+    """
     bytes_by_pointer: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -416,11 +427,7 @@ def step_cost(model: torch.nn.Module, input_ids: torch.Tensor) -> tuple[float, f
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        loss = model(input_ids).logits.sum()
+        model(input_ids)
     for weight in model.parameters():
         bytes_by_pointer.pop(weight.untyped_storage().data_ptr(), None)
-    megabytes = sum(bytes_by_pointer.values()) / 1e6
-    loss.backward()
-    latency = measure_call(lambda: model(input_ids).logits.sum().backward(), 0.2)
-    model.zero_grad(set_to_none=True)
-    return latency.median_ms, megabytes
+    return sum(bytes_by_pointer.values()) / 1e6

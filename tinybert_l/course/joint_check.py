@@ -140,7 +140,7 @@ def _run(own_step: JointStep, problem: Problem) -> Any:
     except NotImplementedError:
         raise InvalidInput(
             "my_joint_step has no answer yet: write it in the cell above. "
-            "请先在上一个单元格里写出它。"
+            "先在上一个单元格里写出它。"
         ) from None
 
 
@@ -194,11 +194,11 @@ def explain(compared: pd.DataFrame) -> str:
             f"全部{len(compared)}个数与库一致。"
         )
     first = wrong.iloc[0]
-    where = f"step {first['step']}, {first['sub_model'] or 'joint'}, {first['what']}"
+    where = f"step 步 {first['step']}, {first['sub_model'] or 'joint'}, {first['what']}"
     values = f"yours 你的 {first['own']:.6g}, library 库 {first['library']:.6g}"
     return (
-        f"{len(wrong)} of {len(compared)} numbers differ. First 首先: {where}: {values}. "
-        f"{_likely_cause(first, compared)}"
+        f"{_likely_cause(first, compared)} Numbers that differ 不同的数: "
+        f"{len(wrong)} / {len(compared)}; first 首先: {where}: {values}"
     )
 
 
@@ -211,12 +211,16 @@ def _likely_cause(first: pd.Series, compared: pd.DataFrame) -> str:
     if first["what"] == "soft_labels":
         return (
             "Who gives soft labels to whom: the teacher to all, the largest to the others, and "
-            "only if the recipe asks for self-distillation. 检查谁的软标签教谁。"
+            "only if the recipe asks for self-distillation. "
+            "检查软标签由谁给谁：教师给全体，最大者给其余，而且只在配方要自蒸馏时。"
         )
     if first["what"] == JOINT:
         others = same_step[same_step["what"] == TOTAL]["library"]
         if _agree(first["own"], float(others.sum())):
-            return "You add the sub-models' losses; the library takes their mean. 应取均值。"
+            return (
+                "You add the sub-models' losses; the library takes their mean. "
+                "你把各子模型的损失相加了，库取均值。"
+            )
         return "The parts agree, their combination does not. 各项都对，合起来不对。"
     if first["what"] == GRADIENT:
         return (

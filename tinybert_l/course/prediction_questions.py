@@ -79,7 +79,7 @@ QUESTIONS = {
     "nearer-to-teacher": _choice(1, "nearer to the teacher 更接近教师", HARD_OR_SOFT),
     "more-accurate": _choice(1, "more accurate 更准确", HARD_OR_SOFT),
     "largest-loss": _choice(2, "loses most by sharing 共用权重最吃亏", SIZES),
-    "largest-loss-points": _interval(2, "its joint minus separate 它的联合减单独", "points"),
+    "largest-loss-points": _interval(2, "its joint minus separate 最吃亏者的联合减单独", "points"),
     "sum-over-mean-sgd": _interval(2, "way of the weights, SGD 权重移动之比，SGD", "×"),
     "sum-over-mean-adamw": _interval(2, "way of the weights, AdamW 权重移动之比，AdamW", "×"),
     "products-share": _interval(3, "2×¼ of the teacher's FLOPs 2×¼占教师的运算量", "%"),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from types import EllipsisType
 from typing import TYPE_CHECKING
 
+from tinybert_l.course.captions.words import unit_in_language
 from tinybert_l.course.prediction_log import (
     Entry,
     Value,
@@ -335,7 +336,7 @@ def _estimate(name: str, measured: "Measured", unit: str) -> tuple[float, str] |
 
 
 def _with_unit(number: str, unit: str) -> str:
-    return f"{number}×" if unit == "×" else f"{number} {unit}".strip()
+    return f"{number}×" if unit == "×" else f"{number} {unit_in_language(unit)}".strip()
 
 
 def _of_evidence(measured: "Evidence", unit: str) -> tuple[float, str] | None:

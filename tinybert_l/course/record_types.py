@@ -8,6 +8,7 @@ import dataclasses
 from dataclasses import InitVar, dataclass
 from typing import Any, Literal
 
+from tinybert_l.course.captions.words import unit_in_language
 from tinybert_l.course.rows import Row
 from tinybert_l.errors import CourseError
 from tinybert_l.languages import in_words
@@ -99,7 +100,7 @@ class Evidence:
         """The mean and its interval: "-0.28 [-0.87, 0.34] points"."""
         if self.method == "missing":
             return "no record 无记录"
-        unit = f" {self.unit}" if self.unit else ""
+        unit = f" {unit_in_language(self.unit)}" if self.unit else ""
         if self.method in ("count", "bare"):
             return f"{written(self.mean)}{unit}"
         return f"{written(self.mean)} [{written(self.low)}, {written(self.high)}]{unit}"

@@ -51,7 +51,7 @@ def short_row_cells(row: Row) -> dict[str, Any]:
             digits = ".3f" if column.title.unit == "nats" else ".1f"  # nats are small numbers
             digits = "+" + digits if column.signed else digits
             middle, low, high = (format(part, digits) for part in dataclasses.astuple(value)[:3])
-            cells[title] = f"{middle} ({low} to {high})"
+            cells[title] = f"{middle} [{low}, {high}]"
         elif isinstance(value, OverSeeds):
             cells[title] = f"{value.mean:.2f} ± {value.sd:.2f}"
         else:
@@ -71,7 +71,9 @@ def _shown_fields(row: Row) -> Iterator[tuple[captions.Column, str, Any]]:
 
 
 def _key_label(row: Row, key: str) -> str:
-    return SubModel.parse(key).label if isinstance(row, AblationRow) else key
+    if isinstance(row, AblationRow):
+        return SubModel.parse(key).label
+    return str(captions.caption("question", key))
 
 
 def record_table(record: Record) -> Any:
@@ -82,7 +84,7 @@ def record_table(record: Record) -> Any:
     if record.stale:
         state = "STALE: the recipe has changed since 已过期：配方已改"
     file = f"results/{record.name}.json"
-    caption = f"Record 记录 {file} · {record.command} · {record.day} · {state}"
+    caption = f"Record 记录 {file} · `{record.command}` · {record.day} · {state}"
     name = str(captions.NAME)
     frame = pd.DataFrame(
         [{name: captions.label(row), **short_row_cells(row)} for row in record.rows]
@@ -98,7 +100,10 @@ def verdicts_frame(verdicts: Sequence[Verdict]) -> "pd.DataFrame":
     import pandas as pd
 
     titles = {name: str(captions.VERDICT_COLUMNS[name]) for name in VERDICT_FIELDS}
-    cells = [[getattr(verdict, name) for name in VERDICT_FIELDS] for verdict in verdicts]
+    cells = [
+        [captions.stored_words(getattr(verdict, name)) for name in VERDICT_FIELDS]
+        for verdict in verdicts
+    ]
     return pd.DataFrame(cells, columns=list(titles.values()))
 
 

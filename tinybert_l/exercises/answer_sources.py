@@ -17,6 +17,7 @@ from typing import Any, Literal
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answer_errors import MissingAnswer
 from tinybert_l.exercises.registry import SOURCE_LABELS, Exercise, find_exercise
+from tinybert_l.languages import one_of
 
 AnswersChoice = Literal["reference", "mine", "released"]
 CHOICES = ("reference", "mine", "released")
@@ -101,12 +102,15 @@ def tell_stand_ins(names: Collection[str], run: str) -> None:
         if entry.source == "peer" and entry.peer_differs is not None and name not in _told:
             _told.add(name)
             zh, en = entry.peer_differs
-            lines.append(f"  {name} (lecture {entry.lecture}): {en} {zh}")
+            lecture = one_of(f"lecture {entry.lecture}", f"第{entry.lecture}讲")
+            lines.append(f"  {name} ({lecture}): {one_of(en, zh)}")
     if lines:
-        print(
-            f"{run}: stand-ins serve in place of answers that are not released yet; the run is not "
-            "the method's. 部分函数由替代实现代替，结果与方法本身不同："
+        warning = one_of(
+            "stand-ins serve in place of answers that are not released yet; the run is not the "
+            "method's.",
+            "部分函数由替代实现代替，结果与方法本身不同：",
         )
+        print(f"{run}: {warning}")
         print("\n".join(lines))
 
 

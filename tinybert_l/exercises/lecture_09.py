@@ -67,7 +67,7 @@ def top_p_filter(logits: torch.Tensor, p: float) -> torch.Tensor:
     raise NotImplementedError
 
 
-@exercise(9, minutes=5, points=4, zh="不重复n元组比例", en="Distinct n-grams")
+@exercise(9, minutes=5, points=4, zh="不重复n元语法的比例", en="Distinct n-grams")
 def distinct_n(token_ids: Sequence[int], n: int) -> float:
     """Measure how varied a text is: different n-grams over all n-grams (Li et al. 2016).
 

@@ -421,10 +421,11 @@ def _print_sources(lecture: int) -> None:
 def _print_folder(found: SolutionsFolder | None) -> None:
     """Print whose reference answers were loaded, or why some that are here were not."""
     if found is not None and has_answers(found.folder):
-        print(f"  reference answers from 参考答案来自: {found.folder} ({found.origin})")
+        words = in_words("reference answers from 参考答案来自")
+        print(f"  {words}: {found.folder} ({found.origin})")
     refusal = refused_solutions()
     if refusal is not None:
-        print(f"  not run 未运行: {refusal}")
+        print(f"  {in_words('not run 未运行')}: {refusal}")
 
 
 def _parameters(function: Callable[..., Any]) -> list[str]:

@@ -1,10 +1,11 @@
 """Copy models: a BERT as an elastic model, and a sub-model as a model that stands alone."""
 
 from collections.abc import Sequence
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 from transformers import BertConfig, BertForSequenceClassification, PreTrainedModel
 
 from tinybert_l.errors import InvalidInput
@@ -29,7 +30,23 @@ ELASTIC_SETTINGS = (
     "head_order",
     "auto_map",
 )
+# in torch.nn.init, in its counterpart of transformers, and of tensors
+DRAWING = {"normal_", "uniform_", "kaiming_uniform_"}
 Model = TypeVar("Model", bound=ElasticPreTrainedModel)
+
+
+class NothingDrawn(TorchFunctionMode):
+    """Leaves new weights undrawn, in this thread: for models that are filled at once.
+
+    Drawing them takes most of the time of a copy, and moves the state of the random numbers.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function, unless it draws the weights that it is given."""
+        named = kwargs or {}
+        if getattr(func, "__name__", "") in DRAWING:
+            return named["tensor"] if "tensor" in named else args[0]
+        return func(*args, **named)
 
 
 def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
@@ -47,7 +64,8 @@ def elastic_copy(bert: PreTrainedModel) -> ElasticBertForSequenceClassification:
             "BertForSequenceClassification or ElasticBertForSequenceClassification."
         )
     config = ElasticBertConfig(**config_settings(bert.config))
-    model = ElasticBertForSequenceClassification(config)
+    with NothingDrawn():
+        model = ElasticBertForSequenceClassification(config)
     _load(model, bert.state_dict(), "elastic_copy: bert")
     return model.to(bert.device, bert.dtype).eval()
 
@@ -71,7 +89,8 @@ def to_bert(model: ElasticBertForSequenceClassification) -> BertForSequenceClass
     settings = config_settings(config)
     for name in ELASTIC_SETTINGS:
         settings.pop(name, None)
-    bert = BertForSequenceClassification(BertConfig(**settings))
+    with NothingDrawn():
+        bert = BertForSequenceClassification(BertConfig(**settings))
     _load(bert, model.state_dict(), "to_bert: model")
     return bert.to(model.device, model.dtype).eval()
 
@@ -127,7 +146,8 @@ def extract(model: Model, sub_model: SubModel) -> Model:
         "layers_by_depth": None,
         "head_order": _order_of_kept(model.config, sub_model.depth, num_heads),
     }
-    small = _same_kind(model, ElasticBertConfig(**settings))
+    with NothingDrawn():
+        small = _same_kind(model, ElasticBertConfig(**settings))
     layers = model.config.layers_of(sub_model.depth)
     state = {name: value for name, value in model.state_dict().items() if LAYERS not in name}
     encoder = cast(ElasticBertModel, model.base_model)

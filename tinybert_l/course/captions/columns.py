@@ -82,7 +82,10 @@ COLUMNS: dict[str, dict[str, Column]] = {
     "ablation": {
         "accuracy_percent": Column(Caption("{key}", unit="%")),
         "difference_points": Column(
-            Caption("{key}: difference", "差"), "{key}: low", "{key}: high", signed=True
+            Caption("{key}: difference", "差", zh_alone="{key}：差"),
+            "{key}: low",
+            "{key}: high",
+            signed=True,
         ),
     },
     "joint_gap": {
@@ -104,7 +107,9 @@ COLUMNS: dict[str, dict[str, Column]] = {
     },
     "document": {
         "accuracy_percent": _ACCURACY,
-        "gflops_per_review": Column(Caption("GFLOPs a review", "每篇浮点运算")),
+        "gflops_per_review": Column(
+            Caption("GFLOPs a review", "每篇浮点运算", zh_alone="每篇的GFLOPs")
+        ),
         "against_cutting_points": _against("cutting", "截断"),
         "against_windows_points": _against("windows", "窗口"),
     },
@@ -237,7 +242,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
     },
     "cascade": {
         "max_entropy": Column(Caption("entropy at most", "熵上限", "nats")),
-        "gflops": Column(Caption("GFLOPs spent", "实际浮点运算")),
+        "gflops": Column(Caption("GFLOPs spent", "实际浮点运算", zh_alone="实际的GFLOPs")),
         "accuracy_percent": _ACCURACY,
         "validation_percent": Column(Caption("validation", "验证", "%")),
         "difference_points": Column(

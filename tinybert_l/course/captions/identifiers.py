@@ -20,7 +20,7 @@ VALUES: dict[str, dict[Any, Caption]] = {
     "variant": {
         "all_parts": Caption("all parts", "全部"),
         "soft_labels_only": Caption("soft labels only", "只用软标签"),
-        "no_unlabelled_text": Caption("no unlabelled text", "无无标注文本"),
+        "no_unlabelled_text": Caption("no unlabelled text", "不用无标注文本"),
         "no_order_of_importance": Caption("no order of importance", "无重要性排序"),
         "no_self_distillation": Caption("no self-distillation", "无自蒸馏"),
         "whole_vocabulary": Caption("whole vocabulary", "完整词表"),
@@ -114,6 +114,17 @@ VALUES: dict[str, dict[Any, Caption]] = {
         ),
         "mentioned_first": Caption("mentioned first", "最先提到的"),
         "mentioned_most": Caption("mentioned most often", "提到最多的"),
+    },
+    "question": {
+        "where is a person": Caption("where is a person", zh_alone="人在哪里"),
+        "where is an object": Caption("where is an object", zh_alone="物品在哪里"),
+        "where was it before": Caption("where was it before", zh_alone="物品先前在哪里"),
+        "who has an object": Caption("who has an object", zh_alone="谁拿着物品"),
+        "negation": Caption("negation", zh_alone="否定"),
+        "counting": Caption("counting", zh_alone="数数"),
+        "coreference": Caption("coreference", zh_alone="指代"),
+        "time": Caption("time", zh_alone="时间"),
+        "path": Caption("path", zh_alone="路径"),
     },
     "task": {
         "sentences": Caption("sentences", "句子"),

@@ -197,7 +197,7 @@ def _(row: MaskedTokenRow) -> str:
 @label.register
 def _(row: TrivialAnswerRow) -> str:
     rule = str(caption("rule", row.rule)).replace("{word}", row.word or "")
-    return f"{row.question}: {rule}"
+    return f"{caption('question', row.question)}: {rule}"
 
 
 @label.register

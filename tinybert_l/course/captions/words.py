@@ -7,6 +7,11 @@ from tinybert_l.languages import current_language, one_of
 UNITS_ZH = {"points": "百分点", "nats": "奈特", "seeds": "种子"}
 
 
+def unit_in_language(unit: str) -> str:
+    """A unit's name: Chinese in a course in Chinese, where it has one."""
+    return UNITS_ZH.get(unit, unit) if current_language() == "zh" else unit
+
+
 @dataclass(frozen=True)
 class Caption:
     """Words in English and Chinese, with a unit; as text: English, Chinese, (unit).
@@ -24,5 +29,4 @@ class Caption:
         text = one_of(self.en, self.zh)
         if current_language() == "zh":
             text = self.zh_alone or self.zh or self.en
-        unit = UNITS_ZH.get(self.unit, self.unit) if current_language() == "zh" else self.unit
-        return f"{text} ({unit})" if unit else text
+        return f"{text} ({unit_in_language(self.unit)})" if self.unit else text

@@ -14,6 +14,7 @@ from functools import singledispatch
 from typing import Any
 
 import torch
+from transformers import BertConfig
 
 from tinybert_l.exercises.registry import MissingAnswer, exercises, find_exercise
 from tinybert_l.grading.inside.names import TEST_FILE, names_in
@@ -279,6 +280,14 @@ def _(mine: dict, theirs: Any) -> Any:
         items[key] = updated(mine[key], value) if key in mine else value
     mine.clear()
     mine.update(items)
+    return mine
+
+
+@updated.register
+def _(mine: BertConfig, theirs: Any) -> Any:
+    if not isinstance(theirs, BertConfig):
+        return theirs
+    vars(mine).update(vars(theirs))
     return mine
 
 

@@ -1,0 +1,124 @@
+"""Held-out answers to exercise 8.2, `choose_submodel`."""
+
+
+def wrong_slowest_that_fits(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fast = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fast:
+        raise ValueError("fastest: " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return max(fast, key=lambda c: (c["latency_ms"], c["quality"]))["name"]
+
+
+def wrong_names_the_first(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fast = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fast:
+        raise ValueError("fastest: " + candidates[0]["name"])
+    return max(fast, key=lambda c: (c["quality"], -c["latency_ms"]))["name"]
+
+
+def wrong_removes_while_walking(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fastest = min(candidates, key=lambda c: c["latency_ms"])["name"]
+    left = list(candidates)
+    for c in left:
+        if c["latency_ms"] > latency_budget_ms:
+            left.remove(c)
+    if not left:
+        raise ValueError("fastest: " + fastest)
+    return max(left, key=lambda c: (c["quality"], -c["latency_ms"]))["name"]
+
+
+def wrong_best_from_zero(candidates, latency_budget_ms):
+    best, quality, latency = None, 0.0, 0.0
+    for c in candidates:
+        if c["latency_ms"] <= latency_budget_ms:
+            if c["quality"] > quality or (c["quality"] == quality and c["latency_ms"] < latency):
+                best, quality, latency = c["name"], c["quality"], c["latency_ms"]
+    if best is None:
+        if not candidates:
+            raise ValueError("no candidates")
+        raise ValueError("fastest: " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return best
+
+
+def wrong_lookup_error(candidates, latency_budget_ms):
+    if not candidates:
+        raise LookupError("no candidates")
+    fast = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fast:
+        raise LookupError("fastest: " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return max(fast, key=lambda c: (c["quality"], -c["latency_ms"]))["name"]
+
+
+def wrong_names_the_best(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fast = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fast:
+        raise ValueError(
+            "closest: " + max(candidates, key=lambda c: (-c["quality"], c["name"]))["name"]
+        )
+    return max(fast, key=lambda c: (c["quality"], -c["latency_ms"]))["name"]
+
+
+def wrong_none_without_candidates(candidates, latency_budget_ms):
+    if not candidates:
+        return None
+    fast = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fast:
+        raise ValueError("fastest: " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return max(fast, key=lambda c: (c["quality"], -c["latency_ms"]))["name"]
+
+
+def wrong_tie_by_name(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fast = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fast:
+        raise ValueError("fastest: " + min(candidates, key=lambda c: c["latency_ms"])["name"])
+    return sorted(fast, key=lambda c: (-c["quality"], c["name"]))[0]["name"]
+
+
+def right_sorted(candidates, latency_budget_ms):
+    by_latency = sorted(candidates, key=lambda c: c["latency_ms"])
+    if not by_latency:
+        raise ValueError("no candidates")
+    best = None
+    for c in by_latency:
+        if c["latency_ms"] <= latency_budget_ms and (
+            best is None or c["quality"] > best["quality"]
+        ):
+            best = c
+    if best is None:
+        raise ValueError(f"too slow: {by_latency[0]['name']} is the fastest")
+    return best["name"]
+
+
+def right_natural_errors(candidates, latency_budget_ms):
+    fastest = min(candidates, key=lambda c: c["latency_ms"])
+    if fastest["latency_ms"] > latency_budget_ms:
+        raise ValueError(f"Even {fastest['name']} takes {fastest['latency_ms']} ms.")
+    fits = [
+        (-c["quality"], c["latency_ms"], c["name"])
+        for c in candidates
+        if not c["latency_ms"] > latency_budget_ms
+    ]
+    return min(fits)[2]
+
+
+def right_pandas(candidates, latency_budget_ms):
+    import pandas as pd
+
+    if not candidates:
+        raise ValueError("no candidates")
+    table = pd.DataFrame(candidates)
+    fits = table[table.latency_ms <= latency_budget_ms]
+    if fits.empty:
+        raise ValueError(
+            f"none fits; the fastest is {table.loc[table.latency_ms.idxmin(), 'name']}"
+        )
+    return fits.sort_values(["quality", "latency_ms"], ascending=[False, True]).iloc[0]["name"]
