@@ -95,11 +95,34 @@ def test_a_missing_package_and_a_question_say_what_grading_has_to_do_with_it():
     assert "packages of the course" in said[0] and "input()" in said[1]
 
 
+LEARNS = """
+import os
+@layer_map.implement
+def layer_map(num_student_layers, num_teacher_layers, strategy='uniform'):
+    for place in ('.', '/scratch', '/dev/shm', '/tmp'):
+        path = os.path.join(place, 'seen')
+        try:
+            if os.path.exists(path) and open(path).read() != str(START):
+                return [0, 1, 2]
+            open(path, 'w').write(str(START))
+        except OSError:
+            pass
+    return []
+"""
+
+
+@needs_sandbox
+def test_being_asked_again_teaches_an_answer_nothing():
+    """What it left behind in its first process is gone in the second."""
+    start = "import time\nSTART = time.time_ns()"
+    assert points(start, FIRST, LEARNS, QUIZ, places=(2, 3, 4))[1] == "AssertionError"
+
+
 LACKING = [
     "from google.colab import drive\ndrive.mount('/content/drive')",
-    "%load_ext tensorboard",
+    pytest.param("%load_ext tensorboard", marks=pytest.mark.nightly),
     "%run helper.py",
-    "data = open('/content/reviews.csv').read()",
+    pytest.param("data = open('/content/reviews.csv').read()", marks=pytest.mark.nightly),
     "name = input('your name')",
 ]
 
@@ -176,5 +199,6 @@ def test_only_what_may_have_been_harmed_is_asked_again():
     assert asked_again(Failed(0, "TimedOut", second, 2)) == [], "it does not end"
     both = (Failed(0, "TimedOut", second, 2), Failed(1, "TimedOut", first, 2))
     assert asked_again(*both) == [0, 1]
+    assert not list(harmed([Failed(0, "MissingAnswer", second, 2)], cells, ["", "TimedOut"]))
     stub = Cells((SETUP,), (FIRST, SECOND + "\n    raise NotImplementedError('here')"))
     assert list(harmed([Failed(0, "MissingAnswer", second, 2)], stub)) == []

@@ -4,10 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from quick_course import quick_course
 from test_intake_odd import ANSWER, NAME, OTHER_ANSWER, write_zip
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.arrivals import Arrival
-from tinybert_l.grading.intake import Reading, read_archive
+from tinybert_l.grading.intake import Reading, collect_archive, read_archive
 from tinybert_l.grading.own_names import with_ids
 from tinybert_l.grading.results.lms import StudentTotal
 
@@ -72,6 +74,38 @@ def test_a_folder_that_says_what_lies_in_it_is_nobody(tmp_path: Path, folder, st
     path = write_zip(tmp_path / "a.zip", {f"{folder}/{NAME}.ipynb": ANSWER})
     (arrival,), _ = read_archive(path, NAME, Reading())
     assert arrival.student == student
+
+
+OWN = [".", "..", "notebooks", "release", "autograded", "handouts/03-architecture.zip",
+       "exchange/nlp/outbound", "feedback"]  # fmt: skip
+
+
+@pytest.mark.parametrize("place", OWN)
+def test_a_courses_own_folders_are_nobodys_submissions(tmp_path, monkeypatch, place):
+    course = quick_course(tmp_path / "course", 3, monkeypatch)
+    path = course.folder / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".zip":
+        write_zip(path, {f"ann/{NAME}.ipynb": ANSWER})
+    else:
+        path.mkdir(exist_ok=True)
+    with pytest.raises(InvalidInput, match="course's own"):
+        collect_archive(course, 3, path)
+
+
+@pytest.mark.parametrize("top", ["第三讲作业", "Homework 3", "nlp"])
+def test_a_folder_of_everybodys_files_is_no_student(tmp_path, top):
+    members = {
+        f"{top}/2023001-李雷.ipynb": ANSWER,
+        f"{top}/20230011 Bo.ipynb": OTHER_ANSWER,
+        f"{top}/韩梅梅(2023002)/附件/{NAME}.ipynb": ANSWER,
+    }
+    found, refused = read_archive(write_zip(tmp_path / "a.zip", members), NAME, Reading())
+    known = [arrival.student for arrival in with_ids(found, PEOPLE)]
+    assert sorted(known) == ["2023001", "20230011", "2023002"] and not refused
+    members = {"ann/notes-20261120.ipynb": ANSWER, f"ann/{NAME}.ipynb": ANSWER}
+    (arrival,), _ = read_archive(write_zip(tmp_path / "b.zip", members), NAME, Reading())
+    assert arrival.student == "ann"
 
 
 def test_a_branch_is_no_person(tmp_path):

@@ -37,6 +37,38 @@ def test_a_helper_that_was_typed_into_the_setup_runs_and_a_changed_test_does_not
     assert "assert True" not in sources
 
 
+BOX_OF_CODE = released()["cells"][2]["source"]
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("place", [2, 3, 7])
+def test_a_copy_of_the_box_that_nobody_touched_takes_no_answers_place(named, place):
+    tree = released()
+    tree["cells"][2]["source"] = ANSWER
+    tree["cells"].insert(place, cell("code", BOX_OF_CODE, "layer_map" if named else ""))
+    nb, repairs, _ = graded(tree)
+    plan, _, _ = make_plan(nb, assignment())
+    assert plan.cells == (ANSWER,) and any("nobody touched" in line for line in repairs)
+    assert len(nb.cells) == len(released()["cells"])
+
+
+def test_a_notebook_that_was_pasted_twice_keeps_its_essay_and_two_essays_need_a_person():
+    tree = released()
+    answered = released()["cells"]
+    answered[5]["source"] = "My essay."
+    tree["cells"] += answered
+    nb, _, earned = graded(tree)
+    (essay,) = [node for node in nb.cells if "essay" in names_of(node)]
+    assert essay.source == "My essay." and earned["essay"].points is None
+    tree["cells"][5]["source"] = "Another essay."
+    _, _, earned = graded(tree)
+    assert earned["essay"].points is None and "two cells" in earned["essay"].reason
+
+
+def names_of(node) -> str:
+    return node.metadata.get("nbgrader", {}).get("grade_id") or ""
+
+
 def test_an_essay_in_a_code_cell_beside_its_empty_box_goes_to_a_person():
     tree = released()
     tree["cells"].insert(6, cell("code", "# Because it is nearest to the loss."))

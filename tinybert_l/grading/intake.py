@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.errors import printable
+from tinybert_l.errors import InvalidInput, printable
 from tinybert_l.exercises.notebook_files import UnreadableNotebook
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
@@ -32,6 +32,12 @@ __all__ = ["Reading", "Refusal", "collect_archive", "read_archive", "take_in"]
 
 PATH_LIMIT = 300  # characters of a path that the audit keeps
 KEPT_DIGITS = 16  # of the sha256 in the name of a kept original
+
+# of a course, and of no student
+OWN_FOLDERS = frozenset({
+    "notebooks", "solutions", "release", "handouts", "autograded", "feedback", "work", "serve",
+    "variants", "marking", "capstone",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,12 @@ def collect_archive(
         A result for each student, then one for each refused file.
     Raises:
         FileNotFoundError: the lecture was not released.
-        InvalidInput: `path` is neither a zip file nor a folder, or has too many files.
+        InvalidInput: `path` is neither a zip file nor a folder, has too many files, or is the
+            course's own.
     """
     name = NOTEBOOKS[lecture]
     assignment = course.assignment(lecture)  # raises when it was not released
+    _require_from_outside(course, path)
     calendar = read_calendar(course.folder)
     told = read_times(handed_in, calendar.zone) if handed_in else {}
     variants = Variants.of(course, lecture)
@@ -98,6 +106,21 @@ def collect_archive(
     for refusal in refusals:
         results.append(IntakeResult(refusal.origin, refusal.reason, refused=True))
     return results
+
+
+def _require_from_outside(course: Course, path: Path) -> None:
+    """Refuse what the course itself has made: its folders would become students."""
+    place, own = path.resolve(), course.folder.resolve()
+    is_own = place == own or place in own.parents
+    if own in place.parents:
+        parts = place.relative_to(own).parts
+        is_own = parts[0] in OWN_FOLDERS or (parts[0] == "exchange" and "inbound" not in parts)
+    if is_own or place.is_relative_to(course.sources.resolve()):
+        raise InvalidInput(
+            f"collect: {path} is the course's own; name the zip file that was downloaded, or the "
+            "folder with what students handed in. "
+            "这是课程自己的文件夹，请指定学生提交的压缩包或文件夹。"
+        )
 
 
 def _as_in_gradebook(arrivals: list[Arrival], course: Course, name: str) -> list[Arrival]:

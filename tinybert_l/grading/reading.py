@@ -4,6 +4,7 @@ Nothing is written here. Whose a file is say `owners` and `beside`, of which lec
 which of several counts `versions`.
 """
 
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from tinybert_l.grading.archives import IncomingFile, incoming_files
 from tinybert_l.grading.arrivals import Arrival
 from tinybert_l.grading.beside import Beside
 from tinybert_l.grading.file_names import (
+    has_ending,
     is_called,
     is_desktop_file,
     is_folder_of_nobody,
@@ -41,6 +43,7 @@ ONLINE_TEXT = (
 )
 # lists and times that platforms write beside what was handed in
 OF_PLATFORMS = ("index.html", "timestamp.txt", "grades.csv", "submission_metadata.yml")
+_PEOPLES_NUMBER = re.compile(r"\d{6,}")
 OTHERS_LOOKED_AT = 5  # files of a student who sent no notebook
 NOT_CLEAR = "it is not clear whose it is 无法判断属于谁"
 
@@ -226,6 +229,9 @@ def _without_common_folder(files: list[IncomingFile], name: str) -> list[Incomin
     top = top_folders.pop()
     if names_person(top):
         return files
+    below = [replace(file, path=file.path.partition("/")[2]) for file in files]
+    if is_folder_of_nobody(top) or _are_several_peoples(below, name):
+        return [file for file in below if file.path]
     for file in files:
         parts = file.path.split("/")
         if (
@@ -238,7 +244,21 @@ def _without_common_folder(files: list[IncomingFile], name: str) -> list[Incomin
             continue
         if len(parts) < 3 and not names_somebody(parts[-1], name):
             return files
-    return [replace(file, path=file.path.partition("/")[2]) for file in files]
+    return below
+
+
+def _are_several_peoples(files: list[IncomingFile], name: str) -> bool:
+    """Tell whether files in one folder are numbered by people: 2023001-李雷.ipynb and so on.
+
+    Args:
+        name: of the assignment, whose copies may be numbered by the time.
+    """
+    numbers = set()
+    for file in files:
+        is_flat = "/" not in file.path and has_ending(file.path)
+        if is_flat and not file.path.casefold().startswith(name):
+            numbers.update(_PEOPLES_NUMBER.findall(file.path))
+    return len(numbers) > 1
 
 
 def _lie_one_deeper(files: list[IncomingFile]) -> bool:

@@ -35,6 +35,10 @@ CAME_BACK = (
     "the box for this answer was missing and came back; the answer may stand elsewhere in the "
     "notebook. 作答单元格缺失后已恢复，答案可能写在别处"
 )
+SEVERAL = (
+    "this question is answered in two cells; the other one is further below. "
+    "此题有两个作答单元格，另一个在下方"
+)
 TEXT_NEARBY = (
     "this box is empty, and a text of the student's stands beside it. 此处为空，但旁边有学生的文字"
 )
@@ -103,7 +107,8 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
         if name in known:
             cell.metadata.nbgrader = NotebookNode(grade_id=name)
     repairs = _find_names_again(nb, assignment)
-    doubts = _doubts(nb, assignment)
+    repairs += _leave_out_untouched_copies(nb, known)
+    doubts = {**_doubts(nb, assignment), **_several_answers(nb, known)}
     seen: list[str] = []
     own: list[tuple[NotebookNode, str]] = []  # locked cells, and what a student made of them
     for cell in nb.cells:
@@ -141,6 +146,53 @@ def sanitise(nb: NotebookNode, assignment: Assignment) -> list[str]:
     if language is not None:
         nb.metadata[LANGUAGE_METADATA] = language
     return repairs
+
+
+def _leave_out_untouched_copies(nb: NotebookNode, known: dict[str, Cell]) -> list[str]:
+    """Take out copies of an answer's box that nobody touched, where another one is answered.
+
+    Below the answer, the released box would take its place when it is run.
+    """
+    repairs = []
+    left_out: list[NotebookNode] = []
+    for name, copies in _copies(nb, known).items():
+        untouched = [cell for cell in copies if _is_untouched(cell, known[name])]
+        if 0 < len(untouched) < len(copies):
+            left_out += untouched
+            repairs.append(f"{name}: a copy that nobody touched was left out 未改动的副本不计")
+    nb.cells = [cell for cell in nb.cells if not any(cell is other for other in left_out)]
+    return repairs
+
+
+def _several_answers(nb: NotebookNode, known: dict[str, Cell]) -> dict[str, str]:
+    """Return {cell: why a person must look} of people's questions that are answered twice."""
+    copies = _copies(nb, known)
+    return {
+        name: SEVERAL
+        for name, cells in copies.items()
+        if _is_for_people(known[name]) and not any(_is_untouched(x, known[name]) for x in cells)
+    }
+
+
+def _copies(nb: NotebookNode, known: dict[str, Cell]) -> dict[str, list[NotebookNode]]:
+    """Return the unlocked cells that stand in a notebook more than once, by name.
+
+    A code cell that lost its name is known by the released text.
+    """
+    boxes: dict[str, str] = {}
+    for box in known.values():
+        if box.cell_type == "code" and not box.locked:
+            boxes.update(dict.fromkeys(as_released(box.source) - {""}, box.name))
+    cells: dict[str, list[NotebookNode]] = {}
+    for cell in nb.cells:
+        name = grade_id(cell) or boxes.get(normalised(cell.source))
+        if name in known and not known[name].locked:
+            cells.setdefault(str(name), []).append(cell)
+    return {name: copies for name, copies in cells.items() if len(copies) > 1}
+
+
+def _is_untouched(cell: NotebookNode, known: Cell) -> bool:
+    return normalised(cell.source) in {"", normalised(known.source), *as_released(known.source)}
 
 
 def _holds_own_code(cell: NotebookNode, known: Cell) -> bool:

@@ -48,19 +48,21 @@ def harmed(
 ) -> Iterator[tuple[Failed, list[str]]]:
     """Yield the tests that something beside their own answers may have failed.
 
-    With each come the sources that its answers need. What was never answered, and a single answer
-    that does not end, have failed by themselves.
+    With each come the sources that its answers need. What was never answered, a cell that does not
+    end, and a single answer that does not end have failed by themselves.
 
     Args:
         errors: that ended each cell, by name; empty where none did.
     """
     timed_out = {test.asked for test in failed if test.error == "TimedOut"}
     stopped = {n for n, error in enumerate(errors) if error in LACKING}
+    endless = {cells.sources[n] for n, error in enumerate(errors) if error == "TimedOut"}
     for test in failed:
         needed = cells.needed(test.asked, stopped)
         is_smaller = needed != list(cells.sources[: test.count])
         is_stub = any(STUB in source for source in needed)
         hangs = test.error == "TimedOut" and len(timed_out) == 1
+        hangs = hangs or not endless.isdisjoint(needed)
         if needed and is_smaller and not is_stub and not hangs:
             yield test, needed
 
