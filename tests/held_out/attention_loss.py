@@ -3,7 +3,7 @@
 import torch
 
 
-def wrong_where_after_square(student_scores, teacher_scores, attention_mask):
+def right_where_after_square(student_scores, teacher_scores, attention_mask):
     if student_scores.shape[1] != teacher_scores.shape[1]:
         raise ValueError("heads")
     m = attention_mask.bool()

@@ -45,7 +45,7 @@ def wrong_norm_has_one_dimension(gradients, max_norm):
     return [None if g is None else g * factor for g in gradients], norm
 
 
-def wrong_no_gradient_at_all(gradients, max_norm):
+def right_no_gradient_at_all(gradients, max_norm):
     norm = torch.stack([g.norm() for g in gradients if g is not None]).norm()
     if not torch.isfinite(norm):
         raise ValueError("norm")

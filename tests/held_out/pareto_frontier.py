@@ -55,7 +55,7 @@ def wrong_best_of_each_cost(points):
     return kept
 
 
-def wrong_empty_fails(points):
+def right_empty_fails(points):
     best = max(points, key=lambda p: (p[1], -p[0]))
     kept = []
     for i in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):

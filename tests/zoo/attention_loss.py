@@ -67,7 +67,7 @@ def mean_of_texts(student_scores, teacher_scores, attention_mask):
     return torch.stack(losses).mean()
 
 
-@wrong("where after the square", message="never NaN")
+@right("where after the square")
 def where_after_square(student_scores, teacher_scores, attention_mask):
     if student_scores.shape[1] != teacher_scores.shape[1]:
         raise ValueError("heads")

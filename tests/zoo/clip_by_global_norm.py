@@ -138,7 +138,7 @@ def clips_above_1_only(gradients, max_norm):
     return [None if g is None else g * factor for g in gradients], norm
 
 
-@wrong("no gradient at all", message="no tensor at all")
+@right("no gradient at all is not asked for")
 def no_gradient_at_all(gradients, max_norm):
     norm = torch.stack([g.norm() for g in gradients if g is not None]).norm()
     if not torch.isfinite(norm):

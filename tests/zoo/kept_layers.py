@@ -51,7 +51,7 @@ def rounds_up(num_layers, depth):
     return [math.ceil(i * num_layers / depth) - 1 for i in range(1, depth + 1)]
 
 
-@wrong("error without the range", message="should say what is allowed")
+@right("error without the range")
 def error_without_the_range(num_layers, depth):
     if not 1 <= depth <= num_layers:
         raise ValueError("wrong depth")

@@ -112,18 +112,6 @@ def rounded(points):
     return out
 
 
-@wrong("fails without points", message="no points")
-def fails_without_points(points):
-    best = max(points, key=lambda p: (p[1], -p[0]))
-    kept = []
-    for i in sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1])):
-        if not kept or points[i][1] > points[kept[-1]][1]:
-            kept.append(i)
-        if points[i] == best:
-            break
-    return kept
-
-
 @right("sweep")
 def sweep(points):
     best, out = -math.inf, []

@@ -139,7 +139,7 @@ def squeezed(logits, p):
     return out.reshape(logits.shape)
 
 
-@wrong("p of one loses the tail", message="rounded to 1")
+@right("tail lost to rounding")
 def loses_the_tail(logits, p):
     if not 0 < p <= 1:
         raise ValueError("p")
