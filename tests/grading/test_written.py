@@ -74,6 +74,14 @@ def test_a_course_of_before_keeps_its_tables_and_its_teachers(tmp_path):
     theirs.write_text(CANVAS)
     assert written.place_for(ours, "assignment,student\n") == ours
     assert written.place_for(theirs, "student,cell\n") != theirs
+    zipped = tmp_path / "x.zip"
+    zipped.write_bytes(b"PK of before")
+    assert written.write(ours, "assignment,student\ny,bo\n") == ours, "the record begins"
+    assert (
+        written.may_write(zipped, b"PK") and written.place_for(theirs, "student,cell\n") != theirs
+    )
+    with pytest.raises(InvalidInput, match="there already"):
+        Written(tmp_path, "grades").require(theirs)
 
 
 def test_an_export_never_takes_the_place_of_the_downloaded_file(folder, monkeypatch):

@@ -13,14 +13,15 @@ from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 
 FILE_NAME = "written.json"  # {path: [command, sha256, sha256 of what was there before]}
+OLD = "before this record"  # stands in the record of a course that is older
 SUFFIX = "-tinybert-l"  # of a name beside a teacher's file
 
 
 class Written:
     """What one command has written into a course's folder.
 
-    A course of before this record has none: its files count as the command's, but tables whose
-    columns are others.
+    In a course that is older than this record, a file of which it says nothing counts as the
+    command's, but a table whose columns are others.
 
     Args:
         course: the folder of the course, which holds the record.
@@ -58,9 +59,12 @@ class Written:
         if not path.is_file():
             return False
         raw = path.read_bytes()
-        if not self.record.is_file():
-            return path.suffix != ".csv" or not content or _columns(raw) == _columns(content)
-        command, *hashes = self._known().get(self._name(path), [""])
+        known = self._known()
+        name = self._name(path)
+        if name not in known:
+            is_alike = path.suffix != ".csv" or _columns(raw) == _columns(content)
+            return OLD in known and is_alike
+        command, *hashes = known[name]
         return command == self.command and sha256(raw).hexdigest() in hashes
 
     def require(self, path: Path) -> None:
@@ -73,7 +77,7 @@ class Written:
             )
 
     def _known(self) -> dict[str, list[str]]:
-        return read_json(self.record) if self.record.is_file() else {}
+        return read_json(self.record) if self.record.is_file() else {OLD: []}
 
     def _name(self, path: Path) -> str:
         """Return a path as the record has it: inside the course, it goes along when that moves."""
