@@ -43,7 +43,7 @@ check: $(READY)  ## lint, types and the quick tests, in a minute or so
 quicktests: $(READY)
 	$(BIN)/python -m pytest $(IN_TWO) -m "not slow"
 
-test: $(READY)   ## all tests but the nightly ones, in about ten minutes
+test: $(READY)   ## all tests but the nightly ones, in a quarter of an hour
 	$(BIN)/python -m pytest $(IN_TWO) --durations=20
 
 lint: $(READY)   ## ruff, import-linter and mypy
