@@ -44,6 +44,8 @@ def test_a_solved_lecture_runs_and_shows_every_figure_and_table(lecture, run_sol
         outputs = cell.get("outputs", [])
         errors = [o for o in outputs if o.output_type == "error"]
         assert not errors, f"{cell.source[:60]}: {errors[0].ename}: {errors[0].evalue}"
+        said = "".join(o.text for o in outputs if o.output_type == "stream")
+        assert "Warning" not in said and "longer than the specified" not in said, said
         for tag in cell.metadata.get("tags", []):
             if tag.startswith(("figure-", "table-")):
                 shown[tag] = {mime for o in outputs for mime in o.get("data", {})}

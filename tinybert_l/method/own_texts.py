@@ -339,7 +339,8 @@ def describe(
     """
     sizes = {name: len(rows) for name, rows in texts.splits.items()}
     sample = texts.texts("train")[:2000]
-    lengths = [len(ids) for ids in tokenizer(sample, truncation=False)["input_ids"]]
+    whole = tokenizer(sample, truncation=False, verbose=False)["input_ids"]
+    lengths = list(map(len, whole))
     cut = sum(length > max_length for length in lengths) / len(lengths)
     counts = {}
     if texts.are_labelled:

@@ -97,7 +97,7 @@ def _pieces_to_keep(
     counts: Counter[int] = Counter()
     for start in range(0, len(texts), TEXTS_PER_CALL):
         part = list(texts[start : start + TEXTS_PER_CALL])
-        for ids in tokenizer(part, add_special_tokens=False)["input_ids"]:
+        for ids in tokenizer(part, add_special_tokens=False, verbose=False)["input_ids"]:
             counts.update(ids)
     others = old_ids.keys() - always
     by_frequency = sorted(others, key=lambda piece: (-counts[old_ids[piece]], old_ids[piece]))

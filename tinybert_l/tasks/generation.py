@@ -268,7 +268,8 @@ def review_blocks(
         the rest, but at its edge.
     """
     texts = list(islice(whole_reviews(), reviews))
-    token_ids = list(chain(*tokenizer(texts, add_special_tokens=False)["input_ids"]))
+    by_review = tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+    token_ids = list(chain(*by_review))
     vocabulary = [tokenizer.unk_token_id]
     for token_id, _ in Counter(token_ids).most_common(vocabulary_size - 1):
         if token_id != tokenizer.unk_token_id:
