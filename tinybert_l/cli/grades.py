@@ -159,9 +159,7 @@ def grades(
     """
     course.assignment(lecture)
     _require_submissions(course, lecture)
-    written = Written(course.folder, "grades")
-    if to is not None:
-        written.require(to)
+    written = _place_for_grades(course, to)
     if worksheet is not None:
         filled = run.fill_worksheet(course, lecture, worksheet, title, without, provisional)
         _write_worksheet(written, filled, worksheet, to)
@@ -191,6 +189,14 @@ def feedback(course: Course, lecture: int, lms: str | None) -> None:
     click.echo(f"{count} pages below {course.folder / 'feedback'}")
     if lms is not None:
         grade_tables.show_packed(*pack_feedback(course, lecture, lms))
+
+
+def _place_for_grades(course: Course, to: Path | None) -> Written:
+    """Return what may be written in the course; refuses a file `to` that is somebody's own."""
+    written = Written(course.folder, "grades")
+    if to is not None:
+        written.require(to)
+    return written
 
 
 def _write_worksheet(written: Written, filled: Filled, worksheet: Path, to: Path | None) -> None:
