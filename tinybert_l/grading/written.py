@@ -34,10 +34,7 @@ class Written:
         self.record = self.course / FILE_NAME
 
     def write(self, path: Path, content: str | bytes) -> Path:
-        """Write a file, beside the one that is there where a teacher keeps that; returns its path.
-
-        Says what it did in `said`.
-        """
+        """Write a file, beside one that a teacher keeps there; returns its path."""
         place = self.place_for(path, content)
         self._note(place, content)  # first: a command that is ended here knows its file again
         write_atomically(place, content)
