@@ -38,6 +38,7 @@ from typing import Any
 
 from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
+from headline_students import LENGTH, fold_of
 from headline_students import train as train_headline
 from joint_runs import JOINT, LONGER_JOINT, METHODS, STABILITY
 from long_run import Job, Settings, by_seed, correct_predictions, paired_interval, teacher_of
@@ -85,7 +86,7 @@ def ablation(seed: int, settings: Settings) -> list[AblationSeed]:
     for variant, change in changes.items():
         with tempfile.TemporaryDirectory() as folder:
             student, tokenizer = train_headline(teacher, {**settings, **change}, seed, Path(folder))
-        data = encode(load_reviews()["test"], tokenizer, 64)
+        data = encode(load_reviews(fold=fold_of(settings, seed))["test"], tokenizer, LENGTH)
         names = settings["sub_models"]
         if variant == "smallest_alone":
             names = names[-1:]

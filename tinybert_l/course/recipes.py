@@ -120,6 +120,7 @@ ABLATION: dict[str, Any] = {
     "inner_steps": 60,
     "soft_label_steps": 320,
     "sub_models": ["3x0.5", "2x0.25"],
+    "folds": True,
 }
 
 BASELINES: dict[str, Any] = {
