@@ -282,6 +282,19 @@ def all_rows(verdict):
         yield from all_rows(part)
 
 
+def test_the_printed_margin_of_a_recorded_verdict_gives_the_same_verdict(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
+    others = []
+    for lecture in all_verdicts():
+        for verdict in (row for kept in lecture.verdicts for row in all_rows(kept)):
+            if verdict.margin is None or verdict.parts:
+                continue
+            printed = float(re.search(r"[<>] (-?[\d.,]+)[^<>]*$", verdict.test)[1].replace(",", ""))
+            if answer(verdict.low, verdict.high, printed, verdict.better) not in verdict.kind:
+                others.append((lecture.lecture, verdict.test, verdict.margin))
+    assert not others, others
+
+
 def test_recorded_verdicts_follow_the_rule_from_records_that_exist(checkout, tmp_path, monkeypatch):
     monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
     lectures = all_verdicts()

@@ -16,6 +16,17 @@ CITATION = {
 }
 
 
+NAME = r"[A-Z][A-Za-zÀ-ž-]+"
+IN_TEXT = re.compile(rf"({NAME}(?: et al\.|等|(?: & |和){NAME})?)(?:,? \(?|（|，)((?:19|20)\d\d)")
+
+
+def cited_in(lecture):
+    """Each "name (year)" in a lecture's text and code: ("Jiao et al.", 2020)."""
+    for cell in cells_of(lecture):
+        for name, year in IN_TEXT.findall(cell.source):
+            yield name.replace("等", " et al.").replace("和", " & "), int(year)
+
+
 def further_reading():
     """Each citation: lecture, language, author and year, title."""
     for lecture in NOTEBOOKS:
@@ -43,6 +54,30 @@ def test_every_work_that_a_lecture_cites_is_in_the_bibliography_with_its_whole_t
             near = [(w.title, w.lectures) for w in labelled]
             missing.append(f"lecture {lecture}: {label}, {title!r}; the bibliography has {near}")
     assert not missing, "\n".join(missing)
+
+
+def test_every_citation_in_a_lecture_s_text_has_an_entry():
+    labels = {work.label_en for work in bibliography().values()}
+    missing = {
+        f"lecture {lecture}: {name} ({year})"
+        for lecture in NOTEBOOKS
+        for name, year in cited_in(lecture)
+        if ("et al." in name or "&" in name) and f"{name} ({year})" not in labels
+    }
+    assert not missing, sorted(missing)
+
+
+def test_an_entry_names_just_the_lectures_that_cite_it():
+    citing = {}
+    for lecture in NOTEBOOKS:
+        for name, year in cited_in(lecture):
+            citing.setdefault(f"{name} ({year})", set()).add(lecture)
+    wrong = {
+        work.key: f"says {work.lectures}, cited in {sorted(citing.get(work.label_en, ()))}"
+        for work in bibliography().values()
+        if set(work.lectures) != (citing.get(work.label_en) or {11})
+    }
+    assert not wrong, wrong
 
 
 def test_both_languages_of_a_lecture_cite_the_same_works():

@@ -288,7 +288,7 @@ def training_cost(
     """Count the FLOPs of a joint run, and of training each sub-model alone.
 
     Counted from the real schedule, for the forward pass of one text a step: backward passes cost
-    twice as much on both sides, and the teacher costs both sides the same.
+    twice as much on both sides, and the teacher is left out of both.
 
     Args:
         recipe: of the joint run.
