@@ -316,6 +316,7 @@ def _draw_teaching(axes: Any, recipe: JointRecipe) -> None:
             )
         )
     axes.text(0.53, 0.69, "\n".join(used), va="center")
+    axes.text(0.3, 0.31, "the same\n同样几项", ha="center", va="center")
     axes.set_xlim(0, 1.15)
     axes.set_ylim(0, 1)
     axes.axis("off")
