@@ -71,9 +71,9 @@ def _lies_on_other_axes(text: Text, box: Bbox, figure: Figure) -> bool:
     for axes in figure.axes:
         panel = axes.get_window_extent()
         common = Bbox.intersection(box, panel)
-        if axes.axison and panel.bounds not in own and common is not None:
-            if min(common.width, common.height) > _REACH:
-                return True
+        is_other = axes.axison and panel.bounds not in own
+        if is_other and common is not None and min(common.width, common.height) > _REACH:
+            return True
     return False
 
 
