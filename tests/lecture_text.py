@@ -54,7 +54,11 @@ def missing_from(lecture: int, fragments: list[str]) -> list[str]:
 
 
 def plain(source: str) -> str:
-    """Drop spaces, dollar signs, and TeX's and Markdown's marks, which numbers may stand in."""
+    """Drop spaces, dollar signs, and TeX's and Markdown's marks, which numbers may stand in.
+
+    Commas between thousands go as well: they stand in sentences and not in formulas.
+    """
+    source = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", source)
     source = re.sub(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}", r"\1/\2", source)
     source = source.replace(r"\cdot", "·").replace(r"\sqrt", "√").replace(r"\approx", "≈")
     return re.sub(r"\\,|[\s$*{}\\]|text", "", source)

@@ -83,6 +83,8 @@ def main(commit: str | None) -> None:
             outcome = judge_round(Path(folder) / "notebooks")
     rounds = read_rounds() if ROUNDS.exists() else {}
     rounds[commit or NOW] = outcome
+    if NOW in rounds:
+        rounds[NOW] = rounds.pop(NOW)  # stands last
     write_atomically(ROUNDS, json.dumps(rounds, ensure_ascii=False, indent=1) + "\n")
 
 

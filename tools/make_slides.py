@@ -293,7 +293,7 @@ body { background: #fff }
 .reveal th, .reveal td {
   padding: 4px 7px; border-bottom: 1px solid #bbb; text-align: left; vertical-align: top;
 }
-.reveal caption { text-align: left; font-weight: 700; padding-bottom: 10px; font-size: 25px }
+.reveal p.caption { font-weight: 700; margin: 0 0 10px; font-size: 25px }
 .reveal img.figure { display: block; max-width: 1200px; max-height: 660px; margin: 0 auto }
 .reveal p.running { font-size: 18px; color: #444; margin: 0 0 6px }
 .reveal p.running ~ img.figure { max-height: 630px }

@@ -219,7 +219,6 @@ def page(record: dict[str, Any]) -> str:
         rows.append(cells(f"{find_exercise(name).number} `{name}`", its))
     versions = ", ".join(f"{package} {v}" for package, v in record["versions"].items())
     rounds = read_rounds()
-    first = next(iter(rounds))
     environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)
     return environment.from_string(TEXT).render(
         command=record["command"],
@@ -231,8 +230,7 @@ def page(record: dict[str, Any]) -> str:
         false_fails=interval(total["false_fails"], total["right"]),
         score=score(total),
         caught=caught_of_all(total),
-        commit=first,
-        first=held_out_counts(rounds[first]),
+        added=added_by(rounds),
         now=held_out_counts(rounds[NOW]),
         counted=counted,
         rows="\n".join([*head, *rows, cells("**all**", total)]),
@@ -252,6 +250,21 @@ def held_out_counts(outcome: dict[str, Any]) -> dict[str, str]:
         "right": f"{fails} of {outcome['right']} right ones",
         "false_fails": interval(fails, outcome["right"]),
     }
+
+
+def added_by(rounds: dict[str, dict[str, Any]]) -> list[dict[str, str]]:
+    """For each commit, what its tests said of the answers that were new in its round."""
+    added = []
+    before: dict[str, Any] = {"wrong": 0, "right": 0, "false_passes": [], "false_fails": []}
+    for commit, outcome in rounds.items():
+        if commit == NOW:
+            continue
+        new: dict[str, Any] = {kind: outcome[kind] - before[kind] for kind in ("wrong", "right")}
+        for errors in ("false_passes", "false_fails"):
+            new[errors] = [answer for answer in outcome[errors] if answer not in before[errors]]
+        added.append({"commit": commit, **held_out_counts(new)})
+        before = outcome
+    return added
 
 
 def messages_page(messages: dict[str, dict[str, str]]) -> str:
@@ -302,10 +315,14 @@ pass is our judgement, though, and some tests were sharpened after mutants had p
 mutants, without that judgement, the tests catch {{ caught }} %.
 
 **Held-out answers** do say something of it: they were written from the exercises' texts alone,
-before their writer had seen a test (`tests/held_out`). When first judged, by the notebooks of
-commit `{{ commit }}`, {{ first.wrong }} passed, in percent {{ first.false_passes }}, and
-{{ first.right }} failed, {{ first.false_fails }}. Their writer looked for what tests overlook, so
-the usual mistakes of a class should pass less often. What was found has been mended: now
+before their writer had seen a test (`tests/held_out`). When first judged,
+{% for round in added %}
+- by the notebooks of commit `{{ round.commit }}`, {{ round.wrong }} passed, in percent
+  {{ round.false_passes }}, and {{ round.right }} failed, {{ round.false_fails }};
+{%- endfor %}
+
+The writers looked for what tests overlook, so the usual mistakes of a class should pass less often.
+What was found has been mended: now
 {{ now.wrong }} pass and {{ now.right }} fail, which again says nothing of answers to come. Those
 that still pass stand in `tests/held_out/rounds.json`, and may: a wording of an error, and a sum
 that is rounded, are no reason to fail an idea that is right.

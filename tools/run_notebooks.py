@@ -25,6 +25,7 @@ from PIL import Image
 
 from tinybert_l.cache import cache_root, provenance, write_atomically
 from tinybert_l.course.experiments import reduced
+from tinybert_l.course.figures import EACH_LANGUAGE
 from tinybert_l.course.tables import console, rows_table
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.leaks import read_secrets, require_none, scan_text
@@ -165,4 +166,5 @@ def main() -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as runtime:
         os.environ.setdefault("JUPYTER_RUNTIME_DIR", runtime)
+        os.environ.setdefault(EACH_LANGUAGE, "1")
         main()

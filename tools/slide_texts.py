@@ -11,12 +11,14 @@ from bs4 import BeautifulSoup, Tag
 from latex2mathml.converter import convert
 from nbconvert.filters import markdown2html
 
+from tinybert_l.course.figures import MIME_OF_LANGUAGE
 from tinybert_l.languages import in_words
 
 # the room of a slide: lines, and half-widths of a Chinese character in a line
 LINES = 13.5
 UNITS = 82
-SHORT_PAGE = 2.5  # lines; so little does not stand on a slide of its own
+SHORT_PAGE = 3.5  # lines; so little does not stand on a slide of its own
+CROWDED = 16.0  # lines that still fit, in letters a little smaller
 TABLE_LINES = 16
 TABLE_UNITS = 105
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$\n]+?)\$", re.S)
@@ -45,13 +47,17 @@ def text_slides(source: str) -> list[Slide]:
     pages: list[list[str]] = [[]]
     for block in blocks(source):
         page = pages[-1]
-        only_heading = len(page) == 1 and page[0].startswith("#")
+        only_heading = all(part.startswith("#") for part in page)
         too_long = sum(map(lines, page)) + lines(block) > LINES
         if page and too_long and not only_heading:
             pages.append([])
         pages[-1].append(block)
-    if len(pages) > 1 and len(pages[-2]) > 2 and sum(map(lines, pages[-1])) < SHORT_PAGE:
-        pages[-1].insert(0, pages[-2].pop())
+    if len(pages) > 1 and sum(map(lines, pages[-1])) < SHORT_PAGE:
+        if sum(map(lines, [*pages[-2], *pages[-1]])) <= CROWDED:
+            last = pages.pop()
+            pages[-1] += last
+        elif len(pages[-2]) > 2:
+            pages[-1].insert(0, pages[-2].pop())
     slides = []
     for page in pages:
         answers = re.findall(r"</summary>(.*?)</details>", "\n".join(page), re.S)
@@ -149,14 +155,17 @@ def to_html(source: str) -> str:
 def output_slides(cell: nbformat.NotebookNode, language: str) -> list[Slide]:
     """Put each picture and each table that a cell shows on a slide.
 
-    Tables are in the deck's language; pictures stay as they were drawn, in both.
+    Tables are in the deck's language, and so are pictures that were kept in it.
     """
     slides = []
     for output in cell.get("outputs", []):
         data = output.get("data", {})
         if "image/png" in data:
             alt = output.metadata.get("image/png", {}).get("alt", "")
-            source = "data:image/png;base64," + data["image/png"].replace("\n", "")
+            picture = data.get(MIME_OF_LANGUAGE.format(language), data["image/png"])
+            if language != "both":
+                alt = in_words(alt, language)
+            source = "data:image/png;base64," + picture.replace("\n", "")
             body = f'<img class="figure" alt="{html.escape(alt)}" src="{source}">'
             slides.append(Slide(body, [html.escape(alt)], 2.0))
         elif "<table" in data.get("text/html", ""):
@@ -174,18 +183,19 @@ def tables(page: str, language: str) -> list[str]:
     body = cast(Tag, table.find("tbody"))
     parts = row_groups(body.find_all("tr", recursive=False))
     caption = table.find("caption")
-    caption_text = "" if caption is None else re.sub(r" \(\d+/\d+\)$", "", caption.get_text())
+    title = ""
+    if caption is not None:  # a caption is no wider than its table, a paragraph is
+        title = html.escape(re.sub(r" \(\d+/\d+\)$", "", caption.get_text()).replace("`", ""))
+        caption.extract()
     pages = []
     for number, part in enumerate(parts, 1):
         body.clear()
         body.extend(part)
-        note = ""
+        words = title
         if len(parts) > 1:
-            if caption is None:
-                note = f"<p>({number}/{len(parts)})</p>"
-            else:
-                caption.string = f"{caption_text} ({number}/{len(parts)})"
-        pages.append(f'<div class="table">{soup}{note}</div>')
+            words = f"{title} ({number}/{len(parts)})".strip()
+        above = f'<p class="caption">{words}</p>' if words else ""
+        pages.append(f'<div class="table">{above}{soup}</div>')
     return pages
 
 

@@ -80,3 +80,19 @@ def test_figures_are_kept_as_svg_and_pdf_for_ones_own_slides(tmp_path, monkeypat
     assert sorted(p.name for p in (tmp_path / "kept").iterdir()) == [
         f"Speed-and-size-速度与大小-ms.{kind}" for kind in ("pdf", "svg")
     ]
+
+
+def test_a_figure_is_kept_in_each_language_where_asked(monkeypatch):
+    monkeypatch.setenv(figures.EACH_LANGUAGE, "1")
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *data, **_: shown.extend(data))
+    figure, axes = figures.new_figure(3, 2)
+    axes.set_title("Speed 速度")
+    figures.show(figure, "a figure 一张图")
+    (data,) = shown
+    assert set(data) == {"image/png", "application/x-png-zh", "application/x-png-en"}
+    assert len(set(data.values())) == 3
+    assert axes.get_title() == "Speed 速度"  # copies were drawn
+    with showing("zh"):
+        figures.show(figure, "a figure 一张图")
+    assert not isinstance(shown[1], dict)  # a course of one language needs one picture

@@ -255,3 +255,18 @@ def test_words_within_values_are_reduced_too():
     value = {"size 大小": ["one 一", 2]}
     assert words_in(value, "zh") == {"大小": ["一", 2]}
     assert words_in(value) == value
+
+
+NO_SENTENCE = re.compile(r"\$\$.*?\$\$|\$[^$\n]*\$|`[^`]*`|\(https?:[^)]*\)", re.S)
+UNGROUPED = re.compile(r"(?<![\d.,A-Za-z_#/-])\d{4,}(?![\dA-Za-z_/-]|,\d)(?!\.\d)")
+
+
+@pytest.mark.parametrize("lecture", NOTEBOOKS)
+def test_thousands_are_grouped_in_sentences(checkout, lecture):
+    """1,200 and not 1200; formulas have no commas, and years none either."""
+    for cell in notebook_of(checkout, lecture).cells:
+        if cell.cell_type != "markdown":
+            continue
+        sentences = NO_SENTENCE.sub("", cell.source)
+        numbers = UNGROUPED.findall(sentences)
+        assert [n for n in numbers if not 1900 <= int(n) <= 2030] == [], cell.id

@@ -54,6 +54,18 @@ def test_small_text_and_text_on_other_text_are_found():
     assert len(found) == 2
 
 
+def test_a_title_that_reaches_under_the_bar_of_colours_is_found():
+    figure, (left, right) = figures.new_figure(6, 4, ncols=2)
+    picture = right.imshow([[0, 1]], aspect="auto")
+    figure.colorbar(picture, ax=right)
+    left.set_title("short")
+    right.set_title("kept")
+    assert problems(figure) == []
+    figure.set_layout_engine("none")  # as where the layout ignores what is too long
+    right.set_title("a title that is much longer than its panel", y=0.9)
+    assert any("lies on a panel that is not its own" in text for text in problems(figure))
+
+
 def test_a_figure_is_no_larger_than_a_slide():
     figure, _ = figures.new_figure(20, 20)
     assert tuple(figure.get_size_inches()) == figures.SLIDE_INCHES

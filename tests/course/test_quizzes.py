@@ -31,6 +31,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import load_reference_answers
 from tinybert_l.grading.course import MATERIAL
+from tinybert_l.grading.variants import draw
 from tinybert_l.languages import in_words
 
 SOLUTIONS = MATERIAL / "solutions"
@@ -171,6 +172,14 @@ def test_every_known_wrong_number_fails_and_names_its_misconception(question):
         distance = abs(value - question.value)
         assert distance > 2 * question.tolerance, "cannot be told from the right answer"
     assert failure(question, -1234.5) == question.otherwise.both
+
+
+@named([question for question in [*OF_NUMBER, *OF_VALUE] if question.parameters])
+def test_with_numbers_of_ones_own_each_mistake_still_shows(question):
+    """A student who works out the macro F1 as an accuracy must not be right by chance."""
+    for student in ("anna", "boris", "chen", "dora"):
+        numbers = draw(b"a secret", student, question)
+        assert len(question.with_numbers(numbers).near) >= len(question.near)
 
 
 @named(OF_VALUE)

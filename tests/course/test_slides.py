@@ -8,6 +8,7 @@ import importlib
 import itertools
 import re
 
+import nbformat
 import pytest
 from tests_support import CHROMIUM
 
@@ -111,3 +112,46 @@ def test_quiz_questions_are_shown_with_their_choices_and_without_answers(maker, 
             letters = re.findall(r"<li><strong>([A-Z])</strong> ·", slide)
             assert letters == sorted(question.choices), (language, question.name)
             assert f"{question.name} =" not in page
+
+
+@pytest.fixture
+def texts(checkout, monkeypatch):
+    """The tool that makes slides of cells, as a module."""
+    monkeypatch.syspath_prepend(checkout / "tools")
+    return importlib.import_module("slide_texts")
+
+
+def test_two_headings_do_not_stand_on_a_slide_by_themselves(texts):
+    steps = "\n".join(f"{number}. {'a step of many words ' * 9}" for number in range(1, 5))
+    first = texts.text_slides(f"## Title\n\n### Below it\n\n{steps}")[0]
+    assert "Below it" in first.body and "a step" in first.body
+
+
+def test_a_line_or_two_join_the_slide_before_where_they_fit(texts):
+    paragraph = "words " * 95  # seven lines and a half
+    assert len(texts.text_slides(f"{paragraph}\n\n{'words ' * 55}\n\nA last line.")) == 1
+    assert len(texts.text_slides(f"{paragraph}\n\n{paragraph}\n\n{paragraph}")) == 3
+
+
+def test_a_picture_is_in_the_language_of_the_deck(texts):
+    data = {"image/png": "both", "application/x-png-zh": "chinese"}
+    metadata = {"image/png": {"alt": "Left: a. 左：甲。"}}
+    output = nbformat.v4.new_output("display_data", data, metadata=metadata)
+    cell = nbformat.v4.new_code_cell(outputs=[output])
+    for language, picture, alt in (
+        ("zh", "chinese", "左：甲。"),
+        ("en", "both", "Left: a."),
+        ("both", "both", "Left: a. 左：甲。"),
+    ):
+        (slide,) = texts.output_slides(cell, language)
+        assert f"base64,{picture}" in slide.body and slide.notes == [alt]
+
+
+def test_a_caption_is_not_squeezed_to_the_width_of_its_table(texts):
+    rows = "".join(f"<tr><td>{number}</td></tr>" for number in range(40))
+    page = f"<table><caption>Record `a` &lt; b</caption><tbody>{rows}</tbody></table>"
+    parts = texts.tables(page, "en")
+    assert len(parts) > 1 and all("<caption" not in part for part in parts)
+    assert parts[0].startswith(
+        f'<div class="table"><p class="caption">Record a &lt; b (1/{len(parts)})</p>'
+    )

@@ -88,7 +88,7 @@ def test_an_outlier_sends_adam_to_sleep(cells):
     square /= 1 - 0.999**10
     mean = first / (1 - 0.9**10)
     assert updates[9] == pytest.approx(mean / math.sqrt(square))
-    numbers = [f"={first:.2f}", f"/{1 - 0.9**10:.3f}={mean:.1f}", f"{square:.0f}"]
+    numbers = [f"={first:.2f}", f"/{1 - 0.9**10:.3f}={mean:.1f}", f"{square:,.0f}"]
     numbers.append(f"={math.sqrt(square):.1f}")
     numbers += [f"${updates[step - 1]:.2f}\\,\\eta$" for step in (10, 40, 100)]
     says(cells, ("c025a1", "c025a2"), *numbers)

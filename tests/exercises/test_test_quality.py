@@ -121,10 +121,25 @@ def test_the_rounds_are_of_the_held_out_answers(tools):
     held_out = tools["judge_held_out"]
     ideas = [idea for name in exercises() for idea in held_out.answers(name)]
     kinds = Counter(idea.partition("_")[0] for idea in ideas)
-    rounds = held_out.read_rounds()
-    assert next(iter(rounds)) != held_out.NOW and held_out.NOW in rounds
-    assert {(r["wrong"], r["right"]) for r in rounds.values()} == {(kinds["wrong"], kinds["right"])}
     assert set(kinds) == {"wrong", "right"}
+    rounds = held_out.read_rounds()
+    *commits, now = rounds
+    assert now == held_out.NOW
+    sizes = [(r["wrong"], r["right"]) for r in rounds.values()]
+    assert sizes == sorted(sizes), "answers are added, none goes"
+    assert sizes[-1] == sizes[len(commits) - 1] == (kinds["wrong"], kinds["right"])
+
+
+def test_each_round_counts_the_answers_that_it_added(quality):
+    first = {"wrong": 20, "right": 10, "false_passes": ["a: b"], "false_fails": [], "date": ""}
+    second = first | {"wrong": 30, "right": 15, "false_passes": ["a: b", "c: d", "c: e"]}
+    rounds = {"1111111": first, "2222222": second, quality.NOW: second}
+    added = quality.added_by(rounds)
+    assert [(r["commit"], r["wrong"]) for r in added] == [
+        ("1111111", "1 of 20 wrong ones"),
+        ("2222222", "2 of 10 wrong ones"),
+    ]
+    assert added[1]["right"] == "0 of 5 right ones"
 
 
 def test_a_held_out_answer_that_is_misjudged_is_listed(tools, checkout, monkeypatch):

@@ -116,3 +116,62 @@ def right_per_head(student_scores, teacher_scores, attention_mask):
         for h in range(student_scores.shape[1])
     ]
     return sum(losses) / len(losses)
+
+
+def wrong_unordered_pairs(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape != teacher_scores.shape:
+        raise ValueError("numbers of heads differ")
+    keep = attention_mask.bool()
+    pairs = (keep[:, :, None] & keep[:, None, :]).tril()[:, None].expand(student_scores.shape)
+    if not pairs.any():
+        return torch.zeros(())
+    return ((student_scores[pairs] - teacher_scores.detach()[pairs]) ** 2).mean()
+
+
+def wrong_without_the_diagonal(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape != teacher_scores.shape:
+        raise ValueError("numbers of heads differ")
+    keep = attention_mask.bool()
+    pairs = keep[:, :, None] & keep[:, None, :]
+    if keep.shape[1] > 1:
+        pairs = pairs & ~torch.eye(keep.shape[1], dtype=torch.bool)
+    pairs = pairs[:, None].expand(student_scores.shape)
+    if not pairs.any():
+        return torch.zeros(())
+    return ((student_scores[pairs] - teacher_scores.detach()[pairs]) ** 2).mean()
+
+
+def wrong_switches_teacher_gradient_off(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape != teacher_scores.shape:
+        raise ValueError("numbers of heads differ")
+    if teacher_scores.is_leaf:
+        teacher_scores.requires_grad_(False)
+    keep = attention_mask.bool()
+    pairs = (keep[:, :, None] & keep[:, None, :])[:, None].expand(student_scores.shape)
+    if not pairs.any():
+        return torch.zeros(())
+    return ((student_scores[pairs] - teacher_scores.detach()[pairs]) ** 2).mean()
+
+
+def right_places_of_pairs(student_scores, teacher_scores, attention_mask):
+    if student_scores.size(1) != teacher_scores.size(1):
+        raise ValueError("numbers of heads differ")
+    m = attention_mask != 0
+    text, query, key = (m.unsqueeze(2) * m.unsqueeze(1)).nonzero(as_tuple=True)
+    if len(text) == 0:
+        return student_scores.new_tensor(0.0)
+    gap = student_scores[text, :, query, key] - teacher_scores[text, :, query, key].detach()
+    return gap.pow(2).mean()
+
+
+def right_smaller_squares(student_scores, teacher_scores, attention_mask):
+    if student_scores.shape[1] != teacher_scores.shape[1]:
+        raise ValueError("numbers of heads differ")
+    total, count = 0.0, 0
+    for student, teacher, mask in zip(student_scores, teacher_scores.detach(), attention_mask):
+        tokens = torch.where(mask > 0)[0]
+        student = student[:, tokens][:, :, tokens]
+        teacher = teacher[:, tokens][:, :, tokens]
+        total = total + (student - teacher).square().sum()
+        count += student.numel()
+    return total / count if count else total * 0

@@ -109,3 +109,52 @@ def right_window_maximum(start_logits, end_logits, max_answer_length):
     sums = [a[i] + e[j] for i, j in enumerate(ends)]
     start = int(np.argmax(sums))
     return start, ends[start]
+
+
+def wrong_best_from_minus_thousand(start_logits, end_logits, max_answer_length):
+    best, span = -1000.0, (0, 0)
+    for start in range(len(start_logits)):
+        for end in range(start, min(len(end_logits), start + max_answer_length)):
+            score = float(start_logits[start] + end_logits[end])
+            if score > best:
+                best, span = score, (start, end)
+    return span
+
+
+def wrong_score_per_token(start_logits, end_logits, max_answer_length):
+    best, span = -math.inf, (0, 0)
+    for start in range(len(start_logits)):
+        for end in range(start, min(len(end_logits), start + max_answer_length)):
+            score = float(start_logits[start] + end_logits[end]) / (end - start + 1)
+            if score > best:
+                best, span = score, (start, end)
+    return span
+
+
+def wrong_near_is_equal(start_logits, end_logits, max_answer_length):
+    best, span = -math.inf, (0, 0)
+    for start in range(len(start_logits)):
+        for end in range(start, min(len(end_logits), start + max_answer_length)):
+            score = float(start_logits[start] + end_logits[end])
+            if score > best + 0.01:
+                best, span = score, (start, end)
+    return span
+
+
+def right_flat_argmax(start_logits, end_logits, max_answer_length):
+    length = len(start_logits)
+    scores = start_logits.detach()[:, None] + end_logits.detach()[None, :]
+    gap = torch.arange(length)[None, :] - torch.arange(length)[:, None]
+    scores = scores.masked_fill((gap < 0) | (gap >= max_answer_length), -math.inf)
+    places = (scores == scores.max()).nonzero()
+    start, end = places[0].tolist()
+    return start, end
+
+
+def right_sorted(start_logits, end_logits, max_answer_length):
+    starts, ends = start_logits.tolist(), end_logits.tolist()
+    spans = []
+    for length in range(1, max_answer_length + 1):
+        for start in range(len(starts) - length + 1):
+            spans.append((start, start + length - 1))
+    return sorted(spans, key=lambda s: (-(starts[s[0]] + ends[s[1]]), s[0], s[1]))[0]

@@ -87,3 +87,40 @@ def right_numpy(query_length, key_length):
     if query_length > key_length:
         raise ValueError("more queries than keys")
     return torch.from_numpy(np.tri(query_length, key_length, key_length - query_length, dtype=bool))
+
+
+def wrong_offset_of_one(query_length, key_length):
+    if query_length > key_length:
+        raise ValueError(f"{query_length} queries, {key_length} keys")
+    offset = 1 if key_length > query_length else 0
+    return torch.ones(query_length, key_length, dtype=torch.bool).tril(diagonal=offset)
+
+
+def wrong_past_at_the_end(query_length, key_length):
+    if query_length > key_length:
+        raise ValueError(f"{query_length} queries, {key_length} keys")
+    own = torch.ones(query_length, query_length, dtype=torch.bool).tril()
+    past = torch.ones(query_length, key_length - query_length, dtype=torch.bool)
+    return torch.cat([own, past], 1)
+
+
+def wrong_bytes(query_length, key_length):
+    if query_length > key_length:
+        raise ValueError(f"{query_length} queries, {key_length} keys")
+    mask = torch.ones(query_length, key_length, dtype=torch.uint8)
+    return mask.tril(diagonal=key_length - query_length)
+
+
+def right_past_and_own(query_length, key_length):
+    past = key_length - query_length
+    if past < 0:
+        raise ValueError(f"causal_mask: {query_length} queries, {key_length} keys")
+    own = torch.tril(torch.ones(query_length, query_length))
+    return torch.cat([torch.ones(query_length, past), own], dim=1).bool()
+
+
+def right_not_the_future(query_length, key_length):
+    if key_length < query_length:
+        raise ValueError(f"causal_mask: {query_length} queries, {key_length} keys")
+    future = torch.ones(query_length, key_length).triu(key_length - query_length + 1)
+    return future == 0

@@ -1,5 +1,7 @@
 """Held-out answers to exercise 8.2, `choose_submodel`."""
 
+import math
+
 
 def wrong_slowest_that_fits(candidates, latency_budget_ms):
     if not candidates:
@@ -122,3 +124,72 @@ def right_pandas(candidates, latency_budget_ms):
             f"none fits; the fastest is {table.loc[table.latency_ms.idxmin(), 'name']}"
         )
     return fits.sort_values(["quality", "latency_ms"], ascending=[False, True]).iloc[0]["name"]
+
+
+def wrong_marks_candidates(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    for candidate in candidates:
+        candidate["fits"] = candidate["latency_ms"] <= latency_budget_ms
+    fitting = [c for c in candidates if c["fits"]]
+    if not fitting:
+        fastest = min(candidates, key=lambda c: c["latency_ms"])
+        raise ValueError(f"none fits; the fastest is {fastest['name']}")
+    return max(fitting, key=lambda c: (c["quality"], -c["latency_ms"]))["name"]
+
+
+def wrong_best_from_minus_one(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    best, name, latency = -1.0, None, math.inf
+    for c in candidates:
+        if c["latency_ms"] > latency_budget_ms:
+            continue
+        if c["quality"] > best or (c["quality"] == best and c["latency_ms"] < latency):
+            best, name, latency = c["quality"], c["name"], c["latency_ms"]
+    if name is None:
+        fastest = min(candidates, key=lambda c: c["latency_ms"])
+        raise ValueError(f"none fits; the fastest is {fastest['name']}")
+    return name
+
+
+def wrong_quality_per_millisecond(candidates, latency_budget_ms):
+    if not candidates:
+        raise ValueError("no candidates")
+    fitting = [c for c in candidates if c["latency_ms"] <= latency_budget_ms]
+    if not fitting:
+        fastest = min(candidates, key=lambda c: c["latency_ms"])
+        raise ValueError(f"none fits; the fastest is {fastest['name']}")
+    return max(fitting, key=lambda c: c["quality"] / c["latency_ms"])["name"]
+
+
+def right_reduce(candidates, latency_budget_ms):
+    from functools import reduce
+
+    if len(candidates) == 0:
+        raise ValueError("choose_submodel: no candidates")
+    fastest = min(candidates, key=lambda c: c["latency_ms"])
+    if fastest["latency_ms"] > latency_budget_ms:
+        raise ValueError(f"choose_submodel: even {fastest['name']} is too slow")
+
+    def better(a, b):
+        if a["quality"] != b["quality"]:
+            return a if a["quality"] > b["quality"] else b
+        return b if b["latency_ms"] < a["latency_ms"] else a
+
+    fitting = [c for c in candidates if not c["latency_ms"] > latency_budget_ms]
+    return reduce(better, fitting)["name"]
+
+
+def right_numpy(candidates, latency_budget_ms):
+    import numpy as np
+
+    if not candidates:
+        raise ValueError("choose_submodel: no candidates")
+    latencies = np.array([c["latency_ms"] for c in candidates], dtype=float)
+    qualities = np.array([c["quality"] for c in candidates], dtype=float)
+    names = [c["name"] for c in candidates]
+    if not (latencies <= latency_budget_ms).any():
+        raise ValueError(f"choose_submodel: the fastest is {names[latencies.argmin()]}")
+    qualities = np.where(latencies <= latency_budget_ms, qualities, -np.inf)
+    return names[np.lexsort((latencies, -qualities))[0]]

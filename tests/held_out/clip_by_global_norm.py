@@ -138,3 +138,57 @@ def right_unchanged_when_small(gradients, max_norm):
     if norm <= max_norm:
         return list(gradients), norm
     return [g if g is None else g.mul(max_norm).div(norm) for g in gradients], norm
+
+
+def wrong_shares_the_bound(gradients, max_norm):
+    given = [g for g in gradients if g is not None]
+    norm = torch.sqrt(sum((g**2).sum() for g in given))
+    if not torch.isfinite(norm):
+        raise ValueError("the norm is not finite")
+    share = max_norm / max(len(given), 1)
+    new = []
+    for g in gradients:
+        factor = 1.0 if g is None or g.norm() <= share else share / g.norm()
+        new.append(None if g is None else g * factor)
+    return new, norm
+
+
+def wrong_equal_shapes_only(gradients, max_norm):
+    norm = torch.stack([g for g in gradients if g is not None]).norm()
+    if not torch.isfinite(norm):
+        raise ValueError("the norm is not finite")
+    factor = min(1.0, max_norm / float(norm)) if norm > 0 else 1.0
+    return [None if g is None else g * factor for g in gradients], norm
+
+
+def wrong_by_value(gradients, max_norm):
+    norm = torch.sqrt(sum((g**2).sum() for g in gradients if g is not None))
+    if not torch.isfinite(norm):
+        raise ValueError("the norm is not finite")
+    return [None if g is None else g.clamp(-max_norm, max_norm) for g in gradients], norm
+
+
+def right_hypot(gradients, max_norm):
+    from functools import reduce
+
+    norms = [torch.linalg.vector_norm(g) for g in gradients if g is not None]
+    norm = reduce(torch.hypot, norms, torch.zeros(()))
+    if not math.isfinite(norm):
+        raise ValueError(f"the norm is {float(norm)}")
+    factor = max_norm / norm if norm > max_norm else torch.ones(())
+    return [g if g is None else g.clone() * factor for g in gradients], norm
+
+
+def right_dot_products(gradients, max_norm):
+    total = torch.tensor(0.0, dtype=torch.float64)
+    for g in gradients:
+        if g is not None:
+            flat = g.detach().reshape(-1).double()
+            total = total + torch.dot(flat, flat)
+    norm = total.sqrt().float()
+    if norm.isnan() or norm.isinf():
+        raise ValueError("the norm is not finite")
+    factor = 1.0
+    if norm > max_norm:
+        factor = float(max_norm / norm)
+    return [None if g is None else torch.mul(g, factor) for g in gradients], norm

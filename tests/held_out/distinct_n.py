@@ -101,3 +101,43 @@ def right_deque(token_ids, n):
         if len(window) == n:
             counts[tuple(window)] += 1
     return len(counts) / counts.total() if counts else 0.0
+
+
+def wrong_eats_the_text(token_ids, n):
+    grams = []
+    while len(token_ids) >= n:
+        grams.append(tuple(token_ids[:n]))
+        token_ids.pop(0)
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def wrong_kinds_that_repeat(token_ids, n):
+    grams = [tuple(token_ids[i : i + n]) for i in range(len(token_ids) - n + 1)]
+    if not grams:
+        return 0.0
+    repeated = {gram for gram in grams if grams.count(gram) > 1}
+    return (len(grams) - len(repeated)) / len(grams)
+
+
+def wrong_zero_is_padding(token_ids, n):
+    grams = [tuple(token_ids[i : i + n]) for i in range(len(token_ids) - n + 1)]
+    grams = [gram for gram in grams if all(gram)]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def right_counter(token_ids, n):
+    from collections import Counter
+
+    grams = Counter()
+    for end in range(n, len(token_ids) + 1):
+        grams[tuple(token_ids[end - n : end])] += 1
+    return len(grams) / sum(grams.values()) if grams else 0.0
+
+
+def right_sliding_windows(token_ids, n):
+    import numpy as np
+
+    if len(token_ids) < n:
+        return 0.0
+    windows = np.lib.stride_tricks.sliding_window_view(np.array(token_ids), n)
+    return len(np.unique(windows, axis=0)) / len(windows)

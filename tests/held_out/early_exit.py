@@ -115,3 +115,50 @@ def right_cumulative(logits_per_layer, max_entropy):
     if still is None:
         return torch.ones(len(logits_per_layer[0]), dtype=torch.long)
     return 1 + torch.stack(still).sum(0)
+
+
+def wrong_python_list(logits_per_layer, max_entropy):
+    leaves = []
+    for text in range(len(logits_per_layer[0])):
+        for layer, logits in enumerate(logits_per_layer, 1):
+            q = torch.log_softmax(logits[text], -1)
+            if -(q.exp() * q).sum() <= max_entropy:
+                break
+        leaves.append(layer)
+    return leaves
+
+
+def wrong_confidence(logits_per_layer, max_entropy):
+    leaves = torch.full((len(logits_per_layer[0]),), len(logits_per_layer))
+    for layer in range(len(logits_per_layer) - 1, 0, -1):
+        sure = 1 - torch.softmax(logits_per_layer[layer - 1], -1).max(-1).values <= max_entropy
+        leaves[sure] = layer
+    return leaves
+
+
+def wrong_all_must_be_sure(logits_per_layer, max_entropy):
+    texts = len(logits_per_layer[0])
+    for layer, logits in enumerate(logits_per_layer, 1):
+        q = torch.log_softmax(logits, -1)
+        if bool((-(q.exp() * q).sum(-1) <= max_entropy).all()):
+            break
+    return torch.full((texts,), layer)
+
+
+def right_nan_to_num(logits_per_layer, max_entropy):
+    p = torch.stack(logits_per_layer).softmax(-1)
+    entropies = -(p * p.log()).nan_to_num(nan=0.0).sum(-1)
+    sure = entropies <= max_entropy
+    sure[-1] = True
+    return sure.to(torch.int64).argmax(0) + 1
+
+
+def right_waiting_texts(logits_per_layer, max_entropy):
+    last = len(logits_per_layer)
+    leaves = torch.zeros(logits_per_layer[0].shape[0], dtype=torch.long)
+    for layer, logits in enumerate(logits_per_layer, 1):
+        p = torch.softmax(logits.double(), -1)
+        entropy = -torch.special.xlogy(p, p).sum(-1).to(logits.dtype)
+        going = (leaves == 0) & ((entropy <= max_entropy) | (layer == last))
+        leaves = torch.where(going, layer, leaves)
+    return leaves

@@ -1,5 +1,7 @@
 """Held-out answers to exercise 11.1, `flops`."""
 
+import math
+
 import torch
 
 
@@ -101,3 +103,37 @@ def right_recursive(config, sequence_length):
         return layers(left - 1) + s * (4 * H * H + 2 * H * I) + 2 * s * s * H
 
     return layers(config.num_hidden_layers) * 2
+
+
+def wrong_remembers_the_sizes(config, sequence_length, known={}):
+    key = config.num_hidden_layers, config.hidden_size, config.intermediate_size
+    if key not in known:
+        layers, h, i = key
+        s = sequence_length
+        known[key] = 2 * layers * (s * (4 * h * h + 2 * h * i) + 2 * s * s * h)
+    return known[key]
+
+
+def wrong_uses_up_the_layers(config, sequence_length):
+    h, i, s = config.hidden_size, config.intermediate_size, sequence_length
+    total = 0
+    while config.num_hidden_layers > 0:
+        total += 2 * (s * (4 * h * h + 2 * h * i) + 2 * s * s * h)
+        config.num_hidden_layers -= 1
+    return total
+
+
+def wrong_square_of_length_everywhere(config, sequence_length):
+    h, i, s = config.hidden_size, config.intermediate_size, sequence_length
+    return 2 * config.num_hidden_layers * (s * s * (4 * h * h + 2 * h * i) + 2 * s * s * h)
+
+
+def right_factored(config, sequence_length):
+    h, i, s = config.hidden_size, config.intermediate_size, sequence_length
+    return 4 * config.num_hidden_layers * s * h * (2 * h + i + s)
+
+
+def right_products_of_a_layer(config, sequence_length):
+    s, h, i = sequence_length, config.hidden_size, config.intermediate_size
+    products = [(s, h, h)] * 4 + [(s, h, i), (s, i, h), (s, h, s), (s, s, h)]
+    return config.num_hidden_layers * sum(2 * math.prod(shape) for shape in products)

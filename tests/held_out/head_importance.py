@@ -79,3 +79,31 @@ def right_numpy(activations, gradients):
 
     product = activations.detach().numpy() * gradients.detach().numpy()
     return torch.from_numpy(np.abs(product.sum(axis=(2, 3))).mean(axis=0))
+
+
+def wrong_signed(activations, gradients):
+    return (activations * gradients).sum((2, 3)).mean(0)
+
+
+def wrong_mixes_by_reshape(activations, gradients):
+    num_heads = activations.shape[1]
+    product = (activations * gradients).reshape(num_heads, len(activations), -1)
+    return product.sum(-1).abs().mean(1)
+
+
+def wrong_squares(activations, gradients):
+    return ((activations * gradients).sum((2, 3)) ** 2).mean(0)
+
+
+def right_batched_product(activations, gradients):
+    b, heads = activations.shape[:2]
+    a = activations.reshape(b * heads, 1, -1)
+    g = gradients.reshape(b * heads, -1, 1)
+    return torch.bmm(a, g).reshape(b, heads).abs().sum(0) / b
+
+
+def right_running_sum(activations, gradients):
+    total = torch.zeros_like(activations[0, :, 0, 0])
+    for a, g in zip(activations, gradients):
+        total = total + torch.stack([torch.sum(x * y).abs() for x, y in zip(a, g)])
+    return total / activations.size(0)

@@ -158,3 +158,67 @@ def right_where_twice(student_hidden, teacher_hidden, projection, attention_mask
     if projection is not None:
         x = torch.matmul(x, projection)
     return torch.square(x - y).mean(-1).sum() / attention_mask.sum().clamp_min(1)
+
+
+def wrong_indexes_with_integers(student_hidden, teacher_hidden, projection, attention_mask):
+    if projection is None and student_hidden.shape[-1] != teacher_hidden.shape[-1]:
+        raise ValueError("sizes differ: a projection is needed")
+    if not attention_mask.any():
+        return torch.zeros(())
+    student, teacher = student_hidden[attention_mask], teacher_hidden.detach()[attention_mask]
+    if projection is not None:
+        student = student @ projection
+    return ((student - teacher) ** 2).mean()
+
+
+def wrong_projects_the_teacher(student_hidden, teacher_hidden, projection, attention_mask):
+    if projection is None and student_hidden.shape[-1] != teacher_hidden.shape[-1]:
+        raise ValueError("sizes differ: a projection is needed")
+    keep = attention_mask.bool()
+    if not keep.any():
+        return torch.zeros(())
+    student, teacher = student_hidden[keep], teacher_hidden.detach()[keep]
+    if projection is not None:
+        teacher = teacher @ projection.T
+    return ((student - teacher) ** 2).mean()
+
+
+def wrong_switches_teacher_gradient_off(student_hidden, teacher_hidden, projection, attention_mask):
+    if projection is None and student_hidden.shape[-1] != teacher_hidden.shape[-1]:
+        raise ValueError("sizes differ: a projection is needed")
+    if teacher_hidden.is_leaf:
+        teacher_hidden.requires_grad_(False)
+    keep = attention_mask.bool()
+    if not keep.any():
+        return torch.zeros(())
+    student, teacher = student_hidden[keep], teacher_hidden.detach()[keep]
+    if projection is not None:
+        student = student @ projection
+    return ((student - teacher) ** 2).mean()
+
+
+def right_index_of_tokens(student_hidden, teacher_hidden, projection, attention_mask):
+    if projection is None and student_hidden.size(-1) != teacher_hidden.size(-1):
+        raise ValueError("without a projection both must have one size")
+    tokens = attention_mask.flatten().nonzero().squeeze(1)
+    if len(tokens) == 0:
+        return student_hidden.new_zeros(())
+    student = student_hidden.flatten(0, 1).index_select(0, tokens)
+    teacher = teacher_hidden.detach().flatten(0, 1).index_select(0, tokens)
+    if projection is not None:
+        student = torch.einsum("th,hk->tk", student, projection)
+    return torch.square(student - teacher).sum() / teacher.numel()
+
+
+def right_sentence_by_sentence(student_hidden, teacher_hidden, projection, attention_mask):
+    h, size = student_hidden.shape[-1], teacher_hidden.shape[-1]
+    if projection is None and h != size:
+        raise ValueError(f"a student of size {h}, a teacher of {size}, and no projection")
+    parts, count = [], 0
+    for student, teacher, mask in zip(student_hidden, teacher_hidden, attention_mask):
+        student, teacher = student[mask == 1], teacher[mask == 1].detach()
+        if projection is not None:
+            student = student.matmul(projection)
+        parts.append(((student - teacher) ** 2).sum())
+        count += int((mask == 1).sum())
+    return sum(parts) / max(count * size, 1)

@@ -149,3 +149,67 @@ def right_running_mean(losses, weights=None):
         if total:
             mean = mean + (l - mean) * (w / total)
     return mean
+
+
+def wrong_small_sums_refused(losses, weights=None):
+    if weights is None:
+        weights = [1.0] * len(losses)
+    if not losses or len(losses) != len(weights) or min(weights) < 0 or sum(weights) < 1e-6:
+        raise ValueError("losses and weights: as many, none negative, not all 0")
+    return sum(w * loss for w, loss in zip(weights, losses)) / sum(weights)
+
+
+def wrong_epsilon_in_the_divisor(losses, weights=None):
+    if weights is None:
+        weights = [1.0] * len(losses)
+    if not losses or len(losses) != len(weights) or min(weights) < 0 or not any(weights):
+        raise ValueError("losses and weights: as many, none negative, not all 0")
+    return sum(w * loss for w, loss in zip(weights, losses)) / (sum(weights) + 1e-8)
+
+
+def wrong_divides_above_one_only(losses, weights=None):
+    if weights is None:
+        weights = [1.0 / len(losses)] * len(losses) if losses else []
+    if not losses or len(losses) != len(weights) or min(weights) < 0 or not any(weights):
+        raise ValueError("losses and weights: as many, none negative, not all 0")
+    total = sum(w * loss for w, loss in zip(weights, losses))
+    return total / sum(weights) if sum(weights) > 1 else total
+
+
+def right_numpy_weights(losses, weights=None):
+    import numpy as np
+
+    w = np.ones(len(losses)) if weights is None else np.array(weights, dtype=float)
+    if len(losses) == 0 or w.shape != (len(losses),) or (w < 0).any() or not w.any():
+        raise ValueError(f"joint_loss: {len(losses)} losses, weights {weights}")
+    share = w / w.sum()
+    total = 0.0
+    for i, loss in enumerate(losses):
+        if share[i] > 0:
+            total = total + float(share[i]) * loss
+    return total
+
+
+def right_recursive(losses, weights=None):
+    if weights is None:
+        weights = [1 for _ in losses]
+    if len(losses) != len(weights) or not losses:
+        raise ValueError("as many weights as losses, at least one")
+    if any(w < 0 for w in weights) or all(w == 0 for w in weights):
+        raise ValueError("weights of at least 0, and one above")
+
+    def merged(losses, weights):
+        if len(losses) == 1:
+            return losses[0] * 1.0, weights[0]
+        half = len(losses) // 2
+        a, va = merged(losses[:half], weights[:half])
+        b, vb = merged(losses[half:], weights[half:])
+        if va + vb == 0:
+            return a, 0
+        if va == 0:
+            return b, vb
+        if vb == 0:
+            return a, va
+        return (va * a + vb * b) / (va + vb), va + vb
+
+    return merged(list(losses), list(weights))[0]

@@ -79,3 +79,44 @@ def right_search(num_layers, depth):
             k += 1
         result.append(k - 1)
     return result
+
+
+def wrong_both_ends(num_layers, depth):
+    if depth < 1 or depth > num_layers:
+        raise ValueError(f"depth must be from 1 to {num_layers}, got {depth}")
+    if depth == 1:
+        return [num_layers - 1]
+    return [i * (num_layers - 1) // (depth - 1) for i in range(depth)]
+
+
+def wrong_remembers_depth(num_layers, depth, known={}):
+    if depth < 1 or depth > num_layers:
+        raise ValueError(f"depth must be from 1 to {num_layers}, got {depth}")
+    if depth not in known:
+        known[depth] = [i * num_layers // depth - 1 for i in range(1, depth + 1)]
+    return known[depth]
+
+
+def wrong_assertion(num_layers, depth):
+    assert 1 <= depth <= num_layers, f"depth must be from 1 to {num_layers}"
+    return [i * num_layers // depth - 1 for i in range(1, depth + 1)]
+
+
+def right_counting(num_layers, depth):
+    if depth < 1 or depth > num_layers:
+        raise ValueError(f"kept_layers: depth={depth}; allowed: 1 to {num_layers}.")
+    kept = []
+    for i in range(1, depth + 1):
+        reached = sum(1 for layer in range(1, num_layers + 1) if layer * depth <= i * num_layers)
+        kept.append(reached - 1)
+    return kept
+
+
+def right_recursive(num_layers, depth):
+    if not (0 < depth <= num_layers):
+        raise ValueError(f"kept_layers: depth={depth}; allowed: 1 to {num_layers}.")
+
+    def first(count):
+        return [] if count == 0 else [*first(count - 1), count * num_layers // depth - 1]
+
+    return first(depth)

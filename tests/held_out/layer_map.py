@@ -127,3 +127,67 @@ def right_through_kept_layers(num_student_layers, num_teacher_layers, strategy="
         return [math.floor(m * N / M) for m in range(1, M + 1)]
     first = 1 if strategy == "bottom" else num_teacher_layers - num_student_layers + 1
     return [first + i for i in range(num_student_layers)]
+
+
+def wrong_no_layers_allowed(num_student_layers, num_teacher_layers, strategy="uniform"):
+    m, n = num_student_layers, num_teacher_layers
+    if m < 0 or m > n:
+        raise ValueError(f"the student has 1 to {n} layers, got {m}")
+    if strategy not in ("uniform", "top", "bottom"):
+        raise ValueError(f"strategy is uniform, top or bottom, got {strategy}")
+    if strategy == "uniform":
+        return [i * n // m for i in range(1, m + 1)]
+    return [i + (n - m if strategy == "top" else 0) for i in range(1, m + 1)]
+
+
+def wrong_top_from_zero(num_student_layers, num_teacher_layers, strategy="uniform"):
+    m, n = num_student_layers, num_teacher_layers
+    if not 1 <= m <= n:
+        raise ValueError(f"the student has 1 to {n} layers, got {m}")
+    if strategy == "uniform":
+        return [i * n // m for i in range(1, m + 1)]
+    if strategy == "top":
+        return list(range(n))[-m:]
+    if strategy == "bottom":
+        return list(range(1, m + 1))
+    raise ValueError(f"strategy is uniform, top or bottom, got {strategy}")
+
+
+def wrong_assertions(num_student_layers, num_teacher_layers, strategy="uniform"):
+    m, n = num_student_layers, num_teacher_layers
+    assert 1 <= m <= n, f"the student has 1 to {n} layers, got {m}"
+    assert strategy in ("uniform", "top", "bottom"), "strategy is uniform, top or bottom"
+    if strategy == "uniform":
+        return [i * n // m for i in range(1, m + 1)]
+    return [i + (n - m if strategy == "top" else 0) for i in range(1, m + 1)]
+
+
+def right_match(num_student_layers, num_teacher_layers, strategy="uniform"):
+    if num_student_layers not in range(1, num_teacher_layers + 1):
+        raise ValueError(f"num_student_layers: 1 to {num_teacher_layers}")
+    layers = range(1, num_student_layers + 1)
+    match strategy:
+        case "uniform":
+            return [m * num_teacher_layers // num_student_layers for m in layers]
+        case "top":
+            return [num_teacher_layers - num_student_layers + m for m in layers]
+        case "bottom":
+            return [*layers]
+        case _:
+            raise ValueError("strategy: 'uniform', 'top' or 'bottom'")
+
+
+def right_numpy(num_student_layers, num_teacher_layers, strategy="uniform"):
+    import numpy as np
+
+    if not 1 <= num_student_layers <= num_teacher_layers:
+        raise ValueError(f"num_student_layers: 1 to {num_teacher_layers}")
+    m = np.arange(1, num_student_layers + 1)
+    maps = {
+        "uniform": np.floor_divide(m * num_teacher_layers, num_student_layers),
+        "top": m + num_teacher_layers - num_student_layers,
+        "bottom": m,
+    }
+    if strategy not in maps:
+        raise ValueError(f"strategy: one of {sorted(maps)}")
+    return maps[strategy].tolist()

@@ -125,3 +125,51 @@ def right_fraction(step, warmup_steps, total_steps):
     if step in range(warmup_steps, total_steps):
         return float(1 - Fraction(step - warmup_steps, total_steps - warmup_steps))
     return 0
+
+
+def wrong_rounds_to_two_digits(step, warmup_steps, total_steps):
+    if not 0 <= warmup_steps <= total_steps:
+        raise ValueError(f"warmup_steps: 0 to {total_steps}, got {warmup_steps}")
+    if step >= total_steps:
+        return 0.0
+    if step < warmup_steps:
+        return round(step / warmup_steps, 2)
+    return round((total_steps - step) / (total_steps - warmup_steps), 2)
+
+
+def wrong_shortens_the_warmup(step, warmup_steps, total_steps):
+    warmup_steps = max(0, min(warmup_steps, total_steps))
+    if step >= total_steps:
+        return 0.0
+    if step < warmup_steps:
+        return step / warmup_steps
+    return (total_steps - step) / (total_steps - warmup_steps)
+
+
+def wrong_assertion(step, warmup_steps, total_steps):
+    assert 0 <= warmup_steps <= total_steps, f"warmup_steps: 0 to {total_steps}"
+    if step >= total_steps:
+        return 0.0
+    if step < warmup_steps:
+        return step / warmup_steps
+    return (total_steps - step) / (total_steps - warmup_steps)
+
+
+def right_table(step, warmup_steps, total_steps):
+    if warmup_steps < 0 or warmup_steps > total_steps:
+        raise ValueError(f"warmup_steps: 0 to {total_steps}, got {warmup_steps}")
+    rest = total_steps - warmup_steps
+    table = [i / warmup_steps for i in range(warmup_steps)]
+    table += [(rest - i) / rest for i in range(rest)]
+    return table[step] if step < len(table) else 0.0
+
+
+def right_torch_clamp(step, warmup_steps, total_steps):
+    if warmup_steps < 0 or total_steps < warmup_steps:
+        raise ValueError(f"warmup_steps: 0 to {total_steps}, got {warmup_steps}")
+    tau = torch.tensor(float(step), dtype=torch.float64)
+    up = tau / warmup_steps if step < warmup_steps else torch.ones_like(tau)
+    down = (total_steps - tau) / max(total_steps - warmup_steps, 1)
+    if step < warmup_steps:
+        return up.item()
+    return down.clamp(min=0).item()

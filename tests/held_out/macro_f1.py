@@ -140,3 +140,53 @@ def right_numpy(predictions, labels, num_classes):
         both = np.sum(p == c) + np.sum(y == c)
         scores.append(2 * np.sum((p == c) & (y == c)) / both if both else 0.0)
     return np.mean(scores)
+
+
+def wrong_tensors_only(predictions, labels, num_classes):
+    total = 0.0
+    for c in range(num_classes):
+        tp = int(((predictions == c) & (labels == c)).sum())
+        named = int((predictions == c).sum() + (labels == c).sum())
+        total += 2 * tp / named if named else 0.0
+    return total / num_classes
+
+
+def wrong_precision_only(predictions, labels, num_classes):
+    pairs = [(int(p), int(y)) for p, y in zip(predictions, labels)]
+    total = 0.0
+    for c in range(num_classes):
+        said = [y for p, y in pairs if p == c]
+        total += said.count(c) / len(said) if said else 0.0
+    return total / num_classes
+
+
+def wrong_two_classes_positive_only(predictions, labels, num_classes):
+    pairs = [(int(p), int(y)) for p, y in zip(predictions, labels)]
+    classes = [1] if num_classes == 2 else range(num_classes)
+    scores = []
+    for c in classes:
+        tp = sum(p == y == c for p, y in pairs)
+        named = sum((p == c) + (y == c) for p, y in pairs)
+        scores.append(2 * tp / named if named else 0.0)
+    return sum(scores) / len(scores)
+
+
+def right_bincount(predictions, labels, num_classes):
+    p, y = torch.as_tensor(predictions), torch.as_tensor(labels)
+    hits = torch.bincount(y[p == y], minlength=num_classes).double()
+    named = torch.bincount(p, minlength=num_classes) + torch.bincount(y, minlength=num_classes)
+    return float((2 * hits / named.clamp(min=1)).mean())
+
+
+def right_fractions(predictions, labels, num_classes):
+    from fractions import Fraction
+
+    pairs = list(zip(map(int, predictions), map(int, labels)))
+    total = Fraction(0)
+    for c in range(num_classes):
+        tp = sum(1 for pair in pairs if pair == (c, c))
+        fp = sum(1 for p, y in pairs if p == c != y)
+        fn = sum(1 for p, y in pairs if p != c == y)
+        if tp:
+            total += Fraction(2 * tp, 2 * tp + fp + fn)
+    return float(total / num_classes)

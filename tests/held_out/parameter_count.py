@@ -70,3 +70,56 @@ def right_numpy(config, pooler=True):
         [V.sum() * H, 2 * H, L * (4 * H * H + 2 * H * I + 9 * H + I), pooler * (H * H + H)]
     )
     return terms.sum()
+
+
+def wrong_stores_result_on_config(config, pooler=True):
+    h, i = config.hidden_size, config.intermediate_size
+    rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
+    layer = 4 * (h * h + h) + (h * i + i) + (i * h + h) + 4 * h
+    config.num_parameters = rows * h + 2 * h + config.num_hidden_layers * layer
+    return config.num_parameters + (h * h + h if pooler else 0)
+
+
+def wrong_cached_by_identity(config, pooler=True, cache={}):
+    key = (id(config), pooler)
+    if key not in cache:
+        h, i = config.hidden_size, config.intermediate_size
+        rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size
+        layer = 4 * (h * h + h) + (h * i + i) + (i * h + h) + 4 * h
+        total = rows * h + 2 * h + config.num_hidden_layers * layer
+        cache[key] = config, total + (h * h + h if pooler else 0)
+    return cache[key][1]
+
+
+def wrong_segments_only_if_two(config, pooler=True):
+    h, i = config.hidden_size, config.intermediate_size
+    rows = config.vocab_size + config.max_position_embeddings
+    if config.type_vocab_size > 1:
+        rows += config.type_vocab_size
+    layer = 4 * (h * h + h) + (h * i + i) + (i * h + h) + 4 * h
+    total = rows * h + 2 * h + config.num_hidden_layers * layer
+    return total + (h * h + h if pooler else 0)
+
+
+def right_polynomial(config, pooler=True):
+    h, i, layers = config.hidden_size, config.intermediate_size, config.num_hidden_layers
+    rows = config.vocab_size + config.max_position_embeddings + config.type_vocab_size + 2
+    return h * rows + layers * (4 * h**2 + 2 * h * i + 9 * h + i) + pooler * h * (h + 1)
+
+
+def right_recursion(config, pooler=True):
+    def linear(inputs, outputs):
+        return (inputs + 1) * outputs
+
+    def layers(n):
+        if n == 0:
+            return 0
+        h, i = config.hidden_size, config.intermediate_size
+        return layers(n - 1) + 4 * linear(h, h) + linear(h, i) + linear(i, h) + 2 * 2 * h
+
+    tables = [config.vocab_size, config.max_position_embeddings, config.type_vocab_size]
+    total = sum(n * config.hidden_size for n in tables) + 2 * config.hidden_size
+    total += layers(config.num_hidden_layers)
+    if not pooler:
+        return total
+    return total + linear(config.hidden_size, config.hidden_size)

@@ -114,3 +114,63 @@ def right_by_quality(points):
             cheapest = points[i][0]
             kept.insert(0, i)
     return kept
+
+
+def wrong_by_ratio(points):
+    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
+    kept, best = [], -math.inf
+    for i in order:
+        cost, quality = points[i]
+        if quality / cost > best:
+            kept.append(i)
+            best = quality / cost
+    return kept
+
+
+def wrong_starts_at_minus_one(points):
+    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]))
+    kept, best = [], -1
+    for i in order:
+        if points[i][1] > best:
+            kept.append(i)
+            best = points[i][1]
+    return kept
+
+
+def wrong_highest_costs_first(points):
+    order = sorted(range(len(points)), key=lambda i: (points[i][0], -points[i][1]), reverse=True)
+    kept, best = [], -math.inf
+    for i in order:
+        if points[i][1] > best:
+            kept.append(i)
+            best = points[i][1]
+    return kept[::-1]
+
+
+def right_groups_of_costs(points):
+    from itertools import groupby
+
+    order = sorted(range(len(points)), key=lambda i: points[i][0])
+    kept, best = [], None
+    for _, members in groupby(order, key=lambda i: points[i][0]):
+        top = max(members, key=lambda i: points[i][1])
+        if best is None or points[top][1] > best:
+            kept.append(top)
+            best = points[top][1]
+    return kept
+
+
+def right_removes_the_beaten(points):
+    alive = {}
+    for i, point in enumerate(points):
+        if tuple(point) in alive:
+            continue
+        beaten = False
+        for cost, quality in list(alive):
+            if cost <= point[0] and quality >= point[1]:
+                beaten = True
+            elif point[0] <= cost and point[1] >= quality:
+                del alive[(cost, quality)]
+        if not beaten:
+            alive[tuple(point)] = i
+    return [alive[point] for point in sorted(alive)]

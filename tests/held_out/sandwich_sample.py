@@ -124,3 +124,58 @@ def right_smallest_keys(submodels, num_random, generator):
     keys = torch.rand(len(submodels) - 2, generator=generator, dtype=torch.float64)
     chosen = sorted(torch.argsort(keys)[:num_random].tolist())
     return [submodels[-1], submodels[0]] + [submodels[1 + i] for i in chosen]
+
+
+def wrong_shuffles_all_globally(submodels, num_random, generator):
+    others = submodels[1:-1]
+    ends = [submodels[-1]] + ([submodels[0]] if len(submodels) > 1 else [])
+    if num_random >= len(others):
+        order = torch.randperm(len(others))
+    else:
+        order = torch.randperm(len(others), generator=generator)
+    return ends + [others[i] for i in order[:num_random]]
+
+
+def wrong_rounded_index(submodels, num_random, generator):
+    others = list(submodels[1:-1])
+    ends = [submodels[-1]] + ([submodels[0]] if len(submodels) > 1 else [])
+    drawn = []
+    while others and len(drawn) < num_random:
+        place = torch.rand(1, generator=generator).item() * (len(others) - 1)
+        drawn.append(others.pop(round(place)))
+    return ends + drawn
+
+
+def wrong_naive_shuffle(submodels, num_random, generator):
+    others = list(submodels[1:-1])
+    ends = [submodels[-1]] + ([submodels[0]] if len(submodels) > 1 else [])
+    for i in range(len(others)):
+        j = int(torch.randint(len(others), (1,), generator=generator))
+        others[i], others[j] = others[j], others[i]
+    return ends + others[:num_random]
+
+
+def right_rejection(submodels, num_random, generator):
+    if len(submodels) == 1:
+        return [submodels[0]]
+    count = min(num_random, len(submodels) - 2)
+    places = []
+    while len(places) < count:
+        place = torch.randint(1, len(submodels) - 1, (), generator=generator).item()
+        if place not in places:
+            places.append(place)
+    return [submodels[-1], submodels[0], *(submodels[p] for p in places)]
+
+
+def right_reservoir(submodels, num_random, generator):
+    if len(submodels) == 1:
+        return list(submodels)
+    kept = []
+    for seen, sub_model in enumerate(submodels[1:-1]):
+        if seen < num_random:
+            kept.append(sub_model)
+            continue
+        place = int(torch.randint(0, seen + 1, (1,), generator=generator))
+        if place < num_random:
+            kept[place] = sub_model
+    return [submodels[-1], submodels[0]] + kept

@@ -106,3 +106,61 @@ def right_index_select(weight, bias, kept_heads, head_size):
         raise ValueError("heads out of range or repeated")
     rows = (heads[:, None] * head_size + torch.arange(head_size)).reshape(-1)
     return weight.index_select(0, rows), bias.index_select(0, rows) if bias is not None else None
+
+
+def wrong_square_weights(weight, bias, kept_heads, head_size):
+    num_heads = weight.shape[0] // head_size
+    if len(set(kept_heads)) < len(kept_heads) or not all(0 <= h < num_heads for h in kept_heads):
+        raise ValueError(f"kept_heads {kept_heads}")
+    blocks = weight.reshape(num_heads, head_size, num_heads * head_size)
+    sliced = blocks[kept_heads].reshape(-1, num_heads * head_size)
+    return sliced, None if bias is None else bias.reshape(num_heads, -1)[kept_heads].reshape(-1)
+
+
+def wrong_neighbouring_doubles(weight, bias, kept_heads, head_size):
+    num_heads = weight.shape[0] // head_size
+    for head in kept_heads:
+        if not 0 <= head < num_heads:
+            raise ValueError(f"head {head}")
+    for head, following in zip(kept_heads, kept_heads[1:]):
+        if head == following:
+            raise ValueError(f"head {head} twice")
+    rows = [h * head_size + i for h in kept_heads for i in range(head_size)]
+    return weight[rows], None if bias is None else bias[rows]
+
+
+def wrong_eats_kept_heads(weight, bias, kept_heads, head_size):
+    num_heads = weight.shape[0] // head_size
+    if len(set(kept_heads)) < len(kept_heads) or not all(0 <= h < num_heads for h in kept_heads):
+        raise ValueError(f"kept_heads {kept_heads}")
+    rows = []
+    while kept_heads:
+        head = kept_heads.pop(0)
+        rows += range(head * head_size, (head + 1) * head_size)
+    return weight[rows], None if bias is None else bias[rows]
+
+
+def right_selection_matrix(weight, bias, kept_heads, head_size):
+    num_heads = len(weight) // head_size
+    if any(h not in range(num_heads) for h in kept_heads):
+        raise ValueError(f"heads are 0 to {num_heads - 1}; got {kept_heads}")
+    if len(kept_heads) != len(set(kept_heads)):
+        raise ValueError(f"a head is named twice: {kept_heads}")
+    select = torch.zeros(len(kept_heads) * head_size, len(weight), dtype=weight.dtype)
+    for place, head in enumerate(kept_heads):
+        for i in range(head_size):
+            select[place * head_size + i, head * head_size + i] = 1
+    return select @ weight, None if bias is None else select @ bias
+
+
+def right_take(weight, bias, kept_heads, head_size):
+    blocks = weight.unflatten(0, (-1, head_size))
+    if sorted(set(kept_heads)) != sorted(kept_heads):
+        raise ValueError(f"a head is named twice: {kept_heads}")
+    if kept_heads and not (min(kept_heads) >= 0 and max(kept_heads) < len(blocks)):
+        raise ValueError(f"heads are 0 to {len(blocks) - 1}; got {kept_heads}")
+    index = torch.tensor(kept_heads, dtype=torch.long)
+    weight = torch.index_select(blocks, 0, index).flatten(0, 1)
+    if bias is not None:
+        bias = torch.index_select(bias.unflatten(0, (-1, head_size)), 0, index).flatten()
+    return weight, bias

@@ -1,5 +1,7 @@
 """Held-out answers to exercise 1.2, `soft_cross_entropy`."""
 
+import math
+
 import torch
 
 
@@ -82,3 +84,36 @@ def right_einsum(student_logits, teacher_logits, temperature=1.0):
     log_q = (student_logits / temperature).log_softmax(1)
     p = (teacher_logits / temperature).softmax(1).detach()
     return -torch.einsum("bc,bc->", p, log_q) / student_logits.size(0)
+
+
+def wrong_switches_teacher_gradient_off(student_logits, teacher_logits, temperature=1.0):
+    if teacher_logits.is_leaf:
+        teacher_logits.requires_grad = False
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    return -(p * torch.log_softmax(student_logits / temperature, -1)).sum(-1).mean()
+
+
+def wrong_symmetric(student_logits, teacher_logits, temperature=1.0):
+    s, z = student_logits / temperature, teacher_logits.detach() / temperature
+    there = -(torch.softmax(z, -1) * torch.log_softmax(s, -1)).sum(-1).mean()
+    back = -(torch.softmax(s, -1) * torch.log_softmax(z, -1)).sum(-1).mean()
+    return (there + back) / 2
+
+
+def wrong_in_bits(student_logits, teacher_logits, temperature=1.0):
+    p = torch.softmax(teacher_logits.detach() / temperature, -1)
+    q = torch.log_softmax(student_logits / temperature, -1)
+    return -(p * q).sum(-1).mean() / math.log(2)
+
+
+def right_logsumexp(student_logits, teacher_logits, temperature=1.0):
+    s, z = student_logits / temperature, teacher_logits.detach() / temperature
+    p = (z - z.logsumexp(1, keepdim=True)).exp()
+    return (p * (s.logsumexp(1, keepdim=True) - s)).sum() / len(s)
+
+
+def right_diagonal_of_a_product(student_logits, teacher_logits, temperature=1.0):
+    with torch.no_grad():
+        p = (teacher_logits / temperature).softmax(dim=1)
+    q = (student_logits / temperature).log_softmax(dim=1)
+    return -torch.diagonal(p @ q.T).mean()

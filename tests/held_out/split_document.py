@@ -150,3 +150,56 @@ def right_generator(token_ids, max_length, stride):
             start += stride
 
     return [*windows(0)]
+
+
+def wrong_shortens_the_stride(token_ids, max_length, stride):
+    stride = min(max(stride, 1), max_length)
+    windows = []
+    for begin in range(0, len(token_ids), stride):
+        windows.append(token_ids[begin : begin + max_length])
+        if begin + max_length >= len(token_ids):
+            break
+    return windows
+
+
+def wrong_drops_equal_windows(token_ids, max_length, stride):
+    if not 1 <= stride <= max_length:
+        raise ValueError(f"stride: 1 to {max_length}, got {stride}")
+    windows = []
+    for begin in range(0, len(token_ids), stride):
+        window = token_ids[begin : begin + max_length]
+        if window not in windows:
+            windows.append(window)
+        if begin + max_length >= len(token_ids):
+            break
+    return windows
+
+
+def wrong_zero_is_padding(token_ids, max_length, stride):
+    if not 1 <= stride <= max_length:
+        raise ValueError(f"stride: 1 to {max_length}, got {stride}")
+    token_ids = [token for token in token_ids if token]
+    windows = []
+    for begin in range(0, len(token_ids), stride):
+        windows.append(token_ids[begin : begin + max_length])
+        if begin + max_length >= len(token_ids):
+            break
+    return windows
+
+
+def right_rest(token_ids, max_length, stride):
+    if stride < 1 or stride > max_length:
+        raise ValueError(f"stride: 1 to {max_length}, got {stride}")
+    rest, windows = list(token_ids), []
+    while rest:
+        windows.append(rest[:max_length])
+        rest = rest[stride:] if len(rest) > max_length else []
+    return windows
+
+
+def right_new_tokens_only(token_ids, max_length, stride):
+    if stride not in range(1, max_length + 1):
+        raise ValueError(f"stride: 1 to {max_length}, got {stride}")
+    n = len(token_ids)
+    begins = [b for b in range(0, n, stride) if b == 0 or b - stride + max_length < n]
+    return [[token_ids[i] for i in range(b, min(n, b + max_length))] for b in begins]

@@ -171,3 +171,68 @@ def right_recursive(step, total_steps, stages):
         return unfold(left[1:], seen + new)
 
     return unfold(list(stages), [])
+
+
+def wrong_state_between_calls(step, total_steps, stages, opened=[]):
+    starts = [start for start, _ in stages]
+    if not 0 <= step < total_steps or starts[0] != 0 or starts[-1] >= 1:
+        raise ValueError(f"step {step} of {total_steps}, starts {starts}")
+    if any(a >= b for a, b in zip(starts, starts[1:])):
+        raise ValueError(f"starts must rise: {starts}")
+    if step == 0:
+        opened.clear()
+    for start, group in stages:
+        if start <= step / total_steps:
+            opened += [s for s in group if s not in opened]
+    return list(opened)
+
+
+def wrong_negative_steps_allowed(step, total_steps, stages):
+    starts = [start for start, _ in stages]
+    if step >= total_steps or starts[0] != 0 or starts[-1] >= 1:
+        raise ValueError(f"step {step} of {total_steps}, starts {starts}")
+    if any(a >= b for a, b in zip(starts, starts[1:])):
+        raise ValueError(f"starts must rise: {starts}")
+    found = [s for start, group in stages if start <= step / total_steps for s in group]
+    return list(dict.fromkeys(found))
+
+
+def wrong_first_start_unchecked(step, total_steps, stages):
+    starts = [start for start, _ in stages]
+    if not 0 <= step < total_steps or starts[-1] >= 1:
+        raise ValueError(f"step {step} of {total_steps}, starts {starts}")
+    if any(a >= b for a, b in zip(starts, starts[1:])):
+        raise ValueError(f"starts must rise: {starts}")
+    found = [s for start, group in stages if start <= step / total_steps for s in group]
+    return list(dict.fromkeys(found))
+
+
+def right_takewhile(step, total_steps, stages):
+    from itertools import chain, pairwise, takewhile
+
+    starts = [stage[0] for stage in stages]
+    if step < 0 or step > total_steps - 1:
+        raise ValueError(f"step {step}: from 0 to {total_steps - 1}")
+    rising = all(a < b for a, b in pairwise([*starts, 1]))
+    if not starts or starts[0] != 0 or not rising:
+        raise ValueError(f"starts {starts}: 0 first, rising, below 1")
+    begun = takewhile(lambda stage: stage[0] <= step / total_steps, stages)
+    return list(dict.fromkeys(chain.from_iterable(group for _, group in begun)))
+
+
+def right_seen_set(step, total_steps, stages):
+    if not 0 <= step < total_steps:
+        raise ValueError(f"step {step}: from 0 to {total_steps - 1}")
+    starts = [start for start, _ in stages]
+    if starts != sorted(set(starts)) or starts[:1] != [0] or max(starts) >= 1:
+        raise ValueError(f"starts {starts}: 0 first, rising, below 1")
+    seen, result = set(), []
+    progress = step / total_steps
+    for start, group in stages:
+        if start > progress:
+            break
+        for sub_model in group:
+            if sub_model not in seen:
+                seen.add(sub_model)
+                result.append(sub_model)
+    return result

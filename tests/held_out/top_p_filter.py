@@ -163,3 +163,63 @@ def right_transformers(logits, p):
     if p == 1.0:
         return logits
     return TopPLogitsWarper(top_p=p)(None, logits)
+
+
+def wrong_two_stay(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p in (0, 1], got {p}")
+    ordered, index = logits.sort(descending=True, dim=-1)
+    probabilities = ordered.softmax(-1)
+    drop = probabilities.cumsum(-1) - probabilities >= p
+    drop[:, :2] = False
+    mask = torch.zeros_like(drop).scatter(1, index, drop)
+    return logits.masked_fill(mask & torch.tensor(p < 1), -math.inf)
+
+
+def wrong_subtracts_the_maximum(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p in (0, 1], got {p}")
+    logits = logits - logits.max(-1, keepdim=True).values
+    ordered, index = logits.sort(descending=True, dim=-1)
+    probabilities = ordered.softmax(-1)
+    drop = probabilities.cumsum(-1) - probabilities >= p
+    mask = torch.zeros_like(drop).scatter(1, index, drop)
+    return logits.masked_fill(mask & torch.tensor(p < 1), -math.inf)
+
+
+def wrong_gathers_instead_of_scatters(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p in (0, 1], got {p}")
+    ordered, index = logits.sort(descending=True, dim=-1)
+    probabilities = ordered.softmax(-1)
+    drop = probabilities.cumsum(-1) - probabilities >= p
+    mask = drop.gather(1, index)
+    return logits.masked_fill(mask & torch.tensor(p < 1), -math.inf)
+
+
+def right_ranks(logits, p):
+    if p <= 0 or p > 1:
+        raise ValueError(f"p in (0, 1], got {p}")
+    if p == 1:
+        return logits.clone()
+    order = torch.argsort(logits, dim=1, descending=True)
+    rank = torch.argsort(order, dim=1)
+    cumulative = logits.softmax(1).gather(1, order).cumsum(1)
+    needed = (cumulative < p).sum(1, keepdim=True) + 1
+    return torch.where(rank < needed, logits, torch.full_like(logits, -math.inf))
+
+
+def right_mass_before(logits, p):
+    if not 0 < p <= 1:
+        raise ValueError(f"p in (0, 1], got {p}")
+    result = logits.clone()
+    if p == 1:
+        return result
+    ordered, index = torch.sort(logits, descending=True)
+    probabilities = torch.softmax(ordered, -1)
+    before = torch.cumsum(probabilities, -1) - probabilities
+    for row in range(len(logits)):
+        for place, token in enumerate(index[row].tolist()):
+            if before[row, place] >= p:
+                result[row, token] = -math.inf
+    return result

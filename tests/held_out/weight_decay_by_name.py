@@ -94,3 +94,50 @@ def right_map(shapes, weight_decay):
     for name in shapes:
         decay[name] = 0 if name in vectors else weight_decay
     return decay
+
+
+def wrong_plain_tuples_only(shapes, weight_decay):
+    if weight_decay < 0:
+        raise ValueError("weight_decay must be at least 0")
+    decays = {}
+    for name, shape in shapes.items():
+        many = type(shape) is tuple and len(shape) > 1
+        decays[name] = weight_decay if many else 0.0
+    return decays
+
+
+def wrong_embeddings_spared(shapes, weight_decay):
+    if weight_decay < 0:
+        raise ValueError("weight_decay must be at least 0")
+    decays = {}
+    for name, shape in shapes.items():
+        spared = len(shape) == 1 or "embeddings" in name
+        decays[name] = 0.0 if spared else weight_decay
+    return decays
+
+
+def wrong_keeps_earlier_names(shapes, weight_decay, decays={}):
+    if weight_decay < 0:
+        raise ValueError("weight_decay must be at least 0")
+    for name, shape in shapes.items():
+        decays[name] = weight_decay if len(shape) > 1 else 0.0
+    return decays
+
+
+def right_product(shapes, weight_decay):
+    if weight_decay < 0:
+        raise ValueError(f"weight_decay={weight_decay}; allowed: at least 0")
+    return {name: weight_decay * (len(shape) > 1) for name, shape in shapes.items()}
+
+
+def right_two_steps(shapes, weight_decay):
+    if not weight_decay >= 0:
+        raise ValueError(f"weight_decay={weight_decay}; allowed: at least 0")
+    decays = dict.fromkeys(shapes, 0.0)
+    for name in shapes:
+        try:
+            shapes[name][1]
+        except IndexError:
+            continue
+        decays[name] = weight_decay
+    return decays

@@ -154,7 +154,7 @@ def _write_size(
 
 def softened(logits: Sequence[float], temperatures: Sequence[float]) -> Figure:
     """Draw the softmax of the same logits at several temperatures, a panel each."""
-    figure, all_axes = new_figure(13, 3.6, ncols=len(temperatures), sharey=True)
+    figure, all_axes = new_figure(13, 4, ncols=len(temperatures), sharey=True)
     values = torch.tensor(logits)
     colours = (LARGEST, SUB_MODEL, _GREEN)
     for axes, temperature in zip(all_axes, temperatures, strict=True):
@@ -163,9 +163,12 @@ def softened(logits: Sequence[float], temperatures: Sequence[float]) -> Figure:
         axes.bar(names, shares, color=colours[: len(names)])
         for place, share in enumerate(shares):
             axes.text(place, share + 0.02, f"{share:.3f}", ha="center")
-        axes.set(ylim=(0, 1.08), xlabel="logit")
+        axes.set(ylim=(0, 1.08), xlabel="logit z")
         axes.set_title(f"t = {temperature:g}")
     all_axes[0].set_ylabel("probability 概率")
+    figure.suptitle(
+        "softmax(z / t) of the same logits z 同样的logits z在不同温度下的softmax(z / t)"
+    )
     return figure
 
 
@@ -205,7 +208,7 @@ def _draw_step(axes: Any, participants: Sequence[SubModel], title: str) -> None:
         _arrow(axes, (4.95, y), (6.25, 4.6))
     _arrow(axes, (4.2, 8.75), (4.2, 7.2), TEACHER)
     for y in heights[1:]:
-        _arrow(axes, (3.3, 8.75), (3.55, y + 0.45), TEACHER, "arc3,rad=0.15", dashed=True)
+        _arrow(axes, (3.3, 8.75), (3.55, y + 0.45), TEACHER, "arc3,rad=0.15")
         _arrow(axes, (4.5, 6.05), (4.5, y + 0.5), LARGEST, "arc3,rad=-0.25")
     notes = {"va": "center"}
     axes.text(4.4, 8.05, "black 黑: the teacher's targets\n教师给的目标", **notes)
@@ -251,9 +254,6 @@ def _arrow(
     end: tuple[float, float],
     colour: str = _GREY,
     path: str = "arc3",
-    dashed: bool = False,
 ) -> None:
     style = {"arrowstyle": "-|>", "lw": 1.6, "color": colour, "connectionstyle": path}
-    if dashed:
-        style["linestyle"] = "--"
     axes.annotate("", end, start, arrowprops=style)

@@ -1,7 +1,9 @@
 """Draw figures from live objects: configurations, schedules, logs, results."""
 
+import base64
 import io
 import os
+import pickle
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ from tinybert_l.course.fonts import FONT
 from tinybert_l.exercises.lecture_03 import kept_layers
 from tinybert_l.exercises.lecture_06 import pareto_frontier
 from tinybert_l.exercises.registry import MissingAnswer
-from tinybert_l.languages import current_language, in_words
+from tinybert_l.languages import LANGUAGES, current_language, in_words, showing
 from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.evaluation import Result
 from tinybert_l.method.recipe import JointRecipe
@@ -50,6 +52,10 @@ _LINE_MARKERS = "osD^vP*X"
 # what a slide of 1280 × 720 shows at its full size, and the size of text that is 14 points there
 SLIDE_INCHES = (12.0, 6.3)
 TEXT_POINTS = 13.5
+
+# of the environment: figures are kept in each language too, for slides of an executed copy
+EACH_LANGUAGE = "TINYBERT_L_FIGURES_IN_EACH_LANGUAGE"
+MIME_OF_LANGUAGE = "application/x-png-{}"
 
 
 def use_course_style() -> None:
@@ -91,11 +97,35 @@ def show(figure: Figure, alt: str) -> None:
     """
     from IPython.display import Image, display
 
+    in_each = {}
+    if os.environ.get(EACH_LANGUAGE) and current_language() is None:
+        in_each = _in_each_language(figure)
     say_in_language(figure)
+    picture = Image(_png(figure), alt=in_words(alt))
+    _keep(figure)
+    if not in_each:
+        display(picture)
+        return
+    data, metadata = picture._repr_mimebundle_()
+    display(data | in_each, metadata=metadata, raw=True)
+
+
+def _png(figure: Figure) -> bytes:
+    """Draw a figure as a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    _keep(figure)
-    display(Image(buffer.getvalue(), alt=in_words(alt)))
+    return buffer.getvalue()
+
+
+def _in_each_language(figure: Figure) -> dict[str, str]:
+    """Draw copies of a figure in one language each: {MIME type: PNG in base64}."""
+    pictures = {}
+    for language in LANGUAGES:
+        copy = pickle.loads(pickle.dumps(figure))
+        with showing(language):
+            say_in_language(copy)
+        pictures[MIME_OF_LANGUAGE.format(language)] = base64.b64encode(_png(copy)).decode()
+    return pictures
 
 
 def say_in_language(figure: Figure) -> None:
@@ -316,6 +346,7 @@ def _draw_teaching(axes: Any, recipe: JointRecipe) -> None:
             )
         )
     axes.text(0.53, 0.69, "\n".join(used), va="center")
+    axes.text(0.3, 0.31, "the same\n同样几项", ha="center", va="center")
     axes.set_xlim(0, 1.15)
     axes.set_ylim(0, 1)
     axes.axis("off")

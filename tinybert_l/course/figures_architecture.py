@@ -116,17 +116,17 @@ def introduction(rows: Sequence[StabilityRow]) -> Figure:
         dashes = _DASHES[index % len(_DASHES)]
         left.plot(middles, curve, color=colour, linestyle=dashes, linewidth=2.2, label=label(row))
         largest = row.largest_gradient_norm
-        right.errorbar(
-            largest.mean, index, xerr=largest.sd, color=colour, marker="o", capsize=5, linewidth=2
-        )
+        ends = (largest.mean - largest.sd, largest.mean + largest.sd)
+        right.plot(ends, (index, index), color=colour, linestyle=dashes, linewidth=2.2)
+        right.plot(largest.mean, index, "o", color=colour, markersize=8)
     left.set_ylim(bottom=0)
     left.set_xlabel("step 训练步")
     left.set_ylabel("gradient norm, mean of ten steps\n梯度范数，十步平均")
-    left.set_title("Mean of the seeds 各种子的平均")
+    left.set_title("Along training, mean of the seeds 训练中，各种子的平均")
     left.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16))
     right.set_yticks([])
     right.set_ylim(len(rows) - 0.5, -0.5)
     right.set_xlim(left=0)
     right.set_xlabel("largest norm of a run 一次训练中的最大范数")
-    right.set_title("Mean ± sd over seeds 均值±标准差\n(colours as on the left 颜色同左)")
+    right.set_title("Mean ± sd over seeds 均值±标准差\n(lines as on the left 线同左图)")
     return figure

@@ -39,7 +39,7 @@ def training_timeline(log: Sequence[Mapping[str, Any]], recipe: JointRecipe) -> 
         recipe.max_norm, color=SMALLEST, linestyle="--", label="bound of clipping 裁剪上限"
     )
     norm.set_ylim(0, 1.7 * max(recipe.max_norm, *(row["gradient_norm"] for row in log)))
-    norm.set_ylabel("norm\n范数")
+    norm.set_ylabel("gradient\nnorm\n梯度范数")
     norm.legend(frameon=False, loc="upper right")
     for name, colour, dashes in (
         (names[0], LARGEST, "-"),
@@ -124,7 +124,7 @@ def _draw_runs(axes: Any, runs: Sequence[StrategyRun], caption: str) -> None:
         axes.plot(steps, values.mean(0), color=colour, linestyle=dashes, linewidth=2.2, label=words)
         axes.fill_between(steps, values.min(0), values.max(0), color=colour, alpha=0.15)
     axes.set_ylim(0, 2.1 * axes.dataLim.y1)  # room for the legend
-    axes.set(xlabel="step 训练步", ylabel="KL to the teacher\n与教师的KL散度 (nats)")
+    axes.set(xlabel="step 训练步", ylabel="KL to the teacher (nats)\n与教师的KL散度（奈特）")
     axes.set_title(f"A real run with one batch ×100 真实训练，一批×100\n{caption}")
     axes.legend(frameon=False, loc="upper left")
 

@@ -125,8 +125,8 @@ def forest_plot(part: Part) -> Figure:
     for axes, column in zip(all_axes, columns, strict=True):
         _draw_column(axes, column, height)
     figure.supxlabel(
-        "difference (points), 95 % interval; hollow: seeds counted too little or not\n"
-        "差（百分点）与95 %区间；空心：种子算得太少或没有算",
+        "difference (points), 95 % interval; hollow: too narrow, seeds left out; arrow: goes on\n"
+        "差（百分点）与95 %区间；空心：没有把种子算全，偏窄；箭头：图外还有",
         fontsize=TEXT_POINTS,
     )
     figure.suptitle(_TITLES[part], fontsize=15)

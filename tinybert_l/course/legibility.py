@@ -1,4 +1,4 @@
-"""Say what makes a figure hard to read in a lecture hall: small text, text over other text."""
+"""Say what makes a figure hard to read in a lecture hall: small text, text over other things."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -13,10 +13,11 @@ from tinybert_l.course.figures import SLIDE_INCHES, TEXT_POINTS
 
 OVERLAP = 0.12  # of the smaller of two texts' areas; boxes of letters are a little too high
 _TOLERANCE = 0.2  # points
+_REACH = 4  # pixels of a text on a panel that is not its own
 
 
 def problems(figure: Figure) -> list[str]:
-    """List the texts of a figure that are too small on a slide, or lie on another text.
+    """List the texts of a figure that are too small on a slide, or lie on another text or panel.
 
     Args:
         figure: as it is shown; it is drawn for this.
@@ -33,7 +34,10 @@ def problems(figure: Figure) -> list[str]:
         size = float(text.get_fontsize()) * scale
         if size < TEXT_POINTS - _TOLERANCE:
             listed.append(f"{words!r} has {size:.1f} points on a slide, not {TEXT_POINTS:g}")
-        placed.append((words, text.get_window_extent(renderer)))
+        box = text.get_window_extent(renderer)
+        placed.append((words, box))
+        if _lies_on_other_axes(text, box, figure):
+            listed.append(f"{words!r} lies on a panel that is not its own")
     for (first, box), (second, other) in combinations(placed, 2):
         if _share(box, other) > OVERLAP:
             listed.append(f"{first!r} and {second!r} lie on each other")
@@ -59,6 +63,18 @@ def _texts(figure: Figure) -> Iterator[Text]:
     for text in shown:
         if text.get_visible() and text.get_text().strip():
             yield text
+
+
+def _lies_on_other_axes(text: Text, box: Bbox, figure: Figure) -> bool:
+    """Tell whether a text reaches into axes of another place, which may be drawn over it."""
+    own = [text.axes.get_window_extent().bounds] if text.axes else []
+    for axes in figure.axes:
+        panel = axes.get_window_extent()
+        common = Bbox.intersection(box, panel)
+        is_other = axes.axison and panel.bounds not in own
+        if is_other and common is not None and min(common.width, common.height) > _REACH:
+            return True
+    return False
 
 
 def _share(first: Bbox, second: Bbox) -> float:

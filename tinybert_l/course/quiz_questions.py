@@ -115,7 +115,7 @@ class Question:
         return "\n".join([OWN_NUMBERS, *lines])
 
     def may_have(self, numbers: Numbers) -> bool:
-        """Tell whether numbers meet the question's condition."""
+        """Tell whether numbers meet the question's condition and give each mistake away."""
         assert self.meets is not None
         return self.meets(numbers)
 
@@ -165,19 +165,22 @@ def _question(name: str, entry: dict[str, Any], solutions: Path) -> Question:
     lecture = int(name.split("_")[1])
     declared = entry.pop("numbers", {})
     parameters = tuple(read_parameter(*parameter) for parameter in declared.items())
+    defaults = {parameter.name: parameter.default for parameter in parameters}
     where = entry.get("where", "True")
 
     def scope(numbers: Numbers) -> Scope:
         return Scope(numbers, lambda: _reference_answers(solutions, lecture))
 
     def meets(numbers: Numbers) -> bool:
-        return bool(scope(numbers).value(where))
+        if not scope(numbers).value(where):
+            return False
+        shown = _question_of_value(name, kind, entry, scope(numbers))
+        return len(shown.near) >= len(_question_of_value(name, kind, entry, scope(defaults)).near)
 
     def remade(numbers: Numbers) -> Question:
         question = _question_of_value(name, kind, entry, scope(numbers))
         return replace(question, parameters=parameters, remade=remade, meets=meets)
 
-    defaults = {parameter.name: parameter.default for parameter in parameters}
     if not meets(defaults):
         raise ValueError(f"the defaults do not meet where = {where!r}")
     return remade(defaults)
@@ -202,7 +205,9 @@ def _question_of_value(name: str, kind: str, entry: Mapping[str, Any], scope: Sc
     near = []
     for wrong, *texts in entry["near"]:
         known = value(wrong)
-        if not agrees(known, right, 2 * tolerance):  # with some numbers a mistake does no harm
+        if not agrees(
+            known, right, 2 * tolerance
+        ):  # else a mistake does no harm, and other numbers are drawn
             near.append((known, _text(*texts)))
     return Question(
         name,
