@@ -173,7 +173,7 @@ def test_grading_that_is_stopped_goes_on_where_it_was(course, monkeypatch):
 
     monkeypatch.setattr(run, "run_here", stop)
     stopped = typed("grade 3")
-    assert stopped.exit_code == 1 and "Traceback" not in stopped.stderr
+    assert stopped.exit_code == 130 and "Traceback" not in stopped.stderr
     assert len(graded(course)) == 1
     monkeypatch.setattr(run, "run_here", judge_here)
     assert typed("grade 3").exit_code == 0 and graded(course) == set(STUDENTS)
