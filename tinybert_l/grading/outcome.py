@@ -229,7 +229,7 @@ def _unfinished(totals: list[lms.StudentTotal]) -> list[str]:
     names = ", ".join(students[:NAMES_SHOWN])
     return [
         f"to be graded by hand: {len(students)} students ({names} …); "
-        "'tinybert-l mark' and Formgrader show their answers; "
+        "'tinybert-l mark LECTURE' and Formgrader show their answers; "
         "--provisional exports all the same 仍有手动评分题待评"
     ]
 
