@@ -190,4 +190,13 @@ def test_grading_twice_at_once_is_refused(course):
 def test_a_lecture_is_a_number(course, number):
     result = typed(f"grade {number}")
     assert result.exit_code == 2
-    assert f"'{number}'; allowed: the number of a lecture, 1 to 11." in result.stderr
+    assert f"'{number}'; allowed: the number of a lecture, 1 to 11" in result.stderr
+    assert ("that is lecture 3" in result.stderr) == (number == NAME)
+
+
+def test_a_name_that_nobody_has_is_not_left_out_of_an_export_in_silence(course):
+    """A slip of the pen would export whom the teacher wanted to leave out."""
+    assert typed("collect 3 class.zip").exit_code == 0 and typed("grade 3").exit_code == 0
+    is_sentence(typed("grades 3 --provisional --without anm"), "--without anm; allowed: ids of")
+    left_out = typed("grades 3 --provisional --without ann")
+    assert left_out.exit_code == 0 and "ann" not in left_out.stdout

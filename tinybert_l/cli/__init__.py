@@ -51,6 +51,8 @@ def _show_help() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        sys.exit(f"Error: {error.strerror}.")
 
 
 def __getattr__(name: str) -> "Any":

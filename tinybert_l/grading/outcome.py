@@ -144,6 +144,12 @@ def _proved_totals(
             problems.append(problem)
     with Book(course.database, NOTEBOOKS[lecture]) as book:
         everybody = [*book.totals(), *missing_students(course, book, lecture)]
+    unknown = left_out - {total.student for total in everybody} - set(course.students(lecture))
+    if unknown:
+        raise InvalidInput(
+            f"--without {', '.join(sorted(unknown))}; allowed: ids of students in this course. "
+            "课程中没有此学号。"
+        )
     totals = [total for total in everybody if total.student not in left_out]
     if not provisional:
         problems += _unfinished(totals)
