@@ -126,6 +126,15 @@ def test_a_source_notebook_that_was_damaged_leaves_the_release_as_it_was(course)
     assert sorted((course / "release").rglob("*")) == before
 
 
+def test_a_course_home_among_the_sources_is_no_second_notebook(course):
+    """`tinybert-l lab` in a lecture's own folder would end every further release."""
+    home = course / "notebooks" / NAME / "course-home.ipynb"
+    home.write_text("{}", encoding="utf-8")
+    is_sentence(typed("release 3"), "course-home.ipynb was made by 'tinybert-l lab' there; delete")
+    home.unlink()
+    assert typed("release 3").exit_code == 0
+
+
 def test_a_release_that_fails_leaves_the_last_one_as_it_was(course, monkeypatch):
     before = sorted((course / "release").rglob("*"))
 
