@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import AcquireReturnProxy, FileLock, Timeout
 from platformdirs import user_cache_path
 
 from tinybert_l.errors import InvalidInput
@@ -42,16 +43,23 @@ def cache_root() -> Path:
     """Return the folder of all entries: TINYBERT_L_CACHE, or the user's cache directory.
 
     Raises:
-        InvalidInput: the user has no home directory, in which it would lie.
+        InvalidInput: the user has no home directory, in which it would lie, or the path is not a
+            whole one: it would be another folder for each place where a program is started.
     """
-    folder = os.environ.get("TINYBERT_L_CACHE")
+    folder = os.environ.get("TINYBERT_L_CACHE", "").strip()
     try:
-        return Path(folder or user_cache_path("tinybert-l", appauthor=False)).expanduser()
+        root = Path(folder or user_cache_path("tinybert-l", appauthor=False)).expanduser()
     except RuntimeError:  # the name of a user without an entry, and HOME is not set
         raise InvalidInput(
             "cache: this user has no home directory; set HOME, or TINYBERT_L_CACHE to a folder "
             "that can be written. 没有主目录，请设置HOME或TINYBERT_L_CACHE。"
         ) from None
+    if not root.is_absolute():
+        raise InvalidInput(
+            f"TINYBERT_L_CACHE={folder}; allowed: a whole path, such as {Path.cwd() / 'cache'}. "
+            "请写完整路径。"
+        )
+    return root
 
 
 def recipe_hash(recipe: dict[str, Any]) -> str:
@@ -80,8 +88,12 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         else:
             partial.write_text(content, encoding="utf-8")
         os.replace(partial, path)
+    except OSError as error:
+        error.filename, error.filename2 = str(path), None  # nobody knows the partial file's name
+        raise
     finally:
-        partial.unlink(missing_ok=True)  # it is there only after an error
+        with contextlib.suppress(OSError):  # a folder that cannot be written holds none
+            partial.unlink()  # it is there only after an error
 
 
 def read_json(path: Path) -> Any:
@@ -134,7 +146,7 @@ def cached(
         while read_entry(folder) is None:  # the first process is about to finish it
             time.sleep(0.1)
         return folder
-    with FileLock(f"{folder}.lock"):
+    with _lock(folder):
         if read_entry(folder) is None:  # another process may have built it while this one waited
             work.mkdir(exist_ok=True)
             metrics = build(work)
@@ -144,6 +156,19 @@ def cached(
                 shutil.rmtree(folder)  # a folder without a readable entry.json is damaged
             os.replace(work, folder)
     return folder
+
+
+def _lock(folder: Path) -> AcquireReturnProxy:
+    """Return the lock of an entry, taken; says so where another process has it for minutes."""
+    lock = FileLock(f"{folder}.lock")
+    try:
+        return lock.acquire(timeout=1)
+    except Timeout:
+        print(
+            f"Another process is making {folder.name}; waiting for it. 另一进程正在生成，请等待。",
+            file=sys.stderr,
+        )
+        return lock.acquire()
 
 
 def entry_folder(kind: str, recipe: dict[str, Any]) -> Path:

@@ -5,7 +5,7 @@ from collections import namedtuple
 
 import pytest
 
-from tinybert_l.cli import doctor, machine
+from tinybert_l.cli import doctor, machine, tables
 
 
 def test_a_sound_machine_is_found_sound(monkeypatch, checkout):
@@ -23,6 +23,13 @@ def test_too_old_a_python(monkeypatch):
 def test_a_missing_package(monkeypatch):
     monkeypatch.setattr(machine, "PACKAGES", ("torch", "no-such-package"))
     assert "missing: no-such-package" in machine.packages().advice
+
+
+def test_what_stands_in_brackets_is_shown(monkeypatch, capsys):
+    """Without them the advice would install nothing new; rich takes brackets for colours."""
+    monkeypatch.setattr(machine, "EXPORT_PACKAGES", ("no-such-package",))
+    tables.show_findings([machine.export_packages()])
+    assert "pip install 'tinybert-l[export]'" in capsys.readouterr().out
 
 
 def test_a_broken_torch(monkeypatch, tmp_path):

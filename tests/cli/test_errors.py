@@ -1,9 +1,14 @@
 """A user's mistake is one line; a fault of the program shows its traceback."""
 
+import signal
+import sys
+
 import click
 import pytest
 from click.testing import CliRunner
 
+from tinybert_l import cli
+from tinybert_l.cli import stopping
 from tinybert_l.cli.lazy import LazyGroup
 from tinybert_l.errors import CourseError, InvalidInput
 
@@ -79,10 +84,29 @@ def test_a_fault_of_the_program_shows_its_traceback(kind):
 
 def test_click_s_own_ways_to_end_are_left_alone():
     assert run(click.exceptions.Exit(3)).exit_code == 3
-    aborted = run(KeyboardInterrupt())
-    assert aborted.exit_code == 1 and "Aborted!" in aborted.stderr
     usage = run(click.BadParameter("no such lecture"))
     assert usage.exit_code == 2 and "no such lecture" in usage.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(KeyboardInterrupt(), 130), (stopping.Terminated(), 143)]
+)
+def test_a_command_that_is_stopped_ends_with_a_sentence_and_the_status_of_its_signal(error, status):
+    result = run(error)
+    assert (result.exit_code, result.stderr) == (status, f"\n{stopping.STOPPED}\n")
+
+
+def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, capsys):
+    """Also where it comes before the command is found, or after it has ended."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(sys, "argv", ["tinybert-l", "exercises"])
+    monkeypatch.setattr("tinybert_l.cli.app.main", lambda: signal.raise_signal(signal.SIGTERM))
+    try:
+        with pytest.raises(SystemExit) as end:
+            cli.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert end.value.code == 143 and capsys.readouterr().err == f"\n{stopping.STOPPED}\n"
 
 
 def test_an_unknown_command_is_answered_with_those_like_it():

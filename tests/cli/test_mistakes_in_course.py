@@ -126,6 +126,15 @@ def test_a_source_notebook_that_was_damaged_leaves_the_release_as_it_was(course)
     assert sorted((course / "release").rglob("*")) == before
 
 
+def test_a_course_home_among_the_sources_is_no_second_notebook(course):
+    """`tinybert-l lab` in a lecture's own folder would end every further release."""
+    home = course / "notebooks" / NAME / "course-home.ipynb"
+    home.write_text("{}", encoding="utf-8")
+    is_sentence(typed("release 3"), "course-home.ipynb was made by 'tinybert-l lab' there; delete")
+    home.unlink()
+    assert typed("release 3").exit_code == 0
+
+
 def test_a_release_that_fails_leaves_the_last_one_as_it_was(course, monkeypatch):
     before = sorted((course / "release").rglob("*"))
 
@@ -173,7 +182,7 @@ def test_grading_that_is_stopped_goes_on_where_it_was(course, monkeypatch):
 
     monkeypatch.setattr(run, "run_here", stop)
     stopped = typed("grade 3")
-    assert stopped.exit_code == 1 and "Traceback" not in stopped.stderr
+    assert stopped.exit_code == 130 and "Traceback" not in stopped.stderr
     assert len(graded(course)) == 1
     monkeypatch.setattr(run, "run_here", judge_here)
     assert typed("grade 3").exit_code == 0 and graded(course) == set(STUDENTS)
@@ -190,4 +199,13 @@ def test_grading_twice_at_once_is_refused(course):
 def test_a_lecture_is_a_number(course, number):
     result = typed(f"grade {number}")
     assert result.exit_code == 2
-    assert f"'{number}'; allowed: the number of a lecture, 1 to 11." in result.stderr
+    assert f"'{number}'; allowed: the number of a lecture, 1 to 11" in result.stderr
+    assert ("that is lecture 3" in result.stderr) == (number == NAME)
+
+
+def test_a_name_that_nobody_has_is_not_left_out_of_an_export_in_silence(course):
+    """A slip of the pen would export whom the teacher wanted to leave out."""
+    assert typed("collect 3 class.zip").exit_code == 0 and typed("grade 3").exit_code == 0
+    is_sentence(typed("grades 3 --provisional --without anm"), "--without anm; allowed: ids of")
+    left_out = typed("grades 3 --provisional --without ann")
+    assert left_out.exit_code == 0 and "ann" not in left_out.stdout

@@ -1,11 +1,18 @@
 """Options that commands share become one value: the models', and the course."""
 
+import errno
+import os
+import threading
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 
+from tinybert_l.cache import _lock, cache_root, write_atomically
 from tinybert_l.cli.courses import open_course, pass_course
 from tinybert_l.cli.options import ModelOptions, model_options
 from tinybert_l.errors import InvalidInput
@@ -84,3 +91,43 @@ def test_a_command_gets_its_course(tmp_path, words):
     CliRunner().invoke(command, ["--output", str(tmp_path), *words], catch_exceptions=False)
     assert received[0].folder == tmp_path / "course"
     assert received[0].unsafe == bool(words)
+
+
+@pytest.mark.parametrize("named", ["cache", "$HOME/cache", "./cache"])
+def test_a_cache_that_would_be_another_folder_everywhere_is_refused(monkeypatch, tmp_path, named):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TINYBERT_L_CACHE", named)
+    with pytest.raises(InvalidInput, match="allowed: a whole path, such as /"):
+        cache_root()
+    assert not list(tmp_path.iterdir())
+    monkeypatch.setenv("TINYBERT_L_CACHE", " ")  # as good as none
+    assert cache_root().is_absolute() and cache_root().name == "tinybert-l"
+
+
+def test_an_entry_that_another_process_makes_is_waited_for_with_a_word(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
+    taken = threading.Event()
+
+    def hold() -> None:
+        with FileLock(f"{tmp_path / 'teacher-0'}.lock"):
+            taken.set()
+            time.sleep(1.5)
+
+    threading.Thread(target=hold).start()
+    taken.wait(10)
+    with _lock(tmp_path / "teacher-0"):
+        assert "Another process is making teacher-0; waiting" in capsys.readouterr().err
+    with _lock(tmp_path / "teacher-0"):
+        assert not capsys.readouterr().err
+
+
+def test_a_file_that_cannot_be_written_is_named_as_the_user_knows_it(monkeypatch, tmp_path):
+    def refuse(self: Path, text: str, **_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(self))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(OSError) as error:
+        write_atomically(tmp_path / "course-home.ipynb", "text")
+    assert error.value.filename == str(tmp_path / "course-home.ipynb")

@@ -42,6 +42,17 @@ def test_the_list_of_commands_ends_quietly_where_its_reader_has_gone():
     assert done.returncode == 1 and done.stderr == b""
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no full device")
+def test_the_list_of_commands_says_that_the_disk_is_full():
+    code = "import sys; sys.argv = ['tinybert-l', '--help']; from tinybert_l.cli import run; run()"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode and b"Error: No space left on device" in done.stderr
+    assert b'File "' not in done.stderr
+
+
 def test_a_narrow_terminal_leaves_no_column_out(monkeypatch):
     monkeypatch.setenv("COLUMNS", "20")
     assert console().width == LEAST_WIDTH

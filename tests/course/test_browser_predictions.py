@@ -96,4 +96,6 @@ def test_a_prediction_in_the_form_is_shown_beside_the_result_and_saved(folder, b
         page.keyboard.press("Control+S")  # no dialog about a file that changed on disk
         page.wait_for_timeout(1500)
         assert page.locator(".jp-Dialog").count() == 0
+        saved = path.read_text(encoding="utf-8")
+        assert "Run this cell to see the form" in saved and "widget-view+json" not in saved
         page.close()

@@ -20,11 +20,12 @@ from tinybert_l.course.home import (
     table,
 )
 from tinybert_l.course.items import Item, is_written, items_of
-from tinybert_l.exercises.answer_errors import SetupReminder
+from tinybert_l.exercises.answer_errors import NameErrorExplainer, SetupReminder
 from tinybert_l.exercises.registry import NOTEBOOKS, exercises
 from tinybert_l.grading import setup
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.release import release
+from tinybert_l.languages import showing
 
 pytestmark = pytest.mark.slow  # each lecture, record or release takes a second or two
 
@@ -150,9 +151,14 @@ def test_a_summary_encourages():
     done = [row("passes"), row("written", True)]
     assert summary(done) == "Success: all visible tests pass 可见测试全部通过"
     essay = summary([row("passes"), row("unwritten", True)])
-    assert essay.startswith("Success") and essay.endswith("1 still to be written 待作答")
+    assert essay.startswith("Success") and essay.endswith("1 still to be written 1道论述题待作答")
     assert "1 of 3 pass" in summary([row("passes"), row("fails"), row("open")])
     assert "1 fail" in summary([row("passes"), row("fails"), row("open")])
+    begun = [row("passes"), row("fails"), row("unwritten", True)]
+    with showing("zh"):
+        assert summary(begun) == "2题中1题通过可见测试；1题未通过；1道论述题待作答"
+    with showing("en"):
+        assert summary(begun) == "1 of 2 pass their visible tests; 1 fail; 1 still to be written"
 
 
 def test_a_message_is_cut_between_words():
@@ -217,6 +223,17 @@ def test_the_released_settings_install_it(made):
     finally:
         Validator.validate = before
         validating._original.clear()
+
+
+def test_a_cell_that_nobody_filled_in_shows_no_traceback():
+    explainer = NameErrorExplainer()
+    for words in ("your answer goes here 请在此作答", "请在此作答"):
+        error = NotImplementedError(words)
+        explainer.explain(error)
+        assert error._render_traceback_() == [f"NotImplementedError: {words}"]
+    own = NotImplementedError("of a student's own")
+    explainer.explain(own)
+    assert not hasattr(own, "_render_traceback_")
 
 
 def test_a_forgotten_first_cell_is_named():

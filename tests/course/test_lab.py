@@ -97,7 +97,8 @@ def test_jupyterlab_is_given_a_chinese_font_after_the_users_own_styles():
 def test_a_plain_jupyter_lab_is_settled_by_the_course_it_runs_in(monkeypatch):
     settled = []
     manager = SimpleNamespace(update_config=lambda config: settled.append(config))
-    server = SimpleNamespace(kernel_manager=manager)
+    contents = SimpleNamespace(pre_save_hook=None)
+    server = SimpleNamespace(kernel_manager=manager, contents_manager=contents)
     app = SimpleNamespace(initialized=lambda: True, instance=lambda: server)
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/mine")
     for name in ("PYTHONSTARTUP", "PYTHONWARNINGS"):
@@ -109,6 +110,21 @@ def test_a_plain_jupyter_lab_is_settled_by_the_course_it_runs_in(monkeypatch):
     assert os.environ["JUPYTER_CONFIG_PATH"] == f"{lab.SETTINGS}{os.pathsep}/mine"
     assert "ignore::FutureWarning" in os.environ["PYTHONWARNINGS"]
     assert settled[0].KernelManager.transport_encryption == "auto"
+    assert contents.pre_save_hook is lab.drop_forms
+
+
+def test_a_notebook_is_saved_without_forms_that_could_not_be_shown_again():
+    def saved(metadata: dict[str, object]) -> dict[str, object]:
+        data = {"text/plain": "Run this cell", lab.WIDGET: {"model_id": "1"}}
+        outputs = [{"output_type": "stream", "text": "said"}, {"data": data}]
+        cells = [{"cell_type": "markdown"}, {"cell_type": "code", "outputs": outputs}]
+        content = {"metadata": metadata, "cells": cells}
+        lab.drop_forms(model={"type": "notebook", "content": content}, path="x.ipynb")
+        return data
+
+    assert saved({}) == {"text/plain": "Run this cell"}
+    assert lab.WIDGET in saved({"widgets": {"state": "kept"}})
+    lab.drop_forms(model={"type": "file", "content": "text"}, path="x.txt")
 
 
 def test_other_processes_are_left_alone(monkeypatch):

@@ -140,7 +140,7 @@ def test_moodle_takes_the_archive(folder):
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
         assert archive.read(packed.names["Bo-8"]) == b"<p>of Bo-8</p>"
     assert packed.left_out.keys() == {"liann-77", "bo-78", "plain"}
-    assert "not collected from moodle" in packed.left_out["plain"]
+    assert "did not come in moodle's own zip file" in packed.left_out["plain"]
 
 
 def test_canvas_takes_the_archive(folder):

@@ -1,6 +1,7 @@
 """Kill, fill, lock and delay while a class is graded: in the end each is graded exactly once."""
 
 import contextlib
+import multiprocessing
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import psutil
 import pytest
 
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading import schedule
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.outside import forker
 from tinybert_l.grading.outside.sandbox import problem
@@ -233,3 +235,17 @@ def graded_files(course: Course, student: str) -> list[bytes]:
     notebook = course.graded(student, LECTURE)
     feedback = course.folder / "feedback" / student / NAME / f"{NAME}.html"
     return [notebook.read_bytes(), feedback.read_bytes()]
+
+
+def test_ctrl_c_ends_grading_at_once_and_its_workers_with_it(monkeypatch):
+    """A worker that is in the middle of an endless submission is not waited for."""
+    monkeypatch.setattr(schedule, "run_job", os.execlp)  # the worker becomes `sleep 60`
+    monkeypatch.setattr(schedule, "socket_path", lambda *_: "60")
+    timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(schedule.run_here([("sleep", "sleep")] * 3, 3, unsafe=True, workers=1))
+    timer.join()
+    assert time.monotonic() - start < 30
+    assert not multiprocessing.active_children()

@@ -3,6 +3,8 @@
 import os
 import sys
 
+from tinybert_l.cli.stopping import STOPPED, end_on_sigterm, exit_status
+
 TYPE_CHECKING = False  # as in tinybert_l/__init__.py
 if TYPE_CHECKING:
     from typing import Any
@@ -22,10 +24,15 @@ def run() -> None:
     if sys.argv[1:] in (["-h"], ["--help"]):
         _show_help()
         return
-    import tinybert_l.course.quick_imports  # noqa: F401
-    from tinybert_l.cli.app import main
+    try:
+        end_on_sigterm()
+        import tinybert_l.course.quick_imports  # noqa: F401
+        from tinybert_l.cli.app import main
 
-    main()
+        main()
+    except KeyboardInterrupt as error:  # before or after the command itself, which handles it
+        print(f"\n{STOPPED}", file=sys.stderr)
+        sys.exit(exit_status(error))
 
 
 def _write_what_can_be_shown() -> None:
@@ -44,6 +51,8 @@ def _show_help() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        sys.exit(f"Error: {error.strerror}.")
 
 
 def __getattr__(name: str) -> "Any":

@@ -69,7 +69,7 @@ def _train_and_measure(options: ModelOptions, folder: Path, times: StepTimes) ->
     console().rule(STEPS["measuring"])
     trade_off = find_trade_off(supernet, folder)
     if trade_off:
-        console().print(f"Measured before; {trade_off.record} holds it. 已测量过。")
+        click.echo(f"Measured before; {trade_off.record} holds it. 已测量过。")
     else:
         with times.step("measuring"):
             trade_off = measure_trade_off(supernet, folder, options.seconds)
@@ -89,19 +89,17 @@ def open_sample_course(folder: Path) -> Course:
     """
     reason = problem()
     if reason:
-        console().print(
-            f"[bold red]No sandbox here ({reason}); "
-            "the sample class, whose code is ours, is graded without."
+        warning = (
+            f"No sandbox here ({reason}); the sample class, whose code is ours, is graded without."
         )
+        click.secho(warning, fg="red", bold=True)
     return open_course(folder, unsafe=reason is not None)
 
 
 def _grade_class(course: Course, students: tuple[str, ...] | None) -> dict[str, Path]:
     report = grade_sample_class(course, students)
     if not report.graded_anew:
-        console().print(
-            "Nothing has changed since the class was graded; its grades are shown again."
-        )
+        click.echo("Nothing has changed since the class was graded; its grades are shown again.")
     grade_tables.show_grades(report.grading, LECTURE)
     if report.differences:
         lines = "\n".join(report.differences)

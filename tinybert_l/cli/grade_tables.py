@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
+from rich.cells import cell_len
 
 from tinybert_l.cli.tables import show
 from tinybert_l.course.home import shorten
+from tinybert_l.course.tables import console
 from tinybert_l.errors import printable
 from tinybert_l.grading.intake import IntakeResult
 from tinybert_l.grading.release import Plan
@@ -15,6 +17,8 @@ from tinybert_l.grading.results.packing import Packed
 from tinybert_l.grading.run import CellGrade, Grading
 
 REASON_WIDTH = 70  # characters of a reason in the table of grades
+LEAST_REASON = 40  # characters to a line of them; a narrower table leaves the exercises out
+BORDER = 3  # characters between two columns
 
 
 def show_release(lecture: int, plan: Plan, ask: bool) -> None:
@@ -49,7 +53,10 @@ def show_intake(lecture: int, results: Sequence[IntakeResult]) -> None:
 
 
 def show_grades(grading: Grading, lecture: int) -> None:
-    """Print the points of each student for each exercise, and the first reason for lost points."""
+    """Print the points of each student for each exercise, and the first reason for lost points.
+
+    Where the terminal is too narrow for all exercises, only the totals are shown.
+    """
     exercises: list[str] = []
     by_student: dict[str, list[CellGrade]] = {}
     for grade in grading.grades:
@@ -65,13 +72,24 @@ def show_grades(grading: Grading, lecture: int) -> None:
         f"Lecture {lecture}: auto-graded points 自动评分 "
         "(manual questions still open 手动评分题待评)"
     )
-    show(title, ("student", *exercises, "total", "first reason"), rows)
+    headings = ["student 学生", *exercises, "total 合计", "first reason 首个原因"]
+    if _width(headings[:-1], rows) + LEAST_REASON > console().width:
+        headings = [headings[0], *headings[-2:]]
+        rows = [(row[0], *row[-2:]) for row in rows]
+        click.echo("points by exercise 各题得分: grades.csv, report-*.html")
+    show(title, headings, rows)
     for student, remark in grading.remarks.items():
         click.echo(f"{student}: {printable(remark)}")
     if grading.missing:
         click.echo(f"not handed in 未提交 ({len(grading.missing)}): {'; '.join(grading.missing)}")
     for notice in grading.notices:
         click.echo(notice)
+
+
+def _width(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Return how many characters these columns take, each at its widest."""
+    columns = zip(headings, *(row[: len(headings)] for row in rows), strict=True)
+    return sum(max(map(cell_len, column)) + BORDER for column in columns)
 
 
 def _points(grades: Sequence[CellGrade], exercises: Sequence[str]) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from tinybert_l import __version__
+from tinybert_l.cli.stopping import STOPPED, exit_status
 from tinybert_l.errors import CourseError, gradebook_problem
 
 DEBUG = "TINYBERT_L_DEBUG"  # environment variable: show the traceback of every error
@@ -76,8 +77,8 @@ class LazyCommands(MutableMapping[str, click.Command]):
 class LazyGroup(click.Group):
     """Lists its commands in sections, imports them when they are used, explains users' mistakes.
 
-    `CourseError` and `OSError` are shown as one line, exit status 1. Any other exception is a fault
-    of the program and shows its traceback.
+    `CourseError` and `OSError` are shown as one line, exit status 1; Ctrl+C is a sentence, status
+    130. Any other exception is a fault of the program and shows its traceback.
     """
 
     def __init__(
@@ -110,6 +111,9 @@ class LazyGroup(click.Group):
             if os.environ.get(DEBUG) or isinstance(error, BrokenPipeError):
                 raise  # click ends quietly when the reader of its output has gone
             raise click.ClickException(_in_words(error)) from error
+        except KeyboardInterrupt as error:
+            click.echo(f"\n{STOPPED}", err=True)  # below a progress bar that ends within its line
+            raise click.exceptions.Exit(exit_status(error)) from None
         except Exception as error:
             words = _of_gradebook(error)
             if os.environ.get(DEBUG) or not words:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 import click
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.exercises.registry import NOTEBOOKS
 
 if TYPE_CHECKING:  # these need torch
     from tinybert_l.method.data import Table
@@ -33,11 +34,20 @@ class _Lecture(click.IntRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if not str(value).strip().isdecimal():
-            self.fail(f"{value!r}; allowed: the number of a lecture, 1 to 11.", param, ctx)
+            self.fail(f"{value!r}; allowed: {_numbers_allowed(str(value))}.", param, ctx)
         return int(super().convert(value, param, ctx))
 
 
 LECTURE = _Lecture(1, 11)
+
+
+def _numbers_allowed(name: str) -> str:
+    """Say what names a lecture; of a notebook's name, which number it has."""
+    allowed = "the number of a lecture, 1 to 11"
+    for number, notebook in NOTEBOOKS.items():
+        if name.strip() and notebook in (Path(name).stem, Path(name).name):
+            return f"{allowed}; that is lecture {number}"
+    return allowed
 
 
 @dataclass(frozen=True)
@@ -247,7 +257,7 @@ def require_writable(folder: Path) -> None:
     if not place.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
     if not os.access(place, os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place.absolute()))
 
 
 def require_onnx() -> None:

@@ -70,7 +70,7 @@ def show_hand_in(made: "HandIn", student: str) -> None:
 
     for row in made.rows:
         message = f"  {in_words(row.message)}" if row.message else ""
-        points = in_words(f"{row.item.points:g} points 分")
+        points = in_words(f"{row.item.points:g} {'point' if row.item.points == 1 else 'points'} 分")
         state = in_words(STATES[row.state])
         click.echo(f"{row.item.name}: {state} ({row.item.title}, {points}){message}")
     click.echo(summary(made.rows))

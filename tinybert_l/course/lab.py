@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jupyter_core.paths import jupyter_runtime_dir
 
@@ -15,6 +16,7 @@ from tinybert_l.errors import InvalidInput
 SERVER = "tinybert_l.course.server"
 # found by JupyterLab through JUPYTER_CONFIG_PATH: labconfig/page_config.json
 SETTINGS = Path(__file__).with_name("jupyter")
+WIDGET = "application/vnd.jupyter.widget-view+json"
 KERNEL_STARTUP = Path(__file__).with_name("kernel_startup.py")
 
 
@@ -125,4 +127,23 @@ def settle_server() -> None:
 
     os.environ.update(lab_environment(os.environ))
     encryption = Config({"KernelManager": {"transport_encryption": "auto"}})
-    module.ServerApp.instance().kernel_manager.update_config(encryption)
+    server = module.ServerApp.instance()
+    server.kernel_manager.update_config(encryption)
+    if server.contents_manager.pre_save_hook is None:
+        server.contents_manager.pre_save_hook = drop_forms
+
+
+def drop_forms(model: dict[str, Any], **_: object) -> None:
+    """Leave forms out of a notebook that is saved: opened again, they would be lines of an error.
+
+    JupyterLab calls this before it saves. A form's text stays. Widgets whose state is saved with
+    the notebook, as JupyterLab can be asked to do, stay as they are.
+    """
+    if model.get("type") != "notebook":
+        return
+    content = model["content"]
+    if "widgets" in content.get("metadata", {}):
+        return
+    for cell in content.get("cells", []):
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop(WIDGET, None)

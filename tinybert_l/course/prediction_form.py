@@ -49,7 +49,11 @@ def show_form(name: str, status: str, storage: Storage) -> bool:
             said.value = escape(str(error))
 
     button.on_click(on_click)
-    display(widgets.VBox([said, widgets.HBox([*fields, button])]))
+    form = widgets.VBox([said, widgets.HBox([*fields, button])])
+    shown = form._repr_mimebundle_()
+    # what a notebook shows that is opened another day, when the form is gone
+    shown["text/plain"] = in_words("Run this cell to see the form. 运行本单元格即可看到表单。")
+    display(shown, raw=True)
     return True
 
 

@@ -2,15 +2,21 @@
 
 import sys
 
-from tinybert_l.course.validating import install
-
 
 def main() -> None:
-    """Start JupyterLab in this process, with the options of the command line."""
-    from jupyterlab.labapp import LabApp
+    """Start JupyterLab in this process, with the options of the command line.
 
-    install()
-    sys.exit(LabApp.launch_instance())
+    Ctrl+C while it starts ends it without a traceback.
+    """
+    try:
+        from jupyterlab.labapp import LabApp
+
+        from tinybert_l.course.validating import install
+
+        install()
+        sys.exit(LabApp.launch_instance())
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from tinybert_l.course import captions
 from tinybert_l.course.record_types import LectureVerdicts, Record, Verdict
@@ -211,10 +212,10 @@ def way_to_teacher(accuracy: float, floor: float, teacher: float) -> str:
 
 
 def rows_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table of words for the terminal."""
-    table = Table(title=in_words(title))
+    """A table of words for the terminal; brackets in them are shown, not taken for colours."""
+    table = Table(title=Text(in_words(title)))
     for heading in headings:
-        table.add_column(in_words(heading), overflow="fold")
+        table.add_column(Text(in_words(heading)), overflow="fold")
     for row in rows:
-        table.add_row(*map(in_words, row))
+        table.add_row(*(Text(in_words(cell)) for cell in row))
     return table

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from tinybert_l.exercises.registry import Exercise
 
 
+# how the message of an answer cell's stub begins: in both languages, or in Chinese alone
+STUB_WORDS = ("your answer goes here", "请在此作答")
+
+
 class AnswerError(CourseError, TypeError):
     """An answer was given whose type, name or arguments differ from the exercise's."""
 
@@ -64,8 +68,14 @@ def _before_shown(
 def _say(error: BaseException, message: str) -> None:
     """Give a NameError another message, and let IPython show it alone."""
     error.args = (message,)
+    _show_alone(error)
+
+
+def _show_alone(error: BaseException) -> None:
+    """Let IPython show an error's message without a traceback."""
+    lines = [f"{type(error).__name__}: {error}"]
     render_method = "_render_traceback_"  # IPython asks the error for the lines to show
-    setattr(error, render_method, lambda: [f"NameError: {message}"])
+    setattr(error, render_method, lambda: lines)
 
 
 class NameErrorExplainer:
@@ -79,12 +89,18 @@ class NameErrorExplainer:
 
     def install(self, shell: InteractiveShell) -> None:
         """Let IPython call this object when a cell ends in a MissingAnswer or a NameError."""
-        _before_shown(shell, (MissingAnswer, NameError), self.explain)
+        _before_shown(shell, (MissingAnswer, NameError, NotImplementedError), self.explain)
 
     def explain(self, error: BaseException) -> None:
-        """Note a MissingAnswer; extend a NameError by the notes, if there are any."""
+        """Note a MissingAnswer; extend a NameError by the notes, if there are any.
+
+        Of a cell that nobody has filled in, the stub's own words are shown alone.
+        """
         if isinstance(error, MissingAnswer):
             self.unanswered[error.exercise.name] = None
+        elif isinstance(error, NotImplementedError):
+            if str(error).startswith(STUB_WORDS):
+                _show_alone(error)
         elif self.unanswered:
             names = ", ".join(self.unanswered)
             message = (

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 
+from tinybert_l.course.home import HOME
 from tinybert_l.errors import CourseError, InvalidInput, gradebook_problem
 from tinybert_l.grading.course import Course
 
@@ -48,6 +49,12 @@ def _require_notebook(source: Path) -> None:
     """Raise an error unless the source notebook is there and can be read."""
     if not source.is_file():
         raise FileNotFoundError(f"release: {source} is missing.")
+    home = source.with_name(HOME)
+    if home.is_file():  # nbgrader would take it for a second notebook of the lecture
+        raise InvalidInput(
+            f"release: {home} was made by 'tinybert-l lab' there; delete it, and open notebooks of "
+            "a course with 'jupyter lab'. 请删除该文件。"
+        )
     try:
         nbformat.read(source, as_version=4)
     except Exception as error:  # of many kinds: JSON, fields, versions

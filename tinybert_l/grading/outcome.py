@@ -144,6 +144,12 @@ def _proved_totals(
             problems.append(problem)
     with Book(course.database, NOTEBOOKS[lecture]) as book:
         everybody = [*book.totals(), *missing_students(course, book, lecture)]
+    unknown = left_out - {total.student for total in everybody} - set(course.students(lecture))
+    if unknown:
+        raise InvalidInput(
+            f"--without {', '.join(sorted(unknown))}; allowed: ids of students in this course. "
+            "课程中没有此学号。"
+        )
     totals = [total for total in everybody if total.student not in left_out]
     if not provisional:
         problems += _unfinished(totals)
@@ -229,7 +235,7 @@ def _unfinished(totals: list[lms.StudentTotal]) -> list[str]:
     names = ", ".join(students[:NAMES_SHOWN])
     return [
         f"to be graded by hand: {len(students)} students ({names} …); "
-        "'tinybert-l mark' and Formgrader show their answers; "
+        "'tinybert-l mark LECTURE' and Formgrader show their answers; "
         "--provisional exports all the same 仍有手动评分题待评"
     ]
 

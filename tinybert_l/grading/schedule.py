@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import wait as wait_for
 
 from tinybert_l.errors import CourseError, InvalidInput
@@ -68,6 +70,9 @@ def run_here(
                     yield index, failure
             except BrokenProcessPool:
                 breaks += 1
+            except BaseException:  # stopped, or what asks has failed: no job is waited for
+                _kill_workers()
+                raise
         if breaks == BREAKS_LIMIT:
             for index in open_tasks:
                 yield index, WORKERS_DIE
@@ -112,7 +117,43 @@ def _pool(count: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn" if sys.platform == "win32" else "forkserver")
     if context.get_start_method() == "forkserver":
         context.set_forkserver_preload(PRELOADED)
+        _start_fork_server()
     return ProcessPoolExecutor(count, context, initializer=_end_with_parent)
+
+
+def _start_fork_server() -> None:
+    """Start the process that the workers are forked from; Ctrl+C while it imports is not for it."""
+    resource_tracker.ensure_running()  # which would let the signal through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _stopped_later() -> Iterator[None]:
+    """Let Ctrl+C and SIGTERM wait: a worker that is only half started could not be ended."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, lambda which, _: came.append(which))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def _kill_workers() -> None:
+    """End the worker processes in the middle of their jobs, which leave no result."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 def _results(
@@ -129,10 +170,11 @@ def _results(
     running: dict[Future[str], int] = {}
     waiting = iter(list(tasks.items()))
     while True:
-        for index, (job, result) in waiting:
-            running[pool.submit(run_job, job, result, path)] = index
-            if len(running) >= QUEUED_A_WORKER * count:
-                break
+        with _stopped_later():
+            for index, (job, result) in waiting:
+                running[pool.submit(run_job, job, result, path)] = index
+                if len(running) >= QUEUED_A_WORKER * count:
+                    break
         if not running:
             return
         finished, _ = wait(running, return_when=FIRST_COMPLETED)

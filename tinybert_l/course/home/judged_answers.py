@@ -9,10 +9,10 @@ from tinybert_l import __version__
 from tinybert_l.cache import cache_root, short_digest, write_atomically
 from tinybert_l.course.home.states import Progress
 from tinybert_l.course.judging import judge_notebook, read_tests
+from tinybert_l.exercises.answer_errors import STUB_WORDS
 
 # in each answer cell of a released notebook: both, or the one of its language
-BEGIN_OF_STUB = "your answer goes here"
-BEGIN_OF_STUB_ZH = "请在此作答"
+BEGIN_OF_STUB, BEGIN_OF_STUB_ZH = STUB_WORDS
 
 
 def judge_answers(

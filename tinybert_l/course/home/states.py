@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tinybert_l.course.items import Item
-from tinybert_l.languages import current_language, in_words
+from tinybert_l.languages import current_language, in_words, one_of
 
 STATES = {
     "absent": "not handed out yet 尚未发布",
@@ -71,14 +71,14 @@ def summary(rows: list[Row]) -> str:
     unwritten = sum(row.state == "unwritten" for row in rows)
     if passed == len(judged):
         parts = [in_words("Success: all visible tests pass 可见测试全部通过")]
-    elif current_language() == "zh":
-        parts = [f"{len(judged)}题中{passed}题通过可见测试"]
     else:
-        parts = [in_words(f"{passed} of {len(judged)} pass their visible tests 题通过可见测试")]
+        english = f"{passed} of {len(judged)} pass their visible tests"
+        parts = [one_of(english, f"{len(judged)}题中{passed}题通过可见测试")]
     if failed:
-        parts.append(in_words(f"{failed} fail 未通过"))
+        parts.append(one_of(f"{failed} fail", f"{failed}题未通过"))
     if unanswered:
-        parts.append(in_words(f"{unanswered} quiz questions open 测验题未答"))
+        questions = "question" if unanswered == 1 else "questions"
+        parts.append(one_of(f"{unanswered} quiz {questions} open", f"{unanswered}道测验题未答"))
     if unwritten:
-        parts.append(in_words(f"{unwritten} still to be written 待作答"))
-    return "; ".join(parts)
+        parts.append(one_of(f"{unwritten} still to be written", f"{unwritten}道论述题待作答"))
+    return ("；" if current_language() == "zh" else "; ").join(parts)

@@ -93,6 +93,7 @@ class Forker:
             stdout=subprocess.DEVNULL,
             stderr=errors,
             env=environment,
+            start_new_session=True,  # Ctrl+C is for the grader, which then ends this process
         )
         other_end.close()
         self.keepalive = keepalive  # when it is closed, the process and its children end
@@ -107,10 +108,10 @@ class Forker:
         """End the process and its children, and remove its files."""
         self.closing = True
         self.listener.close()
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-        self.thread.join()
+        while self.thread.is_alive():  # which may be about to start the process
+            if self.process is not None:
+                self.process.kill()
+            self.thread.join(0.1)
         self.folder.cleanup()
 
 

@@ -46,6 +46,7 @@ _WORDS = (
     (_LABEL, "Student's task", "</span>", "your answer 你的解答"),
     (_LABEL, "Grade cell:", " <code>", "test 测试"),
     ("<b>", "Comments:", "</b>", "comment 评语"),
+    ("(", "Score:", " ", "score 得分："),
     ('<a href="#top">', "(Top)", "</a>", "top 返回顶部"),
 )
 FORMULA_SECONDS = 5  # for a page's formulas that were not met before
@@ -56,6 +57,7 @@ STYLE = (
     ".items code { color: #1a1a1a; background: none }"
     ".items td, .items th { padding: 3px 14px 3px 0; vertical-align: top; text-align: left }"
     "pre, .highlight pre { background: #fff !important }"
+    ".anchor-link { display: none }"  # a pilcrow behind each heading
     "body { overflow-wrap: break-word }"
     ".said { white-space: pre-line }"
     ".items { width: 100% } .items div { margin-bottom: 4px }"

@@ -82,7 +82,9 @@ def pack(folder: Path, name: str, students: Iterable[str], lms: str, secrets: Se
                 continue
             file_name = _name_in(lms, origins.get(student, []), name)
             if file_name is None:
-                left_out[student] = f"was not collected from {lms}'s zip 提交不是来自{lms}的压缩包"
+                left_out[student] = (
+                    f"the hand-in did not come in {lms}'s own zip file 提交不是来自{lms}的压缩包"
+                )
                 continue
             text = page.read_text(encoding="utf-8")
             _require_no_hidden_tests(folder, name, student, text, secrets)
@@ -90,7 +92,10 @@ def pack(folder: Path, name: str, students: Iterable[str], lms: str, secrets: Se
             archive.writestr(file_name, text)
     if not names:
         reasons = sorted(set(left_out.values())) or ["nobody has handed in 无人提交"]
-        raise InvalidInput(f"feedback: no page for {lms}: {'; '.join(reasons)}.")
+        raise InvalidInput(
+            f"feedback: no page for {lms}: {'; '.join(reasons)}. The pages themselves are in "
+            f"{folder / 'feedback'}. 没有可打包的反馈。"
+        )
     return Packed(stream.getvalue(), names, left_out)
 
 
