@@ -20,7 +20,7 @@ _SIGNATURES = (
         "a pointer of Git LFS, not the file itself Git LFS指针，不是文件本身",
     ),
 )
-_WEB_PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+_WEB_PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml", b"<table", b"<meta")
 _BEGINNING = 1000  # bytes that are looked at
 
 
