@@ -26,7 +26,7 @@ def test_the_table_is_read_on_a_phone_without_a_network(tmp_path, browser, langu
     scores.append(scored("slow", right(900), 2 * budget_ratio()))
     book = book_of(tmp_path, *scores, teacher=scored("teacher", right(860)))
     held_out = HeldOut(Sentences(["x"] * ITEMS, [0] * ITEMS), HASH, False)
-    write_pages(make_table(book, HASH), held_out, tmp_path)
+    write_pages(make_table(book, HASH), held_out, tmp_path, tmp_path)
     path = tmp_path / f"league-{language}.html"
     page = browser.new_page(viewport=PHONE)
     fetched: list[str] = []

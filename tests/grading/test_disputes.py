@@ -88,11 +88,16 @@ def test_a_flood_costs_one_judgement_and_one_line_in_the_record(course, tmp_path
     for number in range(500):
         (folder / f"{number:05}.json").write_text(json.dumps(request(course, "ann")))
     answers = answer_disputes(course, LECTURE, folder)
-    assert course.judged == ["ann layer_map"] and len(answers.refused) == 499
-    assert [entry["event"] for entry in Audit(course.folder).entries()] == [
-        "dispute",
-        "disputes refused",
-    ]
+    assert course.judged == ["ann layer_map"] and len(answers.copies) == 499
+    assert not answers.refused and set(answers.copies.values()) == {"00000.json"}
+    for number in range(500):
+        again = request(course, "ann", because=f"The test is wrong, {number}.")
+        (folder / f"x{number:05}.json").write_text(json.dumps(again))
+    answers = answer_disputes(course, LECTURE, folder)
+    assert course.judged == ["ann layer_map"] and len(answers.refused) == 500
+    assert "beside 00000.json" in answers.refused["x00007.json"]
+    events = [entry["event"] for entry in Audit(course.folder).entries()]
+    assert events == ["dispute", "disputes refused"]
     again = answer_disputes(course, LECTURE, folder)
     assert not again.requests and len(again.earlier) == 1 and len(course.judged) == 1
 

@@ -276,8 +276,25 @@ def test_a_name_is_text_on_the_page(filled):
 
 
 def test_both_pages_link_to_each_other(filled, tmp_path):
-    zh, en = write_pages(*filled, tmp_path / "page")
+    zh, en = write_pages(*filled, tmp_path / "page", tmp_path)
     assert en.name in zh.read_text() and zh.name in en.read_text()
+
+
+def test_a_page_or_sentences_that_somebody_has_edited_stay(filled, tmp_path):
+    write_pages(*filled, tmp_path, tmp_path)
+    edited = tmp_path / "league-zh.html"
+    edited.write_text("mine")
+    (zh, place), (en, same) = write_pages(*filled, tmp_path, tmp_path).items()
+    assert zh == edited != place and edited.read_text() == "mine" and en == same
+    own = own_sentences(tmp_path / "own.csv")
+    made = heldout.take(tmp_path / "league", own)
+    assert heldout.take(tmp_path / "league", own) == made, "its own file is written again"
+    for folder in (made.parent, tmp_path / "new"):
+        folder.mkdir(exist_ok=True)
+        (folder / heldout.FILE_NAME).write_text("text,label\nmy own,positive\n")
+        with pytest.raises(InvalidInput, match=r"heldout\.csv is there already"):
+            heldout.take(folder, own)
+        assert "my own" in (folder / heldout.FILE_NAME).read_text()
 
 
 def test_the_page_of_an_empty_league_is_a_page(filled):

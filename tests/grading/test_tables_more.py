@@ -32,6 +32,13 @@ from tinybert_l.grading.rosters import read_roster
             'Email address,Roles\na@x.org,"Student, Teaching assistant"\nb@x.org,Manager\n',
             ["a@x.org"],
         ),
+        ("学号,姓名,状态\nu1,王芳,在读\nu2,李雷,退课\n", ["u1"]),
+        ("id,name,Registration Status\nu1,Ann,**Web Registered**\nu2,Bo,Withdrew\n", ["u1"]),
+        ("学号,姓名\nu1,王芳\n学号,姓名\nu2,李雷\n", ["u1", "u2"]),
+        ("Họ và tên,Mã số sinh viên\nAnn,u1\n", ["u1"]),
+        ("identifier,github_username,github_id,name\nu1,annli,123,\n", ["u1"]),
+        ("Display name,Email,Role\nAnn,a@x.org,Member\nX,x@x.org,Owner\n", ["a@x.org"]),
+        ("id,name\n00123,Ann\n123,Bo\n", ["00123", "123"]),
         ("学号,姓名,角色\nu1,王芳,学生\nu2,李老师,教师\n", ["u1"]),
         ("id,name,,\nu1,Ann,,\n,,,\n", ["u1"]),
         ('Student,ID,Section,L3 (9)\n"    满分",,,25\n"Li, Ann",51,S1,\n', ["51"]),
@@ -39,6 +46,12 @@ from tinybert_l.grading.rosters import read_roster
 )
 def test_people_are_read_from_further_lists(tmp_path, text, ids):
     assert [person["id"] for person in read_roster(written(tmp_path, text))] == ids
+
+
+def test_a_name_on_two_lines_and_with_marks_that_nobody_sees_is_one_name(tmp_path):
+    text = 'id,name\r\nu1,"Li,\r\nAnn"\r\nu2,\u200fمحمد\u200e\r\n'
+    ann, other = read_roster(written(tmp_path, text))
+    assert (ann["first_name"], ann["last_name"], other["last_name"]) == ("Ann", "Li", "محمد")
 
 
 def test_names_are_read_in_the_languages_of_their_columns(tmp_path):
@@ -59,6 +72,8 @@ def test_names_are_read_in_the_languages_of_their_columns(tmp_path):
         ("id,name\nnan,Ann\n", "line 2: no id"),
         ("Email address,ID number\na@x.org,\nb@x.org,u2\n", "no id in the column ID number"),
         ("id,name\nu1,Ann\nu1,Ann\n", "twice"),
+        ("id,name\n00123,Ann\n123,Ann\n", "lost its zeros"),
+        (b"<table><tr><td>id</td></tr></table>", "web page"),
         ("id,name\nu1,Ann\nu1,Bo\n", "twice"),
         ("学号,姓名,学 号,姓名\nu1,王芳,u2,李雷\n", "one below the other"),
         ("id,name\nu1,Li, Ann\n", "line 2: 3 cells below 2 columns"),
@@ -120,6 +135,9 @@ def test_the_platforms_own_column_takes_the_grade(tmp_path, text, title, grade):
         ("id,grade\nMax points,10\nu1,\n", "", "maximum is 10"),
         ("Student,ID,Section,L3 (9)\n    Mögliche Punkte,,,10\nLi,51,S,\n", "", "maximum is 10"),
         ("Username,L3 [Total Pts: 25 Percentage] |9\nu1,\n", "L3", "per cent"),
+        ("id,grade\nu1,70%\nu2,36 %\n", "", "per cent"),
+        ("id,L3\nu1,70%\nu2,\n", "L3", "per cent"),
+        ("id,grade\n2.02E+09,\n", "", "rounded by a spreadsheet"),
         ("Username,L3 [Total Pts: 25 Score] |9,L4 [Total Pts: 25 Score] |8\nu1,,\n", "", "--title"),
         ('Identifier,Grade,Scale\nParticipant 51,,"Good, Bad"\n', "", "scale"),
         ("Student,ID,Section,L3 (9),L3 (8)\nLi,51,S,,\n", "L3", r"allowed: L3 \(9\), L3 \(8\)"),

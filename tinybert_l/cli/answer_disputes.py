@@ -26,6 +26,8 @@ def answer(course: Course, lecture: int, folder: Path, options: Options) -> None
     show(f"Lecture {lecture}: {len(rows)} requests answered 复核申请已处理", headings, rows)
     for path, when in answers.earlier.items():
         click.echo(f"answered before 此前已处理 ({when}): {path}")
+    for path, first in answers.copies.items():
+        click.echo(f"the same as {first}, answered once 与其相同，只处理一次: {path}")
     for path, why in answers.failed.items():
         click.echo(f"not judged 未能评判: {path}: {why}")
     for path, why in answers.refused.items():

@@ -13,6 +13,7 @@ from tinybert_l.grading.league import heldout, page
 from tinybert_l.grading.league.book import Book
 from tinybert_l.grading.league.judge import judge
 from tinybert_l.grading.league.table import make_table
+from tinybert_l.grading.written import beside
 
 LEAGUE = "capstone"  # folder in the course's
 
@@ -98,4 +99,7 @@ def league_page(course: Course, to: Path | None) -> None:
     folder = course.folder / LEAGUE
     held_out = heldout.read_held_out(folder)
     table = make_table(Book.read(folder), held_out.sha256)
-    league_tables.show_written(page.write_pages(table, held_out, to or folder / "page"))
+    places = page.write_pages(table, held_out, to or folder / "page", course.folder)
+    league_tables.show_written([*places.values()])
+    for said in filter(None, map(beside, places, places.values())):
+        click.echo(said)

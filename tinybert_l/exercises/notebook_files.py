@@ -27,6 +27,7 @@ _BYTE_ORDER_MARKS = (
 _OTHER_ENCODINGS = ("utf-16", "utf-16-le", "utf-16-be", "gb18030")  # tried on what is not UTF-8
 # NUL and halves of surrogate pairs stand in no text that a file or a page can hold
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
+_SCRIPT = re.compile(r"^(?:# %%|import marimo$|(?:# *)?jupyter:$|# ?In ?\[)", re.MULTILINE)
 _CONFLICT = re.compile(r"^[ \t]*<{7} ", re.MULTILINE)
 
 
@@ -50,7 +51,7 @@ def read_notebook(raw: bytes, name: str) -> tuple[Tree, list[str]]:
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError) as error:
-        reason = _conflict(text) or clean_text(str(error))[:120]
+        reason = _conflict(text) or _script(text) or clean_text(str(error))[:120]
         raise UnreadableNotebook(f"{name} is no JSON 不是有效的JSON: {reason}") from None
     version = _whole_number(tree.get("nbformat")) if isinstance(tree, dict) else None
     if version is None:
@@ -89,6 +90,13 @@ def _conflict(text: str) -> str:
         return ""
     line = text.count("\n", 0, match.start()) + 1
     return f"Git's merge conflict is not solved (line {line}) 合并冲突未解决"
+
+
+def _script(text: str) -> str:
+    """Say so where it is a notebook that an editor keeps as a script or a text."""
+    if not _SCRIPT.search(text[:2000]):
+        return ""
+    return "a notebook as a script: ask for the .ipynb 脚本形式的笔记本，请交.ipynb"
 
 
 def _whole_number(value: Any) -> int | None:

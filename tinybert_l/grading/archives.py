@@ -8,6 +8,7 @@ others out.
 
 import contextlib
 import io
+import itertools
 import os
 import re
 import stat
@@ -22,12 +23,15 @@ from tinybert_l.exercises.file_kinds import kind_of
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT
 from tinybert_l.grading.file_names import (
     has_ending,
+    is_archive_name,
     is_desktop_file,
     named_beside,
+    without_archive_ending,
     without_copy_marks,
     without_ending,
 )
 from tinybert_l.grading.owners import BLACKBOARD_NAME, CANVAS_NAME, MOODLE_FLAT_NAME
+from tinybert_l.grading.tar_members import is_packed, is_tar, tar_members, unpacked
 from tinybert_l.grading.zip_members import names_of, open_zip, reader_of, time_of
 
 MEMBER_LIMIT = 50_000  # files in an archive
@@ -35,10 +39,11 @@ INNER_MEMBER_LIMIT = 20  # files in a student's own zip that are looked at, note
 INNER_MEMBERS_LISTED = 10_000  # of these
 ZIPS_WITHIN = 1  # so many zip files of a student's, one in the other, are opened in the first
 TOO_MANY_ZIPS = "a zip file in a zip file in a zip file 压缩包嵌套过深"
-INNER_BYTES = 100 * 10**6  # of all files that are read in a student's zip
+INNER_BYTES = 100 * 10**6  # of all files that are read in a student's zip, and of a tar unpacked
+ZIP_SIGNATURE = b"PK\x03\x04"
 KIND_BYTES = 1000  # of a file's beginning, which tell what it is
 # what may be a notebook, a request, or a zip file that holds one
-_MAY_MATTER = re.compile(r"\.(?:ipynb|json|txt|zip)", re.IGNORECASE)
+_MAY_MATTER = re.compile(r"\.(?:ipynb|json|txt|zip|tar|t[gbx]z)", re.IGNORECASE)
 COMPRESSION_LIMIT = 500  # bytes that one compressed byte may stand for
 _ENCRYPTED = 0x1  # the zip flag of a member that needs a password
 
@@ -118,6 +123,8 @@ def what_it_is(raw: bytes) -> str:
     kind = kind_of(raw)
     if kind.startswith("a zip file"):
         return "a zip file that is incomplete: load it down again 压缩包不完整，请重新下载"
+    if is_packed(raw) or is_tar(raw):
+        return "a tar or gzip archive: unpack it and name the folder 请先解压，再指定文件夹"
     if not kind and raw.lstrip().startswith(b"{"):
         return "a notebook? put it into a folder of its student's name 请放入以学生命名的文件夹"
     return f"it is {kind}" if kind else ""
@@ -145,11 +152,12 @@ def read_plain_file(path: Path) -> bytes:
 
 def _with_zips_opened(files: Iterable[IncomingFile], assignment: str) -> Iterator[IncomingFile]:
     for file in files:
-        if file.problem or not file.path.lower().endswith(".zip"):
+        if file.problem or not is_archive_name(file.path):
             yield file
             continue
         try:
-            members = _StudentsZip().files(file.read()[: SUBMISSION_LIMIT + 1], ZIPS_WITHIN)
+            raw = file.read()[: SUBMISSION_LIMIT + 1]
+            members = _StudentsZip().files(raw, PurePosixPath(file.path).name, ZIPS_WITHIN)
         except InvalidInput as error:
             yield replace(file, problem=str(error))
             continue
@@ -158,10 +166,15 @@ def _with_zips_opened(files: Iterable[IncomingFile], assignment: str) -> Iterato
             yield replace(member, path=path, modified=file.modified)
 
 
+def is_archive(raw: bytes) -> bool:
+    """Tell whether a file is an archive that is opened here, whatever it is called."""
+    return raw.startswith(ZIP_SIGNATURE) or is_packed(raw) or is_tar(raw)
+
+
 def notebook_within(raw: bytes) -> bytes | None:
-    """Return the notebook in a zip file that is called a notebook; None where none is clear."""
+    """Return the notebook in an archive that is called a notebook; None where none is clear."""
     try:
-        members = _StudentsZip().files(raw, zips_within=0)
+        members = _StudentsZip().files(raw, "notebook.ipynb", zips_within=0)
     except InvalidInput:
         return None
     notebooks = [member for member in members if has_ending(member.path) and not member.problem]
@@ -169,34 +182,57 @@ def notebook_within(raw: bytes) -> bytes | None:
 
 
 class _StudentsZip:
-    """Reads a student's zip file, with those in it, up to a limit for all together."""
+    """Reads a student's zip or tar file, with those in it, up to a limit for all together."""
 
     def __init__(self) -> None:
         self.bytes_left = INNER_BYTES
 
-    def files(self, raw: bytes, zips_within: int) -> list[IncomingFile]:
+    def files(self, raw: bytes, name: str, zips_within: int) -> list[IncomingFile]:
         """Read what may be notebooks; of the other files the names.
 
         Args:
-            zips_within: so many zip files, one in the other, are opened in this one.
+            name: of the file; without its last ending it is that of a file packed alone.
+            zips_within: so many archives, one in the other, are opened in this one.
         Raises:
             InvalidInput: it cannot be read.
         """
         members: list[IncomingFile] = []
+        with contextlib.ExitStack() as stack:
+            for member in _worth_reading(self._listed(raw, name, stack)):
+                members += self._with_contents(member, zips_within)
+        if not members:
+            raise InvalidInput("an archive with no file in it 压缩包是空的")
+        return members[:INNER_MEMBER_LIMIT]
+
+    def _listed(self, raw: bytes, name: str, stack: contextlib.ExitStack) -> list[IncomingFile]:
+        if is_packed(raw) or is_tar(raw):
+            return self._unpacked(raw, name)
         try:
-            with open_zip(io.BytesIO(raw)) as archive:
-                for member in _worth_reading(_zip_files(archive, INNER_MEMBERS_LISTED)):
-                    members += self._with_contents(member, zips_within)
+            archive = stack.enter_context(open_zip(io.BytesIO(raw)))
+            return _zip_files(archive, INNER_MEMBERS_LISTED)
         except InvalidInput:
             raise
         except Exception as error:  # it may be broken in ways that zipfile does not know
             reason = what_it_is(raw) or f"{type(error).__name__}: {error}"[:200]
             raise InvalidInput(f"a zip file that cannot be read 压缩包无法读取: {reason}") from None
-        return members[:INNER_MEMBER_LIMIT]
+
+    def _unpacked(self, raw: bytes, name: str) -> list[IncomingFile]:
+        """Return the files of a tar archive, or the file that gzip, bzip2 or xz has packed."""
+        try:
+            raw = unpacked(raw, max(self.bytes_left, 0))
+            if not is_tar(raw):
+                return [_kept(without_archive_ending(name), raw)]
+            self.bytes_left -= len(raw)
+            members = itertools.islice(tar_members(raw), INNER_MEMBERS_LISTED)
+            return [_kept(x.path, x.raw, x.is_link) for x in members]
+        except InvalidInput as error:
+            raise InvalidInput(
+                f"a tar or gzip archive that cannot be read 压缩包无法读取: {error}"
+            ) from None
 
     def _with_contents(self, member: IncomingFile, zips_within: int) -> list[IncomingFile]:
         """Return a member as one that was read; a zip file as its members."""
-        is_zip = member.path.lower().endswith(".zip")
+        is_zip = is_archive_name(member.path)
         if member.problem or not _MAY_MATTER.search(member.path):
             return [member]
         if is_zip and not zips_within:
@@ -204,7 +240,7 @@ class _StudentsZip:
         try:
             raw = self._read(member)
             if is_zip:
-                return self.files(raw, zips_within - 1)
+                return self.files(raw, PurePosixPath(member.path).name, zips_within - 1)
         except InvalidInput as error:
             return [replace(member, problem=str(error))]
         return [replace(member, read=lambda: raw)]
@@ -217,11 +253,19 @@ class _StudentsZip:
         return raw
 
 
+def _kept(name: str, raw: bytes, is_link: bool = False) -> IncomingFile:
+    """Return a file of a tar archive; of what is no notebook the beginning alone is kept."""
+    path = _with_slashes(name)
+    kept = raw[: SUBMISSION_LIMIT + 1 if _MAY_MATTER.search(path) else KIND_BYTES]
+    problem = "a link 链接" if is_link else _path_problem(path)
+    return IncomingFile(path, datetime.now(UTC), lambda: kept, problem)
+
+
 def _worth_reading(members: Iterable[IncomingFile]) -> list[IncomingFile]:
     """Return a student's own files: notebooks first, then what may hold or be one."""
     own = [member for member in members if not is_desktop_file(member.path)]
     own.sort(key=lambda member: not _MAY_MATTER.search(member.path))
-    own.sort(key=lambda member: not member.path.lower().endswith(".zip"))
+    own.sort(key=lambda member: not is_archive_name(member.path))
     own.sort(key=lambda member: not has_ending(member.path))
     return own[:INNER_MEMBER_LIMIT]
 
@@ -236,7 +280,7 @@ def _path_of_inner(zip_path: str, member_path: str, assignment: str) -> str:
         match = pattern.fullmatch(zip_name)
         if match and match["rest"]:
             return zip_name[: match.start("rest")] + member_name
-    name = without_copy_marks(without_ending(zip_name[: -len(".zip")]))[0]
+    name = without_copy_marks(without_ending(without_archive_ending(zip_name)))[0]
     return f"{named_beside(name, assignment) or name}/{member_name}"
 
 

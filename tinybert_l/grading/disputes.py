@@ -47,12 +47,14 @@ class Answers:
     Args:
         requests: that were answered now.
         earlier: {file: when it was answered before}.
+        copies: {file: the file whose request it repeats}; what is asked twice is answered once.
         refused: {file: why}.
         failed: {file: why it could not be judged}; it can be tried again.
     """
 
     requests: list[Request] = field(default_factory=list)
     earlier: dict[str, str] = field(default_factory=dict)
+    copies: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -115,7 +117,7 @@ class _Desk:
     def read(self, folder: Path) -> dict[str, Dispute]:
         """Read and check all files; returns {file: request} of those that are to be answered."""
         accepted: dict[str, Dispute] = {}
-        seen: set[tuple[str, str]] = set()
+        seen: dict[tuple[str, str], tuple[str, str]] = {}  # {whose and what: (file, because)}
         with _files_of(folder, self.name) as files:
             if len(files) > FILES_LIMIT:
                 raise InvalidInput(
@@ -128,14 +130,18 @@ class _Desk:
                 try:
                     dispute = self._checked(file)
                     key = (dispute.student, dispute.exercise)
-                    if key in seen:
-                        raise InvalidInput("a second request for the same exercise 重复的申请")
-                    seen.add(key)
+                    first, because = seen.setdefault(key, (path, dispute.because))
+                    if because != dispute.because:
+                        raise InvalidInput(
+                            f"a second request for the same exercise, beside {first} 重复的申请"
+                        )
                 except InvalidInput as error:
                     self.answers.refused[path] = printable(str(error))
                     continue
                 when = self._answered_at(dispute)
-                if when:
+                if first != path:
+                    self.answers.copies[path] = first
+                elif when:
                     self.answers.earlier[path] = when
                 else:
                     accepted[path] = dispute

@@ -7,6 +7,11 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 
 _ENDING = re.compile(r"(?:\.ipynb)+(?:\.(?:json|txt|download|ipynb))*\s*$", re.IGNORECASE)
 _TEXT_ENDING = re.compile(r"\.(?:json|txt)\s*$", re.IGNORECASE)
+# of archives that are opened; x.ipynb.gz is a notebook packed alone, x.tar (1).gz a browser's copy
+_ARCHIVE_ENDING = re.compile(
+    r"\.(?:zip|tar|tar(?: ?\(\d+\))?\.(?:gz|bz2|xz)|tgz|tbz2?|txz|(?<=\.ipynb\.)(?:gz|bz2|xz))\s*$",
+    re.IGNORECASE,
+)
 _COPY_BEFORE = re.compile(
     r"^(?:copy of|copie de|copia de|cópia de|kopie von|kopia|копия|نسخة من|副本|复件|複本)[\s_-]*",
     re.IGNORECASE,
@@ -87,6 +92,20 @@ def is_desktop_file(path: str) -> bool:
 def has_ending(file_name: str) -> bool:
     """Tell whether a name ends as a notebook's does, whatever was put behind."""
     return bool(_ENDING.search(file_name))
+
+
+def is_archive_name(path: str) -> bool:
+    """Tell whether a name is that of an archive which is opened."""
+    return bool(_ARCHIVE_ENDING.search(path))
+
+
+def without_archive_ending(path: str) -> str:
+    """Return a name without the ending of an archive.
+
+    >>> without_archive_ending("work.tar.gz"), without_archive_ending("x.ipynb.gz")
+    ('work', 'x.ipynb')
+    """
+    return _ARCHIVE_ENDING.sub("", path)
 
 
 def may_be_notebook(file_name: str, name: str) -> bool:

@@ -14,7 +14,9 @@ from pathlib import PurePosixPath
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.file_names import (
     has_ending,
+    is_archive_name,
     named_beside,
+    without_archive_ending,
     without_copy_marks,
     without_ending,
 )
@@ -224,9 +226,9 @@ def names_somebody(file_name: str, assignment: str) -> bool:
     """Tell whether the name of a file says whose it is, wherever it lies."""
     if any(x.fullmatch(file_name) for x in (CANVAS_NAME, MOODLE_FLAT_NAME, BLACKBOARD_NAME)):
         return True
-    if not (has_ending(file_name) or file_name.lower().endswith(".zip")):
+    if not (has_ending(file_name) or is_archive_name(file_name)):
         return False
-    text = without_copy_marks(without_ending(file_name.removesuffix(".zip")))[0]
+    text = without_copy_marks(without_ending(without_archive_ending(file_name)))[0]
     return named_beside(text, assignment) not in (None, text)
 
 

@@ -124,10 +124,16 @@ def _why_nothing(upload: _Upload) -> str:
     names = ", ".join(upload.other_names)[:200]
     kinds = []
     for other in upload.others[:OTHERS_LOOKED_AT]:
-        with suppress(InvalidInput):
-            kinds.append(instead_of_notebook(other.file_name, other.file.read()))
+        kinds.append(_what_came(other.file))
     said = "; ".join(dict.fromkeys(filter(None, kinds)))
     return f"no notebook among {names} 没有笔记本" + (f": {said}" if said else "")
+
+
+def _what_came(file: IncomingFile) -> str:
+    """Say what a file is that is no notebook; empty where nobody can tell."""
+    with suppress(InvalidInput):
+        return instead_of_notebook(file.path, file.read())
+    return ""
 
 
 def _by_student(
@@ -149,7 +155,7 @@ def _by_student(
         owner = owner_of(file.path, name)
         if owner is None:
             if file.path not in OF_PLATFORMS:
-                why = why_nobody(file.path, name)
+                why = why_nobody(file.path, name) or _what_came(file)
                 refusals.append(Refusal(file.path, f"{NOT_CLEAR}: {why}" if why else NOT_CLEAR))
             continue
         told = beside.applied(owner, file.path)

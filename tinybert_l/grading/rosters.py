@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.csv_files import Table, read_table, spoilt, tidy
-from tinybert_l.grading.owners import folded
+from tinybert_l.grading.owners import folded, tidy_name
 
 COLUMNS = ("id", "first_name", "last_name", "email")
 # Any of these names a student; the first that a file has is taken.
@@ -62,6 +62,14 @@ ID_COLUMNS = (
     "工号",
     "工號",
     "编号",
+    "رقم المعرّف",
+    "الرقم الجامعي",
+    "Mã số sinh viên",
+    "MSSV",
+    "Numer albumu",
+    "Öğrenci No",
+    "identifier",
+    "roster identifier",
 )
 # say that a row sums up others, and is nobody
 TOTALS = frozenset({
@@ -127,7 +135,7 @@ OTHER_NAMES = {
     ),
     "email": EMAIL_COLUMNS,
     "full_name": (
-        *("name", "full name", "student name", "姓名", "学生姓名", "氏名", "이름"),
+        *("name", "full name", "student name", "display name", "姓名", "学生姓名", "氏名", "이름"),
         *("Vollständiger Name", "Nom complet", "Nombre completo"),
     ),
 }
@@ -135,8 +143,15 @@ CANVAS_ID_COLUMNS = ("SIS Login ID", "SIS User ID")
 BRIGHTSPACE_COLUMNS = ("OrgDefinedId", "End-of-Line Indicator")  # whose ids begin with "#"
 ROLE_COLUMNS = ("role", "roles", "course role", "角色", "身份", "Rolle", "Rollen", "Rôle", "Rôles",
                 "Rol", "Roles", "Ruolo", "Ruoli", "Papel", "Papéis")  # fmt: skip
+STATUS_COLUMNS = ("status", "enrollment status", "registration status", "状态", "學籍狀態",
+                  "学籍状态", "Statut", "Estado", "Stato")  # fmt: skip
+_HAS_LEFT = re.compile(
+    r"dropped|withdrawn?|withdrew|deleted|cancell?ed|removed|退课|退選|退学|退學|休学|休學|注销|"
+    r"abandon|retirado|ritirato|abgemeldet",
+    re.IGNORECASE,
+)
 _STAFF = re.compile(
-    r"teach|profess|instruct|lectur|manager|assist|tutor|grader|staff|\bta\b|designer|observer|"
+    r"owner|teach|profess|instruct|lectur|manager|assist|tutor|grader|staff|\bta\b|designer|observer|"
     r"教师|老师|教員|教授|助教|管理|lehr|dozent|enseign|profesor|docente|insegnant",
     re.IGNORECASE,
 )
@@ -169,7 +184,7 @@ def read_roster(path: Path) -> list[Person]:
     row_of: dict[str, list[str]] = {}
     line_of: dict[str, tuple[int, str]] = {}
     for row, line in zip(table.rows, table.lines, strict=True):
-        if (is_canvas and is_nobody(table, row)) or _is_beside(table, row):
+        if (is_canvas and is_nobody(table, row)) or _is_beside(table, row, id_column):
             continue
         _require_no_further_cells(table, row, path, line)
         student = table.key(row, id_column)
@@ -199,13 +214,38 @@ def read_roster(path: Path) -> list[Person]:
                 f"{path}, line {line}: {student} differs from {namesake} (line {first_line}) in "
                 "capital letters alone; folders cannot tell them apart. 学号仅大小写不同。"
             )
+        same = _without_zeros(student, people, person)
+        if same:
+            raise InvalidInput(
+                f"{path}, line {line}: {student} and {same} are one person whose id has lost its "
+                "zeros: write it once, as text. 学号前面的0丢失，同一人出现两次。"
+            )
         people[student], row_of[student] = person, row
         _require_short(people[student], path, line)
     return list(people.values())
 
 
-def _is_beside(table: Table, row: list[str]) -> bool:
-    """Tell whether a row is a rule of a table, or somebody who teaches."""
+def _without_zeros(student: str, people: dict[str, Person], person: Person) -> str:
+    """Return the id of the same person that differs in zeros at its beginning; empty without."""
+    if not student.isdigit() or not (person["first_name"] or person["last_name"]):
+        return ""
+    facts = {key: value for key, value in person.items() if key != "id"}
+    for other, known in people.items():
+        is_same = other.isdigit() and other.lstrip("0") == student.lstrip("0")
+        if is_same and {key: value for key, value in known.items() if key != "id"} == facts:
+            return other
+    return ""
+
+
+def _is_beside(table: Table, row: list[str], id_column: int | None) -> bool:
+    """Tell whether a row is a rule of a table, its header again, or somebody who teaches or left.
+
+    Lists that are printed on several pages have their header on each.
+    """
+    if tidy(table.cell(row, id_column)) == tidy(table.header[id_column or 0]):
+        return True
+    if _HAS_LEFT.search(table.cell(row, table.column(*STATUS_COLUMNS))):
+        return True
     cells = [cell.strip() for cell in row if cell.strip()]
     role = table.cell(row, table.column(*ROLE_COLUMNS))
     is_rule = all(map(_RULE.fullmatch, cells))
@@ -291,12 +331,13 @@ def is_nobody(table: Table, row: list[str]) -> bool:
 def _person(table: Table, row: list[str], student: str, is_canvas: bool) -> Person:
     person = {"id": student}
     for column in COLUMNS[1:]:
-        person[column] = table.cell(row, table.column(*OTHER_NAMES[column]))
+        person[column] = tidy_name(table.cell(row, table.column(*OTHER_NAMES[column])))
     if is_canvas:
         person["lms_user_id"] = table.cell(row, table.column("ID"))
         full_name = table.cell(row, table.column("Student"))
     else:
         full_name = table.cell(row, table.column(*OTHER_NAMES["full_name"]))
+    full_name = tidy_name(full_name)  # a quoted line end, marks of direction
     if full_name and not (person["first_name"] or person["last_name"]):
         person["last_name"], _, person["first_name"] = map(str.strip, full_name.partition(","))
     return person

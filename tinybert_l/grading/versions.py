@@ -13,13 +13,12 @@ from pathlib import PurePosixPath
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.file_kinds import kind_of
 from tinybert_l.exercises.notebook_files import UnreadableNotebook, read_notebook
-from tinybert_l.grading.archives import IncomingFile, notebook_within
+from tinybert_l.grading.archives import IncomingFile, is_archive, notebook_within
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT, normalised
 from tinybert_l.grading.contents import Contents, why_foreign
 from tinybert_l.grading.file_names import copy_number, is_called, stem, version_of
 from tinybert_l.grading.owners import Owner
 
-ZIP_SIGNATURE = b"PK\x03\x04"
 SAME_TIME_SECONDS = 2  # a zip file knows no smaller steps
 
 
@@ -165,7 +164,7 @@ def _read_all(
 
 def _read(candidate: Candidate) -> _Read:
     raw = candidate.file.read()
-    if raw.startswith(ZIP_SIGNATURE):
+    if is_archive(raw):
         raw = notebook_within(raw) or raw
     if len(raw) > SUBMISSION_LIMIT:
         raise InvalidInput(f"more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")

@@ -19,6 +19,7 @@ from tinybert_l.course.capstone.sentences import (
     read_labelled,
 )
 from tinybert_l.errors import InvalidInput
+from tinybert_l.grading.written import Written
 
 FILE_NAME = "heldout.csv"
 SECRET = "secret"
@@ -103,7 +104,11 @@ def read_held_out(folder: Path) -> HeldOut:
 
 
 def _write(folder: Path, rows: list[tuple[str, int]]) -> Path:
-    """Write the file so that nobody else on the machine can read it."""
+    """Write the file so that nobody else on the machine can read it.
+
+    Raises:
+        InvalidInput: somebody else's file has that name, or changed it; it stays.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("text", "label"))
@@ -111,8 +116,11 @@ def _write(folder: Path, rows: list[tuple[str, int]]) -> Path:
         writer.writerow((sentence, LABELS[label]))
     path = folder / FILE_NAME
     with _private(folder):
-        write_atomically(path, text.getvalue())
-    return path
+        written = Written(folder, "league")
+        if not written.record.is_file():  # a file that is there already is somebody else's
+            write_atomically(written.record, "{}\n")
+        written.require(path)
+        return written.write(path, text.getvalue())
 
 
 def _secret(folder: Path) -> bytes:

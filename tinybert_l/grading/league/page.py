@@ -5,11 +5,11 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from tinybert_l.cache import write_atomically
 from tinybert_l.course.capstone.rules import BUDGET_MS, SIZE_LIMIT, budget_ratio
 from tinybert_l.course.intervals import Estimate
 from tinybert_l.grading.league.heldout import HeldOut
 from tinybert_l.grading.league.table import Table
+from tinybert_l.grading.written import Written
 from tinybert_l.languages import LANGUAGES, in_words
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
@@ -29,14 +29,20 @@ class Bar:
     width: float
 
 
-def write_pages(table: Table, held_out: HeldOut, folder: Path) -> list[Path]:
-    """Write league-zh.html and league-en.html; returns their paths."""
-    written = []
+def write_pages(table: Table, held_out: HeldOut, folder: Path, course: Path) -> dict[Path, Path]:
+    """Write league-zh.html and league-en.html.
+
+    Args:
+        course: the folder of the course, which records what commands have written.
+    Returns:
+        {path: where it was written}, which is beside a page that somebody has edited.
+    """
+    written = Written(course, "league")
+    places = {}
     for lang in LANGUAGES:
         path = folder / f"league-{lang}.html"
-        write_atomically(path, page(table, held_out, lang))
-        written.append(path)
-    return written
+        places[path] = written.write(path, page(table, held_out, lang))
+    return places
 
 
 def page(table: Table, held_out: HeldOut, lang: str) -> str:

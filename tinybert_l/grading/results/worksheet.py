@@ -94,7 +94,8 @@ def fill(
         sheet.fill(row)
     if not sheet.met:
         raise InvalidInput(
-            f"{path}: none of its rows is a student of this course. 无法对应任何学生。"
+            f"{path}: none of its rows is a student of this course"
+            f" ({_listed(sheet.unknown)}). 无法对应任何学生。"
         )
     if columns.grade == len(table.header):
         table.header.append("Grade")
@@ -262,7 +263,10 @@ def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Colum
     else:
         found = (table.column(name) for name in GRADE_COLUMNS)
         grade = next((i for i in found if i is not None and _holds_grades(table, i)), None)
-    return _Columns("plain", [key], len(table.header) if grade is None else grade)
+    grade = len(table.header) if grade is None else grade
+    if any(table.cell(row, grade).endswith("%") for row in table.rows):
+        raise _takes_per_cent(table, grade)
+    return _Columns("plain", [key], grade)
 
 
 def _key_column(table: Table, totals: Sequence[StudentTotal]) -> int:
@@ -290,16 +294,20 @@ def _titled_column(table: Table, title: str) -> int:
         names = [tidy(_TITLE_DETAILS.sub(" ", name)) for name in table.header]
         found = [i for i, name in enumerate(names) if name == wanted]
     if len(found) == 1 and _IN_PERCENT.search(table.header[found[0]].strip()):
-        raise InvalidInput(
-            f"{table.path}: {table.header[found[0]]} takes per cent; download the file with points "
-            "该列为百分比，请下载分数列"
-        )
+        raise _takes_per_cent(table, found[0])
     if len(found) != 1:
         raise InvalidInput(
             f"{table.path}: --title {title!r}; allowed: {', '.join(table.header)}. "
             "请用--title指明一列。"
         )
     return found[0]
+
+
+def _takes_per_cent(table: Table, column: int) -> InvalidInput:
+    return InvalidInput(
+        f"{table.path}: {table.header[column]} takes per cent; download the file with points "
+        "该列为百分比，请下载分数列"
+    )
 
 
 def _holds_grades(table: Table, column: int) -> bool:
