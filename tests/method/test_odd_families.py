@@ -1,6 +1,7 @@
 """Teachers, texts and families that cannot be used are refused by name before anything is made."""
 
 import copy
+import json
 
 import numpy as np
 import pandas
@@ -8,6 +9,7 @@ import pytest
 import torch
 from conftest import small_bert
 from own_bert import make_tokenizer, rows
+from transformers import BertForMultipleChoice, BertForTokenClassification, BertModel
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.any_teacher import load_own_teacher
@@ -147,3 +149,29 @@ def test_a_label_that_names_two_classes_and_an_open_file_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("text,label")
     with (tmp_path / "a.csv").open() as file, pytest.raises(InvalidInput, match="an open file"):
         read_own_texts(file, Columns())
+
+
+@pytest.mark.parametrize("kind", [BertForTokenClassification, BertForMultipleChoice, BertModel])
+def test_a_loaded_model_with_another_head_does_not_teach(kind, bert, tokenizer):
+    with pytest.raises(InvalidInput, match=r"not those of a classifier .* shape \(2, 2\)"):
+        load_own_teacher(kind(bert.config), tokenizer)
+
+
+def test_class_numbers_that_are_texts_are_numbers(bert):
+    bert.config.id2label = {"1": "food", "0": "sport"}
+    assert class_names(bert.config) == ["sport", "food"]
+
+
+def test_a_header_with_spaces_keeps_its_labels_and_a_line_of_json_its_line_breaks(tmp_path):
+    lines = [f"{text.replace(',', '')}, {label}" for text, label in rows()]
+    (tmp_path / "a.csv").write_text("\n".join(["text, label", *lines]))
+    assert read_own_texts(tmp_path / "a.csv", Columns()).labels() == ["food", "money", "sport"]
+    texts = [f"{text}\u2028and\u0085more" for text in TEXTS]
+    written = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+    (tmp_path / "a.jsonl").write_text("\r\n".join(written), encoding="utf-8", newline="")
+    assert read_own_texts(tmp_path / "a.jsonl", Columns()) == read_own_texts(texts, Columns())
+
+
+def test_splits_of_the_same_texts_are_refused_with_that_reason():
+    with pytest.raises(InvalidInput, match="all of train stand in validation or test too"):
+        read_own_texts({"train": TEXTS[:30], "test": TEXTS}, Columns())
