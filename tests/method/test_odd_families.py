@@ -16,6 +16,7 @@ from tinybert_l.method.any_teacher import load_own_teacher
 from tinybert_l.method.budgets import num_steps, plain_budget
 from tinybert_l.method.distil import _whole, _Work, distil
 from tinybert_l.method.family import Family
+from tinybert_l.method.family_folder import alone_in, require_space
 from tinybert_l.method.own_teacher import class_names, class_numbers
 from tinybert_l.method.own_texts import Columns, read_own_texts
 from tinybert_l.method.timing import measure_in_turns
@@ -175,3 +176,19 @@ def test_a_header_with_spaces_keeps_its_labels_and_a_line_of_json_its_line_break
 def test_splits_of_the_same_texts_are_refused_with_that_reason():
     with pytest.raises(InvalidInput, match="all of train stand in validation or test too"):
         read_own_texts({"train": TEXTS[:30], "test": TEXTS}, Columns())
+
+
+def test_a_folder_takes_one_run_at_a_time_and_must_have_room(bert, tokenizer, tmp_path):
+    options = {"tokenizer": tokenizer, "quiet": True, "folder": tmp_path}
+    with alone_in(tmp_path), pytest.raises(InvalidInput, match="another run is at work in"):
+        distil(bert, TEXTS, **options)
+    (tmp_path / "plan.json").write_text("[]")
+    with pytest.raises(InvalidInput, match=r"plan.json: damaged, it names no request"):
+        distil(bert, TEXTS, **options)
+    (tmp_path / "family.json").write_text("{}")
+    with pytest.raises(InvalidInput, match=r"family.json: damaged, it names no request"):
+        distil(bert, TEXTS, **options)
+    with pytest.raises(InvalidInput, match=r"/proc/x cannot be written to"):
+        distil(bert, TEXTS, **options | {"folder": "/proc/x"})
+    with pytest.raises(InvalidInput, match="MB free; allowed: 7000000000.0 MB"):
+        require_space(tmp_path, 10**15)
