@@ -1,6 +1,7 @@
 """Teachers, texts and families that cannot be used are refused by name before anything is made."""
 
 import copy
+import json
 
 import numpy as np
 import pandas
@@ -8,12 +9,14 @@ import pytest
 import torch
 from conftest import small_bert
 from own_bert import make_tokenizer, rows
+from transformers import BertForMultipleChoice, BertForTokenClassification, BertModel
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.any_teacher import load_own_teacher
 from tinybert_l.method.budgets import num_steps, plain_budget
 from tinybert_l.method.distil import _whole, _Work, distil
 from tinybert_l.method.family import Family
+from tinybert_l.method.family_folder import alone_in, require_space
 from tinybert_l.method.own_teacher import class_names, class_numbers
 from tinybert_l.method.own_texts import Columns, read_own_texts
 from tinybert_l.method.timing import measure_in_turns
@@ -147,3 +150,45 @@ def test_a_label_that_names_two_classes_and_an_open_file_are_refused(tmp_path):
     (tmp_path / "a.csv").write_text("text,label")
     with (tmp_path / "a.csv").open() as file, pytest.raises(InvalidInput, match="an open file"):
         read_own_texts(file, Columns())
+
+
+@pytest.mark.parametrize("kind", [BertForTokenClassification, BertForMultipleChoice, BertModel])
+def test_a_loaded_model_with_another_head_does_not_teach(kind, bert, tokenizer):
+    with pytest.raises(InvalidInput, match=r"not those of a classifier .* shape \(2, 2\)"):
+        load_own_teacher(kind(bert.config), tokenizer)
+
+
+def test_class_numbers_that_are_texts_are_numbers(bert):
+    bert.config.id2label = {"1": "food", "0": "sport"}
+    assert class_names(bert.config) == ["sport", "food"]
+
+
+def test_a_header_with_spaces_keeps_its_labels_and_a_line_of_json_its_line_breaks(tmp_path):
+    lines = [f"{text.replace(',', '')}, {label}" for text, label in rows()]
+    (tmp_path / "a.csv").write_text("\n".join(["text, label", *lines]))
+    assert read_own_texts(tmp_path / "a.csv", Columns()).labels() == ["food", "money", "sport"]
+    texts = [f"{text}\u2028and\u0085more" for text in TEXTS]
+    written = [json.dumps({"text": text}, ensure_ascii=False) for text in texts]
+    (tmp_path / "a.jsonl").write_text("\r\n".join(written), encoding="utf-8", newline="")
+    assert read_own_texts(tmp_path / "a.jsonl", Columns()) == read_own_texts(texts, Columns())
+
+
+def test_splits_of_the_same_texts_are_refused_with_that_reason():
+    with pytest.raises(InvalidInput, match="all of train stand in validation or test too"):
+        read_own_texts({"train": TEXTS[:30], "test": TEXTS}, Columns())
+
+
+def test_a_folder_takes_one_run_at_a_time_and_must_have_room(bert, tokenizer, tmp_path):
+    options = {"tokenizer": tokenizer, "quiet": True, "folder": tmp_path}
+    with alone_in(tmp_path), pytest.raises(InvalidInput, match="another run is at work in"):
+        distil(bert, TEXTS, **options)
+    (tmp_path / "plan.json").write_text("[]")
+    with pytest.raises(InvalidInput, match=r"plan.json: damaged, it names no request"):
+        distil(bert, TEXTS, **options)
+    (tmp_path / "family.json").write_text("{}")
+    with pytest.raises(InvalidInput, match=r"family.json: damaged, it names no request"):
+        distil(bert, TEXTS, **options)
+    with pytest.raises(InvalidInput, match=r"/proc/x cannot be written to"):
+        distil(bert, TEXTS, **options | {"folder": "/proc/x"})
+    with pytest.raises(InvalidInput, match="MB free; allowed: 7000000000.0 MB"):
+        require_space(tmp_path, 10**15)

@@ -1,11 +1,15 @@
 """Two processes (`accelerate launch`, gloo) train as one does, and may go on where one stopped."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import own_bert
 import pytest
 import torch
+
+from tinybert_l import Family
 
 PROGRAM = Path(__file__).with_name("small_run.py")
 LAUNCH = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1"]
@@ -67,3 +71,18 @@ def test_a_run_goes_on_with_another_number_of_processes(
     assert checkpoint.name == "checkpoint-000005"
     train(then, folder, checkout)
     assert_close(uninterrupted, result(folder))
+
+
+@pytest.mark.slow
+def test_two_processes_agree_on_the_steps_that_a_budget_in_minutes_buys(tmp_path, checkout):
+    """Each measures a step of its own; with steps of their own they would wait for each other."""
+    own_bert.make_own_bert(tmp_path / "bert", num_layers=1)
+    own_bert.write_csv(tmp_path / "my.csv")
+    command = [sys.executable, *LAUNCH, "--num_processes", "2"]
+    command += [str(PROGRAM.with_name("small_family.py")), str(tmp_path)]
+    done = subprocess.run(
+        command, cwd=checkout, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert re.findall(r"steps \d+", done.stdout) == ["steps 6"] * 2
+    assert Family.load(tmp_path / "family").sub_models

@@ -149,3 +149,24 @@ def test_a_model_loads_where_no_answer_and_no_function_of_the_method_is(supernet
         monkeypatch.setattr(entry, "formula_allowed", False)
     ids = torch.ones(1, 2, dtype=torch.long)
     assert supernet(ids, sub_model=SubModel(3)).logits.shape == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("layers_by_depth", 5),
+        ("head_order", "0 1"),
+        ("attention_head_size", "8"),
+        ("kept_length", None),
+        ("answers", ["mine"]),
+    ],
+)
+def test_a_setting_of_another_kind_is_named(name, value):
+    with pytest.raises(InvalidInput, match=f"ElasticBertConfig: {name}=.* allowed: a"):
+        ElasticBertConfig(**{name: value})
+
+
+def test_layers_that_were_changed_to_none_of_the_model_are_named(supernet):
+    supernet.config.layers_by_depth[1] = [9, 2]
+    with pytest.raises(InvalidInput, match=r"layers_by_depth has \[9, 2\] for depth 2"):
+        supernet(torch.ones(1, 3, dtype=torch.long), sub_model=SubModel(2))

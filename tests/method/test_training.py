@@ -1,5 +1,6 @@
 """The loop resumes exactly, also after other runs in the same process; shares correct means."""
 
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from conftest import small_bert
 from test_joint import RECIPE
 
-from tinybert_l.errors import CourseError
+from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.method import training
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
@@ -37,6 +38,12 @@ def test_a_run_resumes_exactly_although_others_ran_in_between(supernet, texts, t
             stop_at_seven,
         )
     train_jointly(elastic_copy(small_bert(2)), supernet, texts, RECIPE, tmp_path / "other")
+    shutil.copytree(tmp_path / "parts", tmp_path / "damaged")
+    for path in (tmp_path / "damaged").glob("checkpoint-*/*"):
+        path.write_bytes(path.read_bytes()[:50])
+    begun = elastic_copy(small_bert(1))
+    with pytest.raises(InvalidInput, match=r"checkpoint-.* cannot be read .* delete it"):
+        train_jointly(begun, supernet, texts, RECIPE, tmp_path / "damaged")
     resumed = elastic_copy(small_bert(1))
     assert train_jointly(resumed, supernet, texts, RECIPE, tmp_path / "parts") == log
     for name, value in whole.state_dict().items():

@@ -91,3 +91,33 @@ def test_a_cache_belongs_to_one_sub_model_and_is_a_dynamic_one():
     fixed = StaticCache(config=model.config, max_cache_len=20)
     with pytest.raises(InvalidInput, match="StaticCache; allowed: a DynamicCache"):
         model(IDS, cache=fixed)
+
+
+@pytest.mark.parametrize(
+    "kind", [ElasticBertForMaskedLM, ElasticBertForQuestionAnswering, type(small_causal_model())]
+)
+def test_every_head_is_called_as_that_of_bert(kind):
+    """Mask and segments by position, tuples, logits first; nothing else is taken by its place."""
+    torch.manual_seed(0)
+    model = kind(small_causal_model().config).eval()
+    mask = torch.ones_like(IDS)
+    mask[1, 3:] = 0
+    expected = model(input_ids=IDS, attention_mask=mask)
+    assert next(iter(expected)) == "logits"
+    assert torch.equal(model(IDS, mask).logits, expected.logits)
+    assert torch.equal(model(IDS, mask, return_dict=False)[0], expected.logits)
+    with pytest.raises(TypeError, match="positional arguments"):
+        model(IDS, mask, *[torch.zeros_like(IDS)] * 2)
+
+
+def test_questions_have_the_loss_of_bert_and_a_trainer_takes_it():
+    torch.manual_seed(0)
+    model = extract(ElasticBertForQuestionAnswering(small_causal_model().config), HALF)
+    first, last = torch.tensor([1, 2]), torch.tensor([2, 3])
+    output = model(IDS, start_positions=first, end_positions=last)
+    start, end = output.logits.unbind(-1)
+    entropy = torch.nn.functional.cross_entropy
+    assert torch.isclose(output.loss, (entropy(start, first) + entropy(end, last)) / 2)
+    assert list(output)[:2] == ["loss", "logits"]
+    with pytest.raises(InvalidInput, match="allowed: both, or none"):
+        model(IDS, start_positions=first)

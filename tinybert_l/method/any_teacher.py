@@ -112,8 +112,8 @@ def load_own_teacher(
         model = teacher
     if not isinstance(model, PreTrainedModel) or not hasattr(model.config, "id2label"):
         raise InvalidInput(
-            f"teacher: a {type(model).__name__}; allowed: a classifier of transformers, a folder, "
-            "or a name on the hub."
+            f"teacher: a {type(model).__name__}; allowed: a classifier of transformers (without "
+            "wrapper, adapters merged), a folder, or a name on the hub."
         )
     if not isinstance(tokenizer, PreTrainedTokenizerBase) or tokenizer.pad_token_id is None:
         given = f"a {type(tokenizer).__name__}"
@@ -125,6 +125,7 @@ def load_own_teacher(
         )
     require_pieces(tokenizer)
     _require_choosing(model)
+    _require_class_logits(model)
     is_exact = model.dtype in (torch.float32, torch.float64)
     if model.training or not is_exact or not model.config.return_dict:
         model = copy.deepcopy(model).float()  # the user's own keeps its mode and its numbers
@@ -142,6 +143,28 @@ def require_pieces(tokenizer: PreTrainedTokenizerBase) -> None:
         raise InvalidInput(
             "tokenizer: has special tokens alone, as where its files are missing; allowed: the "
             "checkpoint's own, saved beside it by save_pretrained. 检查点旁缺少分词器文件。"
+        )
+
+
+@torch.no_grad()
+def _require_class_logits(model: PreTrainedModel) -> None:
+    """Refuse a model with another head than a classifier's, by its answers to two made-up texts.
+
+    Raises:
+        InvalidInput: it answers with anything but a number for each class, or not at all.
+    """
+    ids = torch.ones(2, 4, dtype=torch.long, device=model.device)
+    expected = (2, model.config.num_labels)
+    try:
+        output = model(input_ids=ids, attention_mask=torch.ones_like(ids), return_dict=True)
+        given = f"logits of shape {tuple(output.logits.shape)}"
+    except Exception as error:  # models of many makers: each raises its own
+        given = str(error).partition("\n")[0][:200]
+    if given != f"logits of shape {expected}":
+        raise InvalidInput(
+            f"teacher: a {type(model).__name__}, whose answers to two texts are not those of a "
+            f"classifier ({given}); allowed: logits of shape {expected}, as of "
+            "AutoModelForSequenceClassification. 教师须是文本分类模型。"
         )
 
 

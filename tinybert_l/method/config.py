@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Collection
+from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 from transformers import AutoConfig, BertConfig
@@ -18,6 +19,16 @@ NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
 UNKNOWN = "unknown"  # the kind of answer of a checkpoint that does not name it
+# Kinds of the settings that a BERT does not have; each but kept_length may be None.
+KINDS = {
+    "attention_head_size": Integral,
+    "attention_window": Integral,
+    "kept_length": Real,
+    "layers_by_depth": list,
+    "head_order": list,
+    "answers": dict,
+    "trained": dict,
+}
 
 
 class ElasticBertConfig(BertConfig):
@@ -61,6 +72,7 @@ class ElasticBertConfig(BertConfig):
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
+        self._check_kinds()
         if self.num_hidden_layers < 1:
             raise InvalidInput(
                 f"ElasticBertConfig: num_hidden_layers={self.num_hidden_layers}; "
@@ -81,6 +93,16 @@ class ElasticBertConfig(BertConfig):
         self._check_shares()
         if self.layers_by_depth is not None:
             self._check_layers()
+
+    def _check_kinds(self) -> None:
+        """Refuse what a hand that edited config.json may have written."""
+        for name, kind in KINDS.items():
+            value = getattr(self, name)
+            if value is None and name != "kept_length":
+                continue
+            if isinstance(value, bool) or not isinstance(value, kind):
+                word = {list: "a list", dict: "an object"}.get(kind, "a number")
+                raise InvalidInput(f"ElasticBertConfig: {name}={value!r}; allowed: {word}.")
 
     def _check_shares(self) -> None:
         """Refuse sizes that no attention can have."""
@@ -112,6 +134,7 @@ class ElasticBertConfig(BertConfig):
         known = self.layers_by_depth
         if known is None or len(known) != self.num_hidden_layers or known[depth - 1] is None:
             return _answered_layers(self.num_hidden_layers, depth)  # as long as it is not fixed
+        self._check_layers()  # whoever has the model may have changed them
         if (self.answers or {}).get("kept_layers", {}).get("source") == UNKNOWN:
             self._warn_of_old_rule(depth)
         return tuple(known[depth - 1])

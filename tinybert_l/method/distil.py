@@ -17,7 +17,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from tinybert_l.cache import read_json, write_atomically
+from tinybert_l.cache import write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.any_teacher import (
     OwnTeacher,
@@ -28,10 +28,11 @@ from tinybert_l.method.any_teacher import (
 from tinybert_l.method.budgets import BUDGETS, num_steps, plain_budget, seconds_a_step
 from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Encoded, collate
-from tinybert_l.method.evaluation import latency_texts
+from tinybert_l.method.evaluation import latency_texts, weight_bytes
 from tinybert_l.method.export import torch_latencies
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.family import FACTS, Family
+from tinybert_l.method.family_folder import agreed, alone_in, read_kept, require_space
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -56,7 +57,11 @@ from tinybert_l.method.recipe import JointRecipe, stages_of
 from tinybert_l.method.run_identity import text_hash, weights_hash
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.timing import measure_call
-from tinybert_l.method.training import remove_checkpoints
+from tinybert_l.method.training import (
+    is_main_process,
+    open_accelerator,
+    remove_checkpoints,
+)
 from tinybert_l.submodels import SubModel, as_list
 
 BATCH_SIZE = 32
@@ -105,8 +110,8 @@ def distil(
         seed: of all random numbers.
         quiet: print nothing.
     Raises:
-        InvalidInput: teacher, texts or options that cannot be used, or the folder holds the family
-            of another call.
+        InvalidInput: teacher, texts or options that cannot be used, a folder without room, or it
+            holds the family or a run of another call.
     """
     say = _say_nothing if quiet else print
     folder = require_folder(folder, "distil")
@@ -129,9 +134,11 @@ def distil(
     if _is_here(folder, request):
         say(f"{folder}: this family was made before; it is read, not trained. 直接读取已有结果。")
         return Family.load(folder)
-    facts = describe(read, base_tokenizer, length)
-    work = _Work(own, read, base, base_tokenizer, length, folder)
-    return work.finish(request, facts, depths, widths, say)
+    with alone_in(folder):
+        require_space(folder, weight_bytes(base))
+        facts = describe(read, base_tokenizer, length)
+        work = _Work(own, read, base, base_tokenizer, length, folder)
+        return work.finish(request, facts, depths, widths, say)
 
 
 def _plain_options(
@@ -221,7 +228,7 @@ def _is_here(folder: Path, request: dict[str, Any]) -> bool:
     """
     if not (folder / FACTS).is_file():
         return False
-    known = read_json(folder / FACTS)["request"]
+    known = read_kept(folder / FACTS)["request"]
     differing = []
     for name, value in request.items():
         if name in known and known[name] != value:
@@ -283,8 +290,10 @@ class _Work:
             "teacher": teacher,
         }
         family = Family(student, self.tokenizer, recipe.sub_models(), held_out, self.folder, facts)
-        family.save()
-        remove_checkpoints(self.folder / "training")
+        if is_main_process():
+            family.save()
+            remove_checkpoints(self.folder / "training")
+        open_accelerator().wait_for_everyone()
         return family
 
     def _data(self) -> tuple[dict[str, Encoded], dict[str, torch.Tensor]]:
@@ -335,14 +344,17 @@ class _Work:
     ) -> JointRecipe:
         """Set the number of steps by the budget, say how long they will take, and keep the plan."""
         path = self.folder / PLAN
-        if path.is_file() and read_json(path)["request"] == request:
-            return replace(recipe, num_steps=read_json(path)["num_steps"])
-        seconds = seconds_a_step(student, source, train, recipe)
-        steps = num_steps(request["budget"], seconds)
-        say(
-            f"training 训练: {steps} steps of about {seconds:.2f} s, "
-            f"{steps * seconds / 60:.1f} minutes on this machine; it can be stopped and goes on"
-        )
+        kept = read_kept(path) if path.is_file() else {}
+        if kept.get("request") == request:
+            steps = kept["num_steps"]
+        else:
+            seconds = seconds_a_step(student, source, train, recipe)
+            steps = num_steps(request["budget"], seconds)
+            say(
+                f"training 训练: {steps} steps of about {seconds:.2f} s, "
+                f"{steps * seconds / 60:.1f} minutes on this machine; it can be stopped and goes on"
+            )
+        steps = agreed(steps)  # each of several processes has measured its own time
         write_atomically(path, json.dumps({"request": request, "num_steps": steps}))
         return replace(recipe, num_steps=steps)
 

@@ -332,6 +332,7 @@ class ElasticBertForSequenceClassification(ElasticPreTrainedModel):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
+        *,
         labels: torch.Tensor | None = None,
         return_dict: bool | None = True,
         **kwargs: Any,

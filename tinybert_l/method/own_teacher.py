@@ -99,13 +99,14 @@ def class_names(config: PretrainedConfig) -> list[str]:
     Raises:
         InvalidInput: the numbers of its names are not those of its outputs.
     """
-    numbers = sorted(config.id2label)
+    by_number = {int(number): name for number, name in config.id2label.items()}
+    numbers = sorted(by_number)
     if numbers != list(range(config.num_labels)):
         raise InvalidInput(
             f"id2label: names of the classes {shortened(numbers)}; allowed: one name for each "
             f"output, from 0 to {config.num_labels - 1}. 类别编号须从0开始连续。"
         )
-    return [str(config.id2label[number]) for number in range(config.num_labels)]
+    return [str(by_number[number]) for number in numbers]
 
 
 def class_numbers(known: Sequence[str], names: Sequence[str], where: str) -> dict[str, int]:

@@ -151,7 +151,7 @@ def _records_of_json(path: Path) -> list[Any]:
     if text.lstrip().startswith("["):
         return read_json(path)
     records = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # a text may hold other line breaks
         if line.strip():
             try:
                 records.append(json.loads(line))
@@ -285,7 +285,12 @@ def _separated(given: dict[str, Rows]) -> OwnTexts:
 
 
 def _check(unique: dict[str, Rows], labels_of: dict[str, set[str | None]]) -> None:
-    if len(labels_of) < SMALLEST or not unique["train"]:
+    if len(labels_of) >= SMALLEST and not unique["train"]:
+        raise InvalidInput(
+            "texts: all of train stand in validation or test too, and are not trained on; allowed: "
+            "texts of its own for each split. 训练文本全部出现在验证或测试文本中。"
+        )
+    if len(labels_of) < SMALLEST:
         raise InvalidInput(
             f"texts: {len(labels_of)} different ones; allowed: at least {SMALLEST}, to train, "
             "validate and test. 文本太少。"

@@ -421,12 +421,23 @@ def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
 
 
 def _resume(accelerator: Accelerator, folder: Path) -> int:
-    """Load the newest checkpoint; return the number of steps that it has done, 0 without one."""
+    """Load the newest checkpoint; return the number of steps that it has done, 0 without one.
+
+    Raises:
+        InvalidInput: it is damaged.
+    """
     checkpoints = sorted(folder.glob("checkpoint-[0-9]*"))
     if not checkpoints:
         return 0
     newest = checkpoints[-1]
-    accelerator.load_state(str(newest))
+    try:
+        accelerator.load_state(str(newest))
+    except Exception as error:  # torch, pickle and accelerate: each raises its own
+        why = str(error).partition("\n")[0][:200]
+        raise InvalidInput(
+            f"{newest}: a checkpoint that cannot be read ({why}); allowed: a whole one, or none: "
+            "delete it, to go on without it. 检查点已损坏。"
+        ) from error
     return int(newest.name.removeprefix("checkpoint-"))
 
 

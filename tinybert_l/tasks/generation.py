@@ -40,6 +40,7 @@ class ElasticBertForCausalLM(ElasticBertWithLMHead, GenerationMixin):
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
+        *,
         position_ids: torch.Tensor | None = None,
         cache: Cache | None = None,
         sub_model: SubModel | None = None,

@@ -95,6 +95,7 @@ class ElasticBertForMaskedLM(ElasticBertWithLMHead):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         token_type_ids: torch.Tensor | None = None,
+        *,
         labels: torch.Tensor | None = None,
         chosen: torch.Tensor | None = None,
         return_dict: bool | None = True,

@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers import AutoModelForQuestionAnswering
 
 from tinybert_l.cache import recipe_hash
+from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_05 import best_answer_span
 from tinybert_l.method.cached_model import TrainingLog, cached_model
 from tinybert_l.method.config import NO_DROPOUT, ElasticBertConfig, config_settings
@@ -115,20 +117,41 @@ class ElasticBertForQuestionAnswering(ElasticPreTrainedModel):
         self.qa_outputs = nn.Linear(config.hidden_size, 2)
         self.post_init()
 
-    def forward(self, input_ids: torch.Tensor, **kwargs: Any) -> ElasticOutput:
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        attention_mask: torch.Tensor | None = None,
+        token_type_ids: torch.Tensor | None = None,
+        *,
+        start_positions: torch.Tensor | None = None,
+        end_positions: torch.Tensor | None = None,
+        return_dict: bool | None = True,
+        **kwargs: Any,
+    ) -> Any:
         """Run `ElasticBertModel.forward` and mark spans.
 
         Args:
-            kwargs: further arguments of `ElasticBertModel.forward`.
+            start_positions, end_positions: first and last token of each answer [batch], -100 where
+                nothing is to be learned; None: no loss.
+            return_dict, kwargs: as in `ElasticBertModel.forward`.
         Returns:
-            Its output with logits [batch, length, 2]; padding gets a logit that no answer has.
+            Its output with logits [batch, length, 2] and, given positions, their mean loss; padding
+            gets a logit that no answer has.
+        Raises:
+            InvalidInput: one of the two positions alone.
         """
-        output = self.bert(input_ids, **kwargs)
-        output.logits = self.qa_outputs(output.last_hidden_state)
-        mask = kwargs.get("attention_mask")
-        if mask is not None:
-            output.logits = output.logits.masked_fill(~mask.bool()[..., None], NO_ANSWER)
-        return output
+        if (start_positions is None) != (end_positions is None):
+            raise InvalidInput("start_positions and end_positions: allowed: both, or none.")
+        output = self.bert(input_ids, attention_mask, token_type_ids, **kwargs)
+        logits = self.qa_outputs(output.last_hidden_state)
+        if attention_mask is not None:
+            logits = logits.masked_fill(~attention_mask.bool()[..., None], NO_ANSWER)
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            positions = torch.stack((start_positions, end_positions), 1)  # [batch, 2]
+            loss = F.cross_entropy(logits.float(), positions)
+        output = ElasticOutput(**{**output, "loss": loss, "logits": logits})
+        return output.to_tuple() if return_dict is False else output
 
 
 # transformers' AutoModelForQuestionAnswering finds the class by its configuration.

@@ -100,6 +100,7 @@ def read_table(table: Table, labelled: bool = True) -> list[tuple[str, str | Non
             reader = csv.DictReader(file, strict=True, delimiter=_delimiter(file.readline(), table))
             file.seek(0)
             try:
+                reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
                 rows = list(_checked_rows(reader, table, labelled))
             except csv.Error as error:
                 raise InvalidInput(
