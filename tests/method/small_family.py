@@ -1,4 +1,4 @@
-"""Distil a BERT by a budget in minutes: a program for `accelerate launch`."""
+"""Distil a BERT by a budget in minutes: a program for several processes."""
 
 import os
 import sys

@@ -15,7 +15,7 @@ from tinybert_l.method.data import Encoded
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.training import is_main_process
+from tinybert_l.method.training import is_main_process, open_accelerator
 
 STOPPED = 7  # exit status
 
@@ -58,6 +58,8 @@ def main() -> None:
     log = train_jointly(student, teacher, uneven_texts(), recipe, arguments.folder, on_step=on_step)
     if is_main_process():
         torch.save((student.state_dict(), log), arguments.folder / "result.pt")
+        processes = open_accelerator().num_processes
+        (arguments.folder / "processes").write_text(str(processes))
 
 
 if __name__ == "__main__":
