@@ -32,7 +32,8 @@ def test_a_part_of_the_recipe_is_turned_and_old_intervals_are_marked():
     (row,) = [r for r in read_record("ablation").rows if r.variant == "no_order_of_importance"]
     bar = shown["importance order, 3×½"]
     assert bar.estimate == -row.difference_points["3x0.5"].estimate > 0
-    assert not bar.counts_seeds
+    assert bar.counts_seeds
+    assert not any(bar.counts_seeds for bar in bars("use", "reading more").values())
     assert all(bar.counts_seeds for bar in bars("training", "strategy on").values())
 
 

@@ -331,11 +331,13 @@ def test_handing_in_carries_predictions_and_a_damaged_file_does_not_stop_it(
 def test_the_form_stores_what_is_typed_and_names_what_is_wrong(file, monkeypatch):
     import tinybert_l.course.prediction_form as form
 
-    shown = []
-    monkeypatch.setattr(form, "display", shown.append)
+    shown, bundles, box = [], [], form.widgets.VBox
+    monkeypatch.setattr(form.widgets, "VBox", lambda parts: shown.append(box(parts)) or shown[-1])
+    monkeypatch.setattr(form, "display", lambda bundle, raw: bundles.append(bundle))
     monkeypatch.setattr(form, "get_ipython", lambda: InteractiveShell)
     predict(SHARE, low=..., high=...)
     said, line = shown[0].children
+    assert "Run this cell" in bundles[0]["text/plain"]
     low, high, button = line.children
     low.value, high.value = "40", "sixty"
     button.click()

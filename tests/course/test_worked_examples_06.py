@@ -137,7 +137,8 @@ def test_what_the_reading_says_of_training_alone():
     rows = read_record("ablation").rows
     alone = next(row for row in rows if row.variant == "smallest_alone")
     gap = alone.difference_points["2x0.25"]
-    assert gap.low < 0 < gap.high and max(-gap.low, gap.high) < 1.5
+    assert gap.low < 0 < gap.high and max(-gap.low, gap.high) < 2.5
+    assert gap.low < -1 < gap.high, "the verdict on the margin of one point is open"
     for name, is_settled in (("", True), ("_longer", False)):
         rows = read_record(f"joint_against_separate{name}").rows
         row = next(r for r in rows if getattr(r, "sub_model", None) == SubModel(2, 0.25))

@@ -135,10 +135,8 @@ def distil(
         say(f"{folder}: this family was made before; it is read, not trained. 直接读取已有结果。")
         return Family.load(folder)
     with alone_in(folder):
-        require_space(folder, weight_bytes(base))
-        facts = describe(read, base_tokenizer, length)
         work = _Work(own, read, base, base_tokenizer, length, folder)
-        return work.finish(request, facts, depths, widths, say)
+        return work.finish(request, describe(read, base_tokenizer, length), say)
 
 
 def _plain_options(
@@ -256,17 +254,18 @@ class _Work:
         self,
         request: dict[str, Any],
         facts: dict[str, Any],
-        depths: Sequence[int] | None,
-        widths: Sequence[float],
         say: Callable[[str], None],
     ) -> Family:
         """Say what the texts are like, train and save the family."""
+        require_space(self.folder, weight_bytes(self.base))
         say("\n".join(report_lines(facts)))
         data, answers = self._data()
         teacher = self._teacher_facts(data["test"], answers["test"])
         student, source, weights = self._student_and_teacher(data["train"], answers["train"])
         recipe = JointRecipe(
-            stages=stages_of(student.config.num_hidden_layers, depths, widths),
+            stages=stages_of(
+                student.config.num_hidden_layers, request["depths"], request["widths"]
+            ),
             num_steps=max(BUDGETS.values()),
             batch_size=min(BATCH_SIZE, len(data["train"])),
             learning_rate=3e-4,
@@ -284,11 +283,8 @@ class _Work:
             answers="reference",
         )
         held_out = {name: data[name] for name in ("validation", "test")}
-        facts = facts | {
-            "request": request,
-            "labelled": self.texts.are_labelled,
-            "teacher": teacher,
-        }
+        facts = facts | {"request": request, "teacher": teacher}
+        facts["labelled"] = self.texts.are_labelled
         family = Family(student, self.tokenizer, recipe.sub_models(), held_out, self.folder, facts)
         if is_main_process():
             family.save()
