@@ -10,6 +10,7 @@ from tinybert_l.grading.course import Course
 from tinybert_l.grading.outcome import summarise
 from tinybert_l.grading.release import handout, release
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.results.edited import edited_pages, write_page
 from tinybert_l.grading.setup import init
 from tinybert_l.grading.written import FILE_NAME, Written, beside
 
@@ -127,3 +128,26 @@ def _release_refuses(course: Course) -> None:
     with pytest.raises(InvalidInput, match=r"03-architecture\.zip is not of a release"):
         release(course, 3, answers=())
     assert handout(course, 3).read_bytes() == b"my own zip"
+
+
+PAGE = "<html><head><title>x</title></head><body>{}</body></html>"
+
+
+def test_a_page_of_feedback_that_somebody_has_edited_is_kept_and_said(tmp_path):
+    path = tmp_path / "feedback" / "ann" / "x" / "x.html"
+    for text in ("one", "two"):
+        write_page(path, PAGE.format(text))
+        assert text in path.read_text() and edited_pages(tmp_path, "x") == []
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    write_page(path, PAGE.format("three"))
+    assert edited_pages(tmp_path, "x") == [], "other line ends are no edit"
+    for number in (1, 2):
+        path.write_text(path.read_text().replace("</body>", f"well done {number}</body>"))
+        write_page(path, PAGE.format(f"</head> new {number}"))
+        assert "well done" not in path.read_text()
+    for name, number in (("x-edited.html", 1), ("x-edited-2.html", 2)):
+        assert f"well done {number}" in path.with_name(name).read_text()
+    assert "2 pages of feedback" in edited_pages(tmp_path, "x")[0]
+    path.write_text("<p>of a course before, without a mark</p>")
+    write_page(path, PAGE.format("new"))
+    assert len(list(path.parent.glob("*edited*"))) == 2

@@ -15,6 +15,7 @@ from tinybert_l.grading import job as jobs
 from tinybert_l.grading import run
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.results.audit import Audit, changes
+from tinybert_l.grading.results.edited import edited_pages
 from tinybert_l.grading.results.packing import LMS, pack_feedback
 from tinybert_l.grading.results.worksheet import Filled
 from tinybert_l.grading.written import Written
@@ -187,6 +188,8 @@ def feedback(course: Course, lecture: int, lms: str | None) -> None:
     _require_submissions(course, lecture)
     count = run.feedback(course, lecture)
     click.echo(f"{count} pages below {course.folder / 'feedback'}")
+    for said in edited_pages(course.folder, NOTEBOOKS[lecture]):
+        click.echo(printable(said))
     if lms is not None:
         grade_tables.show_packed(*pack_feedback(course, lecture, lms))
 

@@ -20,6 +20,7 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import Assignment, is_test
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
+from tinybert_l.grading.results.edited import write_page
 from tinybert_l.grading.results.feedback import render
 from tinybert_l.grading.results.requests import read_requests
 from tinybert_l.grading.settings import database_url, nbgrader_settings, prepare_gradebook
@@ -180,7 +181,7 @@ class Course:
         if page is None or requests:
             notebook = nbformat.read(self.graded(student, lecture), as_version=4)
             page = render(notebook, name, grades.scores, grades.comments, grades.penalty, requests)
-        write_atomically(self.folder / "feedback" / student / name / f"{name}.html", page)
+        write_page(self.folder / "feedback" / student / name / f"{name}.html", page)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

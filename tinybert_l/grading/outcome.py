@@ -22,6 +22,7 @@ from tinybert_l.grading.results import audit as audit_module
 from tinybert_l.grading.results import lms, report
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
+from tinybert_l.grading.results.edited import edited_pages
 from tinybert_l.grading.results.grades import CellGrade, Grading, grades_on_record
 from tinybert_l.grading.results.worksheet import Filled, fill
 from tinybert_l.grading.written import Written, beside
@@ -57,6 +58,7 @@ def summarise(course: Course, book: Book, assignment: Assignment) -> Grading:
     for name, text in files.items():
         place = written.write(course.folder / name, text)
         grading.notices.extend(filter(None, [beside(course.folder / name, place)]))
+    grading.notices.extend(edited_pages(course.folder, assignment.name))
     if not (course.folder / FONT.name).is_file():
         shutil.copy(FONT, course.folder / FONT.name)
     return grading

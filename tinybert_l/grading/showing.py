@@ -29,6 +29,8 @@ _ACTIVE_FORMULA = re.compile(
     r"\\(?:href|url|require|class|cssId|style|data|html\w*|mmlToken|includegraphics|action|toggle"
     r"|mathtip|texttip|unicode|bbox)(?![a-zA-Z])"
 )
+# What a reader sees of a page: any text, a picture, a line, a tick.
+_SEEN = re.compile(r"(?:^|>)[^<]*[^<\s]|<(?:img|hr|input|math)\b")
 _CUT = "… (cut off here 此处截断)"
 
 
@@ -101,7 +103,10 @@ class _Texts:
         if seconds <= 0:
             return as_typed(source, "this notebook takes too long to render 渲染超时")
         try:
-            return in_one_line(renderer.render(source, cell.get("attachments", {}), seconds))
+            page = renderer.render(source, cell.get("attachments", {}), seconds)
+            if source.strip() and not _SEEN.search(page):
+                return as_typed(source, "nothing of it would be seen 渲染后不可见")
+            return in_one_line(page)
         except RenderingFailed as error:
             return as_typed(source, f"{error} 无法渲染")
 
