@@ -341,17 +341,6 @@ def test_an_answer_that_a_page_would_hide_is_shown_as_typed(source):
     assert "<pre>" in nb.cells[5].source and "<!--" not in nb.cells[5].source
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("source", ["<!-- Near the loss. -->", "[//]: # (Near the loss.)"])
-def test_an_answer_that_a_page_would_hide_is_shown_as_typed(source):
-    tree = released()
-    tree["cells"][5]["source"] = source
-    nb, _, _ = graded(tree)
-    showing.defuse(nb, assignment())
-    assert "Near the loss." in nb.cells[5].source and "nothing of it" in nb.cells[5].source
-    assert "<pre>" in nb.cells[5].source and "<!--" not in nb.cells[5].source
-
-
 def test_a_text_made_to_be_slow_is_shown_as_typed_within_seconds():
     start = time.monotonic()
     page = shown("<b>x</b>" + r"\begin{a}" * 12_000)
