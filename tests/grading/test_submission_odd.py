@@ -341,6 +341,7 @@ def test_an_answer_that_a_page_would_hide_is_shown_as_typed(source):
     assert "<pre>" in nb.cells[5].source and "<!--" not in nb.cells[5].source
 
 
+@pytest.mark.slow
 def test_a_text_made_to_be_slow_is_shown_as_typed_within_seconds():
     start = time.monotonic()
     page = shown("<b>x</b>" + r"\begin{a}" * 12_000)
