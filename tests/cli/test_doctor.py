@@ -28,6 +28,7 @@ def test_a_missing_package(monkeypatch):
 def test_what_stands_in_brackets_is_shown(monkeypatch, capsys):
     """Without them the advice would install nothing new; rich takes brackets for colours."""
     monkeypatch.setattr(machine, "EXPORT_PACKAGES", ("no-such-package",))
+    monkeypatch.setenv("COLUMNS", "200")  # in one line, however wide the terminal is
     tables.show_findings([machine.export_packages()])
     assert "pip install 'tinybert-l[export]'" in capsys.readouterr().out
 
