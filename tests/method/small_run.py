@@ -15,7 +15,7 @@ from tinybert_l.method.data import Encoded
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.training import is_main_process
+from tinybert_l.method.training import is_main_process, open_accelerator
 
 STOPPED = 7  # exit status
 
@@ -39,7 +39,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     begin(1, demo=True)
-    student = elastic_copy(small_bert(1))
+    # dropout on attention weights would be drawn by each process for its own texts
+    student = elastic_copy(small_bert(1, attention_probs_dropout_prob=0.0))
     teacher = elastic_copy(small_bert(0))
     recipe = JointRecipe(
         num_steps=arguments.steps,
@@ -58,6 +59,8 @@ def main() -> None:
     log = train_jointly(student, teacher, uneven_texts(), recipe, arguments.folder, on_step=on_step)
     if is_main_process():
         torch.save((student.state_dict(), log), arguments.folder / "result.pt")
+        processes = open_accelerator().num_processes
+        (arguments.folder / "processes").write_text(str(processes))
 
 
 if __name__ == "__main__":

@@ -190,5 +190,5 @@ def test_a_folder_takes_one_run_at_a_time_and_must_have_room(bert, tokenizer, tm
         distil(bert, TEXTS, **options)
     with pytest.raises(InvalidInput, match=r"/proc/x cannot be written to"):
         distil(bert, TEXTS, **options | {"folder": "/proc/x"})
-    with pytest.raises(InvalidInput, match="MB free; allowed: 7000000000.0 MB"):
+    with pytest.raises(InvalidInput, match=r"MB free; allowed: 7000000000.0 MB"):
         require_space(tmp_path, 10**15)
