@@ -32,7 +32,7 @@ from tinybert_l.method.evaluation import latency_texts, weight_bytes
 from tinybert_l.method.export import torch_latencies
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.family import FACTS, Family
-from tinybert_l.method.family_folder import agreed, alone_in, read_kept, require_space
+from tinybert_l.method.family_folder import agreed, alone_in, read_kept
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -134,11 +134,9 @@ def distil(
     if _is_here(folder, request):
         say(f"{folder}: this family was made before; it is read, not trained. 直接读取已有结果。")
         return Family.load(folder)
-    with alone_in(folder):
-        require_space(folder, weight_bytes(base))
-        facts = describe(read, base_tokenizer, length)
+    with alone_in(folder, weight_bytes(base)):
         work = _Work(own, read, base, base_tokenizer, length, folder)
-        return work.finish(request, facts, depths, widths, say)
+        return work.finish(request, describe(read, base_tokenizer, length), depths, widths, say)
 
 
 def _plain_options(
@@ -290,11 +288,15 @@ class _Work:
             "teacher": teacher,
         }
         family = Family(student, self.tokenizer, recipe.sub_models(), held_out, self.folder, facts)
+        self._save(family)
+        return family
+
+    def _save(self, family: Family) -> None:
+        """Write the family; of several processes the first one does."""
         if is_main_process():
             family.save()
             remove_checkpoints(self.folder / "training")
         open_accelerator().wait_for_everyone()
-        return family
 
     def _data(self) -> tuple[dict[str, Encoded], dict[str, torch.Tensor]]:
         """Return the texts as the student's tokens, and the teacher's logits for them.
