@@ -2,7 +2,7 @@
 
 `python benchmarks/scale.py memory [TEXTS]`: the most memory of a joint run from a teacher's outputs
 in shards on disk (10,000,000 synthetic texts by default, 5 GB of disk, ten minutes).
-`python benchmarks/scale.py workers`: a joint run by `accelerate launch`, and grading by Dask, with
+`python benchmarks/scale.py workers`: a joint run by `torchrun`, and grading by Dask, with
 one process and with two, in turns (twenty minutes on a machine that does nothing else).
 """
 
@@ -47,8 +47,8 @@ STEPS = 50
 BATCH = 32
 ROUNDS = 3
 SUBMISSIONS = 8
-LAUNCH = ["-m", "accelerate.commands.launch", "--cpu", "--num_machines", "1"]
-LAUNCH += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+# accelerate launch would start one process where there is no GPU
+LAUNCH = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node"]
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -151,7 +151,7 @@ def train(processes: int, folder: Path) -> None:
     """Run a small joint run by so many processes, their start included."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     run = tempfile.mkdtemp(dir=folder)
-    command = [sys.executable, *LAUNCH, "--num_processes", str(processes), __file__]
+    command = [sys.executable, *LAUNCH, str(processes), __file__]
     command += ["one-training", run]
     subprocess.run(command, check=True, capture_output=True, env=environment, cwd=CHECKOUT)
 

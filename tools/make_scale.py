@@ -203,10 +203,10 @@ the number of sub-models: {{ model_gb }} GB a step between the processes, {{ ste
 {{ batch }} texts. Keeping the teacher's hidden states ({{ layers }} layers that are compared,
 bfloat16) would take {{ states_tb }} TB: at this size the teacher runs live.
 
-`accelerate launch -m tinybert_l.cli train` starts several processes; each takes its part of every
-batch, and the losses are those of one process with the whole batch
-(`tests/method/test_processes.py`, two processes with gloo). A checkpoint goes on with any number of
-them.
+`torchrun --nproc-per-node 2 -m tinybert_l.cli train` starts two processes (`accelerate launch` does
+so on GPUs alone); each takes its part of every batch, and the losses are those of one process with
+the whole batch (`tests/method/test_processes.py`, two processes with gloo). A checkpoint goes on
+with any number of them.
 
 {{ on_disk }}
 

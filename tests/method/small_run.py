@@ -39,7 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     begin(1, demo=True)
-    # dropout draws other masks for other shares of a batch
+    # dropout on attention weights would be drawn by each process for its own texts
     student = elastic_copy(small_bert(1, attention_probs_dropout_prob=0.0))
     teacher = elastic_copy(small_bert(0))
     recipe = JointRecipe(

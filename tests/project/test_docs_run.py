@@ -85,7 +85,7 @@ ELSEWHERE = {
     r"tinybert-l grades 3 --worksheet .*": "test_platform_tables.py, test_terms.py",
     r"pytest( tests/.*| -k .*| -m .*)?|make LOCKED=1 test": "this",
     r"tinybert-l --help": "test_help.py",
-    r"accelerate launch .*": "test_processes.py, with a script of its own",
+    r"(torchrun|accelerate launch) .*": "test_processes.py, with a script of its own",
     r"python (tools/make_scale|benchmarks/[a-z_]+).py.*": "minutes, or hours",
     r"(pip|apt) install.*|conda .*|chmod .*|jupyter lab|jupyterhub .*": "machines and servers",
 }

@@ -36,7 +36,7 @@ def train(options: ModelOptions) -> None:
     """Train the student's nine sub-models jointly.
 
     Trains the teacher first, where the cache has none. Several processes share the work under
-    `accelerate launch -m tinybert_l.cli train`.
+    `torchrun -m tinybert_l.cli train`.
     """
     from tinybert_l.method.training import is_main_process
 

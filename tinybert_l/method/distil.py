@@ -32,7 +32,7 @@ from tinybert_l.method.evaluation import latency_texts, weight_bytes
 from tinybert_l.method.export import torch_latencies
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.family import FACTS, Family
-from tinybert_l.method.family_folder import agreed, alone_in, read_kept, require_space
+from tinybert_l.method.family_folder import agreed, alone_in, read_kept
 from tinybert_l.method.importance import measure_importance, sort_by_importance
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -134,9 +134,9 @@ def distil(
     if _is_here(folder, request):
         say(f"{folder}: this family was made before; it is read, not trained. 直接读取已有结果。")
         return Family.load(folder)
-    with alone_in(folder):
+    with alone_in(folder, weight_bytes(base)):
         work = _Work(own, read, base, base_tokenizer, length, folder)
-        return work.finish(request, describe(read, base_tokenizer, length), say)
+        return work.finish(request, describe(read, base_tokenizer, length), depths, widths, say)
 
 
 def _plain_options(
@@ -254,18 +254,17 @@ class _Work:
         self,
         request: dict[str, Any],
         facts: dict[str, Any],
+        depths: Sequence[int] | None,
+        widths: Sequence[float],
         say: Callable[[str], None],
     ) -> Family:
         """Say what the texts are like, train and save the family."""
-        require_space(self.folder, weight_bytes(self.base))
         say("\n".join(report_lines(facts)))
         data, answers = self._data()
         teacher = self._teacher_facts(data["test"], answers["test"])
         student, source, weights = self._student_and_teacher(data["train"], answers["train"])
         recipe = JointRecipe(
-            stages=stages_of(
-                student.config.num_hidden_layers, request["depths"], request["widths"]
-            ),
+            stages=stages_of(student.config.num_hidden_layers, depths, widths),
             num_steps=max(BUDGETS.values()),
             batch_size=min(BATCH_SIZE, len(data["train"])),
             learning_rate=3e-4,
@@ -283,14 +282,21 @@ class _Work:
             answers="reference",
         )
         held_out = {name: data[name] for name in ("validation", "test")}
-        facts = facts | {"request": request, "teacher": teacher}
-        facts["labelled"] = self.texts.are_labelled
+        facts = facts | {
+            "request": request,
+            "labelled": self.texts.are_labelled,
+            "teacher": teacher,
+        }
         family = Family(student, self.tokenizer, recipe.sub_models(), held_out, self.folder, facts)
+        self._save(family)
+        return family
+
+    def _save(self, family: Family) -> None:
+        """Write the family; of several processes the first one does."""
         if is_main_process():
             family.save()
             remove_checkpoints(self.folder / "training")
         open_accelerator().wait_for_everyone()
-        return family
 
     def _data(self) -> tuple[dict[str, Encoded], dict[str, torch.Tensor]]:
         """Return the texts as the student's tokens, and the teacher's logits for them.

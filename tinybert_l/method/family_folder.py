@@ -21,11 +21,13 @@ COPIES = 7
 
 
 @contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
+def alone_in(folder: Path, weights: int = 0) -> Iterator[None]:
     """Make a folder, and hold it for one run; the other processes of that run are let in.
 
+    Args:
+        weights: bytes of the student, for which there must be room.
     Raises:
-        InvalidInput: it cannot be made or written to, or another run is in it.
+        InvalidInput: it cannot be made or written to, has no room, or another run is in it.
     """
     lock = FileLock(folder / LOCK)
     try:
@@ -43,6 +45,7 @@ def alone_in(folder: Path) -> Iterator[None]:
             "yours. 目录不可写。"
         ) from None
     try:
+        require_space(folder, weights)
         yield
     finally:
         lock.release()
