@@ -52,7 +52,8 @@ def show_form(name: str, status: str, storage: Storage) -> bool:
     form = widgets.VBox([said, widgets.HBox([*fields, button])])
     shown = form._repr_mimebundle_()
     # what a notebook shows that is opened another day, when the form is gone
-    shown["text/plain"] = in_words("Run this cell to see the form. 运行本单元格即可看到表单。")
+    hint = in_words("Run this cell to see the form. 运行本单元格即可看到表单。")
+    shown["text/plain"] = f"{status}\n{hint}"
     display(shown, raw=True)
     return True
 
