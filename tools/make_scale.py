@@ -212,6 +212,9 @@ with any number of them.
 
 {{ by_workers }}
 
+The row of joint training with two processes is not valid: it was recorded through
+`accelerate launch`, which had started one. The command above measures it anew, by `torchrun`.
+
 ## One step on a GPU
 
 Training uses a CUDA GPU where torch finds one, and puts every model back where it was;
