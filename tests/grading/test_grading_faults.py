@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -33,7 +34,6 @@ STUDENTS = [f"s{number:02d}" for number in range(6)]
 SERVER = "grading.inside.server"  # in the command line of the forking process
 LOCKED_SECONDS = 8  # longer than the 5 s that SQLite waits by default
 PATIENCE = 300  # seconds until a test gives up; a loaded machine grades slowly
-FREE_BYTES = 2_600_000  # less than grading all STUDENTS writes, more than grading one does
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}"),
@@ -58,16 +58,20 @@ def course(template, tmp_path) -> Course:
 
 
 @contextlib.contextmanager
-def running(course: Course) -> Iterator[subprocess.Popen[str]]:
-    """Run `tinybert-l grade` in a process of its own."""
-    output = str(course.folder.parent)
-    command = [sys.executable, "-m", "tinybert_l.cli", "grade", str(LECTURE), "--output", output]
+def running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in a process of its own and kill it at the end."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
         yield process
     finally:
         process.kill()
         process.wait()
+
+
+def grading(folder: Path) -> list[str]:
+    """The command that grades the course in this folder."""
+    lecture, output = str(LECTURE), str(folder.parent)
+    return [sys.executable, "-m", "tinybert_l.cli", "grade", lecture, "--output", output]
 
 
 def succeeds(process: subprocess.Popen[str]) -> None:
@@ -115,7 +119,7 @@ def everybody_is_graded_exactly_once(course: Course) -> None:
 
 
 def test_the_coordinator_is_killed(course):
-    with running(course) as process:
+    with running(grading(course.folder)) as process:
         wait_until(lambda: number_graded(course) >= 2)
         others = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGKILL)
@@ -129,7 +133,7 @@ def test_the_coordinator_is_killed(course):
 
 @pytest.mark.parametrize("victim", ["forkserver", SERVER])
 def test_a_worker_or_a_forking_process_is_killed(course, victim):
-    with running(course) as process:
+    with running(grading(course.folder)) as process:
         wait_until(lambda: number_graded(course) >= 2)
         killed = descendants(process.pid, victim)
         if victim == "forkserver":  # the pool's workers are its children
@@ -142,7 +146,7 @@ def test_a_worker_or_a_forking_process_is_killed(course, victim):
 
 def test_the_database_is_locked_for_a_while(course):
     other = sqlite3.connect(course.database, check_same_thread=False, isolation_level=None)
-    with running(course) as process:
+    with running(grading(course.folder)) as process:
         wait_until(lambda: number_graded(course) >= 1)
         other.execute("BEGIN EXCLUSIVE")
         before = number_graded(course)
@@ -160,30 +164,33 @@ def test_a_locked_database_is_waited_for_two_minutes(course):
 
 
 def test_the_disk_is_full(course, tmp_path):
-    """The course's folder lies on a file system that is too small for the whole class."""
+    """The file system of the course is filled to the brim once two students are graded."""
     small = tmp_path / "small"
     copy = tmp_path / "copy"
     small.mkdir()
-    shutil.copytree(course.folder, copy)
-    size = FREE_BYTES
-    for path in copy.rglob("*"):
-        if path.is_file():
-            size += path.stat().st_size
-    inside = (
-        f"mount -t tmpfs -o size={size} tmpfs {small} && cp -r {copy} {small}/course || exit 99; "
-        f"{sys.executable} -m tinybert_l.cli grade {LECTURE} --output {small}; "
-        f"code=$?; rm -rf {copy}; cp -r {small}/course {copy}; exit $code"
-    )
-    done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", inside], capture_output=True, text=True, check=False
-    )
-    output = done.stdout + done.stderr
-    assert done.returncode == 1 and "the disk is full" in output, output
+    mount = f"mount -t tmpfs -o size=64m tmpfs {small} && cp -r {course.folder} {small}/course"
+    keep = f"code=$?; rm {small}/filling; cp -r {small}/course {copy}; exit $code"
+    script = f"{mount} || exit 99; {shlex.join(grading(small / 'course'))}; {keep}"
+    with running(["unshare", "-rm", "sh", "-c", script]) as process:
+        inside = Path(f"/proc/{process.pid}/root{small}")  # the file system as the process sees it
+        wait_until(lambda: number_graded(Course(inside / "course")) >= 2)
+        fill(inside / "filling")
+        output = process.communicate(timeout=PATIENCE)[0]
+    assert process.returncode == 1 and "the disk is full" in output, output
     rescued = Course(copy)
     counts = gradings(rescued)
-    assert 0 < counts.total() < len(STUDENTS) and max(counts.values()) == 1
+    assert 2 <= counts.total() < len(STUDENTS) and max(counts.values()) == 1
     assert not grade(rescued, LECTURE).errors
     everybody_is_graded_exactly_once(rescued)
+
+
+def fill(path: Path) -> None:
+    """Write a file until no byte is left on its file system."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        for size in (1 << 16, 1 << 10, 1):
+            with contextlib.suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
 
 
 def test_a_submission_comes_in_while_grading_runs(course):
