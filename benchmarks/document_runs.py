@@ -1,4 +1,7 @@
-"""The long run on whole reviews: cut, in windows, with windowed attention, with dropped tokens."""
+"""The long run on whole reviews: cut, in windows, with windowed attention, with dropped tokens.
+
+A bag of words of the same texts is beside them.
+"""
 
 import tempfile
 from collections.abc import Callable
@@ -7,6 +10,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Literal
 
+from headline_students import fold_of
 from long_run import Job, Settings, by_seed, correct, paired_interval, teacher_of
 
 from tinybert_l.course import recipes
@@ -18,9 +22,11 @@ from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import load_teacher
 from tinybert_l.submodels import SubModel, share_of
+from tinybert_l.tasks.bag_of_words import best_bag_of_words
 from tinybert_l.tasks.documents import DocumentRecipe, classify_documents, train_on_documents
 
 Reading = Literal["cut", "windows", "windowed_attention", "windowed_attention_short_first"]
+Reader = Reading | Literal["bag_of_words"]
 READINGS: tuple[Reading, ...] = (
     "cut",
     "windows",
@@ -31,10 +37,10 @@ READINGS: tuple[Reading, ...] = (
 
 @dataclass(frozen=True)
 class DocumentSeed:
-    """One seed's predictions of a sub-model on whole test reviews, and its GFLOPs a review."""
+    """One seed's predictions on whole test reviews, and a sub-model's GFLOPs a review."""
 
-    sub_model: SubModel
-    reading: Reading
+    sub_model: SubModel | None  # None: a bag of words
+    reading: Reader
     correct: list[int]
     gflops_per_review: float
 
@@ -43,7 +49,7 @@ def long_documents(seed: int, settings: Settings) -> list[DocumentSeed]:
     """Train a student for each way to read reviews, with the same tokens a step, and test it."""
     loaded = load_teacher(teacher_of(settings, seed))
     start = sorted_by_importance(loaded)
-    reviews = load_reviews("imdb")
+    reviews = load_reviews("imdb", fold=fold_of(settings, seed))
     train = reviews["train"].head(settings["documents"])
     test = reviews["test"]
     lengths = token_counts(loaded.tokenizer, test)
@@ -66,7 +72,23 @@ def long_documents(seed: int, settings: Settings) -> list[DocumentSeed]:
             rows.append(
                 DocumentSeed(sub_model, reading, correct(logits, test.labels), mean(costs) / 1e9)
             )
-    return rows
+    return [*rows, bag_row(seed, settings)]
+
+
+def bag_row(seed: int, settings: Settings) -> DocumentSeed:
+    """Count words in what the sub-models learned from: the reviews, with the sentences or without.
+
+    Validation chooses.
+    """
+    fold = fold_of(settings, seed)
+    sentences, reviews = load_reviews(fold=fold)["train"], load_reviews("imdb", fold=fold)
+    labelled = reviews["train"].head(settings["documents"])
+    texts = Split(labelled.texts + sentences.texts, labelled.labels + sentences.labels)
+    fits = []
+    for train in (labelled, texts):
+        fits.append(best_bag_of_words(train, reviews["validation"], ("words",)))
+    best = max(fits, key=lambda fit: fit.validation_accuracy)
+    return DocumentSeed(None, "bag_of_words", best.correct(reviews["test"]), 0.0)
 
 
 def token_counts(tokenizer: Any, split: Split) -> list[int]:
@@ -152,10 +174,11 @@ def layer_flops(config: ElasticBertConfig, width: float) -> Callable[[float, flo
 
 
 def summarise_documents(seeds: list[list[DocumentSeed]]) -> list[Row]:
-    """Accuracy, and the differences from cutting and from windows with the same depth and width."""
+    """Accuracy; differences from the same size cut and by windows, and from the bag of words."""
     by_model = {}
     for same in zip(*seeds, strict=True):
         by_model[same[0].sub_model, same[0].reading] = same
+    bag = by_seed([row.correct for row in by_model.pop((None, "bag_of_words"))])
     rows: list[Row] = []
     for (sub_model, reading), same in by_model.items():
         hits = by_seed([row.correct for row in same])
@@ -173,6 +196,7 @@ def summarise_documents(seeds: list[list[DocumentSeed]]) -> list[Row]:
                 gflops_per_review=mean(row.gflops_per_review for row in same),
                 against_cutting_points=gaps.get("cut"),
                 against_windows_points=gaps.get("windows"),
+                against_bag_points=paired_interval(hits - bag),
             )
         )
     return rows

@@ -39,7 +39,7 @@ from tinybert_l.course.rows import (
 from tinybert_l.method.evaluation import count_flops
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.teacher_outputs import keep_outputs
+from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
 from tinybert_l.submodels import SubModel
 
 CURVE_STEPS = 10  # a point of a curve is the mean of so many steps
@@ -61,14 +61,8 @@ class JointSeed:
 def joint_against_separate(seed: int, settings: Settings) -> list[JointSeed]:
     """Train all sub-models jointly, then each alone, for as many steps as the settings say."""
     setup = long_setup(settings, seed)
-    recipe = replace(setup.recipe, seed=seed)
-    for name in ("learning_rate", "attention_weight"):
-        if name in settings:
-            recipe = replace(recipe, **{name: settings[name]})
-    outputs = None
-    if not recipe.attention_weight:  # all that is compared can be computed once, for all runs
-        layers = recipe.hidden_layers(setup.teacher.config.num_hidden_layers)
-        outputs = keep_outputs(setup.teacher, setup.train, layers)
+    recipe = recipe_of(setup, settings, seed)
+    outputs = kept_outputs(setup, recipe)
     joint_recipe = replace(recipe, **settings.get("joint", {}))
     joint = short_run(setup, joint_recipe, outputs=outputs)
     sub_models = [SubModel.parse(name) for name in settings["sub_models"]]
@@ -91,6 +85,21 @@ def joint_against_separate(seed: int, settings: Settings) -> list[JointSeed]:
             )
         )
     return rows
+
+
+def recipe_of(setup: LectureSetup, settings: Settings, seed: int) -> JointRecipe:
+    """The set-up's recipe with the seed and what the settings change."""
+    names = ("learning_rate", "attention_weight")
+    changes = {name: settings[name] for name in names if name in settings}
+    return replace(setup.recipe, seed=seed, **changes)
+
+
+def kept_outputs(setup: LectureSetup, recipe: JointRecipe) -> TeacherOutputs | None:
+    """The teacher's outputs, once for all runs; None: attention maps are too large to keep."""
+    if recipe.attention_weight:
+        return None
+    layers = recipe.hidden_layers(setup.teacher.config.num_hidden_layers)
+    return keep_outputs(setup.teacher, setup.train, layers)
 
 
 def summarise_joint(seeds: list[list[JointSeed]]) -> list[Row]:
@@ -224,15 +233,16 @@ def training_methods(seed: int, settings: Settings) -> list[MethodSeed]:
     """Train the small sub-model in five ways, and measure it."""
     setup = long_setup(settings, seed)
     small = SubModel.parse(settings["sub_model"])
-    joint = replace(setup.recipe, seed=seed)
+    joint = recipe_of(setup, settings, seed)
+    outputs = kept_outputs(setup, joint)
     single = alone(joint, small)
     logits_only = replace(single, hidden_weight=0, attention_weight=0, embedding_weight=0)
     methods: dict[str, Callable[[], ShortRun]] = {
         "labels_only": lambda: label_run(setup, small, joint),
-        "logits_only": lambda: short_run(setup, logits_only),
-        "two_stages_alone": lambda: two_stages(setup, single),
-        "joint": lambda: short_run(setup, joint),
-        "joint_two_stages": lambda: two_stages(setup, joint),
+        "logits_only": lambda: short_run(setup, logits_only, outputs=outputs),
+        "two_stages_alone": lambda: two_stages(setup, single, outputs),
+        "joint": lambda: short_run(setup, joint, outputs=outputs),
+        "joint_two_stages": lambda: two_stages(setup, joint, outputs),
     }
     rows = []
     for name, train in methods.items():
@@ -241,11 +251,13 @@ def training_methods(seed: int, settings: Settings) -> list[MethodSeed]:
     return rows
 
 
-def two_stages(setup: LectureSetup, recipe: JointRecipe) -> ShortRun:
+def two_stages(
+    setup: LectureSetup, recipe: JointRecipe, outputs: TeacherOutputs | None
+) -> ShortRun:
     """Train as TinyBERT does: on hidden states first, then with soft labels too."""
     inner = replace(recipe, soft_label_weight=0.0, self_distillation=False)
-    first_stage = short_run(setup, inner, elastic_copy(setup.teacher))
-    return short_run(setup, recipe, first_stage.model)
+    first_stage = short_run(setup, inner, elastic_copy(setup.teacher), outputs=outputs)
+    return short_run(setup, recipe, first_stage.model, outputs=outputs)
 
 
 def summarise_methods(seeds: list[list[MethodSeed]]) -> list[Row]:

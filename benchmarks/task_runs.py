@@ -428,7 +428,9 @@ def summarise_chinese(seeds: list[list[ChineseSeed]]) -> list[Row]:
         if pretrained:
             others = by_model[sub_model, False]
             gain = paired_interval(hits - by_seed([row.correct for row in others]))
-        rows.append(ChineseRow(sub_model, pretrained, 100 * float(hits.mean()), gain))
+        percent = tuple((100 * hits.mean(1)).tolist())
+        row = ChineseRow(sub_model, pretrained, mean(percent), gain, {"accuracy_percent": percent})
+        rows.append(row)
     return rows
 
 

@@ -161,7 +161,11 @@ def answers_of_methods(record: Record) -> Iterator[ClaimVerdict]:
 
 
 def answers_of_documents(record: Record) -> Iterator[ClaimVerdict]:
-    baselines = {"against_cutting_points": "cutting", "against_windows_points": "averaged windows"}
+    baselines = {
+        "against_cutting_points": "cutting",
+        "against_windows_points": "averaged windows",
+        "against_bag_points": "a bag of words of the same texts",
+    }
     for field, baseline in baselines.items():
         for row in rows_of(record, DocumentRow):
             if getattr(row, field) is not None:

@@ -32,9 +32,12 @@ LONG_STABILITY: dict[str, Any] = {
 }
 
 LONG_METHODS: dict[str, Any] = {
-    "num_steps": 60,
+    "num_steps": 200,
     "batch_size": 32,
+    "learning_rate": 3e-4,
+    "attention_weight": 0.0,
     "seeds": SEEDS,
+    "folds": True,
     "sub_model": "2x0.25",
 }
 
@@ -49,6 +52,7 @@ LONG_DOCUMENTS: dict[str, Any] = {
     "sub_models": ["3x0.5", "3x0.5x0.25", "2x0.25", "2x0.25x0.25"],
     "learning_rate": 2e-4,
     "seeds": SEEDS,
+    "folds": True,
 }
 
 LONG_QUESTIONS: dict[str, Any] = {
@@ -81,7 +85,7 @@ LONG_CHINESE: dict[str, Any] = {
     "max_length": 96,
     "learning_rate": 5e-4,
     "sub_models": ["4x1", "2x0.5", "1x0.25"],
-    "seeds": SEEDS,
+    "seeds": [0, 1, 2, 3, 4],  # training from a random start fails for some
 }
 
 # The teacher of all records that do not name another: an adapter of low rank was trained.

@@ -112,6 +112,7 @@ COLUMNS: dict[str, dict[str, Column]] = {
         ),
         "against_cutting_points": _against("cutting", "截断"),
         "against_windows_points": _against("windows", "窗口"),
+        "against_bag_points": _against("bag of words", "词袋"),
     },
     "question": {
         "exact_match_percent": Column(Caption("{key}: EM", unit="%", zh_alone="{key}：EM")),

@@ -23,6 +23,7 @@ class DocumentRow(Row):
     gflops_per_review: float
     against_cutting_points: Interval | None = None
     against_windows_points: Interval | None = None
+    against_bag_points: Interval | None = None  # a bag of words that learned from the same texts
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class ChineseRow(Row):
     pretrained: bool
     accuracy_percent: float
     gain_points: Interval | None = None  # over the same sub-model without pre-training
+    by_seed: dict[str, tuple[float, ...]] | None = None  # the accuracies behind the mean
 
 
 @dataclass(frozen=True)
