@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from nbclient import NotebookClient
-from nbclient.exceptions import CellTimeoutError
 from nbformat import NotebookNode
 
 from tinybert_l.method.config import ElasticBertConfig
@@ -30,18 +29,10 @@ def small_causal_model() -> ElasticBertForCausalLM:
 def execute(notebook: NotebookNode, folder: Path, timeout: int = 60) -> None:
     """Run a notebook in place in a kernel of its own, as JupyterLab does.
 
-    `warm.run_notebook` does without a kernel and is far quicker. Once in some thousands of cells,
-    ipykernel 7 loses a message between its threads: the kernel is idle, and the client waits for
-    ever. So a cell that takes too long is tried once more, in a new kernel.
+    `warm.run_notebook` does without a kernel and is far quicker.
     """
-    for last in (False, True):
-        client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", allow_errors=True)
-        try:
-            client.execute(cwd=str(folder))
-            return
-        except CellTimeoutError:
-            if last:
-                raise
+    client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", allow_errors=True)
+    client.execute(cwd=str(folder))
 
 
 def shown_kinds(notebook: NotebookNode) -> list[list[str]]:

@@ -176,26 +176,6 @@ def validate(page):
     return dialog
 
 
-def run_all(page):
-    """Run all cells, as the Run menu does; a kernel that lost a message is restarted once.
-
-    `tests_support.execute` says what ipykernel loses; a lecturer would restart the kernel too.
-    """
-    from playwright.sync_api import TimeoutError
-
-    menu = page.get_by_role("menuitem", name="Run", exact=True)
-    menu.click()
-    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    try:
-        page.wait_for_function(LAST_CELL_IS_RUN, timeout=120_000)
-    except TimeoutError:
-        picture(page, "lecturer-run-all-stands-still")
-        menu.click()
-        page.get_by_role("menuitem", name="Restart Kernel and Run All Cells").click()
-        page.locator(".jp-Dialog .jp-mod-accept").click()
-        page.wait_for_function(LAST_CELL_IS_RUN, timeout=240_000)
-
-
 @pytest.mark.parametrize("lecture", [10, pytest.param(1, marks=pytest.mark.nightly)])
 def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path, lecture):
     """A lecture as `begin(lecture=…, demo=True)`, at the size for tests."""
@@ -214,7 +194,9 @@ def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path, lec
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"{address}/lab/tree/{name}.ipynb")
         cell(page, f"begin(lecture={lecture}")
-        run_all(page)
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+        page.wait_for_function(LAST_CELL_IS_RUN, timeout=240_000)
         figures = page.locator(".jp-OutputArea img")
         assert figures.count() >= 1
         for i in range(figures.count()):
