@@ -32,12 +32,9 @@ LONG_STABILITY: dict[str, Any] = {
 }
 
 LONG_METHODS: dict[str, Any] = {
-    "num_steps": 200,
+    "num_steps": 60,
     "batch_size": 32,
-    "learning_rate": 3e-4,
-    "attention_weight": 0.0,
     "seeds": SEEDS,
-    "folds": True,
     "sub_model": "2x0.25",
 }
 
