@@ -26,7 +26,9 @@ from tinybert_l.tasks.bag_of_words import best_bag_of_words
 from tinybert_l.tasks.documents import DocumentRecipe, classify_documents, train_on_documents
 
 Reading = Literal["cut", "windows", "windowed_attention", "windowed_attention_short_first"]
-Reader = Reading | Literal["bag_of_words"]
+Reader = Literal[
+    "cut", "windows", "windowed_attention", "windowed_attention_short_first", "bag_of_words"
+]
 READINGS: tuple[Reading, ...] = (
     "cut",
     "windows",
