@@ -56,9 +56,9 @@ def missing_from(lecture: int, fragments: list[str]) -> list[str]:
 def plain(source: str) -> str:
     """Drop spaces, dollar signs, and TeX's and Markdown's marks, which numbers may stand in.
 
-    Commas between thousands go as well: they stand in sentences and not in formulas.
+    Commas between thousands go as well: a sentence has 7,000, a formula 7000 or 7{,}000.
     """
-    source = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", source)
+    source = re.sub(r"(?<=\d)(?:,|\{,\})(?=\d{3}(?!\d))", "", source)
     source = re.sub(r"\\[dt]?frac\{([^{}]*)\}\{([^{}]*)\}", r"\1/\2", source)
     source = source.replace(r"\cdot", "·").replace(r"\sqrt", "√").replace(r"\approx", "≈")
     return re.sub(r"\\,|[\s$*{}\\]|text", "", source)

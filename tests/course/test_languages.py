@@ -179,6 +179,11 @@ def test_a_table_is_shown_in_one_language():
     assert "Table 9: sizes" in page and "kept (%)" in page and not CHINESE.search(page)
 
 
+def test_thousands_are_grouped_in_tables():
+    page = tables.styled(pd.DataFrame({"steps": [3840], "ms": [1234.567]}), "sizes").to_html()
+    assert ">3,840<" in page and ">1,234.57<" in page
+
+
 @pytest.mark.parametrize("name", RECORDS)
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_no_two_columns_of_a_record_have_one_name_in_one_language(name, language):

@@ -131,16 +131,17 @@ def verdicts_table(lecture: int, verdicts: Sequence[Verdict]) -> Any:
 def styled(frame: "pd.DataFrame", caption: str, digits: int = 2, missing: str | None = None) -> Any:
     """Style a notebook table; its caption says where its numbers come from.
 
-    In a course of one language headings, texts and caption are reduced to it.
+    In a course of one language headings, texts and caption are reduced to it. Thousands are
+    grouped, as in the lectures' sentences.
 
     Args:
-        digits: decimals of every number.
+        digits: decimals of every number that is no whole number.
         missing: the text where there is no number; None: "nan".
     """
     if current_language() is not None:
         frame = frame.rename(columns=words_in).map(words_in)
     style = frame.style.hide(axis="index").set_caption(in_words(caption))
-    return style.format(precision=digits, na_rep=missing)
+    return style.format(precision=digits, na_rep=missing, thousands=",")
 
 
 def console() -> Console:

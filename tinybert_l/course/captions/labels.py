@@ -137,7 +137,7 @@ def _(row: AuthorRow) -> str:
 
 @label.register
 def _(row: LongTextRow) -> str:
-    return f"{_author(row)}, {row.tokens}"
+    return f"{_author(row)}, {row.tokens:,}"
 
 
 def _author(row: PerplexityRow | AuthorRow | LongTextRow) -> str:
