@@ -112,24 +112,44 @@ def test_how_much_the_best_of_nine_overestimates():
 
 def test_what_the_reading_says_of_long_documents():
     rows = {(r.sub_model.name, r.reading): r for r in read_record("long_documents").rows}
-    for (_, reading), row in rows.items():
-        assert reading == "cut" or row.against_cutting_points.low > 0
-        if reading == "windowed_attention_short_first" and row.sub_model.length == 1:
+    above = []
+    for (name, reading), row in rows.items():
+        gap = row.against_cutting_points
+        if reading == "cut":
+            continue
+        assert gap.estimate > 3 and gap.method == "seeds_and_items"
+        if gap.low > 0:
+            above.append((name, reading))
+        if row.sub_model.length == 1 and reading != "windows":
             assert row.against_windows_points.low < 0 < row.against_windows_points.high
-        if reading == "windowed_attention":
-            assert row.against_windows_points.estimate < 0 < row.against_windows_points.high
+    short_first = "windowed_attention_short_first"
+    both = [(name, way) for way in ("windows", short_first) for name in ("3x0.5", "2x0.25")]
+    assert set(above) == {*both, ("3x0.5", "windowed_attention")}
+    assert rows["2x0.25", "windowed_attention"].against_cutting_points.estimate > 4
+    for name in ("3x0.5", "2x0.25"):
+        assert rows[name, "windowed_attention"].against_windows_points.estimate < -0.5
+        assert abs(rows[name, short_first].against_windows_points.estimate) < 0.1
     cheap, dear = rows["2x0.25", "windows"], rows["3x0.5", "cut"]
     assert cheap.gflops_per_review < dear.gflops_per_review
-    assert cheap.accuracy_percent - dear.accuracy_percent > 3
+    assert cheap.accuracy_percent - dear.accuracy_percent > 4
     reading_on = cheap.against_cutting_points
     smaller = rows["2x0.25", "cut"].accuracy_percent - dear.accuracy_percent
     assert reading_on.low > -smaller > 0, "what reading on wins is more than what the size loses"
     total = cheap.accuracy_percent - dear.accuracy_percent
     assert reading_on.estimate + smaller == pytest.approx(total)
-    dropped = rows["3x0.5x0.25", "windowed_attention_short_first"].against_windows_points
-    assert dropped.high < 0
-    smaller = rows["2x0.25x0.25", "windowed_attention_short_first"].against_windows_points
-    assert smaller.low < 0 < smaller.high
+    dropped = rows["3x0.5x0.25", short_first].against_windows_points
+    least = rows["2x0.25x0.25", short_first].against_windows_points
+    assert dropped.high < 0 and least.low < 0 < least.high
+    assert dropped.estimate == pytest.approx(least.estimate, abs=0.1)
+
+
+def test_no_row_of_the_long_documents_is_above_the_bag_of_words():
+    rows = {(r.sub_model.name, r.reading): r for r in read_record("long_documents").rows}
+    assert all(row.against_bag_points.estimate < 0 for row in rows.values())
+    large, small = rows["3x0.5", "windows"], rows["2x0.25", "windows"]
+    assert large.against_bag_points.low < 0 < large.against_bag_points.high
+    assert round(large.against_bag_points.estimate, 1) == -0.5
+    assert small.against_bag_points.high < 0
 
 
 def headline(name):

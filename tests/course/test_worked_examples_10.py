@@ -142,8 +142,14 @@ def test_what_is_read_from_the_forest_plot_is_in_the_records():
     gains = [row.gain_points for row in read_record("chinese").rows if row.gain_points]
     assert [gain.low > 0 for gain in gains].count(True) == 1 and len(gains) == 3
     documents = read_record("long_documents").rows
-    by_windows = [row.against_cutting_points for row in documents if row.reading == "windows"]
-    assert by_windows and all(gap.low > 0 for gap in by_windows)
+    apart = {
+        (row.sub_model.name, row.reading)
+        for row in documents
+        if row.reading != "cut" and row.against_cutting_points.low > 0
+    }
+    farthest = {("3x0.5", "windows"), ("2x0.25", "windows")}
+    farthest |= {(name, "windowed_attention_short_first") for name, _ in farthest}
+    assert farthest < apart and len(apart) == len(farthest) + 1
 
 
 def test_what_is_read_from_the_numbers_of_the_chapters():
