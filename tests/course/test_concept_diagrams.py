@@ -65,12 +65,25 @@ def test_a_step_s_picture_names_every_participant_and_every_spread():
     assert sum("±0.12" in text for text in shown) == 6  # all pairs, both ways; not the diagonal
 
 
+def test_the_picture_of_tasks_marks_right_and_wrong_and_cuts_a_long_input():
+    answers = [("garden", True), ("cellar", False), ("lamp", None)]
+    rows = [("head", "word " * 60, "garden", answers)]
+    shown = words(concept_diagrams.tasks(rows, ["6×1", "3×½", "2×¼"]))
+    assert {"garden ✓", "cellar ✗", "lamp", "6×1", "3×½", "2×¼"} <= set(shown)
+    assert "head\nright 正确: garden" in shown
+    (given,) = (text for text in shown if text.startswith("word"))
+    assert given.endswith("…") and max(map(len, given.split("\n"))) <= 30
+
+
 def test_no_glyph_is_missing(parts, tmp_path):
     heat = np.eye(3)
     figures = [
         concept_diagrams.concept(parts, "none"),
         concept_diagrams.softened([2.0, 1.0, -1.0], (0.5, 8.0)),
         concept_diagrams.joint_step([SubModel(6), SubModel(2)], "步", NAMES, heat, heat),
+        concept_diagrams.tasks(
+            [("头", "输入", "对", [("对", True), ("错", False)])], ["6×1", "2×¼"]
+        ),
     ]
     with warnings.catch_warnings():
         warnings.simplefilter("error")

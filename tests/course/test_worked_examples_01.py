@@ -34,6 +34,22 @@ def test_a_matrix_pruned_factorised_and_quantized():
     assert_stands(1, "16", "64", "32", "8", "1.27", "0.01", "0.504", "50", "0.50", "0.004")
 
 
+def test_what_is_left_without_embeddings():
+    """Table 1 leaves out pooler and classifier as well, the verdict does not."""
+    hidden, inner, classes = 384, 1536, 2
+    norms, rest = 2 * 2 * hidden, hidden * hidden + hidden + classes * hidden + classes
+
+    def layer(share):
+        heads, neurons = int(share * hidden), int(share * inner)
+        projections = 3 * (heads * hidden + heads) + hidden * heads + hidden
+        return projections + 2 * hidden * neurons + neurons + hidden + norms
+
+    teacher, smallest = 6 * layer(1), 2 * layer(0.25)
+    assert f"{(teacher + rest) / (smallest + rest):.1f}" == "10.4"
+    assert round(teacher / smallest) == 12
+    assert_stands(1, "10.4")
+
+
 def test_tinybert_s_ablation_in_points():
     """The means are those of the paper; the differences are ours."""
     mean = {"all": 75.6, "no layers": 56.3, "no attention": 71.0, "no hidden": 72.9}

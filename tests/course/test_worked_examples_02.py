@@ -35,6 +35,7 @@ def test_both_soft_labels_are_one_mean_label():
 def test_turns_of_a_sub_model_in_between():
     open_models, drawn, steps = 9, 2, 350
     assert_stands(2, "2/7", f"{steps}·2/7={steps * drawn / (open_models - 2):.0f}")
+    assert_stands(2, f"{drawn}·{steps}={drawn * steps}")  # the turns of the seven together
 
 
 def test_two_losses_that_share_a_weight():

@@ -1,5 +1,6 @@
-"""Draw the concepts of lectures 1 and 2: what TinyBERT-L is, and one step of joint learning."""
+"""Draw concepts: TinyBERT-L (lecture 1), a joint step (2), one architecture for four tasks (5)."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,7 @@ REST = "pooler, classifier 池化层、分类头"
 _PART_COLOURS = {EMBEDDINGS: "#999999", ATTENTION: LARGEST, FFN: SUB_MODEL, REST: "#444444"}
 _GREEN = "#009E73"
 _GREY = "#666666"
+_MARKS = {None: ("", "#EEEEEE"), True: (" ✓", "#CDE8DC"), False: (" ✗", "#F6D5C3")}
 
 
 def parts_of(model: ElasticBertForSequenceClassification) -> dict[str, int]:
@@ -188,6 +190,50 @@ def joint_step(
     _draw_step(left, participants, title)
     _draw_cosines(figure, right, names, np.asarray(mean), np.asarray(spread))
     return figure
+
+
+def tasks(
+    rows: Sequence[tuple[str, str, str, Sequence[tuple[str, bool | None]]]], sizes: Sequence[str]
+) -> Figure:
+    """Draw figure 8: for each task its input, its head, and what each size answers.
+
+    Args:
+        rows: (head, input, right answer or "", answers) of each task; an answer is its text and
+            whether it is right, None where no single answer is.
+        sizes: labels of the sub-models, in the order of the answers.
+    """
+    figure, axes = new_figure(14.5, 7.4)
+    axes.axis("off")
+    axes.set(xlim=(0, 14.8), ylim=(0.3, 9.6))
+    encoder = "elastic\nencoder\n弹性编码器\n\n3 sets of\nweights\n3组权重"
+    _box(axes, 5.45, 4.2, encoder, LARGEST, "white")
+    columns = [10.8 + 1.6 * place for place in range(len(sizes))]
+    axes.text(0, 9.2, "input 输入", fontsize=16, color=LARGEST)
+    axes.text(6.95, 9.2, "head 头", fontsize=16, color=LARGEST)
+    for x, size in zip(columns, sizes, strict=True):
+        axes.text(x, 9.2, size, fontsize=16, color=LARGEST, ha="center")
+    for number, (head, given, right, answers) in enumerate(rows):
+        y = 7.75 - 2.2 * number
+        at_encoder = 4.2 + (y - 4.2) * 0.3
+        axes.text(0, y, _in_short_lines(given), va="center")
+        _arrow(axes, (4.3, y), (4.75, at_encoder))
+        _arrow(axes, (6.2, at_encoder), (6.85, y))
+        wanted = f"\nright 正确: {right}" if right else ""
+        axes.text(6.95, y, head + wanted, va="center")
+        for x, (answer, is_right) in zip(columns, answers, strict=True):
+            mark, colour = _MARKS[is_right]
+            _box(axes, x, y, answer + mark, colour, "black")
+    axes.set_title(
+        "One architecture, four heads, three sizes: live answers "
+        "一种架构，四个头，三种大小：现场的回答"
+    )
+    return figure
+
+
+def _in_short_lines(text: str) -> str:
+    """Break each line of an input at 30 characters, and cut it at 110."""
+    lines = (textwrap.shorten(line, 110, placeholder=" …") for line in text.split("\n"))
+    return "\n".join(textwrap.fill(line, 30) for line in lines)
 
 
 def _draw_step(axes: Any, participants: Sequence[SubModel], title: str) -> None:
