@@ -102,6 +102,8 @@ def test_an_instructor_judges_and_publishes(place):
     os.mkfifo(attacks.honest(place / "eve\n") / "pipe")
     printed = run("league", "judge", "entry", "eve\n", status=1)
     assert "honest: judged" in printed and "eve\\n: refused" in printed
+    assert "judged before" in run("league", "judge", "entry"), "a stopped run goes on"
+    assert "honest: judged" in run("league", "judge", "--again", "entry")
     attacks.describe(place / "entry", name="better")
     assert "takes the place of honest" in run("league", "judge", "entry")
     attacks.describe(place / "entry")

@@ -93,6 +93,15 @@ class Book:
                 f"the name {entry.description.name!r} is taken; choose another. 名称已被使用。"
             )
 
+    def has(self, entry: Entry, heldout: str) -> bool:
+        """Whether this very hand-in was judged on the sentences with this hash."""
+        known = self.judged.get(entry.description.key)
+        return known is not None and (known.score.source, known.score.sha256, known.heldout) == (
+            entry.source,
+            entry.sha256,
+            heldout,
+        )
+
     def add(self, judged: Judged, key: str) -> list[str]:
         """Enter a score; what the same hand-in had before goes.
 

@@ -27,15 +27,24 @@ Tell = Callable[[str], None]
 
 
 def judge(
-    folder: Path, paths: Sequence[Path], held_out: HeldOut, reference: Path, tell: Tell = print
+    folder: Path,
+    paths: Sequence[Path],
+    held_out: HeldOut,
+    reference: Path,
+    tell: Tell = print,
+    again: bool = False,
 ) -> Book:
     """Judge entries and write them into the league's book, each as soon as it is done.
+
+    An entry that was judged on these sentences already is not judged again: a run that was stopped
+    goes on.
 
     Args:
         folder: the league's.
         paths: folders or zip files, one an entry.
         reference: the teacher's folder.
         tell: called with a line for each entry.
+        again: judge those anew that were judged already.
     Raises:
         SandboxMissing: entries cannot be isolated here.
         InvalidInput: two entries of one name, which says who handed in.
@@ -51,6 +60,9 @@ def judge(
         try:
             entry = read_entry(path)
             book.require_free(entry)
+            if not again and book.has(entry, held_out.sha256):
+                tell(f"{entry.source}: judged before; --again judges it anew 已评判过")
+                continue
             judged = _judged(score_in_sandbox(entry, held_out.sentences, reference), held_out)
             zip_entry(entry, folder / JUDGED / f"{entry.sha256}.zip")
             replaced = book.add(judged, entry.description.key)
