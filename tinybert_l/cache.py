@@ -126,7 +126,7 @@ def cached(
         recipe: plain values that decide the result.
         build: fills the folder it is given and returns metrics. It is given the same folder again
             after an interruption, so that long work can resume from its own checkpoints.
-        together: under `accelerate launch`, whether all processes build the entry, as in a training
+        together: under `torchrun`, whether all processes build the entry, as in a training
             run; if not, the first process builds it and the others wait.
     """
     folder = entry_folder(kind, recipe)

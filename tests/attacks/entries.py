@@ -5,6 +5,7 @@ opened, `REFUSED_INSIDE` (`entry_models.py`) by the program in the sandbox; each
 reason. `JUDGED` are accepted: what they try gains nothing.
 """
 
+import codecs
 import json
 import os
 import pickle
@@ -152,6 +153,16 @@ def outputs_in_the_other_order(folder: Path) -> None:
 def texts_of_hidden_files(folder: Path) -> None:
     (folder / ".DS_Store").write_bytes(b"left behind by a system")
     (folder / ".evil.pkl").write_bytes(pickle.dumps(os.system))
+
+
+@judged
+def files_that_windows_leaves_and_marks(folder: Path) -> Path:
+    """Hidden files of Explorer, a mark at the beginning of texts, and \\ in a zip file's names."""
+    for name in ("Thumbs.db", "desktop.ini"):
+        (folder / name).write_bytes(b"x")
+    for name in ("entry.json", "vocab.txt"):
+        (folder / name).write_bytes(codecs.BOM_UTF8 + (folder / name).read_bytes())
+    return zipped(folder, {path.name: f"entry\\{path.name}" for path in folder.iterdir()})
 
 
 @judged

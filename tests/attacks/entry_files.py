@@ -105,6 +105,14 @@ def pickle_alone(folder: Path) -> Path:
     return path
 
 
+@unopened("the folder in which entry.json lies")
+def folder_around_the_entry(folder: Path) -> Path:
+    outer = folder.with_name("outer")
+    outer.mkdir()
+    folder.rename(outer / "entry")
+    return outer
+
+
 # zip files
 
 
@@ -116,6 +124,16 @@ def path_out_of_a_zip(folder: Path) -> Path:
 @unopened("leads out")
 def absolute_path_in_a_zip(folder: Path) -> Path:
     return zipped(folder, {"vocab.txt": "/etc/vocab.txt"})
+
+
+@unopened("the folder in which entry.json lies")
+def two_folders_around_a_zip(folder: Path) -> Path:
+    return zipped(folder, {path.name: f"outer/entry/{path.name}" for path in folder.iterdir()})
+
+
+@unopened("leads out")
+def path_out_of_a_zip_of_windows(folder: Path) -> Path:
+    return zipped(folder, {"vocab.txt": "..\\..\\vocab.txt"})
 
 
 @unopened("several folders")
@@ -209,6 +227,11 @@ def a_billion_tokens(folder: Path) -> None:
 @unopened("labels")
 def three_labels(folder: Path) -> None:
     describe(folder, labels=["negative", "positive", "positive"])
+
+
+@unopened('["负面", "正面"]')
+def labels_in_chinese(folder: Path) -> None:
+    describe(folder, labels=["负面", "正面"])
 
 
 @unopened("labels")

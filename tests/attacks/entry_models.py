@@ -4,10 +4,12 @@ import json
 import os
 import pickle
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from onnx import AttributeProto, TensorProto, helper
 
 from .entries import WORDS, constant, honest_onnx, inside, slow, value, with_model
@@ -198,6 +200,37 @@ def words_beyond_the_embeddings(folder: Path) -> None:
     with_model(folder, honest_onnx(weights=np.zeros((4, 2), np.float32)))
 
 
+@inside("fixed sizes, any × 16")
+def length_that_is_fixed(folder: Path) -> None:
+    with_model(folder, changed(lambda model: fix_size(model, 1, 16)))
+
+
+@inside("fixed sizes, 8 × any")
+def batches_of_eight(folder: Path) -> None:
+    with_model(folder, changed(lambda model: fix_size(model, 0, 8)))
+
+
+@inside("Unsupported model IR version: 99")
+def format_of_the_future(folder: Path) -> None:
+    with_model(folder, changed(lambda model: setattr(model, "ir_version", 99)))
+
+
+@inside("till opset")
+def operators_of_the_future(folder: Path) -> None:
+    with_model(folder, changed(lambda model: setattr(model.opset_import[0], "version", 99)))
+
+
+def fix_size(model: Any, axis: int, size: int) -> None:
+    model.graph.input[0].type.tensor_type.shape.dim[axis].dim_value = size
+
+
+def changed(change: Callable[[Any], None]) -> bytes:
+    """Return an honest model after a change."""
+    model = onnx.load_from_string(honest_onnx())
+    change(model)
+    return model.SerializeToString()
+
+
 # vocabularies
 
 
@@ -280,6 +313,23 @@ def shape_that_overflows(folder: Path) -> None:
 @inside("allowed: float32")
 def tensor_of_whole_numbers(folder: Path) -> None:
     with_weights(folder, tensors({"a": tensor([1], 0, 8, "I64")}, bytes(8)))
+
+
+@inside("'BF16'; allowed: float32")
+def tensor_of_a_type_that_numpy_has_not(folder: Path) -> None:
+    with_weights(folder, tensors({"a": tensor([1], 0, 2, "BF16")}, bytes(2)))
+
+
+@inside("attention_window is 8; allowed: None")
+def setting_that_the_judge_does_not_run(folder: Path) -> None:
+    raw = tensors({"a": tensor([1], 0, 4)}, bytes(4))
+    changes = {"model_type": "elastic_bert", "attention_head_size": 4, "attention_window": 8}
+    with_weights(folder, raw, **changes)
+
+
+@inside("layer_norm_eps")
+def norm_without_a_floor(folder: Path) -> None:
+    with_weights(folder, tensors({"a": tensor([1], 0, 4)}, bytes(4)), layer_norm_eps=-1)
 
 
 @inside("safetensors")

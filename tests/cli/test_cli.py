@@ -107,7 +107,7 @@ def test_the_exercises_are_listed_with_their_titles():
 
 @pytest.mark.parametrize("start", ["tinybert-l", "python -m tinybert_l.cli"])
 def test_the_program_starts_by_its_name_and_as_a_module(start):
-    """`accelerate launch -m tinybert_l.cli` needs the module."""
+    """`torchrun -m tinybert_l.cli` needs the module."""
     program, *words = start.split()
     command = [str(Path(sys.executable).parent / program), *words, "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

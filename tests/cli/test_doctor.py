@@ -15,6 +15,17 @@ def test_a_sound_machine_is_found_sound(monkeypatch, checkout):
     assert not [f for f in findings.values() if f.is_problem]
 
 
+@pytest.mark.parametrize(("prints", "result"), [("", "none"), ("Noto Sans CJK SC", "Noto")])
+def test_a_machine_without_a_chinese_font(monkeypatch, tmp_path, prints, result):
+    program = tmp_path / "fc-list"
+    program.write_text(f"#!/bin/sh\necho '{prints}'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    finding = doctor.font_of_the_machine()
+    assert finding.result.startswith(result) and not finding.needed
+    assert ("feedback pages" in finding.advice) == (not prints)
+
+
 def test_too_old_a_python(monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
     assert "3.11" in machine.python_version().advice

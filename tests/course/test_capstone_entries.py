@@ -85,6 +85,18 @@ def test_safetensors_compute_what_was_saved(small, written, tmp_path, kind):
         Classifier(files)
 
 
+def test_the_floor_of_the_norms_is_that_of_the_configuration(small, written, tmp_path):
+    """What changes an answer is read from config.json, or refused; it is never passed over."""
+    _, tokenizer = small
+    model = small_bert(
+        vocab_size=len(tokenizer), max_position_embeddings=MAX_TOKENS, layer_norm_eps=0.1
+    )
+    model.save_pretrained(tmp_path)
+    files = {name: raw for name, raw in written.files.items() if name != ONNX_MODEL}
+    files |= {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert np.abs(logits(files) - expected(model, tokenizer)).max() < 1e-5
+
+
 @pytest.mark.nightly
 @pytest.mark.skipif(problem() is not None, reason=f"no sandbox here: {problem()}")
 @pytest.mark.parametrize("kind", ["bert", "elastic_bert"])

@@ -129,6 +129,27 @@ def test_what_other_answers_train_has_cache_entries_of_its_own(texts):
         assert load(answers="mine").folder not in (mine.folder, method.folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "answer", "message"),
+    [
+        ("soft_cross_entropy", lambda *_, **__: 1.0, "returned a float"),
+        ("soft_cross_entropy", lambda student, *_: student, r"returned a Tensor \[4, 2\]"),
+        ("hidden_loss", lambda *_: None, "returned a NoneType"),
+        ("attention_loss", lambda *_: 0, "returned a int"),
+        ("joint_loss", lambda losses: sum(losses).detach(), "without a gradient"),
+    ],
+)
+def test_an_answer_that_returns_no_loss_is_named(name, answer, message, texts, tmp_path):
+    with find_exercise(name).answered_by(answer), pytest.raises(InvalidInput, match=message):
+        train(texts, tmp_path / "run")
+
+
+def test_a_file_in_the_place_of_the_runs_folder_is_named(texts, tmp_path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(InvalidInput, match="run is a file; allowed: a folder"):
+        train(texts, tmp_path / "run")
+
+
 def test_another_run_in_the_folder_begins_anew_and_the_same_goes_on(texts, tmp_path, capsys):
     steps = []
     whole, log = train(texts, tmp_path / "fresh", replace(RECIPE, num_steps=8))

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tinybert_l import begin
+from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises import released
 from tinybert_l.exercises.registry import find_exercise
 
@@ -87,6 +88,38 @@ def test_another_users_answers_are_not_run(folder, checkout, monkeypatch, capsys
     begin(3)
     assert folder_in_use() == checkout / "solutions"
     assert "belongs to another user" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["solutions", "solutions/lecture_01.py"])
+def test_answers_that_every_user_can_change_are_not_run(name, folder, checkout, capsys):
+    (folder / "course.toml").write_text('course = "ours"\n')
+    (folder / name).chmod(0o777)
+    begin(3)
+    assert folder_in_use() == checkout / "solutions"
+    assert "can be changed by every user" in capsys.readouterr().out
+
+
+def test_a_variable_that_names_no_folder_is_said(folder, monkeypatch, capsys):
+    monkeypatch.setenv("TINYBERT_L_SOLUTIONS", "nowhere")
+    begin(3)
+    printed = capsys.readouterr().out
+    assert folder_in_use() is None
+    assert f"TINYBERT_L_SOLUTIONS names {Path.cwd() / 'nowhere'}, which is no folder" in printed
+
+
+def test_an_empty_variable_does_not_name_the_working_directory(folder, checkout, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_SOLUTIONS", "")
+    Path("lecture_01.py").write_text("raise SystemExit('stranger')")
+    begin(3)
+    assert folder_in_use() == checkout / "solutions"
+
+
+@pytest.mark.parametrize("content", [b"def (", b"1 / 0", b"\xff\xfe"])
+def test_a_file_of_answers_that_does_not_run_is_named(content, folder):
+    (folder / "course.toml").write_text('course = "ours"\n')
+    (folder / "solutions" / "lecture_01.py").write_bytes(content)
+    with pytest.raises(InvalidInput, match=r"lecture_01\.py does not run"):
+        begin(3)
 
 
 def test_the_variable_decides_alone(folder, monkeypatch, capsys):

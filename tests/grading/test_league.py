@@ -6,13 +6,14 @@ import stat
 import zipfile
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from attacks import entries as attacks
 from attacks import entry_models
 
-from tinybert_l.course.capstone import asking
+from tinybert_l.course.capstone import asking, program
 from tinybert_l.course.capstone.asking import Score, Sentences, score
 from tinybert_l.course.capstone.folder import read_entry
 from tinybert_l.course.capstone.rules import (
@@ -99,6 +100,39 @@ def test_a_time_whose_interval_reaches_into_the_budget_is_in_it():
     assert not scored("a", right(1), entry_ms=[1.1 * budget_ratio()] * 12).is_in_budget
 
 
+class Told:
+    """A classifier whose sentences take the times that were told, in turns."""
+
+    def __init__(self, clock: list[float], times) -> None:
+        self.clock = clock
+        self.times = iter(times)
+
+    def logits(self, sentence: str) -> None:
+        self.clock[0] += next(self.times)
+
+
+@pytest.mark.parametrize(("noise", "rounds"), [(0.001, 12), (0.5, 36)])
+def test_rounds_go_on_while_the_ratio_is_not_narrow(monkeypatch, noise, rounds):
+    chance = np.random.default_rng(0)
+    clock = [0.0]
+    monkeypatch.setattr(program.time, "thread_time", lambda: clock[0])
+    monkeypatch.setattr(program, "PASSES", 1)
+    entry = Told(clock, 1 + noise * chance.random(1000))
+    teacher = Told(clock, 8 + 8 * noise * chance.random(1000))
+    job = program.Job([""], ["x"], 1e9, "/reference", [0], 12)
+    times = program._times_until_narrow(entry, teacher, ["x"], job)
+    assert [*map(len, times)] == [rounds] * 2
+
+
+@pytest.mark.parametrize("count", [6, 12, 24, 36])
+def test_the_interval_of_a_median_holds_it_95_times_in_a_hundred(count):
+    chance = np.random.default_rng(0)
+    values = np.sort(chance.exponential(size=(20_000, count)))
+    rank = program.rank_of_median(count)
+    held = (values[:, rank] <= np.log(2)) & (np.log(2) <= values[:, -1 - rank])
+    assert 0.945 < held.mean() < 0.985
+
+
 def test_who_is_better_than_the_teacher_beyond_chance_is_marked(tmp_path):
     above, below = scored("above", right(990)), scored("below", right(845))
     table = make_table(book_of(tmp_path, above, below, teacher=scored("t", right(850))), HASH)
@@ -135,8 +169,23 @@ def test_a_name_belongs_to_whom_handed_it_in_first(tmp_path):
 
 def test_a_later_entry_takes_the_place_of_the_earlier_one(tmp_path):
     book = book_of(tmp_path, scored("one", [1], source="ann.zip"))
-    book.add(Judged(scored("two", [1], source="ann.zip"), HASH, "", {}), "two")
-    assert list(book.judged) == ["two"]
+    gone = book.add(Judged(scored("two", [1], source="ann.zip"), HASH, "", {}), "two")
+    assert list(book.judged) == ["two"] and gone == ["one"]
+
+
+@needs_sandbox
+def test_two_entries_of_one_name_are_refused_before_one_takes_the_others_place(tmp_path):
+    paths = [attacks.honest(tmp_path / who / "entry") for who in ("ann", "bob")]
+    held_out = HeldOut(Sentences(["good"], [1]), HASH, True)
+    with pytest.raises(InvalidInput, match="2 entries are called entry"):
+        judge(tmp_path / "league", paths, held_out, paths[0], print)
+    assert not (tmp_path / "league").exists()
+
+
+def test_an_entry_is_named_after_its_folder_however_it_is_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(attacks.honest(tmp_path / "ann"))
+    for given in (Path("."), Path("../ann"), Path("../ann/../ann/")):
+        assert read_entry(given).source == "ann"
 
 
 def test_the_budget_is_that_of_the_reference_machine():

@@ -99,9 +99,15 @@ def test_an_instructor_judges_and_publishes(place):
     assert "run 'tinybert-l league holdout' first" in run("league", "table", status=1)
     own_sentences(place / "own.csv")
     assert "100 sentences" in run("league", "holdout", "--texts", "own.csv")
-    os.mkfifo(attacks.honest(place / "eve") / "pipe")
-    printed = run("league", "judge", "entry", "eve", status=1)
-    assert "honest: judged" in printed and "eve: refused" in printed
+    os.mkfifo(attacks.honest(place / "eve\n") / "pipe")
+    printed = run("league", "judge", "entry", "eve\n", status=1)
+    assert "honest: judged" in printed and "eve\\n: refused" in printed
+    assert "judged before" in run("league", "judge", "entry"), "a stopped run goes on"
+    assert "honest: judged" in run("league", "judge", "--again", "entry")
+    attacks.describe(place / "entry", name="better")
+    assert "takes the place of honest" in run("league", "judge", "entry")
+    attacks.describe(place / "entry")
+    run("league", "judge", "entry")
     assert "honest" in run("league", "table")
     run("league", "page", "--to", "public")
     pages = sorted(path.name for path in (place / "public").iterdir())

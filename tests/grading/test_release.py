@@ -108,3 +108,19 @@ def test_a_leaking_release_is_withdrawn(course, monkeypatch):
     with pytest.raises(LeakError, match=r"release of lecture 3.*\n.*nbgrader_config"):
         release(course, 3)
     assert not (course.folder / "release" / "03-architecture").exists()
+
+
+@pytest.mark.parametrize("stopped_in", ["_add_answers", "_zipped"])
+def test_a_release_that_is_stopped_leaves_the_earlier_one_whole(course, monkeypatch, stopped_in):
+    folder = release(course, 3, lang="zh")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    packed = handout(course, 3).read_bytes()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(f"tinybert_l.grading.release.{stopped_in}", stop)
+        release(course, 3, lang="en")
+    assert before == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert handout(course, 3).read_bytes() == packed

@@ -217,6 +217,8 @@ def test_a_data_set_is_read_with_the_names_of_its_classes(tmp_path):
         (ROWS[:5], "5 different ones; allowed: at least 20"),
         ([*ROWS, "no label"], "1 of 31 have no label"),
         ([{"body": "x"}], "no column text; there are: body"),
+        ([("x", "y")], "row 1: a tuple, .*; allowed: a text, or a dictionary"),
+        ({"text": ["x"], "label": ["y"]}, "give pandas.DataFrame"),
         ([{"text": " "}], "the text is ' '"),
         ({"dev": ROWS}, "splits dev; allowed: train"),
         (3, "a int; allowed: a file"),

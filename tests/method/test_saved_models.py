@@ -1,7 +1,9 @@
 """A model is what it was saved as: in other processes, and with whatever answers they have."""
 
+import copy
 import json
 import os
+import warnings
 from pathlib import Path
 
 import pytest
@@ -170,3 +172,21 @@ def test_layers_that_were_changed_to_none_of_the_model_are_named(supernet):
     supernet.config.layers_by_depth[1] = [9, 2]
     with pytest.raises(InvalidInput, match=r"layers_by_depth has \[9, 2\] for depth 2"):
         supernet(torch.ones(1, 3, dtype=torch.long), sub_model=SubModel(2))
+
+
+def test_weights_of_a_model_that_keeps_other_layers_are_loaded_with_a_warning(tmp_path):
+    """Their names and shapes are the same, whichever layers were trained at each depth."""
+    bert = small_bert()
+    first, same, other = elastic_copy(bert), elastic_copy(bert), elastic_copy(bert)
+    other.config.layers_by_depth[1] = [0, 1]
+    assert first.config.layers_by_depth[1] != [0, 1]
+    torch.save(first.state_dict(), tmp_path / "weights.pt")
+    kept = torch.load(tmp_path / "weights.pt", weights_only=True)
+    with pytest.warns(UserWarning, match="depth 2 these weights belong to the layers"):
+        other.load_state_dict(kept)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same.load_state_dict(kept)
+        bert.load_state_dict(kept)
+        other.load_state_dict(bert.state_dict())
+        other.load_state_dict(copy.deepcopy(other).state_dict())

@@ -1,4 +1,4 @@
-"""`python -m tinybert_l.cli`, as `accelerate launch -m` needs it."""
+"""`python -m tinybert_l.cli`, as `torchrun -m` needs it."""
 
 from tinybert_l.cli import run
 

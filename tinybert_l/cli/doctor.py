@@ -5,6 +5,7 @@ The checks of the machine itself are in `tinybert_l.cli.machine`. Nothing heavy 
 
 import importlib.util
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,6 +55,24 @@ def chinese_font() -> Finding:
         "the installation is not whole: pip install --force-reinstall --no-deps tinybert-l 字体缺失"
     )
     return Finding(name, "missing", advice)
+
+
+def font_of_the_machine() -> Finding:
+    """Look for a Chinese font outside the package, which pages in a browser use."""
+    name = "Chinese font of the machine 系统中文字体"
+    program = shutil.which("fc-list")
+    if program is None:  # macOS and Windows have fonts, and not this program
+        return Finding(name, "not examined 未检查", needed=False)
+    command = [program, ":lang=zh", "family"]
+    families = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    if families.stdout.strip():
+        return Finding(name, families.stdout.strip().splitlines()[0], needed=False)
+    advice = (
+        "figures, tinybert-l lab and class reports show Chinese with the package's font; feedback "
+        "pages, slides and a plain jupyter lab show boxes: install one, such as fonts-noto-cjk "
+        "反馈页、幻灯片和jupyter lab中的中文会显示为方框"
+    )
+    return Finding(name, "none", advice, needed=False)
 
 
 def sandbox() -> Finding:
@@ -110,6 +129,7 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     machine.cache_writable,
     machine.cache_whole,
     chinese_font,
+    font_of_the_machine,
     kernel,
     nbgrader_configuration,
     sandbox,

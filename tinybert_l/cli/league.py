@@ -68,16 +68,17 @@ def league_first_entries(folder: Path, student: Path | None) -> None:
 
 @league.command("judge")
 @click.argument("entries", nargs=-1, required=True, type=FILE_OR_FOLDER)
+@click.option("--again", is_flag=True, help="Judge anew what was judged on these sentences.")
 @pass_course
-def league_judge(course: Course, entries: tuple[Path, ...]) -> None:
+def league_judge(course: Course, entries: tuple[Path, ...], again: bool) -> None:
     """Judge ENTRIES, folders or zip files, on the held-out sentences.
 
-    The same file name takes the place of what it handed in before. Exit status 1 where one is
-    refused.
+    The same file name takes the place of what it handed in before. What was judged already is left
+    as it is, so that a run that was stopped goes on. Exit status 1 where one is refused.
     """
     folder = course.folder / LEAGUE
     held_out = heldout.read_held_out(folder)
-    book = judge(folder, entries, held_out, teacher_folder(), click.echo)
+    book = judge(folder, entries, held_out, teacher_folder(), click.echo, again)
     league_tables.show_league(make_table(book, held_out.sha256))
     league_tables.exit_if_refused(book, entries)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinybert_l.cli.tables import show
+from tinybert_l.course.capstone.folder import source_of
 from tinybert_l.course.capstone.rules import LABELS, SIZE_LIMIT, budget_ratio
 from tinybert_l.languages import in_words
 
@@ -106,5 +107,5 @@ def show_league(table: "Table") -> None:
 
 def exit_if_refused(book: "Book", paths: Sequence[Path]) -> None:
     """End with status 1 where one of these was refused."""
-    if any(path.name in book.refused for path in paths):
+    if any(source_of(path) in book.refused for path in paths):
         sys.exit(1)

@@ -6,10 +6,13 @@ files of earlier lectures only.
 
 import os
 import shutil
+import stat
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tinybert_l.errors import InvalidInput
 
 SOLUTIONS_VARIABLE = "TINYBERT_L_SOLUTIONS"
 COURSE_MARK = "course.toml"
@@ -37,14 +40,14 @@ def solutions_folder() -> Path | None:
 def find_solutions() -> SolutionsFolder | None:
     """Find the released answers.
 
-    The environment variable TINYBERT_L_SOLUTIONS decides alone when it is set. Else it is the
-    `solutions/` of the nearest course folder (with `course.toml`) or release (with a lecture's
+    The environment variable TINYBERT_L_SOLUTIONS decides alone when it names a folder. Else it is
+    the `solutions/` of the nearest course folder (with `course.toml`) or release (with a lecture's
     notebook) at or above the working directory, else the one of the checkout that this library
     lies in. No other folder is used: what stands in it would be run.
     """
-    named = os.environ.get(SOLUTIONS_VARIABLE)
+    named = _named()
     if named is not None:
-        return SolutionsFolder(Path(named), f"{SOLUTIONS_VARIABLE}")
+        return SolutionsFolder(named, SOLUTIONS_VARIABLE)
     here = Path.cwd().resolve()
     for parent in (here, *here.parents):
         origin = _marked(parent)
@@ -60,12 +63,25 @@ def find_solutions() -> SolutionsFolder | None:
 
 
 def refused_solutions() -> str | None:
-    """Say of a marked folder at or above the working directory why its answers are not run."""
+    """Say of the folder that should have the answers here why they are not run."""
+    named = _named()
+    if named is not None:
+        missing = f"{SOLUTIONS_VARIABLE} names {named}, which is no folder. 没有该文件夹。"
+        return None if named.is_dir() else missing
     here = Path.cwd().resolve()
     for parent in (here, *here.parents):
         if _marked(parent) is not None:
             return distrust(parent)
     return None
+
+
+def _named() -> Path | None:
+    """Return the whole path that the environment variable names; None where it is unset or empty.
+
+    An empty one would be the working directory, whatever lies there.
+    """
+    named = os.environ.get(SOLUTIONS_VARIABLE, "")
+    return Path(named).expanduser().absolute() if named else None
 
 
 def has_answers(folder: Path) -> bool:
@@ -110,7 +126,7 @@ def distrust(marked: Path) -> str | None:
     """Say why the answers beside a mark must not be run; None: they may.
 
     They must lie in the marked folder itself, no link leading elsewhere, and belong to whoever runs
-    this process, to the system, or to the owner of this library.
+    this process, to the system, or to the owner of this library. Nobody else may change them.
     """
     folder = marked / "solutions"
     for path in (folder, *sorted(folder.glob("lecture_*.py"))):
@@ -118,6 +134,8 @@ def distrust(marked: Path) -> str | None:
             return f"{path} leads to {path.resolve()}, outside {marked}. 链接指向课程目录之外。"
         if not _is_trusted(path):
             return f"{path} belongs to another user. 文件属于其他用户。"
+        if _is_open_to_all(path):
+            return f"{path} can be changed by every user: chmod -R o-w {folder} 任何用户都能修改。"
     return None
 
 
@@ -125,6 +143,11 @@ def _is_trusted(path: Path) -> bool:
     if not hasattr(os, "geteuid"):  # Windows: a file's owner cannot be asked for
         return True
     return path.stat().st_uid in _trusted_owners()
+
+
+def _is_open_to_all(path: Path) -> bool:
+    """Whether every user of the machine may write there; Windows' modes do not say."""
+    return hasattr(os, "geteuid") and bool(path.stat().st_mode & stat.S_IWOTH)
 
 
 def _trusted_owners() -> set[int]:
@@ -162,6 +185,9 @@ def load_reference_answers(folder: Path, lecture: int) -> dict[str, Any]:
 
     The file is compiled from its text: no byte code is written beside it, and no module stays
     imported. The dictionary is empty if the folder has no such file.
+
+    Raises:
+        InvalidInput: the file raises an error.
     """
     path = solutions_file(folder, lecture)
     if not path.is_file():
@@ -170,5 +196,11 @@ def load_reference_answers(folder: Path, lecture: int) -> dict[str, Any]:
         "__name__": f"tinybert_l_solutions.{path.stem}",
         "__file__": str(path),
     }
-    exec(compile(path.read_bytes(), str(path), "exec"), namespace)
+    try:
+        exec(compile(path.read_bytes(), str(path), "exec"), namespace)
+    except Exception as error:  # whatever a damaged file raises
+        raise InvalidInput(
+            f"{path} does not run ({type(error).__name__}: {error}); take the file of the release "
+            "again, or move it away. 参考答案文件无法运行，请换回发布的文件。"
+        ) from error
     return namespace

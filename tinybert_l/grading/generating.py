@@ -33,15 +33,14 @@ def generate(course: Course, name: str) -> Path:
     """Make an assignment's student version and enter it into the gradebook; returns its folder.
 
     Raises:
-        ReleaseFailed: nbgrader failed; what was released before stays.
+        ReleaseFailed: nbgrader failed.
     """
     folder = course.folder / "release" / name
-    with _restored_on_failure(folder):
-        result = course.api().generate_assignment(name, force=True, create=True)
-        if not result["success"]:
-            log = str(result.get("error") or result.get("log"))
-            reason = gradebook_problem(log)
-            raise ReleaseFailed(reason or f"nbgrader generate_assignment failed:\n{log}")
+    result = course.api().generate_assignment(name, force=True, create=True)
+    if not result["success"]:
+        log = str(result.get("error") or result.get("log"))
+        reason = gradebook_problem(log)
+        raise ReleaseFailed(reason or f"nbgrader generate_assignment failed:\n{log}")
     return folder
 
 
@@ -77,7 +76,7 @@ def _require_gradebook(path: Path) -> None:
 
 
 @contextmanager
-def _restored_on_failure(folder: Path) -> Iterator[None]:
+def restored_on_failure(folder: Path) -> Iterator[None]:
     """Keep what a folder holds until it was made anew; put it back where that fails."""
     before = folder.with_name(f".{folder.name}.before")
     shutil.rmtree(before, ignore_errors=True)

@@ -17,9 +17,21 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.exercises.released import copy_released, solutions_file
 from tinybert_l.grading.course import Course
-from tinybert_l.grading.generating import ReleaseFailed, generate, require_ready
+from tinybert_l.grading.generating import (
+    ReleaseFailed,
+    generate,
+    require_ready,
+    restored_on_failure,
+)
 from tinybert_l.grading.handouts import write_handouts, zipped
-from tinybert_l.grading.leaks import LeakError, lecture_of, read_secrets, require_none, scan
+from tinybert_l.grading.leaks import (
+    LeakError,
+    Secrets,
+    lecture_of,
+    read_secrets,
+    require_none,
+    scan,
+)
 from tinybert_l.grading.policy import FILE_NAME as CALENDAR
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.results.book import Book
@@ -154,7 +166,8 @@ def release(
     Raises:
         FileNotFoundError: there is no source notebook.
         InvalidInput: the wheel is another file, such as the instructor's wheel.
-        ReleaseFailed: nbgrader could not make the student version.
+        ReleaseFailed: nbgrader could not make the student version. After this and every other
+            error the earlier release stays as it was, folder and zip file.
         LeakError: an answer or a hidden test is in the release, which is removed again.
     """
     _require_students_wheel(wheel)
@@ -165,8 +178,32 @@ def release(
     variants = _variants(course, lecture) if per_student else None
     if variants is None:
         _require_alike(course, lecture)
-    folder = generate(course, name)
-    notebook = folder / f"{name}.ipynb"
+    folder = course.folder / "release" / name
+    with restored_on_failure(folder):  # as long as the zip file is that of the earlier release
+        generate(course, name)
+        _fill(course, lecture, folder, lang, wheel, answers_given)
+        secrets = read_secrets(course.sources, course.solutions, set(answers_given))
+        leaks = scan(folder, secrets)
+        if not leaks:
+            _write_zips(course, lecture, folder, variants, lang, secrets)
+    if leaks:
+        shutil.rmtree(folder)
+        require_none(leaks, f"the release of lecture {lecture}, which was withdrawn")
+    course.note_release(lecture, __version__)
+    _tell_formgrader(course, lecture, is_common=variants is None)
+    return folder
+
+
+def _fill(
+    course: Course,
+    lecture: int,
+    folder: Path,
+    lang: str | None,
+    wheel: Path | None,
+    answers_given: Collection[int],
+) -> None:
+    """Add to the notebook that nbgrader made what else students get."""
+    notebook = folder / f"{folder.name}.ipynb"
     _write_language_and_due_date(notebook, lang, course, lecture)
     _remove_all_but(notebook)
     (folder / "nbgrader_config.py").write_text(CONFIGURATION, encoding="utf-8")
@@ -177,26 +214,28 @@ def release(
         shutil.copy(wheel, folder)
     welcome = WELCOME[lang or "both"].format(
         lecture=lecture,
-        notebook=name,
+        notebook=folder.name,
         package=_package(notebook, wheel),
         answers=", ".join(map(str, answers_given)) or NO_ANSWERS[lang or "both"],
     )
     (folder / "README.md").write_text(welcome, encoding="utf-8")
-    secrets = read_secrets(course.sources, course.solutions, set(answers_given))
-    leaks = scan(folder, secrets)
-    if leaks:
-        shutil.rmtree(folder)
-        require_none(leaks, f"the release of lecture {lecture}, which was withdrawn")
-    if variants is not None:
-        target = handout(course, lecture, per_student)
-        write_handouts(folder, target, variants, lang, secrets)
-        variants.write(course)
-        handout(course, lecture).unlink(missing_ok=True)  # nobody gets the common numbers
-    else:
+
+
+def _write_zips(
+    course: Course,
+    lecture: int,
+    folder: Path,
+    variants: Variants | None,
+    lang: str | None,
+    secrets: Secrets,
+) -> None:
+    """Pack the release into the zip file for all, or into one for everybody."""
+    if variants is None:
         Written(course.folder, "release").write(handout(course, lecture), _zipped(folder))
-    course.note_release(lecture, __version__)
-    _tell_formgrader(course, lecture, is_common=variants is None)
-    return folder
+        return
+    write_handouts(folder, handout(course, lecture, True), variants, lang, secrets)
+    variants.write(course)
+    handout(course, lecture).unlink(missing_ok=True)  # nobody gets the common numbers
 
 
 def _require_no_other_files(course: Course, lecture: int, per_student: bool) -> None:

@@ -192,6 +192,20 @@ class ElasticBertConfig(BertConfig):
         return [] if peer is None else peer(self.num_hidden_layers, depth)
 
 
+def warn_of_other_layers(of_weights: list[list[int] | None] | None, config: Any) -> None:
+    """Warn where weights come from a model whose sub-models keep other layers than this one's."""
+    pairs = zip(of_weights or [], config.layers_by_depth or [], strict=False)
+    for depth, (theirs, ours) in enumerate(pairs, 1):
+        if theirs is not None and ours is not None and list(theirs) != list(ours):
+            warnings.warn(
+                f"load_state_dict: at depth {depth} these weights belong to the layers {theirs}, "
+                f"and this model keeps {ours}: its sub-models compute something else. Take the "
+                "other model's configuration, which names its layers. 两个模型各深度保留的层不同。",
+                stacklevel=2,
+            )
+            return
+
+
 def _fit(layers: Any, number: int, depth: int) -> bool:
     """Whether an answer names `depth` layers of the model, ascending."""
     plain = isinstance(layers, list | tuple) and all(type(layer) is int for layer in layers)

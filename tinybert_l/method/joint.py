@@ -29,10 +29,11 @@ from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.method.cached_model import TrainingLog, cached_model
+from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Batch, Encoded, collate, training_batches
 from tinybert_l.method.extraction import elastic_copy, set_dropout_on_states
 from tinybert_l.method.importance import measure_importance, sort_by_importance
-from tinybert_l.method.losses import distillation_losses
+from tinybert_l.method.losses import distillation_losses, require_loss
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
 from tinybert_l.method.output_shards import OutputShards
 from tinybert_l.method.problem_types import problem_type
@@ -170,9 +171,10 @@ def train_jointly(
         MissingAnswer: an exercise that training needs has no answer.
         TrainingDiverged: a loss is not finite.
     """
+    place = require_folder(folder, "train_jointly")
     with using(answers, TRAINING):
         tell_stand_ins(TRAINING, "train_jointly")
-        return _train_jointly(student, teacher, data, recipe, Path(folder), tokenizer, on_step)
+        return _train_jointly(student, teacher, data, recipe, place, tokenizer, on_step)
 
 
 def _train_jointly(
@@ -287,7 +289,8 @@ def train_on_labels(
                 imitation = soft_cross_entropy(logits.float(), largest_logits, recipe.temperature)
                 loss = (loss + imitation) / 2
             losses.append(loss)
-        return joint_loss(losses), {"losses": to_floats(parts)}
+        loss = require_loss("joint_loss", joint_loss(losses), trained=True)
+        return loss, {"losses": to_floats(parts)}
 
     with placed(accelerator, model):
         identity = {"answers": other_answers(needed)}
@@ -369,7 +372,7 @@ def joint_step(
             largest_logits = output.logits.detach()
     numbers = to_floats(parts)
     _check_finite(numbers, step, recipe)
-    return joint_loss(losses), {"losses": numbers}
+    return require_loss("joint_loss", joint_loss(losses), trained=True), {"losses": numbers}
 
 
 def _check_finite(numbers: dict[str, dict[str, float]], step: int, recipe: JointRecipe) -> None:

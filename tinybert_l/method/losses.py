@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_03 import attention_loss, hidden_loss, layer_map
 from tinybert_l.method.model import ElasticOutput
@@ -51,17 +53,41 @@ def distillation_losses(
     mapping = layer_map(len(student) - 1, len(teacher) - 1, recipe.layer_map_strategy)
     if recipe.embedding_weight:
         gap = hidden_loss(student[0], teacher[0], projection, attention_mask)
+        require_loss("hidden_loss", gap)
         losses["embedding"] = shares.tokens * recipe.embedding_weight * gap
     if recipe.hidden_weight:
         gaps = []
         for layer, teacher_layer in enumerate(mapping, start=1):
             pair = (student[layer], teacher[teacher_layer])
-            gaps.append(hidden_loss(*pair, projection, attention_mask))
+            gap = hidden_loss(*pair, projection, attention_mask)
+            gaps.append(require_loss("hidden_loss", gap))
         losses["hidden"] = shares.tokens * recipe.hidden_weight * torch.stack(gaps).sum()
     if recipe.attention_weight:
         gap = _attention_loss(output, target, mapping, attention_mask)
         losses["attention"] = shares.pairs * recipe.attention_weight * gap
     return losses
+
+
+def require_loss(name: str, value: Any, trained: bool = False) -> torch.Tensor:
+    """Refuse what an answer to an exercise returned in place of a loss.
+
+    Args:
+        trained: whether the loss must have a gradient, as that of a step.
+    Raises:
+        InvalidInput: in the exercise's name.
+    """
+    if not isinstance(value, torch.Tensor) or value.numel() != 1:
+        shape = list(value.shape) if isinstance(value, torch.Tensor) else ""
+        raise InvalidInput(
+            f"{name} returned a {type(value).__name__} {shape}; allowed: a tensor of one number. "
+            f"{name}应返回只含一个数的张量。"
+        )
+    if trained and torch.is_grad_enabled() and not value.requires_grad:
+        raise InvalidInput(
+            f"{name} returned a loss without a gradient, which trains nothing; compute it from the "
+            f"tensors given, without detach() or float(). {name}返回的损失没有梯度。"
+        )
+    return value
 
 
 def _soft_label_loss(
@@ -78,7 +104,8 @@ def _soft_label_loss(
         sources.append(largest_logits)
     terms = []
     for source in sources:
-        terms.append(loss(logits.float(), source.float(), temperature))
+        term = loss(logits.float(), source.float(), temperature)
+        terms.append(require_loss("soft_cross_entropy", term))
     return torch.stack(terms).mean()
 
 
@@ -96,5 +123,6 @@ def _attention_loss(
     for scores, teacher_layer in zip(output.attention_scores, mapping, strict=True):
         num_heads = scores.shape[1]
         teacher_scores = target.attention_scores[teacher_layer - 1][:, :num_heads]
-        gaps.append(attention_loss(scores, teacher_scores, attention_mask))
+        gap = attention_loss(scores, teacher_scores, attention_mask)
+        gaps.append(require_loss("attention_loss", gap))
     return torch.stack(gaps).sum()

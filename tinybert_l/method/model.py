@@ -17,7 +17,7 @@ from transformers.modeling_outputs import ModelOutput
 from transformers.models.bert.modeling_bert import BertEmbeddings, BertPooler, BertPreTrainedModel
 
 from tinybert_l.errors import InvalidInput
-from tinybert_l.method.config import ElasticBertConfig
+from tinybert_l.method.config import ElasticBertConfig, warn_of_other_layers
 from tinybert_l.method.forward_plan import (
     AttentionProbe,
     ForwardPlan,
@@ -147,6 +147,17 @@ class ElasticBertModel(ElasticPreTrainedModel):
 
     embeddings: Any
     pooler: Any
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        # not an entry of the dictionary: its names stay those of BERT
+        destination._metadata[prefix[:-1]]["layers_by_depth"] = self.config.layers_by_depth
+
+    def _load_from_state_dict(
+        self, state_dict: Any, prefix: str, metadata: Any, *rest: Any
+    ) -> None:
+        warn_of_other_layers(metadata.get("layers_by_depth"), self.config)
+        super()._load_from_state_dict(state_dict, prefix, metadata, *rest)
 
     def __init__(self, config: ElasticBertConfig, add_pooling_layer: bool = True) -> None:
         super().__init__(config)

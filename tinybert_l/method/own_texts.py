@@ -88,7 +88,8 @@ def read_own_texts(source: Any, columns: Columns) -> OwnTexts:
         if others or "train" not in source:
             raise InvalidInput(
                 f"texts: splits {', '.join(map(str, source))}; allowed: train, and of "
-                "validation and test those that there are."
+                "validation and test those that there are. If these are columns, give "
+                "pandas.DataFrame(texts). 应为train等划分；若是各列，请用DataFrame。"
             )
         given = {name: _rows(source[name], columns) for name in SPLITS if name in source}
     else:
@@ -204,8 +205,13 @@ def _rows_of_records(records: Sequence[Any], columns: Columns) -> Rows:
         if isinstance(record, str):
             record = {columns.text: record}
         if not isinstance(record, Mapping) or columns.text not in record:
-            names = list(record) if isinstance(record, Mapping) else []
-            known = ", ".join(map(str, names)) or reprlib.repr(record)
+            if not isinstance(record, Mapping):
+                raise InvalidInput(
+                    f"texts, row {number}: a {type(record).__name__}, {reprlib.repr(record)}; "
+                    f"allowed: a text, or a dictionary such as {{{columns.text!r}: ..., "
+                    f"{columns.label!r}: ...}}. 每行应为一个文本或字典。"
+                )
+            known = ", ".join(map(str, record)) or "none"
             raise InvalidInput(
                 f"texts, row {number}: no column {columns.text}; there are: {known}. 缺少所需的列。"
             )

@@ -3,9 +3,9 @@
 The caller says what is trained and how a step's loss is computed; teacher and supernet share the
 loop.
 
-Several processes (`accelerate launch`) share each batch out. Their gradients are averaged once a
-step, after all sub-models have been run. Wrapping the model in DistributedDataParallel, as is
-usual, would average them once for every sub-model.
+Several processes (`torchrun`; on GPUs `accelerate launch` as well) share each batch out. Their
+gradients are averaged once a step, after all sub-models have been run. Wrapping the model in
+DistributedDataParallel, as is usual, would average them once for every sub-model.
 """
 
 import math
@@ -173,7 +173,7 @@ def open_accelerator() -> Accelerator:
 
 
 def is_main_process() -> bool:
-    """Whether this process writes the files; one of several under `accelerate launch` does."""
+    """Whether this process writes the files; one of several under `torchrun` does."""
     return PartialState(cpu=_on_cpu()).is_main_process
 
 

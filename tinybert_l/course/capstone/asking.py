@@ -15,7 +15,14 @@ from typing import Any
 
 from tinybert_l.course.capstone.description import Description
 from tinybert_l.course.capstone.folder import Entry
-from tinybert_l.course.capstone.program import PATIENCE, REPLY_LIMIT, Answers, Job
+from tinybert_l.course.capstone.program import (
+    MOST,
+    PATIENCE,
+    REPLY_LIMIT,
+    Answers,
+    Job,
+    rank_of_median,
+)
 from tinybert_l.course.capstone.rules import LABELS, EntryRefused, budget_ratio
 from tinybert_l.course.intervals import Estimate, hierarchical
 from tinybert_l.errors import CourseError, printable
@@ -23,9 +30,6 @@ from tinybert_l.errors import CourseError, printable
 PROGRAM = "tinybert_l.course.capstone.program"
 SENTENCES_TIMED = 16
 ROUNDS = 12
-# From the third least to the third largest of 12 rounds holds the median 96 times in a hundred
-# (binomial), whatever the times are distributed like.
-RANK = 2
 SECONDS = 150.0  # of processor time, for one entry
 START_SECONDS = 60  # to import what is needed
 REASON_LIMIT = 400  # characters
@@ -76,7 +80,7 @@ class Score:
         """Time of a sentence as a share of the teacher's: the median round, with its interval."""
         pairs = zip(self.entry_ms, self.teacher_ms, strict=True)
         by_round = sorted(entry / teacher for entry, teacher in pairs)
-        rank = min(RANK, (len(by_round) - 1) // 2)
+        rank = rank_of_median(len(by_round))
         return Estimate(median(by_round), by_round[rank], by_round[-1 - rank])
 
     @property
@@ -202,21 +206,22 @@ def answers_of(reply: Any, job: Job) -> Answers:
     """
     if isinstance(reply, dict) and isinstance(reply.get("refused"), str):
         raise EntryRefused(printable(reply["refused"])[:REASON_LIMIT])
-    rounds = job.rounds if job.reference else 0
+    rounds = range(job.rounds, MOST * job.rounds + 1) if job.reference else range(1)
     is_right = (
         isinstance(reply, dict)
         and set(reply) == {"outputs", "entry_ms", "teacher_ms"}
-        and _are(reply["outputs"], len(job.sentences), _is_output)
+        and _are(reply["outputs"], range(len(job.sentences), len(job.sentences) + 1), _is_output)
         and _are(reply["entry_ms"], rounds, _is_time)
         and _are(reply["teacher_ms"], rounds, _is_time)
+        and len(reply["entry_ms"]) == len(reply["teacher_ms"])
     )
     if not is_right:
         raise EntryRefused("its answers are not in the format. 输出格式错误。")
     return Answers(**reply)
 
 
-def _are(values: Any, count: int, is_right: Any) -> bool:
-    return isinstance(values, list) and len(values) == count and all(map(is_right, values))
+def _are(values: Any, counts: range, is_right: Any) -> bool:
+    return isinstance(values, list) and len(values) in counts and all(map(is_right, values))
 
 
 def _is_output(value: Any) -> bool:

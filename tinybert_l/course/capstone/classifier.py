@@ -1,5 +1,6 @@
 """Run an entry: a sentence in, logits out, one sentence at a time, in one thread."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,11 @@ from tinybert_l.course.capstone.vocabulary import make_tokenizer, read_pieces
 from tinybert_l.course.capstone.weights import build_model, check_config, check_weights
 from tinybert_l.errors import printable
 
+REASON_LIMIT = 200  # characters; what is wrong stands at the end
+# such as "[ONNXRuntimeError] : 1 : FAIL : /onnxruntime_src/model.cc:256 Model::Model(int) "
+_PLACE_IN_RUNTIME = re.compile(
+    r"\[ONNXRuntimeError\] : \d+ : \w+ : |/onnxruntime_src/\S+ .*?\) |\.?$"
+)
 Model = Callable[[np.ndarray, np.ndarray], Any]  # ids and mask [1, tokens] -> logits
 
 
@@ -107,5 +113,6 @@ def torch_model(config: dict[str, Any], tensors: dict[str, Any]) -> Model:
 
 
 def _cannot(do: str, error: Exception) -> EntryRefused:
-    reason = printable(" ".join(str(error).split()))[:160]
+    words = _PLACE_IN_RUNTIME.sub("", " ".join(str(error).split()))
+    reason = printable(words if len(words) <= REASON_LIMIT else f"… {words[-REASON_LIMIT:]}")
     return EntryRefused(f"the model does not {do}: {reason}. 模型无法加载或运行。")

@@ -70,7 +70,7 @@ def read_description(raw: bytes) -> Description:
 def _read_object(raw: bytes) -> dict[str, Any]:
     try:
         values = json.loads(
-            raw.decode("utf-8"), object_pairs_hook=_without_doubles, parse_constant=_no_constant
+            raw.decode("utf-8-sig"), object_pairs_hook=_without_doubles, parse_constant=_no_constant
         )
     except EntryRefused:
         raise
@@ -115,6 +115,13 @@ def _checked_name(name: Any) -> str:
     return name
 
 
+def _shown(character: str) -> str:
+    """Write out what may not stand in a name: it may look like what is allowed."""
+    if character.isascii() or _NAME.fullmatch(character):
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
 def _wrong(key: str, given: Any, allowed: str) -> str:
-    shown = json.dumps(given, ensure_ascii=True)[:60]
+    shown = "".join(map(_shown, json.dumps(given, ensure_ascii=False)))[:60]
     return f"{DESCRIPTION}: {key} is {shown}; allowed: {allowed}."

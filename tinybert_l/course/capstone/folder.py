@@ -28,6 +28,7 @@ from tinybert_l.errors import printable
 ZIP_LIMIT = 2 * SIZE_LIMIT  # bytes of a packed entry
 MEMBER_LIMIT = 30  # files that are looked at
 ENCRYPTED = 0x1
+SYSTEM_FILES = ("thumbs.db", "desktop.ini")
 HINTS = {
     ".bin": "pickles are code; save as safetensors",
     ".pt": "pickles are code; save as safetensors",
@@ -82,13 +83,18 @@ class Entry:
             (folder / name).write_bytes(content)
 
 
+def source_of(path: Path) -> str:
+    """Return the name of a folder or file, which says who handed it in; `.` has its folder's."""
+    return printable(os.path.basename(os.path.abspath(path)))
+
+
 def read_entry(path: Path) -> Entry:
     """Read an entry from a folder or a zip file.
 
     Raises:
         EntryRefused: it breaks a rule; the message says which.
     """
-    source = printable(path.name)
+    source = source_of(path)
     if not os.path.lexists(path):
         raise EntryRefused(f"{source}: not found; allowed: a folder or a zip file. 找不到。")
     kind = stat.S_IFMT(os.lstat(path).st_mode)
@@ -110,12 +116,14 @@ def read_entry(path: Path) -> Entry:
 
 
 def _files_of_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a folder; hidden ones, which systems leave behind, are left out."""
+    """Yield the files of a folder, without those that systems leave behind."""
     with os.scandir(folder) as listed:
         for number, item in enumerate(listed):
             _require_few(number)
-            if item.name.startswith("."):
+            if _is_left_behind(item.name):
                 continue
+            if item.is_dir(follow_symlinks=False) and item.name not in FILE_LIMITS:
+                raise EntryRefused(_too_deep(item.name))
             _require_known(item.name)
             yield item.name, _read_plain_file(folder / item.name)
 
@@ -180,7 +188,7 @@ def _files_of_zip(path: Path) -> dict[str, bytes]:
         with zipfile.ZipFile(path) as archive:
             for number, member in enumerate(archive.infolist()):
                 _require_few(number)
-                place = PurePosixPath(member.filename)
+                place = PurePosixPath(member.filename.replace("\\", "/"))  # of old Windows tools
                 if member.is_dir() or _is_left_out(place):
                     continue
                 name = _plain_name(member, place)
@@ -199,13 +207,27 @@ def _files_of_zip(path: Path) -> dict[str, bytes]:
 
 def _is_left_out(place: PurePosixPath) -> bool:
     """Whether a member is one that a system has added."""
-    return place.name.startswith(".") or place.parts[:1] == ("__MACOSX",)
+    return _is_left_behind(place.name) or place.parts[:1] == ("__MACOSX",)
+
+
+def _is_left_behind(name: str) -> bool:
+    """Whether a system leaves such files in folders: hidden ones, and those of Windows."""
+    return name.startswith(".") or name.casefold() in SYSTEM_FILES
+
+
+def _too_deep(name: str) -> str:
+    return (
+        f"{printable(name)[:60]} is a folder within the entry; allowed: no folders. Hand in the "
+        f"folder in which {DESCRIPTION} lies. 应直接提交{DESCRIPTION}所在的文件夹。"
+    )
 
 
 def _plain_name(member: zipfile.ZipInfo, place: PurePosixPath) -> str:
     shown = printable(member.filename)[:60]
-    if place.is_absolute() or ".." in place.parts or len(place.parts) > 2:
+    if place.is_absolute() or ".." in place.parts:
         raise EntryRefused(f"{shown} leads out of the entry. 路径超出文件夹。")
+    if len(place.parts) > 2:
+        raise EntryRefused(_too_deep(str(place.parent)))
     kind = stat.S_IFMT(member.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         raise EntryRefused(f"{shown} is {KINDS.get(kind, 'no file')}. 不是普通文件。")

@@ -107,6 +107,12 @@ def _check_ends(model: "ModelProto") -> None:
     for name, kind in inputs.items():
         if kind.elem_type != onnx.TensorProto.INT64 or len(kind.shape.dim) != 2:
             raise _refused(f"{name} is of another kind; allowed: int64 [batch, length]")
+        batch, length = (dim.dim_value for dim in kind.shape.dim)  # 0 where it is free
+        if batch > 1 or length:
+            raise _refused(
+                f"{name} has fixed sizes, {batch or 'any'} × {length or 'any'}; allowed: one "
+                "sentence at a time, of any length (dynamic axes)"
+            )
     if [value.name for value in model.graph.output] != [OUTPUT]:
         raise _refused(f"allowed: one output, named {OUTPUT}")
     if model.graph.output[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:

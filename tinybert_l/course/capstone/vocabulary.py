@@ -20,7 +20,7 @@ def read_pieces(raw: bytes) -> dict[str, int]:
         EntryRefused: not UTF-8, too many, too long or repeated pieces, or a special one is missing.
     """
     try:
-        lines = raw.decode("utf-8").split("\n")
+        lines = raw.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise EntryRefused(f"{VOCABULARY}: not UTF-8 at byte {error.start}.") from None
     if lines[-1] == "":

@@ -8,7 +8,14 @@ from tinybert_l.course.capstone.rules import CONFIG, LABELS, SIZE_LIMIT, WEIGHTS
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-RANGES = {  # what may be chosen; all else of a configuration is not read
+EPSILON = 1e-12  # BERT's, where a configuration does not say
+FIXED = {  # what may not be chosen
+    "position_embedding_type": "absolute",
+    "is_decoder": False,
+    "attention_window": None,
+    "kept_length": 1.0,
+}
+RANGES = {  # what may be chosen; all else of a configuration changes no answer, and is not read
     "vocab_size": (4, 60_000),
     "hidden_size": (1, 1024),
     "num_hidden_layers": (1, 24),
@@ -37,7 +44,12 @@ def check_weights(raw: bytes) -> dict[str, Any]:
 
     try:
         tensors = load(raw)
-    except (SafetensorError, ValueError, KeyError, TypeError, OverflowError, MemoryError) as error:
+    except KeyError as error:  # a type that numpy has not
+        raise EntryRefused(
+            f"{WEIGHTS} has numbers of the type {str(error)[:20]}; allowed: {', '.join(FLOATS)}. "
+            "数值类型不符。"
+        ) from None
+    except (SafetensorError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise EntryRefused(f"{WEIGHTS}: {str(error)[:100]}. safetensors文件无效。") from None
     for name, tensor in tensors.items():
         if tensor.dtype.name not in FLOATS:
@@ -66,6 +78,10 @@ def check_config(raw: bytes, num_pieces: int) -> dict[str, Any]:
         config[key] = _whole_number(given, key, low, high)
     if given["model_type"] == "elastic_bert":
         config["attention_head_size"] = _whole_number(given, "attention_head_size", 1, 1024)
+    _require_as_fixed(given)
+    config["layer_norm_eps"] = given.get("layer_norm_eps", EPSILON)
+    if type(config["layer_norm_eps"]) not in (int, float) or not 0 < config["layer_norm_eps"] < 1:
+        raise EntryRefused(f"{CONFIG}: layer_norm_eps; allowed: a number above 0, below 1.")
     config["hidden_act"] = given.get("hidden_act", "gelu")
     if config["hidden_act"] not in ACTIVATIONS:
         raise EntryRefused(f"{CONFIG}: hidden_act; allowed: {', '.join(ACTIVATIONS)}.")
@@ -76,6 +92,15 @@ def check_config(raw: bytes, num_pieces: int) -> dict[str, Any]:
     if SMALLEST_FLOAT * _least_weights(config) > SIZE_LIMIT:
         raise EntryRefused(f"{CONFIG}: more weights than {SIZE_LIMIT:,} bytes can hold. 参数过多。")
     return config
+
+
+def _require_as_fixed(given: dict[str, Any]) -> None:
+    """Refuse what would compute something else than the judge does, in place of passing it over."""
+    for key, value in FIXED.items():
+        if given.get(key, value) not in (value, None):
+            raise EntryRefused(
+                f"{CONFIG}: {key} is {str(given[key])[:20]}; allowed: {value}. 不支持该设置。"
+            )
 
 
 def _whole_number(given: dict[str, Any], key: str, low: int, high: int) -> int:

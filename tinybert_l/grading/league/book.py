@@ -93,12 +93,27 @@ class Book:
                 f"the name {entry.description.name!r} is taken; choose another. 名称已被使用。"
             )
 
-    def add(self, judged: Judged, key: str) -> None:
-        """Enter a score; what the same hand-in had before goes."""
+    def has(self, entry: Entry, heldout: str) -> bool:
+        """Whether this very hand-in was judged on the sentences with this hash."""
+        known = self.judged.get(entry.description.key)
+        return known is not None and (known.score.source, known.score.sha256, known.heldout) == (
+            entry.source,
+            entry.sha256,
+            heldout,
+        )
+
+    def add(self, judged: Judged, key: str) -> list[str]:
+        """Enter a score; what the same hand-in had before goes.
+
+        Returns:
+            The other names of what goes.
+        """
         source = judged.score.source
+        gone = [v.score.name for v in self.judged.values() if v.score.source == source]
         others = {k: v for k, v in self.judged.items() if v.score.source != source}
         self.judged = others | {key: judged}
         self.refused.pop(source, None)
+        return [name for name in gone if name != judged.score.name]
 
     def refuse(self, refused: Refused) -> None:
         """Enter a refusal; an earlier score of the same hand-in stays."""

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -11,9 +12,9 @@ from pathlib import Path
 from tinybert_l.cache import provenance
 from tinybert_l.course.capstone.asking import Program, Score, Sentences, score
 from tinybert_l.course.capstone.description import Description, read_description
-from tinybert_l.course.capstone.folder import Entry, read_entry, zip_entry
+from tinybert_l.course.capstone.folder import Entry, read_entry, source_of, zip_entry
 from tinybert_l.course.capstone.rules import DESCRIPTION, EntryRefused
-from tinybert_l.errors import printable
+from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.league.book import Book, Judged, Refused
 from tinybert_l.grading.league.heldout import HeldOut
 from tinybert_l.grading.outside import sandbox
@@ -26,19 +27,30 @@ Tell = Callable[[str], None]
 
 
 def judge(
-    folder: Path, paths: Sequence[Path], held_out: HeldOut, reference: Path, tell: Tell = print
+    folder: Path,
+    paths: Sequence[Path],
+    held_out: HeldOut,
+    reference: Path,
+    tell: Tell = print,
+    again: bool = False,
 ) -> Book:
     """Judge entries and write them into the league's book, each as soon as it is done.
+
+    An entry that was judged on these sentences already is not judged again: a run that was stopped
+    goes on.
 
     Args:
         folder: the league's.
         paths: folders or zip files, one an entry.
         reference: the teacher's folder.
         tell: called with a line for each entry.
+        again: judge those anew that were judged already.
     Raises:
         SandboxMissing: entries cannot be isolated here.
+        InvalidInput: two entries of one name, which says who handed in.
     """
     require_sandbox()
+    _require_different_names(paths)
     book = Book.read(folder)
     if book.teacher is None or book.teacher.heldout != held_out.sha256:
         tell("teacher: its answers to the held-out sentences 教师的答案")
@@ -48,15 +60,29 @@ def judge(
         try:
             entry = read_entry(path)
             book.require_free(entry)
+            if not again and book.has(entry, held_out.sha256):
+                tell(f"{entry.source}: judged before; --again judges it anew 已评判过")
+                continue
             judged = _judged(score_in_sandbox(entry, held_out.sentences, reference), held_out)
             zip_entry(entry, folder / JUDGED / f"{entry.sha256}.zip")
-            book.add(judged, entry.description.key)
+            replaced = book.add(judged, entry.description.key)
             tell(f"{entry.source}: {judged.score.name}: judged 已评判")
+            for name in replaced:
+                tell(f"{entry.source}: it takes the place of {name} 取代了原来的 {name}")
         except EntryRefused as error:
-            book.refuse(Refused(printable(path.name), str(error), _now()))
-            tell(f"{printable(path.name)}: refused 未接受: {error}")
+            book.refuse(Refused(source_of(path), str(error), _now()))
+            tell(f"{source_of(path)}: refused 未接受: {error}")
         book.write()
     return book
+
+
+def _require_different_names(paths: Sequence[Path]) -> None:
+    for source, count in Counter(map(source_of, paths)).items():
+        if count > 1:
+            raise InvalidInput(
+                f"league judge: {count} entries are called {source}; allowed: a name for each, "
+                "such as the student's, because it says who handed in. 作品文件名重复。"
+            )
 
 
 def require_sandbox() -> None:
