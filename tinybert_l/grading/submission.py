@@ -51,7 +51,10 @@ def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
         UnreadableNotebook: too large, not text, not JSON, or no notebook.
     """
     if len(raw) > SUBMISSION_LIMIT:
-        raise UnreadableNotebook(f"{name} has more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
+        raise UnreadableNotebook(
+            f"{name} has more than {SUBMISSION_LIMIT // 10**6} MB: clear its outputs, then hand it "
+            "in again 文件过大，请清除输出后重新提交"
+        )
     tree, repairs = read_notebook(raw, name)
     if len(tree["cells"]) > CELL_LIMIT:
         raise UnreadableNotebook(
