@@ -244,9 +244,15 @@ def _folded_key(text: str) -> str:
 
 
 def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Columns:
-    if is_canvas_table(table):
+    is_canvas, is_moodle = is_canvas_table(table), _is_moodle(table, totals)
+    if is_canvas and is_moodle:
+        raise InvalidInput(
+            f"{table.path} has columns of Canvas and of Moodle; fill the file of one platform, as "
+            "it was downloaded. 文件混合了两个平台的列。"
+        )
+    if is_canvas:
         return _columns_of_canvas(table, title)
-    if _is_moodle(table, totals):
+    if is_moodle:
         return _columns_of_moodle(table)
     key = _key_column(table, totals)
     grade: int | None
@@ -263,10 +269,29 @@ def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Colum
     else:
         found = (table.column(name) for name in GRADE_COLUMNS)
         grade = next((i for i in found if i is not None and _holds_grades(table, i)), None)
+        _require_one_of_its_name(table, grade)
     grade = len(table.header) if grade is None else grade
     if any(table.cell(row, grade).endswith("%") for row in table.rows):
         raise _takes_per_cent(table, grade)
-    return _Columns("plain", [key], grade)
+    return _Columns("plain", [key], grade, maximum=_maximum_column(table))
+
+
+def _require_one_of_its_name(table: Table, column: int | None) -> None:
+    """Refuse a table in which another column is called like that of the grade."""
+    name = "" if column is None else tidy(table.header[column])
+    if name and [tidy(other) for other in table.header].count(name) > 1:
+        raise InvalidInput(
+            f"{table.path}: several columns are called {name}; give the one for this lecture a "
+            "name of its own, and say it: --title. 有多个同名的成绩列，请改名后用--title指明。"
+        )
+
+
+def _maximum_column(table: Table) -> int | None:
+    """Return the column of a plain table that says the maximum in each row."""
+    column = table.column(*MAXIMUM_COLUMNS)
+    if column is None or any(_number(table.cell(row, column)) is None for row in table.rows):
+        return None
+    return column
 
 
 def _key_column(table: Table, totals: Sequence[StudentTotal]) -> int:
