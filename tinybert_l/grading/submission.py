@@ -326,7 +326,7 @@ def _is_prose(cell: NotebookNode) -> bool:
 def _own_texts_at_end(nb: NotebookNode, assignment: Assignment) -> list[NotebookNode]:
     """Return the student's own texts behind the last released cell: many write on there."""
     released = set(assignment.layout)
-    texts = []
+    texts: list[NotebookNode] = []
     for cell in reversed(nb.cells):
         if grade_id(cell) is not None or assignment.place_of(cell) in released:
             break

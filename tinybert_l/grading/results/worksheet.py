@@ -244,13 +244,12 @@ def _folded_key(text: str) -> str:
 
 
 def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Columns:
-    is_canvas, is_moodle = is_canvas_table(table), _is_moodle(table, totals)
-    if is_canvas and is_moodle:
+    is_moodle = _is_moodle(table, totals)
+    if is_moodle and is_canvas_table(table):
         raise InvalidInput(
-            f"{table.path} has columns of Canvas and of Moodle; fill the file of one platform, as "
-            "it was downloaded. 文件混合了两个平台的列。"
+            f"{table.path} has columns of Canvas and of Moodle: fill one's. 文件混合了两个平台的列。"
         )
-    if is_canvas:
+    if is_canvas_table(table):
         return _columns_of_canvas(table, title)
     if is_moodle:
         return _columns_of_moodle(table)
@@ -278,8 +277,8 @@ def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Colum
 
 def _require_one_of_its_name(table: Table, column: int | None) -> None:
     """Refuse a table in which another column is called like that of the grade."""
-    name = "" if column is None else tidy(table.header[column])
-    if name and [tidy(other) for other in table.header].count(name) > 1:
+    names = list(map(tidy, table.header))
+    if column is not None and names.count(name := names[column]) > 1:
         raise InvalidInput(
             f"{table.path}: several columns are called {name}; give the one for this lecture a "
             "name of its own, and say it: --title. 有多个同名的成绩列，请改名后用--title指明。"
@@ -289,9 +288,8 @@ def _require_one_of_its_name(table: Table, column: int | None) -> None:
 def _maximum_column(table: Table) -> int | None:
     """Return the column of a plain table that says the maximum in each row."""
     column = table.column(*MAXIMUM_COLUMNS)
-    if column is None or any(_number(table.cell(row, column)) is None for row in table.rows):
-        return None
-    return column
+    numbers = [_number(table.cell(row, column)) for row in table.rows]
+    return None if None in numbers else column
 
 
 def _key_column(table: Table, totals: Sequence[StudentTotal]) -> int:
