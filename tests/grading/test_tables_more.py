@@ -166,7 +166,7 @@ def test_ids_that_lost_their_zeros_are_found_where_one_person_is_meant(tmp_path)
         (
             "Identifier,Full name,Student,ID,SIS Login ID,Lecture 3 (12),Grade,Maximum Grade\n"
             "Participant 51,A,A,51,u1,,,100.00\n",
-            "of Canvas and of Moodle",
+            "Canvas and of Moodle",
         ),
         ("id,grade,Maximum Grade\nu1,,10.00\n", "the file's maximum is 10"),
     ],

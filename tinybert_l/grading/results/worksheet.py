@@ -247,7 +247,7 @@ def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Colum
     is_moodle = _is_moodle(table, totals)
     if is_moodle and is_canvas_table(table):
         raise InvalidInput(
-            f"{table.path} has columns of Canvas and of Moodle: fill one's. 文件混合了两个平台的列。"
+            f"{table.path} mixes columns of Canvas and of Moodle. 文件混合了两个平台的列。"
         )
     if is_canvas_table(table):
         return _columns_of_canvas(table, title)
