@@ -124,6 +124,7 @@ LACKING = [
     "%run helper.py",
     pytest.param("data = open('/content/reviews.csv').read()", marks=pytest.mark.nightly),
     "name = input('your name')",
+    "weight = torch.zeros(2).to('cuda')",
 ]
 
 

@@ -101,6 +101,9 @@ def logged(function):
     .replace("\n", "class Layers:\n", 1) + "\nkept_layers.implement(Layers().kept_layers)",
     "a lambda": BODY.format(name="base")
     + "kept_layers.implement(lambda num_layers, depth: base(num_layers, depth))",
+    "no decorator": BODY.format(name="kept_layers"),
+    "an assigned lambda": BODY.format(name="base")
+    + "kept_layers = lambda num_layers, depth: base(num_layers, depth)",
     "half a character is printed": "print('\\ud83d')\n" + RIGHT,
 }  # fmt: skip
 LAZY = """

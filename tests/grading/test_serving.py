@@ -1,6 +1,8 @@
 """Hand-ins over HTTP: receipts, the spool, visible tests alone, and what hostile students send."""
 
 import asyncio
+import gzip
+import hashlib
 import json
 import shutil
 import signal
@@ -31,6 +33,7 @@ from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.sample_class import hand_in as sample_hand_in
+from tinybert_l.grading.serving import judging
 from tinybert_l.grading.serving import server as server_module
 from tinybert_l.grading.serving import spool as spool_module
 from tinybert_l.grading.serving.judging import Worker, as_text, visible_assignment
@@ -166,6 +169,27 @@ def test_a_forged_receipt_is_recognised(tmp_path, change):
     assert signer.check(json.dumps(receipt))["student"] == "ann"
     with pytest.raises(ForgedReceipt):
         signer.check(json.dumps({**receipt, **change}))
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda text: text.encode("utf-16"),
+        lambda text: b"\xef\xbb\xbf" + text.replace(", ", ",\r\n ").encode(),
+        lambda text: f'{{"receipt": {text}, "new": true, "state": "queued"}}'.encode(),
+        lambda text: f"Here it is:\n> {text}\nAnn".encode(),
+    ],
+    ids=["Notepad", "BOM", "whole answer", "mail"],
+)
+def test_a_receipt_is_checked_however_it_was_kept(course, tmp_path, written):
+    signer = Signer(course.folder / "serve")
+    receipt = signer.sign("1", "ann", NAME, "a" * 64, "b" * 64, "2026-11-28T05:00:00+00:00")
+    path = tmp_path / "receipt.json"
+    options = ["serve", "--check-receipt", str(path), "--output", str(course.folder.parent)]
+    path.write_bytes(written(json.dumps(receipt)))
+    assert "genuine" in CliRunner().invoke(main, options).output
+    path.write_bytes(written(json.dumps({**receipt, "student": "bo"})))
+    assert "FORGED" in CliRunner().invoke(main, options).output
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"signature": 3}', "[" * 100000])
@@ -307,6 +331,82 @@ def test_wrong_addresses_tokens_and_sizes(running, tokens, notebook):
     assert running.ask("/health")[0] == 200
 
 
+def form_of(*files: bytes) -> bytes:
+    """A form as browsers and `curl -F` send one."""
+    head = (
+        b'--xx\r\nContent-Disposition: form-data; name="f"; filename="\xe4\xbd\x9c.ipynb"\r\n\r\n'
+    )
+    return b"".join(head + file + b"\r\n" for file in files) + b"--xx--\r\n"
+
+
+@pytest.mark.parametrize("client", ["form", "form without a file", "gzip", "PUT", "slash", "GET"])
+def test_what_other_clients_send_is_read_or_refused_with_the_reason(
+    running, tokens, notebook, client
+):
+    method = client if client in ("PUT", "GET") else "POST"
+    body = {
+        "form": form_of(notebook),
+        "form without a file": form_of(),
+        "gzip": gzip.compress(notebook),
+        "GET": None,
+    }.get(client, notebook)
+    headers = {"Authorization": f"Bearer {tokens['ann']}"}
+    if "form" in client:
+        headers["Content-Type"] = "multipart/form-data; boundary=xx"
+    place = running.url + "/handin/3" + "/" * (client == "slash")
+    request = urllib.request.Request(place, body, headers, method=method)
+    reasons = {"form without a file": "form with 0 files", "GET": "POST"}
+    try:
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            receipt = json.load(reply)["receipt"]
+    except urllib.error.HTTPError as error:
+        said = json.load(error)["error"]
+        assert reasons.get(client, "taken in") in said
+    else:
+        assert client not in reasons
+        assert receipt["notebook"] == hashlib.sha256(notebook).hexdigest()
+
+
+def test_a_slow_line_has_time_to_send(course, tokens, notebook, monkeypatch):
+    monkeypatch.setattr(server_module, "BODY_SECONDS", 0.2)
+    running = Running(course)
+    try:
+        line = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        head = f"POST /handin/3 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tokens['ann']}\r\n"
+        line.sendall(f"{head}Content-Length: {len(notebook)}\r\n\r\n".encode())
+        for start in range(0, len(notebook), len(notebook) // 5):
+            line.sendall(notebook[start : start + len(notebook) // 5])
+            time.sleep(0.1)
+        assert b" 202 " in line.recv(100)
+    finally:
+        running.close()
+
+
+def test_a_hand_in_that_cannot_be_judged_keeps_nobody_waiting(course, notebook, monkeypatch):
+    spool = Spool(course.folder / "serve")
+    for student in ("ann", "bo"):
+        number = spool.add(student, 3, notebook, notebook, [], per_hour=9)[0].number
+        spool.taken_in(number)
+    worker = Worker(course, spool, course.folder / "serve", 1)
+
+    def judged(hand_in: HandIn) -> dict:
+        if hand_in.student == "ann":
+            raise FileNotFoundError("the release was taken away")
+        return {"exercises": {}}
+
+    monkeypatch.setattr(worker, "_judged", judged)
+    with pytest.raises(FileNotFoundError):
+        worker.judge_next()
+    assert worker.judge_next() and not worker.judge_next()
+    assert [hand_in.student for hand_in in spool.in_state(TAKEN_IN)] == ["ann"]  # it stays
+    monkeypatch.setattr(judging, "LATER_SECONDS", 0)
+    worker._later.clear()
+    with pytest.raises(FileNotFoundError):
+        worker.judge_next()
+    worker.stop()
+    spool.close()
+
+
 def test_broken_and_half_sent_requests_stop_nobody(running, tokens, notebook):
     opened = []
     for request in sent.raw_requests("x").values():
@@ -327,7 +427,7 @@ def test_broken_and_half_sent_requests_stop_nobody(running, tokens, notebook):
 
 def test_slow_clients_and_floods_are_cut_off(course, tokens, notebook, monkeypatch):
     monkeypatch.setattr(server_module, "HEADER_SECONDS", 0.3)
-    monkeypatch.setattr(server_module, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(server_module, "SENDING_SECONDS", 0.3)
     monkeypatch.setattr(server_module, "REQUESTS_A_MINUTE", 5)
     running = Running(course, Settings(connections=4))
     try:

@@ -129,6 +129,38 @@ def test_an_empty_box_beside_a_text_of_the_students_goes_to_a_person():
     assert earned["essay"].points == 0.0
 
 
+@pytest.mark.parametrize("place", [-1, 1])
+@pytest.mark.parametrize(
+    "kind, source", [("markdown", "The rest."), ("raw", "余下部分"), ("code", '"""The rest."""'),
+                     ("code", "The rest of it, since the box was full.")],
+)  # fmt: skip
+def test_a_text_beside_a_box_that_is_not_empty_is_pointed_out(kind, source, place):
+    tree = released()
+    box = next(i for i, c in enumerate(tree["cells"]) if BOX in c["source"])
+    tree["cells"][box]["source"] = "See the other cell."
+    tree["cells"].insert(box + max(place, 0), cell(kind, source))
+    _, _, earned = graded(tree)
+    assert earned["essay"].points is None and "beside" in earned["essay"].reason
+
+
+def test_the_code_of_an_essays_experiment_is_no_further_text():
+    tree = released()
+    box = next(i for i, c in enumerate(tree["cells"]) if BOX in c["source"])
+    tree["cells"][box]["source"] = "I tried it."
+    tree["cells"].insert(box + 1, cell("code", "%matplotlib inline\nprint(1)  # seeds"))
+    _, _, earned = graded(tree)
+    assert earned["essay"].reason == ""
+
+
+def test_an_essay_at_the_end_of_the_notebook_is_no_silent_zero():
+    tree = released()
+    for number in range(3):
+        tree["cells"].append(cell("code", f"more = {number}"))
+    tree["cells"].append(cell("markdown", "Essay: because it is nearest to the loss."))
+    _, _, earned = graded(tree)
+    assert earned["essay"].points is None and "empty" in earned["essay"].reason
+
+
 def test_a_demonstration_is_known_however_it_was_saved():
     known = assignment()
     for source in ("train()\r\nplot()", "train()  \nplot()\n", "%%time\ntrain()\nplot()"):

@@ -6,6 +6,7 @@ import pytest
 from test_tables_odd import TOTALS, filled, written
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.grading.results import worksheet
 from tinybert_l.grading.results.lms import StudentTotal
 from tinybert_l.grading.rosters import read_roster
 
@@ -155,3 +156,24 @@ def test_ids_that_lost_their_zeros_are_found_where_one_person_is_meant(tmp_path)
     assert rows[1:] == [["123", "1"], ["45", ""]]
     said = "; ".join(result.problems)
     assert "123 → 00123" in said and re.search("without a grade here.*45", said)
+
+
+@pytest.mark.parametrize(
+    "text, why",
+    [
+        ("id,grade,name,grade\nu1,,A,\n", "several columns are called grade"),
+        ("Email,GRADE,Grade\nann@x.org,5,\n", "several columns are called grade"),
+        (
+            "Identifier,Full name,Student,ID,SIS Login ID,Lecture 3 (12),Grade,Maximum Grade\n"
+            "Participant 51,A,A,51,u1,,,100.00\n",
+            "Canvas and of Moodle",
+        ),
+        ("id,grade,Maximum Grade\nu1,,10.00\n", "the file's maximum is 10"),
+    ],
+    ids=["one name twice", "in capital letters", "two platforms", "a maximum that is too small"],
+)
+def test_a_table_with_two_places_for_a_grade_or_a_small_maximum_is_refused(tmp_path, text, why):
+    path = tmp_path / "grades.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidInput, match=why):
+        worksheet.fill(path, TOTALS, "Lecture 3" if "Lecture 3" in text else "")

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import socket
 import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
 
 import click
@@ -61,7 +62,8 @@ def serve(
 
 def _check(course: Course, path: Path) -> None:
     with path.open("rb") as file:
-        text = file.read(RECEIPT_LIMIT).decode("utf-8", "replace")
+        raw = file.read(RECEIPT_LIMIT)
+    text = raw.decode("utf-16" if raw[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8", "replace")
     receipt = Signer(course.folder / FOLDER).check(text)
     click.echo("genuine 真实回执")
     for name, value in receipt.items():

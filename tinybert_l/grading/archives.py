@@ -221,7 +221,10 @@ class _StudentsZip:
         try:
             raw = unpacked(raw, max(self.bytes_left, 0))
             if not is_tar(raw):
-                return [_kept(without_archive_ending(name), raw)]
+                name = without_archive_ending(name)
+                if raw.lstrip().startswith(b"{") and not _MAY_MATTER.search(name):
+                    name += ".ipynb"  # called x.zip or x.gz: nothing in its name says what it is
+                return [_kept(name, raw)]
             self.bytes_left -= len(raw)
             members = itertools.islice(tar_members(raw), INNER_MEMBERS_LISTED)
             return [_kept(x.path, x.raw, x.is_link) for x in members]

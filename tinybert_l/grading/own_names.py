@@ -6,7 +6,7 @@ another person's.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 
 from tinybert_l.grading.arrivals import Arrival
@@ -17,6 +17,10 @@ from tinybert_l.grading.results.lms import StudentTotal
 ID_DIGITS = 4  # that an id must have at least: fewer also number a lecture, a copy, a group
 PARTS_LIMIT = 24  # of a name
 TWO_PEOPLE = "{id} and the name beside it are two people on the roster 学号与姓名不是同一人"
+SEVERAL = (
+    "a group's? The name holds the ids of {ids}: where all of them are meant, put a copy into a "
+    "folder of each 名称含多人学号；若为小组作业，请为每人各放一份"
+)
 BY_NUMBER = "was called {name}, which holds the id 按文件名中的学号归属"
 _PARTS = re.compile(r"[0-9a-z]+|[^\W\da-z_]+|[\W_]+")
 
@@ -38,11 +42,15 @@ def with_ids(arrivals: Sequence[Arrival], people: Sequence[StudentTotal]) -> lis
     for arrival in arrivals:
         is_open = not arrival.platform and folded(arrival.student) not in everybody
         within = list(_within(arrival.student)) if is_open else []
-        numbers = {ids[text] for text in within if text in ids}
+        whole = _people_in(within, everybody)
+        numbers = {ids[text] for text in whole if text in ids} if len(whole) == 1 else set()
         student = numbers.pop() if len(numbers) == 1 else None
         named = next((by_name[text] for text in within if text in by_name), {student})
         found.append(student if student in named else None)
-        doubts.append(TWO_PEOPLE.format(id=student) if student not in named else "")
+        doubt = TWO_PEOPLE.format(id=student) if student not in named else ""
+        if len(whole) > 1:
+            doubt = SEVERAL.format(ids=", ".join(sorted(whole)))
+        doubts.append(doubt)
     counts = Counter(found) + Counter(arrival.student for arrival in arrivals)
     renamed = []
     for arrival, student, doubt in zip(arrivals, found, doubts, strict=True):
@@ -57,6 +65,12 @@ def with_ids(arrivals: Sequence[Arrival], people: Sequence[StudentTotal]) -> lis
 
 def _is_number(student: str) -> bool:
     return sum(character.isdigit() for character in student) >= ID_DIGITS
+
+
+def _people_in(within: Sequence[str], everybody: Set[str]) -> set[str]:
+    """Return the ids of the roster in a name, without those that are part of another one."""
+    found = {text for text in within if text in everybody}
+    return {text for text in found if not any(text in other for other in found - {text})}
 
 
 def _within(name: str) -> Iterator[str]:

@@ -4,10 +4,12 @@ Cells are known by nbgrader's names for them. Where an editor has lost the names
 their text and their place; what only a person can tell is marked for one, never given a zero.
 """
 
+import ast
 import re
 from itertools import islice
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
 
 from tinybert_l.cache import short_digest
@@ -42,6 +44,9 @@ SEVERAL = (
 TEXT_NEARBY = (
     "this box is empty, and a text of the student's stands beside it. 此处为空，但旁边有学生的文字"
 )
+TEXT_BESIDE = (
+    "a further text of the student's stands beside this box. 此处已作答，旁边另有学生的文字"
+)
 
 
 def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
@@ -51,7 +56,10 @@ def read_submission(raw: bytes, name: str) -> tuple[NotebookNode, list[str]]:
         UnreadableNotebook: too large, not text, not JSON, or no notebook.
     """
     if len(raw) > SUBMISSION_LIMIT:
-        raise UnreadableNotebook(f"{name} has more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
+        raise UnreadableNotebook(
+            f"{name} has more than {SUBMISSION_LIMIT // 10**6} MB: clear its outputs, then hand it "
+            "in again 文件过大，请清除输出后重新提交"
+        )
     tree, repairs = read_notebook(raw, name)
     if len(tree["cells"]) > CELL_LIMIT:
         raise UnreadableNotebook(
@@ -290,10 +298,41 @@ def _doubts(nb: NotebookNode, assignment: Assignment) -> dict[str, str]:
                 texts[0].metadata.nbgrader = NotebookNode(grade_id=known.name)
                 doubts[known.name] = FOUND_AGAIN
             continue
-        is_empty = normalised(cell.source) in ("", normalised(known.source))
-        if is_empty and _own_texts_near(known.name, nb, assignment, 2, with_code=True):
-            doubts[known.name] = TEXT_NEARBY
+        if normalised(cell.source) in ("", normalised(known.source)):
+            texts = _own_texts_near(known.name, nb, assignment, 2, with_code=True)
+            if texts or _own_texts_at_end(nb, assignment):
+                doubts[known.name] = TEXT_NEARBY
+        elif any(map(_is_prose, _own_texts_near(known.name, nb, assignment, 1, with_code=True))):
+            doubts[known.name] = TEXT_BESIDE
     return doubts
+
+
+def _is_prose(cell: NotebookNode) -> bool:
+    """Tell a text, be it in a code cell, from a program, such as an essay's experiment."""
+    if cell.cell_type != "code":
+        return True
+    try:
+        statements = ast.parse(TransformerManager().transform_cell(cell.source)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    return all(
+        isinstance(line, ast.Expr)
+        and isinstance(line.value, ast.Constant)
+        and isinstance(line.value.value, str)
+        for line in statements
+    )
+
+
+def _own_texts_at_end(nb: NotebookNode, assignment: Assignment) -> list[NotebookNode]:
+    """Return the student's own texts behind the last released cell: many write on there."""
+    released = set(assignment.layout)
+    texts: list[NotebookNode] = []
+    for cell in reversed(nb.cells):
+        if grade_id(cell) is not None or assignment.place_of(cell) in released:
+            break
+        if cell.source.strip() and cell.cell_type != "code":
+            texts.insert(0, cell)
+    return texts
 
 
 def _own_texts_near(

@@ -167,7 +167,10 @@ def _read(candidate: Candidate) -> _Read:
     if is_archive(raw):
         raw = notebook_within(raw) or raw
     if len(raw) > SUBMISSION_LIMIT:
-        raise InvalidInput(f"more than {SUBMISSION_LIMIT // 10**6} MB 文件过大")
+        raise InvalidInput(
+            f"more than {SUBMISSION_LIMIT // 10**6} MB: have its outputs cleared, and handed in "
+            "again 文件过大，请清除输出后重新提交"
+        )
     kind = kind_of(raw)
     if kind:
         raise InvalidInput(f"{candidate.file_name} is no notebook 不是笔记本: it is {kind}")

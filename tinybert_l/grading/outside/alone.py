@@ -10,18 +10,21 @@ never run.
 import ast
 import builtins
 import re
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from tinybert_l.grading.inside.names import names_in
 
 STUB = "raise NotImplementedError"  # stands in what nobody has answered
-# Here is none of what a notebook finds at home: Colab's drive, a file (%run: Exception), a person.
+# Here is none of what a notebook finds at home: Colab's drive, a file (%run: Exception), a person,
+# a GPU (see `lacking`).
 LACKING = frozenset(("ModuleNotFoundError", "ImportError", "FileNotFoundError", "UsageError",
                      "EOFError", "NotADirectoryError", "PermissionError", "URLError",
                      "ConnectionError", "gaierror", "Exception"))  # fmt: skip
+_NO_DEVICE = re.compile(r"CUDA|NVIDIA|\bmps\b")  # in what torch says where no such device is
 _CELL_MAGIC = re.compile(r"\s*%%(?P<name>\w+)(?P<rest>.*)\n")
 _FILE_MAGICS = ("writefile", "file")  # what they write may be imported
 
@@ -65,6 +68,13 @@ def harmed(
         hangs = hangs or not endless.isdisjoint(needed)
         if needed and is_smaller and not is_stub and not hangs:
             yield test, needed
+
+
+def lacking(error: Mapping[str, Any] | None) -> str:
+    """Return the name of a cell's error, be it that there is no GPU here; empty without one."""
+    if error is None:
+        return ""
+    return "UsageError" if _NO_DEVICE.search(error["evalue"]) else str(error["ename"])
 
 
 def gives_answer(exercise: str, source: str) -> bool:

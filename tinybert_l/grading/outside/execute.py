@@ -18,7 +18,7 @@ from typing import TypeVar
 from tinybert_l.grading.inside import wire
 from tinybert_l.grading.inside.wire import Header, StudentProcessError
 from tinybert_l.grading.outside import replies
-from tinybert_l.grading.outside.alone import Cells, Failed, harmed
+from tinybert_l.grading.outside.alone import Cells, Failed, harmed, lacking
 from tinybert_l.grading.outside.forker import START_SECONDS, Child, connect
 from tinybert_l.grading.outside.replies import CellError, CellReply
 
@@ -344,7 +344,7 @@ def _in_order(pair: ProcessPair, plan: Plan) -> Outcome:
     for test in failed:
         if test.count < len(plan.cells) and pair.run_test(plan.tests[test.index]) is None:
             tests[test.index] = None
-    errors = [reply["error"]["ename"] if reply["error"] else "" for reply in cells]
+    errors = [lacking(reply["error"]) for reply in cells]
     for test, needed in harmed(failed, Cells(plan.locked, plan.cells), errors):
         if tests[test.index] is not None and _passes_alone(pair, plan.tests[test.index], needed):
             tests[test.index] = None

@@ -244,9 +244,14 @@ def _folded_key(text: str) -> str:
 
 
 def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Columns:
+    is_moodle = _is_moodle(table, totals)
+    if is_moodle and is_canvas_table(table):
+        raise InvalidInput(
+            f"{table.path} mixes columns of Canvas and of Moodle. 文件混合了两个平台的列。"
+        )
     if is_canvas_table(table):
         return _columns_of_canvas(table, title)
-    if _is_moodle(table, totals):
+    if is_moodle:
         return _columns_of_moodle(table)
     key = _key_column(table, totals)
     grade: int | None
@@ -263,10 +268,28 @@ def _columns(table: Table, title: str, totals: Sequence[StudentTotal]) -> _Colum
     else:
         found = (table.column(name) for name in GRADE_COLUMNS)
         grade = next((i for i in found if i is not None and _holds_grades(table, i)), None)
+        _require_one_of_its_name(table, grade)
     grade = len(table.header) if grade is None else grade
     if any(table.cell(row, grade).endswith("%") for row in table.rows):
         raise _takes_per_cent(table, grade)
-    return _Columns("plain", [key], grade)
+    return _Columns("plain", [key], grade, maximum=_maximum_column(table))
+
+
+def _require_one_of_its_name(table: Table, column: int | None) -> None:
+    """Refuse a table in which another column is called like that of the grade."""
+    names = list(map(tidy, table.header))
+    if column is not None and names.count(name := names[column]) > 1:
+        raise InvalidInput(
+            f"{table.path}: several columns are called {name}; give the one for this lecture a "
+            "name of its own, and say it: --title. 有多个同名的成绩列，请改名后用--title指明。"
+        )
+
+
+def _maximum_column(table: Table) -> int | None:
+    """Return the column of a plain table that says the maximum in each row."""
+    column = table.column(*MAXIMUM_COLUMNS)
+    numbers = [_number(table.cell(row, column)) for row in table.rows]
+    return None if None in numbers else column
 
 
 def _key_column(table: Table, totals: Sequence[StudentTotal]) -> int:

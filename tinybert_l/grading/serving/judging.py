@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ REASON_LIMIT = 600  # characters
 IDLE_SECONDS = 0.2
 NICENESS = 10  # of judging, so that hand-ins are accepted at once meanwhile
 RETRY_SECONDS = 5
+LATER_SECONDS = 60  # until what could not be judged is tried again
 
 
 def visible_assignment(course: Course, lecture: int, student: str) -> Assignment:
@@ -73,6 +75,7 @@ class Worker:
         self._problems: dict[str, str] = {}  # why the last round of a thread failed
         self._processes = Workers(self.workers)
         self._busy: set[str] = set()  # students who have a hand-in judged
+        self._later: dict[str, float] = {}  # students whose hand-in failed, and until when to wait
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._wake = threading.Event()
@@ -148,16 +151,27 @@ class Worker:
     def judge_next(self) -> bool:
         """Judge the hand-in whose turn it is; returns whether there was one."""
         with self._lock:
-            hand_in = self.spool.next_to_judge(self._busy)
+            hand_in = self.spool.next_to_judge(self._not_now())
             if hand_in is None:
                 return False
             self._busy.add(hand_in.student)
         try:
             self.spool.answer(hand_in.number, self._judged(hand_in))
+        except Exception:
+            self._later[hand_in.student] = time.monotonic() + LATER_SECONDS
+            raise
         finally:
             with self._lock:
                 self._busy.discard(hand_in.student)
         return True
+
+    def _not_now(self) -> set[str]:
+        """Return whose turn it is not: one is judged, or could not be a moment ago.
+
+        A hand-in that fails each time would keep all others waiting.
+        """
+        now = time.monotonic()
+        return self._busy | {name for name, until in self._later.items() if until > now}
 
     def _judged(self, hand_in: HandIn) -> dict[str, Any]:
         """Return the answer of the visible tests; that of the same notebook where it has one."""

@@ -6,6 +6,7 @@ things to keep up to date.
 """
 
 import asyncio
+import contextlib
 import os
 import tempfile
 import zipfile
@@ -17,13 +18,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
+import tornado.http1connection
 import tornado.httpserver
+import tornado.httputil
 import tornado.iostream
 import tornado.web
 
 from tinybert_l.course.sending import NAMED_HEADER
 from tinybert_l.errors import CourseError, InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
+from tinybert_l.grading.archives import ZIP_SIGNATURE, is_archive
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.intake import Reading, read_archive
 from tinybert_l.grading.owners import NAME_LIMIT, folded
@@ -38,7 +42,8 @@ BODY_LIMIT = 8 * 2**20  # bytes of a hand-in as it is sent
 IN_MEMORY = 2**20  # bytes of a body; a longer one goes to a file while it arrives
 HEADER_LIMIT = 16 * 2**10  # bytes
 HEADER_SECONDS = 10
-BODY_SECONDS = 30
+BODY_SECONDS = 30  # of who has shown no token
+SENDING_SECONDS = 240  # of who has: BODY_LIMIT on a slow line
 CONNECTION_LIMIT = 400
 REQUESTS_A_MINUTE = 120  # of one student, questions about the answer among them
 SENT_A_MINUTE = 10  # of one student, what is refused among them: reading it costs time
@@ -126,7 +131,7 @@ class Desk:
             TooMany: the student has handed in too often.
         """
         name = NOTEBOOKS[lecture]
-        raw, notes = self._unpacked(name, sent) if sent[:2] == b"PK" else (sent, [])
+        raw, notes = self._unpacked(name, sent) if is_archive(sent) else (sent, [])
         read_submission(raw, f"{name}.ipynb")  # raises for what no one could grade
         return self.spool.add(student, lecture, sent, raw, notes, self.settings.per_hour)
 
@@ -137,7 +142,7 @@ class Desk:
             path = Path(temporary) / "student" / f"{name}.zip"
             path.parent.mkdir()
             path.write_bytes(sent)
-            if not zipfile.is_zipfile(path):
+            if sent.startswith(ZIP_SIGNATURE) and not zipfile.is_zipfile(path):
                 raise InvalidInput("The zip file is damaged; make it anew. 压缩文件已损坏。")
             arrivals, refusals = read_archive(Path(temporary), name, Reading())
         if not arrivals:
@@ -178,9 +183,13 @@ class Handler(tornado.web.RequestHandler):
         scheme, _, token = self.request.headers.get("Authorization", "").partition(" ")
         owner = self.desk.tokens.owner(token.strip()) if scheme.lower() == "bearer" else None
         if owner is None:
-            self.refuse(401, "no such token: ask your teacher for one 凭证无效，向老师索取")
+            self.refuse(
+                401,
+                "no such token: ask your teacher for one; it is sent as "
+                "Authorization: Bearer TOKEN 凭证无效，向老师索取",
+            )
         self.student = str(owner)
-        is_sending = self.request.method == "POST"
+        is_sending = self.request.method in ("POST", "PUT")
         if self.desk.is_too_busy(self.student, is_sending, self.request._start_time):
             self.set_header("Retry-After", "60")
             self.refuse(429, "too many requests within a minute 请求过于频繁")
@@ -195,6 +204,8 @@ class Handler(tornado.web.RequestHandler):
         error = details.get("exc_info", (None, None, None))[1]
         cause = getattr(error, "__cause__", None)
         reason = cause.reason if isinstance(cause, _Why) else f"HTTP {status_code}"
+        if status_code == 405:
+            reason = "the notebook is sent with POST 请用POST发送笔记本"
         self.finish(as_text({"error": printable(reason)}))
 
     def say(self, status: int, answer: dict[str, Any]) -> None:
@@ -230,6 +241,8 @@ class SendHandler(Handler):
         if not (self.desk.course.folder / "release" / name).is_dir():
             self.refuse(404, "this lecture is not released yet 该讲尚未发布")
         self._require_own_token()
+        if isinstance(self.request.connection, tornado.http1connection.HTTP1Connection):
+            self.request.connection.set_body_timeout(SENDING_SECONDS)
         self.size = 0
         self.body = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - see `_tidy`
         return None
@@ -260,8 +273,9 @@ class SendHandler(Handler):
         desk = self.desk
         self.body.seek(0)
         try:
+            sent = _file_in_form(self.request.headers.get("Content-Type", ""), self.body.read())
             hand_in, is_new = await loop.run_in_executor(
-                desk.readers, desk.accept, self.student, self.lecture, self.body.read()
+                desk.readers, desk.accept, self.student, self.lecture, sent
             )
         except TooMany as error:
             self.set_header("Retry-After", "600")
@@ -272,6 +286,8 @@ class SendHandler(Handler):
         answer = {"receipt": desk.receipt(hand_in), "new": is_new, **self.facts(hand_in)}
         self.say(202, answer)
 
+    put = post  # curl -T
+
     def on_finish(self) -> None:
         self._tidy()
 
@@ -281,6 +297,24 @@ class SendHandler(Handler):
     def _tidy(self) -> None:
         if hasattr(self, "body"):
             self.body.close()
+
+
+def _file_in_form(content_type: str, body: bytes) -> bytes:
+    """Return the file that a form brings, as browsers and `curl -F` send one; else the body.
+
+    Raises:
+        InvalidInput: the form does not hold exactly one file.
+    """
+    if not content_type.lower().startswith("multipart/form-data"):
+        return body
+    fields: dict[str, list[bytes]] = {}
+    files: dict[str, list[tornado.httputil.HTTPFile]] = {}
+    with contextlib.suppress(tornado.httputil.HTTPInputError):
+        tornado.httputil.parse_body_arguments(content_type, body, fields, files)
+    contents = [file.body for several in files.values() for file in several]
+    if len(contents) != 1:
+        raise InvalidInput(f"a form with {len(contents)} files; needed: one 表单须恰好含一个文件")
+    return contents[0]
 
 
 class AskHandler(Handler):
@@ -336,8 +370,8 @@ def make_server(desk: Desk, prefix: str = "/") -> LimitedServer:
     root = "" if root == "/" else root
     application = tornado.web.Application(
         [
-            (rf"{root}/handin/(\d{{1,2}})", SendHandler, shared),
-            (rf"{root}/handin/([0-9a-f]{{32}})", AskHandler, shared),
+            (rf"{root}/handin/(\d{{1,2}})/?", SendHandler, shared),
+            (rf"{root}/handin/([0-9a-f]{{32}})/?", AskHandler, shared),
             (rf"{root}/health", HealthHandler, shared),
         ],
         default_handler_class=NothingHandler,
