@@ -248,6 +248,8 @@ def test_ctrl_c_ends_grading_at_once_and_its_workers_with_it(monkeypatch):
     """A worker that is in the middle of an endless submission is not waited for."""
     monkeypatch.setattr(schedule, "run_job", os.execlp)  # the worker becomes `sleep 60`
     monkeypatch.setattr(schedule, "socket_path", lambda *_: "60")
+    # a shell that starts the tests in the background has it ignored
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
     before = set(multiprocessing.active_children())  # of other tests
     timer = threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT))
     timer.start()
@@ -255,5 +257,6 @@ def test_ctrl_c_ends_grading_at_once_and_its_workers_with_it(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         list(schedule.run_here([("sleep", "sleep")] * 3, 3, unsafe=True, workers=1))
     timer.join()
+    signal.signal(signal.SIGINT, usual)
     assert time.monotonic() - start < 30
     assert set(multiprocessing.active_children()) <= before

@@ -64,7 +64,7 @@ ELSEWHERE = {
     r"make [a-z]+( RECORD=--record)?": "test_docs.py: make knows every target",
     r"tinybert-l demo": "test_cli.py, with --quick",
     r"tinybert-l lab( my-capstone)?": "test_browser_student.py: it serves until it is stopped",
-    r"tinybert-l distil .*": "test_own_bert.py, with a BERT made there",
+    r"tinybert-l distil( .*)?": "test_own_bert.py, with a BERT made there",
     r"tinybert-l dispute 3 .*": "test_disputes.py",
     r"tinybert-l grade 3 --disputes .*": "test_disputes.py",
     r"tinybert-l similar 3.*": "test_likeness.py",
