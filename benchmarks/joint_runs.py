@@ -12,9 +12,11 @@ from long_run import (
     Job,
     Settings,
     by_seed,
+    correct,
     correct_predictions,
     long_setup,
     paired_interval,
+    spread,
     summarise_fields,
 )
 
@@ -24,7 +26,7 @@ from tinybert_l.course.experiments import (
     ShortRun,
     all_at_once,
     alone,
-    fidelity,
+    divergence,
     label_run,
     short_run,
 )
@@ -39,9 +41,11 @@ from tinybert_l.course.rows import (
 from tinybert_l.method.evaluation import count_flops
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.recipe import JointRecipe
+from tinybert_l.method.teacher import predict_logits
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
 from tinybert_l.submodels import SubModel
 
+Schedule = Literal["progressive", "all_at_once", "random_order"]
 CURVE_STEPS = 10  # a point of a curve is the mean of so many steps
 
 
@@ -153,7 +157,7 @@ def joint_cost(
 class StabilitySeed:
     """One seed's run of a way to introduce the sub-models; fields as in `StabilityRow`."""
 
-    schedule: Literal["progressive", "all_at_once", "random_order"]
+    schedule: Schedule
     self_distillation: bool
     mean_accuracy_percent: float
     smallest_accuracy_percent: float
@@ -165,16 +169,18 @@ class StabilitySeed:
 def stability(seed: int, settings: Settings) -> list[StabilitySeed]:
     """Introduce the sub-models in several ways, and measure accuracies and gradient norms."""
     setup = long_setup(settings, seed)
-    progressive = replace(setup.recipe, seed=seed, learning_rate=settings["learning_rate"])
+    progressive = recipe_of(setup, settings, seed)
+    outputs = kept_outputs(setup, progressive)
     at_once = replace(progressive, stages=all_at_once(progressive.stages))
     shuffled = replace(progressive, stages=shuffled_stages(progressive, seed))
-    return [
-        stability_row(setup, "progressive", progressive),
-        stability_row(setup, "progressive", replace(progressive, self_distillation=False)),
-        stability_row(setup, "all_at_once", at_once),
-        stability_row(setup, "all_at_once", replace(at_once, self_distillation=False)),
-        stability_row(setup, "random_order", shuffled),
+    ways: list[tuple[Schedule, JointRecipe]] = [
+        ("progressive", progressive),
+        ("progressive", replace(progressive, self_distillation=False)),
+        ("all_at_once", at_once),
+        ("all_at_once", replace(at_once, self_distillation=False)),
+        ("random_order", shuffled),
     ]
+    return [stability_row(setup, schedule, recipe, outputs) for schedule, recipe in ways]
 
 
 def shuffled_stages(
@@ -194,11 +200,12 @@ def shuffled_stages(
 
 def stability_row(
     setup: LectureSetup,
-    schedule: Literal["progressive", "all_at_once", "random_order"],
+    schedule: Schedule,
     recipe: JointRecipe,
+    outputs: TeacherOutputs | None,
 ) -> StabilitySeed:
     """Run a recipe; accuracies are those of its sub-models, smallest first."""
-    run = short_run(setup, recipe)
+    run = short_run(setup, recipe, outputs=outputs)
     accuracies = []
     for sub_model in replace(setup.recipe, seed=recipe.seed).sub_models():
         accuracies.append(100 * mean(correct_predictions(run.model, setup.held_out, sub_model)))
@@ -222,15 +229,15 @@ def summarise_stability(seeds: list[list[StabilitySeed]]) -> list[Row]:
 
 @dataclass(frozen=True)
 class MethodSeed:
-    """One seed's run of a method; fields as in `TrainingMethodRow`."""
+    """One seed's run of a method: right and wrong predictions, and divergence from the teacher."""
 
     method: str
-    accuracy_fraction: float
+    correct: list[int]
     divergence_nats: float
 
 
 def training_methods(seed: int, settings: Settings) -> list[MethodSeed]:
-    """Train the small sub-model in five ways, and measure it."""
+    """Train the small sub-model in five ways, all for as many steps, and measure it."""
     setup = long_setup(settings, seed)
     small = SubModel.parse(settings["sub_model"])
     joint = recipe_of(setup, settings, seed)
@@ -246,23 +253,41 @@ def training_methods(seed: int, settings: Settings) -> list[MethodSeed]:
     }
     rows = []
     for name, train in methods.items():
-        measured = fidelity(setup, train().model, small)
-        rows.append(MethodSeed(name, measured["accuracy"], measured["divergence"]))
+        logits = predict_logits(train().model, setup.held_out, sub_model=small)
+        right = correct(logits, setup.held_out.labels)
+        rows.append(MethodSeed(name, right, divergence(logits, setup.teacher_logits)))
     return rows
 
 
 def two_stages(
     setup: LectureSetup, recipe: JointRecipe, outputs: TeacherOutputs | None
 ) -> ShortRun:
-    """Train as TinyBERT does: on hidden states first, then with soft labels too."""
-    inner = replace(recipe, soft_label_weight=0.0, self_distillation=False)
+    """Train on inner layers for half of the steps, and with all losses for the other half."""
+    half = replace(recipe, num_steps=recipe.num_steps // 2)
+    inner = replace(half, soft_label_weight=0.0, self_distillation=False)
     first_stage = short_run(setup, inner, elastic_copy(setup.teacher), outputs=outputs)
-    return short_run(setup, recipe, first_stage.model, outputs=outputs)
+    return short_run(setup, half, first_stage.model, outputs=outputs)
 
 
 def summarise_methods(seeds: list[list[MethodSeed]]) -> list[Row]:
-    """Means and spreads over seeds."""
-    return list(summarise_fields(TrainingMethodRow, seeds))
+    """Means and spreads over seeds; accuracies as differences from soft labels alone too."""
+    correct_by_method = {
+        same[0].method: by_seed([row.correct for row in same]) for same in zip(*seeds, strict=True)
+    }
+    rows: list[Row] = []
+    for same in zip(*seeds, strict=True):
+        method = same[0].method
+        right = correct_by_method[method]
+        gap = right - correct_by_method["logits_only"]
+        rows.append(
+            TrainingMethodRow(
+                method=method,
+                accuracy_fraction=spread(right.mean(axis=1).tolist()),
+                divergence_nats=spread([row.divergence_nats for row in same]),
+                against_soft_labels_points=paired_interval(gap) if gap.any() else None,
+            )
+        )
+    return rows
 
 
 JOINT = Job(

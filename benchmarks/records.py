@@ -3,19 +3,20 @@
 NAME is one of these (tables and figures of the plan in brackets):
 
 joint_against_separate         a joint run against its nine sub-models trained alone (table 2)
-joint_against_separate_longer  with 400 steps (joint: 360), the teacher's outputs computed once
+joint_against_separate_longer  with 400 steps (joint: 325), the teacher's outputs computed once
 stability                      ways to introduce sub-models, and self-distillation (table 5)
 training_methods               five ways to a small model (table 6)
 long_documents                 whole reviews: cut, windows, windowed attention (tables 8, 12)
 questions                      nine kinds of questions on stories of an unseen world (table 8)
 generation                     perplexity, variety, coherence and speed of writing (table 13)
+assistant                      the teacher itself, taught further by MPNet's soft labels
 ablation                       the headline's recipe, shorter, without one part at a time
 chinese                        joint fine-tuning with and without joint pre-training
 baselines                      bags of words on growing numbers of labels; the teacher on reviews
 teacher_on_reviews             a teacher of sentences on reviews, against words of the same text
 trigram                        counted on the text that the language model learns from
 writer                         the course's language model against trigrams, order, long texts
-writer_alone                   one of its sizes trained alone for as many steps
+writer_alone                   one of its sizes trained alone, as often as jointly
 trivial_answers                the best answer without reading, for each kind of question
 masked_tokens                  Chinese pre-training, measured on hidden tokens only
 gradient_agreement             do the gradients of sub-models point the same way? (figure 2)
@@ -36,6 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assistant_runs import ASSISTANT
 from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
 from headline_students import LENGTH, fold_of
@@ -120,6 +122,7 @@ JOBS: dict[str, Job[Any]] = {
     "questions": QUESTIONS,
     "generation": GENERATION,
     "ablation": ABLATION,
+    "assistant": ASSISTANT,
     "chinese": CHINESE,
     "baselines": BASELINES,
     "teacher_on_reviews": TEACHER,

@@ -12,17 +12,25 @@ import torch
 from long_run import PARTS, Job, Settings
 from tqdm.auto import tqdm
 
+from tinybert_l.cache import recipe_hash
 from tinybert_l.course import recipes
 from tinybert_l.course.experiments import alone
 from tinybert_l.course.intervals import hierarchical
 from tinybert_l.course.rows import AuthorRow, Interval, LongTextRow, Row
+from tinybert_l.method.config import config_settings
 from tinybert_l.method.teacher import load_embedded
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.decoding import Decoding, stream
-from tinybert_l.tasks.generation import ElasticBertForCausalLM, Writer
+from tinybert_l.tasks.generation import Writer
 from tinybert_l.tasks.nested_writer import nested_model, train_nested
 from tinybert_l.tasks.review_texts import END, UNKNOWN, as_blocks, in_numbers, review_parts
-from tinybert_l.tasks.shipped_writer import CONTEXT, RECIPE, shipped_writer
+from tinybert_l.tasks.shipped_writer import (
+    CONTEXT,
+    RECIPE,
+    load_weights,
+    save_weights,
+    shipped_writer,
+)
 from tinybert_l.tasks.text_metrics import repetition, returning, sentences
 from tinybert_l.tasks.trigram import Trigram
 
@@ -184,21 +192,27 @@ def all_rows(seeds: list[list[WriterSeed]]) -> list[Row]:
 
 
 def measure_alone(seed: int, settings: Settings) -> list[AuthorRow]:
-    """Train one size by itself, for as many steps on the same text, and score the same items."""
+    """Train one size by itself, in as many steps as it had in the joint run; score the same items.
+
+    Its weights are rounded as those of the shipped model were.
+    """
     sub_model = SubModel.parse(settings["sub_model"])
+    recipe = replace(alone(RECIPE, sub_model), num_steps=settings["num_steps"])
     writer = shipped_writer()
     encoder, tokenizer = load_embedded()
-    folder = PARTS / f"writer-alone-{sub_model.name}"
+    folder = PARTS / f"writer-{recipe_hash(settings)}"
+    weights = folder / "weights.npz"
     folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "config.json").is_file():
-        model = ElasticBertForCausalLM.from_pretrained(folder)
-    else:
-        torch.manual_seed(seed)
-        model = nested_model(encoder, writer.vocabulary, CONTEXT)
+    torch.manual_seed(seed)
+    model = nested_model(encoder, writer.vocabulary, CONTEXT)
+    if not weights.is_file():
         train = in_numbers(tokenizer, review_parts().train, writer.vocabulary)
-        train_nested(model, as_blocks(train, CONTEXT), alone(RECIPE, sub_model), folder)
-        model.save_pretrained(folder)
-    by_itself = replace(writer, model=model.eval())
+        train_nested(model, as_blocks(train, CONTEXT), recipe, folder)
+        unfinished = folder / "unfinished.npz"
+        save_weights(model, writer.vocabulary, unfinished)
+        unfinished.replace(weights)
+    rounded, _ = load_weights(weights, config_settings(model.config))
+    by_itself = replace(writer, model=rounded)
     row = author_row(by_itself, sub_model, test_items(writer, settings["writer"]), None)
     return [replace(row, author="alone")]
 

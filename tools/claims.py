@@ -32,6 +32,7 @@ from tinybert_l.course.rows import (
     SelfDistillationRow,
     StepRow,
     StrategyRow,
+    TrainingMethodRow,
     TrivialAnswerRow,
     TwoStagesRow,
 )
@@ -120,6 +121,15 @@ def answers_of_ablation(record: Record) -> Iterator[ClaimVerdict]:
             yield judged(hope, gap, better="smaller")
 
 
+def answers_of_assistant(record: Record) -> Iterator[ClaimVerdict]:
+    for row in rows_of(record, HeadlineRow):
+        if row.gain_points is not None:
+            gap = evidence.from_record(record.name, "gain_points", row)
+            hope = f"{row.models[0].label} gains by MPNet's soft labels"
+            yield judged(hope, gap)
+            yield judged("its accuracy is at least two points higher", gap, 2.0)
+
+
 def answers_of_joint(record: Record) -> Iterator[ClaimVerdict]:
     gap = evidence.from_record(record.name, "difference_points", kind="joint_mean_gap")
     yield judged("joint within 0.5 points of each trained alone, on average", gap, -0.5)
@@ -151,13 +161,10 @@ def answers_of_stability(record: Record) -> Iterator[ClaimVerdict]:
 
 
 def answers_of_methods(record: Record) -> Iterator[ClaimVerdict]:
-    gap = evidence.difference(
-        record.name,
-        "accuracy_fraction",
-        {"method": "joint_two_stages"},
-        {"method": "two_stages_alone"},
-    )
-    yield judged("joint in two stages is better than one small model in two stages", gap)
+    for row in rows_of(record, TrainingMethodRow):
+        if row.against_soft_labels_points is not None:
+            gap = evidence.from_record(record.name, "against_soft_labels_points", row)
+            yield judged(f"{captions.label(row)}: better than soft labels alone", gap)
 
 
 def answers_of_documents(record: Record) -> Iterator[ClaimVerdict]:
@@ -348,6 +355,7 @@ def answers_of_self_distillation(record: Record) -> Iterator[ClaimVerdict]:
 # by kind of record
 ANSWERS: dict[str, Callable[[Record], Iterator[ClaimVerdict]]] = {
     "headline": answers_of_headline,
+    "assistant": answers_of_assistant,
     "ablation": answers_of_ablation,
     "joint_against_separate": answers_of_joint,
     "stability": answers_of_stability,

@@ -36,6 +36,7 @@ SUBJECTS = {
     "headline_by_fold": "The headline: a strong teacher for each fold, and other test sentences "
     "for each seed",
     "headline_mpnet": "The same with soft labels of a teacher five times as large (MPNet)",
+    "assistant": "The first fold's own teacher, taught further by MPNet's soft labels",
     "ablation": "The headline's recipe, shorter, with one of its parts left out at a time",
     "joint_against_separate": "One joint run against each of its nine sub-models trained alone",
     "joint_against_separate_longer": "The same with 400 steps (joint: 325, two random "
@@ -55,7 +56,7 @@ SUBJECTS = {
     "trigram": "Counting trigrams on the text that the language model learns from",
     "writer": "The course's language model against trigrams of the very text that it learned from: "
     "perplexity on unread reviews, order of sentences, long texts",
-    "writer_alone": "One of its sizes trained alone for as many steps, without self-distillation",
+    "writer_alone": "One of its sizes trained alone as often as jointly, without self-distillation",
     "trivial_answers": "The best answer without reading, for each kind of question",
     "masked_tokens": "Joint pre-training in Chinese, measured on hidden tokens only",
     "gradient_agreement": "Gradients of a trained supernet's sub-models over many batches",

@@ -234,19 +234,24 @@ def method_costs(
 ) -> dict[str, float]:
     """Count what the five ways of table 6 to one small model cost, in GFLOPs a text of a batch.
 
-    A backward pass counts as two forward passes; the teacher runs forward in every step that has
-    soft labels. A way in two stages takes the recipe's steps twice.
+    All take the recipe's steps; a way in two stages takes half of them in each. A backward pass
+    counts as two forward passes; the teacher runs forward in every step that has its outputs.
     """
     flops = {s: float(count_flops(extract(model, s))) for s in {*recipe.sub_models(), sub_model}}
-    steps = range(recipe.num_steps)
     teacher = recipe.num_steps * max(flops.values())
     small = 3 * recipe.num_steps * flops[sub_model]
-    joint = 3 * sum(flops[s] for step in steps for s in recipe.participants(step))
+    stage = replace(recipe, num_steps=recipe.num_steps // 2)
     costs = {
         "labels_only": small,
         "logits_only": small + teacher,
-        "two_stages_alone": 2 * (small + teacher),
-        "joint": joint + teacher,
-        "joint_two_stages": 2 * (joint + teacher),
+        "two_stages_alone": small + teacher,
+        "joint": _joint_cost(recipe, flops) + teacher,
+        "joint_two_stages": 2 * _joint_cost(stage, flops) + teacher,
     }
     return {method: cost / 1e9 for method, cost in costs.items()}
+
+
+def _joint_cost(recipe: JointRecipe, flops: Mapping[SubModel, float]) -> float:
+    """Add up forward and backward passes of all sub-models that the steps train."""
+    steps = range(recipe.num_steps)
+    return 3 * sum(flops[part] for step in steps for part in recipe.participants(step))

@@ -31,6 +31,7 @@ RECIPE_FIELDS = ("recipe", "recipe_hash")
 # the types of rows that a kind of record may hold
 RECORD_KINDS: dict[str, tuple[type[Row], ...]] = {
     "headline": (row_types.HeadlineRow,),
+    "assistant": (row_types.HeadlineRow,),
     "ablation": (row_types.AblationRow,),
     "joint_against_separate": (
         row_types.JointGapRow,

@@ -95,6 +95,8 @@ class TrainingMethodRow(Row):
     method: str
     accuracy_fraction: OverSeeds
     divergence_nats: OverSeeds
+    # accuracy, from that of soft labels alone; paired by sentence
+    against_soft_labels_points: Interval | None = None
 
 
 @dataclass(frozen=True)
