@@ -103,7 +103,8 @@ COLUMNS: dict[str, dict[str, Column]] = {
     },
     "training_method": {
         "accuracy_fraction": Column(Caption("accuracy", zh_alone="准确率")),
-        "divergence_nats": Column(Caption("divergence", zh_alone="散度")),
+        "against_soft_labels_points": _against("soft labels alone", "只学软标签"),
+        "divergence_nats": Column(Caption("divergence", "散度", "nats")),
     },
     "document": {
         "accuracy_percent": _ACCURACY,
