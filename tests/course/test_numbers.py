@@ -393,7 +393,7 @@ def test_a_shown_record_has_spreads_and_intervals_beside_their_means(tmp_path, m
     row = TrainingMethodRow("joint", OverSeeds(0.5, 0.04), OverSeeds(0.25, 0.004))
     write_record("one", "training_methods", "python benchmarks/one.py", {}, [row, row])
     table = show_record("one").data
-    assert list(table.columns) == ["name 名称", "accuracy", "divergence"]
+    assert list(table.columns) == ["name 名称", "accuracy", "divergence 散度 (nats)"]
     assert table.iloc[0].tolist() == ["joint fine-tuning 联合微调", "0.50 ± 0.04", "0.25 ± 0.00"]
     gap = rows.JointGapRow(SubModel(3, 0.5), 70.0, 68.75, Interval(1.25, -0.5, 3.0))
     mean = rows.JointMeanGapRow(Interval(1.0, -1.0, 2.0))

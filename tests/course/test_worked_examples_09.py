@@ -9,12 +9,13 @@ import pytest
 import torch
 from lecture_text import missing_from, text_of
 
+from tinybert_l.course import evidence
 from tinybert_l.course.records import read_record, show_record
 from tinybert_l.exercises.released import load_reference_answers
 from tinybert_l.submodels import SubModel
 from tinybert_l.tasks.decoding import Decoding, _count_accepted
 from tinybert_l.tasks.review_texts import review_parts
-from tinybert_l.tasks.shipped_writer import CONTEXT, recipe_values, shipped_writer
+from tinybert_l.tasks.shipped_writer import CONTEXT, RECIPE, recipe_values, shipped_writer
 from tinybert_l.tasks.trigram import Trigram
 
 LECTURE = 9
@@ -284,3 +285,18 @@ def test_the_stuck_texts_are_counted():
     assert missing_from(LECTURE, ["20", "11"]) == []
     assert "20篇里有4篇" in text_of(LECTURE, "zh")
     assert "4 of 20 texts" in text_of(LECTURE, "en")
+
+
+def test_3x1_alone_had_as_many_steps_as_jointly_and_guesses_less_well():
+    steps = range(RECIPE.num_steps)
+    joint_steps = sum(SubModel(3) in RECIPE.participants(step) for step in steps)
+    record = read_record("writer_alone")
+    assert record.recipe["num_steps"] == joint_steps
+    assert 0.5 < joint_steps / RECIPE.num_steps < 0.6, "'nearly twice as many steps'"
+    jointly = {"author": "sub_model", "sub_model": SubModel(3)}
+    alone = {"author": "alone"}
+    gap = evidence.difference("writer", "loss_nats", jointly, alone, other_record="writer_alone")
+    assert gap.high < 0 and 0.085 < 1 - math.exp(gap.mean) < 0.1, "'nearly a tenth'"
+    together = evidence.from_record("writer", "order_nats", **jointly)
+    by_itself = evidence.from_record("writer_alone", "order_nats", **alone)
+    assert abs(together.mean - by_itself.mean) < 0.005, "'the two are about equal'"
