@@ -107,6 +107,7 @@ def test_a_record_tells_how_to_repeat_it_and_its_recipe_is_the_code_s(name):
     assert draws_nothing != ("seeds" in record.recipe)
     # one trained model, spreads over batches or texts
     one_model = {
+        "assistant",
         "headline_mpnet",
         "masked_tokens",
         "gradient_agreement",

@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 
 from tinybert_l.course import evidence
 from tinybert_l.course.records import read_record
+from tinybert_l.method.mpnet import shipped_answers
 from tinybert_l.tasks.text_metrics import expected_calibration_error
 
 LECTURE = 8
@@ -299,3 +300,15 @@ def test_what_the_reading_says_of_the_bag_and_the_teacher_on_the_same_reviews():
     assert kinds[500] == "does_not_hold"
     assert {kinds[count] for count in (1000, 2000, 4000, 8000)} == {"undecided"}
     assert kinds[max(kinds)] == "holds" and max(kinds) > 20_000
+
+
+def test_a_student_as_large_as_the_teacher_does_not_follow_mpnet_either():
+    rows = {row.role: row for row in read_record("assistant").rows}
+    gain = rows["candidate"].gain_points
+    ahead = rows["mpnet"].accuracy_percent - rows["teacher"].accuracy_percent
+    assert round(ahead) == 6 and gain.estimate == pytest.approx(1.5)
+    assert -0.5 < gain.low < 0 < gain.high < ahead - 2, "'just contains 0', 'far below six'"
+    texts = shipped_answers()[0]
+    assert 120_000 < len(texts) < 130_000
+    recipe = read_record("assistant").recipe
+    assert recipe["num_steps"] * recipe["batch_size"] < len(texts) + recipe["batch_size"], "once"
