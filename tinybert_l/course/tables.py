@@ -54,6 +54,8 @@ def short_row_cells(row: Row) -> dict[str, Any]:
             cells[title] = f"{middle} [{low}, {high}]"
         elif isinstance(value, OverSeeds):
             cells[title] = f"{value.mean:.2f} ± {value.sd:.2f}"
+        elif isinstance(value, float) and column.title.unit == "%":
+            cells[title] = f"{value:.1f}"  # some thousand texts support no more
         else:
             cells[title] = value
     return cells
