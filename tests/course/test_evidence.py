@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tinybert_l.course import evidence, records, rows
 from tinybert_l.course.evidence import answer, from_record, judge
-from tinybert_l.course.record_types import ClaimVerdict, Evidence, Verdict
+from tinybert_l.course.record_types import ClaimVerdict, Evidence, Verdict, written_interval
 from tinybert_l.course.records import all_verdicts, save_verdicts, write_record
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.method.evaluation import count_parameters, measure_latency, weight_bytes
@@ -33,6 +33,21 @@ def folder(tmp_path, monkeypatch):
 def claims(checkout, monkeypatch):
     monkeypatch.syspath_prepend(checkout / "tools")
     return importlib.import_module("claims")
+
+
+@pytest.mark.parametrize(
+    "numbers, words",
+    [
+        ((-0.31, -0.53, -0.083), "-0.31 [-0.53, -0.08]"),
+        ((20.0, 4.68, 35.3), "20 [5, 35]"),
+        ((0.034, 0.027, 0.0423), "0.034 [0.027, 0.042]"),
+        ((-0.028, -0.88, 0.83), "0.0 [-0.9, 0.8]"),
+        ((1.0, 0.03, 2.0), "1.00 [0.03, 2.00]"),  # or the end would be written as 0
+        ((2.0, 2.0, 2.0), "2.00 [2.00, 2.00]"),
+    ],
+)
+def test_an_interval_decides_its_digits(numbers, words):
+    assert "{} [{}, {}]".format(*written_interval(*numbers)) == words
 
 
 def test_the_three_answers():
@@ -76,7 +91,7 @@ def test_a_record_decides(folder):
     verdict = judge("更好", "better", gap, -2.0, condition_zh="小", condition_en="small")
     assert verdict.kind == "holds_if"
     assert verdict.text == "holds if small 若小，则成立"
-    assert verdict.number == "1.00 [-1.00, 3.00] points"
+    assert verdict.number == "1.0 [-1.0, 3.0] points"
     assert verdict.test == "mean 平均: difference 差: > -2.00 points"
     assert judge("更好", "better", gap, 4.0, condition_zh="小", condition_en="small").kind == (
         "does_not_hold_if"
@@ -151,7 +166,7 @@ def test_a_claim_of_several_parts_is_as_weak_as_its_weakest(folder):
     ):
         assert evidence.judge_all("全", "all", parts).kind == kind
     both = evidence.judge_all("全", "all", [good, condition])
-    assert both.number == "2.00 [1.00, 3.00] points; 2.00 [1.00, 3.00] points"
+    assert both.number == "2.0 [1.0, 3.0] points; 2.0 [1.0, 3.0] points"
     assert both.condition_en == condition.condition_en
     assert both.source == "joint_against_separate"
 

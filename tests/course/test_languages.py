@@ -246,11 +246,11 @@ def test_verdicts_need_the_words_of_one_language_there():
     assert verdict.claim == "更稳定" and verdict.verdict == "凭现有数据无法判定：几个种子"
 
 
-def test_begin_sets_the_language_and_refuses_others(monkeypatch, capsys):
+def test_begin_sets_the_language_and_refuses_others(monkeypatch, capsys, checkout):
     monkeypatch.setenv("TINYBERT_L_LANGUAGE", "en")
     begin(lecture=3, language="zh")
     assert current_language() == "zh"
-    said = capsys.readouterr().out
+    said = capsys.readouterr().out.replace(str(checkout), "")
     assert "第3讲" in said and "lecture" not in said and "待你完成" in said
     with pytest.raises(InvalidInput, match="language='de'"):
         begin(lecture=3, language="de")

@@ -400,7 +400,7 @@ def test_a_shown_record_has_spreads_and_intervals_beside_their_means(tmp_path, m
     mean = rows.JointMeanGapRow(Interval(1.0, -1.0, 2.0))
     write_record("one", "joint_against_separate", "python benchmarks/one.py", {}, [gap, mean])
     table = show_record("one").data
-    assert table.iloc[0].tolist() == ["3×½", 70.0, 68.75, "+1.2 [-0.5, +3.0]"]
+    assert table.iloc[0].tolist() == ["3×½", "70.0", "68.8", "+1.2 [-0.5, +3.0]"]
 
 
 def test_a_benchmark_does_not_overwrite_the_record_of_a_long_run(checkout, tmp_path, monkeypatch):

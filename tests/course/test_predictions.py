@@ -15,6 +15,7 @@ from tinybert_l.course.authoring import in_language
 from tinybert_l.course.evidence.from_records import missing
 from tinybert_l.course.prediction_questions import QUESTIONS
 from tinybert_l.course.predictions import predict, show_answer
+from tinybert_l.course.record_types import written_interval
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 
@@ -78,9 +79,7 @@ def test_the_result_is_shown_beside_the_prediction(folder, capsys, low, high, wo
     capsys.readouterr()
     show_answer(SHARE, [45.0, 55.0])
     shown = capsys.readouterr().out
-    assert (
-        "measured 实测: 50.0 % (45.0 to 55.0, 2 live runs 次现场运行)" in shown and words in shown
-    )
+    assert "measured 实测: 50 % (45 to 55, 2 live runs 次现场运行)" in shown and words in shown
 
 
 def test_without_a_prediction_the_result_is_shown_all_the_same(folder, capsys):
@@ -93,7 +92,7 @@ def test_a_record_shows_its_number_interval_and_name(folder, capsys):
         "ablation", "difference_points", key="2x0.25", variant="smallest_alone"
     )
     show_answer("alone-minus-joint", gap)
-    mean, low, high = (f"{value:.2f}" for value in (gap.mean, gap.low, gap.high))
+    mean, low, high = written_interval(gap.mean, gap.low, gap.high)
     shown = capsys.readouterr().out
     assert f"{mean} points ({low} to {high}), record 记录 ablation" in shown
     show_answer("alone-minus-joint", missing("ablation", "difference_points", ""))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from statistics import mean
 
 import pytest
@@ -269,3 +270,23 @@ def test_what_is_read_in_the_record_of_two_stages():
     assert minus("general_then_labels").low > 0, "'does not hold 0'"
     both, longer = rows["general_then_task"], rows["task_for_longer"]
     assert both.times_the_cost == longer.times_the_cost and both.steps == longer.steps
+
+
+def test_the_toy_of_the_four_functions(cells, capsys):
+    """Its printed shares and distances are those that its reading names."""
+
+    def printed(decay):
+        setup = source(cells, "setup").replace("tinybert_l.begin(lecture=4)", "")
+        code = source(cells, "c039c").replace("0.01)", f"{decay})")
+        exec(f"{setup}\n{code}", {})
+        return capsys.readouterr().out.splitlines()
+
+    shares, clipped_run, free_run = printed(0.01)
+    assert "70%" in shares and "58%" in shares
+    before, after, _ = re.findall(r"\d+\.\d\d", free_run)
+    early = re.findall(r"\d+\.\d\d", clipped_run)[0]
+    without_decay = re.findall(r"\d+\.\d\d", printed(0.0)[2])[0]
+    says(cells, ("c039d", "c039e"), before, after, early, without_decay, "105/18 = 5.83")
+    factors = [linear_warmup_decay(step, 2, 20) for step in range(20)]
+    assert sum(factors) == pytest.approx(10) and sum(factors[6:]) == pytest.approx(105 / 18)
+    assert 28 < float(after) / float(before) < 32

@@ -312,7 +312,7 @@ def _result(
 
 def _estimate(name: str, measured: "Measured", unit: str) -> tuple[float, str] | None:
     """Return a mean, and the words with its interval and source."""
-    from tinybert_l.course.record_types import Evidence, written
+    from tinybert_l.course.record_types import Evidence, written, written_interval
 
     if isinstance(measured, Evidence):
         return _of_evidence(measured, unit)
@@ -330,7 +330,9 @@ def _estimate(name: str, measured: "Measured", unit: str) -> tuple[float, str] |
         return mean, _with_unit(f"{measured:,}", unit)
     words = _with_unit(written(mean), unit)
     if len(numbers) > 1:
-        ends = _range(written(min(numbers)), written(max(numbers)))
+        middle, low, high = written_interval(mean, min(numbers), max(numbers))
+        words = _with_unit(middle, unit)
+        ends = _range(low, high)
         words += f" ({ends}, {len(numbers)} {in_words('live runs 次现场运行')})"
     return mean, words
 
@@ -340,7 +342,7 @@ def _with_unit(number: str, unit: str) -> str:
 
 
 def _of_evidence(measured: "Evidence", unit: str) -> tuple[float, str] | None:
-    from tinybert_l.course.record_types import written
+    from tinybert_l.course.record_types import written, written_interval
 
     if measured.method == "missing":
         return None
@@ -350,7 +352,8 @@ def _of_evidence(measured: "Evidence", unit: str) -> tuple[float, str] | None:
     mean, low, high = (factor * value for value in (measured.mean, measured.low, measured.high))
     words = _with_unit(written(mean), unit or measured.unit)
     if measured.method not in ("count", "bare"):
-        words += f" ({_range(written(low), written(high))})"
+        middle, lowest, highest = written_interval(mean, low, high)
+        words = f"{_with_unit(middle, unit or measured.unit)} ({_range(lowest, highest)})"
     source = in_words("counted 计数")
     if measured.method != "count":
         source = f"{in_words('record 记录')} {measured.record}"

@@ -5,6 +5,7 @@ counting functions; what a live run has measured cannot become one.
 """
 
 import dataclasses
+import math
 from dataclasses import InitVar, dataclass
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ VERDICT_WORDS: dict[VerdictKind, str] = {
     "does_not_hold_if": "does not hold if {en} 若{zh}，则不成立",
     "no_record": "cannot be decided with this data; needed: {en} 凭现有数据无法判定：{zh}",
 }
+MOST_DECIMALS = 4  # of an interval's end
 MAKER = object()  # what only `evidence` hands over
 
 
@@ -97,13 +99,14 @@ class Evidence:
 
     @property
     def number(self) -> str:
-        """The mean and its interval: "-0.28 [-0.87, 0.34] points"."""
+        """The mean and its interval: "-0.3 [-0.9, 0.3] points"."""
         if self.method == "missing":
             return "no record 无记录"
         unit = f" {unit_in_language(self.unit)}" if self.unit else ""
         if self.method in ("count", "bare"):
             return f"{written(self.mean)}{unit}"
-        return f"{written(self.mean)} [{written(self.low)}, {written(self.high)}]{unit}"
+        mean, low, high = written_interval(self.mean, self.low, self.high)
+        return f"{mean} [{low}, {high}]{unit}"
 
 
 @dataclass(frozen=True)
@@ -246,6 +249,23 @@ def written(value: float) -> str:
     if abs(value) >= 10:
         return f"{value:.1f}"
     return f"{value:.2f}" if abs(value) >= 0.1 or value == 0 else f"{value:.2g}"
+
+
+def written_interval(mean: float, low: float, high: float) -> tuple[str, str, str]:
+    """Write a mean and its interval's ends with as many decimals as the interval supports.
+
+    Half its width keeps two digits, and one where that is 5 or more; no end but 0 is written as 0.
+    """
+    half = (high - low) / 2
+    if not 0 < half < math.inf:
+        return written(mean), written(low), written(high)
+    exponent = math.floor(math.log10(half))
+    decimals = max(0, (1 if half < 5 * 10.0**exponent else 0) - exponent)
+    while decimals < MOST_DECIMALS and any(end and not round(end, decimals) for end in (low, high)):
+        decimals += 1
+    # 0.0 added: no "-0.0"
+    texts = [f"{round(value, decimals) + 0.0:,.{decimals}f}" for value in (mean, low, high)]
+    return texts[0], texts[1], texts[2]
 
 
 def _check_maker(name: str, maker: object) -> None:

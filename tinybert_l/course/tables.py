@@ -11,9 +11,8 @@ from rich.text import Text
 
 from tinybert_l.course import captions
 from tinybert_l.course.record_types import LectureVerdicts, Record, Verdict
-from tinybert_l.course.rows import AblationRow, Interval, OverSeeds, Quartiles, Row
+from tinybert_l.course.rows import Interval, OverSeeds, Quartiles, Row
 from tinybert_l.languages import current_language, in_words, words_in
-from tinybert_l.submodels import SubModel
 
 if TYPE_CHECKING:
     import pandas as pd  # which takes half a second
@@ -55,6 +54,8 @@ def short_row_cells(row: Row) -> dict[str, Any]:
             cells[title] = f"{middle} [{low}, {high}]"
         elif isinstance(value, OverSeeds):
             cells[title] = f"{value.mean:.2f} ± {value.sd:.2f}"
+        elif isinstance(value, float) and column.title.unit == "%":
+            cells[title] = f"{value:.1f}"  # some thousand texts support no more
         else:
             cells[title] = value
     return cells
@@ -66,15 +67,9 @@ def _shown_fields(row: Row) -> Iterator[tuple[captions.Column, str, Any]]:
         value = getattr(row, name)
         if isinstance(value, dict):
             for key, part in value.items():
-                yield column, _key_label(row, key), part
+                yield column, captions.key_label(row, key), part
         elif value is not None:
             yield column, "", value
-
-
-def _key_label(row: Row, key: str) -> str:
-    if isinstance(row, AblationRow):
-        return SubModel.parse(key).label
-    return str(captions.caption("question", key))
 
 
 def record_table(record: Record) -> Any:

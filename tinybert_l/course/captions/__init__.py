@@ -6,7 +6,7 @@ them freely. Lectures, the results page and the benchmarks' printed tables all t
 
 from tinybert_l.course.captions.columns import COLUMNS, NAME, SPREAD, VERDICT_COLUMNS, Column
 from tinybert_l.course.captions.identifiers import VALUES, caption
-from tinybert_l.course.captions.labels import label, reading_words
+from tinybert_l.course.captions.labels import key_label, label, reading_words
 from tinybert_l.course.captions.stored import stored_words
 from tinybert_l.course.captions.titles import BENCHMARK_TITLES, benchmark_title
 from tinybert_l.course.captions.words import Caption

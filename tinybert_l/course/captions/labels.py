@@ -37,6 +37,14 @@ from tinybert_l.course.rows import (
     WorkersRow,
     WritingSpeedRow,
 )
+from tinybert_l.submodels import SubModel
+
+
+def key_label(row: Row, key: str) -> str:
+    """Return the label of a key of a row's dictionary: a sub-model or a kind of question."""
+    if isinstance(row, AblationRow):
+        return SubModel.parse(key).label
+    return str(caption("question", key))
 
 
 @singledispatch

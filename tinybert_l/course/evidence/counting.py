@@ -10,16 +10,16 @@ from typing import Any
 from tinybert_l.course.record_types import MAKER, Evidence, written
 from tinybert_l.errors import InvalidInput
 
-# what may be counted: the function's module and name
+# what may be counted: the function's module and name, and what people call the number
 COUNTING_FUNCTIONS = {
-    ("tinybert_l.exercises.lecture_01", "parameter_count"),
-    ("tinybert_l.exercises.lecture_11", "flops"),
-    ("tinybert_l.method.evaluation", "count_parameters"),
-    ("tinybert_l.method.evaluation", "count_flops"),
-    ("tinybert_l.method.evaluation", "weight_bytes"),
-    ("tinybert_l.course.experiments", "training_cost"),
-    ("tinybert_l.course.evidence.counting", "lines_of"),
-    ("tinybert_l.course.evidence.counting", "settings_of"),
+    ("tinybert_l.exercises.lecture_01", "parameter_count"): "parameters 参数",
+    ("tinybert_l.exercises.lecture_11", "flops"): "FLOPs 浮点运算",
+    ("tinybert_l.method.evaluation", "count_parameters"): "parameters 参数",
+    ("tinybert_l.method.evaluation", "count_flops"): "FLOPs 浮点运算",
+    ("tinybert_l.method.evaluation", "weight_bytes"): "bytes of weights 权重的字节",
+    ("tinybert_l.course.experiments", "training_cost"): "FLOPs of training 训练的浮点运算",
+    ("tinybert_l.course.evidence.counting", "lines_of"): "lines of code 代码行数",
+    ("tinybert_l.course.evidence.counting", "settings_of"): "settings 设置",
 }
 
 
@@ -32,7 +32,7 @@ def counted(
         function: one of `COUNTING_FUNCTIONS`.
         arguments: what it counts.
         part: which number, where the function gives several.
-        compared: what the number is, for people; empty: the function's name.
+        compared: what the number is, for people; empty: what the function counts.
     Raises:
         InvalidInput: another function.
     """
@@ -45,7 +45,9 @@ def counted(
         value = value[part]
     exercise = getattr(function, "exercise", None)
     answered = f" ({exercise.source})" if exercise is not None else ""
-    return _exact(float(value), f"{place[1]}{answered}", place[1], compared or place[1])
+    return _exact(
+        float(value), f"{place[1]}{answered}", place[1], compared or COUNTING_FUNCTIONS[place]
+    )
 
 
 def ratio_of_counts(first: Evidence, second: Evidence, compared: str = "") -> Evidence:
@@ -62,8 +64,12 @@ def ratio_of_counts(first: Evidence, second: Evidence, compared: str = "") -> Ev
     if second.mean == 0:
         raise InvalidInput("ratio_of_counts: the second is 0; allowed: a number above 0.")
     source = ", ".join(dict.fromkeys((first.record, second.record)))
-    words = compared or f"{first.compared} {written(first.mean)} / {written(second.mean)}"
+    words = compared or f"{first.compared} {_counted(first.mean)} / {_counted(second.mean)}"
     return _exact(first.mean / second.mean, source, f"{first.row} / {second.row}", words, "×")
+
+
+def _counted(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else written(value)
 
 
 def _exact(value: float, record: str, row: str, compared: str, unit: str = "") -> Evidence:

@@ -105,7 +105,7 @@ def title_of(row: Row, field: str, key: str | None) -> str:
     if column is None:
         return field if key is None else f"{field}, {key}"
     title = dataclasses.replace(column.title, unit="")
-    return str(title).format(key=key or "")
+    return str(title).format(key="" if key is None else captions.key_label(row, key))
 
 
 def unit_of(field: str) -> str:
