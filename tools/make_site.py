@@ -188,7 +188,7 @@ def accessible(page: str) -> str:
     page = re.sub(r'role="heading"(?! aria-level)', 'role="heading" aria-level="2"', page)
     page = re.sub(r"<pre>", '<pre tabindex="0">', page)
     # tables of outputs scroll; those of the documents, which the theme marks, do not
-    return re.sub(r'<table(?=[ >])(?![^>]*docutils)', '<table tabindex="0"', page)
+    return re.sub(r"<table(?=[ >])(?![^>]*docutils)", '<table tabindex="0"', page)
 
 
 def page_of(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
