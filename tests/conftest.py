@@ -19,6 +19,7 @@ import torch
 import tinybert_l.course.quick_imports  # noqa: F401  # before nbformat is imported
 
 # isort: split
+from browser import PATIENCE
 from cpu_seconds import CpuSeconds
 from filelock import FileLock
 from tests_support import CHROMIUM, build
@@ -231,5 +232,13 @@ def browser():
         chromium = p.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
+        open_page = chromium.new_page
+
+        def new_page(**options):
+            page = open_page(**options)
+            page.set_default_timeout(PATIENCE)  # playwright's own is half a minute
+            return page
+
+        chromium.new_page = new_page
         yield chromium
         chromium.close()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browser import picture, violations
+from browser import PATIENCE, picture, violations
 from nbconvert import HTMLExporter
 from tests_support import CHROMIUM
 
@@ -103,6 +103,6 @@ def test_the_site_needs_no_network_and_its_search_finds(pages, browser):
     urls = []
     page.on("request", lambda request: urls.append(request.url))
     page.goto((pages / "site" / "en" / "search.html").as_uri() + "?q=sandwich")
-    page.locator("#search-results li a").first.wait_for(timeout=30_000)
+    page.locator("#search-results li a").first.wait_for(timeout=PATIENCE)
     assert page.locator("#search-results li a").count() >= 1
     assert not [url for url in urls if not url.startswith(("file:", "data:"))]
