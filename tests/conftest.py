@@ -19,6 +19,9 @@ import torch
 import tinybert_l.course.quick_imports  # noqa: F401  # before nbformat is imported
 
 # isort: split
+import quick_databases  # noqa: F401
+
+# isort: split
 from browser import PATIENCE
 from cpu_seconds import CpuSeconds
 from filelock import FileLock
