@@ -65,7 +65,7 @@ def server(command: list[str], folder: Path, work: Path, **environment: str) -> 
             yield address
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE / 1000)
 
 
 def picture(page: Any, name: str) -> None:

@@ -1,8 +1,12 @@
 """What all tests share: a cache of their own, small models, markers of lectures, the order."""
 
+import contextlib
+import io
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -11,6 +15,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 import torch
+
+import tinybert_l.course.quick_imports  # noqa: F401  # before nbformat is imported
+
+# isort: split
+import quick_databases  # noqa: F401
+
+# isort: split
+from browser import PATIENCE
 from cpu_seconds import CpuSeconds
 from filelock import FileLock
 from tests_support import CHROMIUM, build
@@ -82,10 +94,11 @@ def pytest_xdist_make_scheduler(config, log):
 def pytest_collection_modifyitems(config, items):
     """Mark lectures and nightly tests; put the longest files first."""
     nightly = pytest.mark.skip(reason="takes minutes; `make nightly` runs it (pytest --nightly)")
+    known = exercise.exercises()
     for item in items:
         if SECONDS.get(item.path.name, 0) >= 40:
             item.add_marker("slow")
-        for lecture in lectures_of(item):
+        for lecture in lectures_of(item, known):
             item.add_marker(f"lecture{lecture}")
         if item.get_closest_marker("nightly") and not config.getoption("--nightly"):
             item.add_marker(nightly)
@@ -93,7 +106,7 @@ def pytest_collection_modifyitems(config, items):
     return (yield)
 
 
-def lectures_of(item: pytest.Item) -> set[int]:
+def lectures_of(item: pytest.Item, known: Mapping[str, exercise.Exercise]) -> set[int]:
     """The lectures that a test is about, beside those that it is marked with.
 
     They are its parameter `lecture` and the lectures of the exercises that its parameters name.
@@ -101,7 +114,6 @@ def lectures_of(item: pytest.Item) -> set[int]:
     parameters = item.callspec.params if hasattr(item, "callspec") else {}
     lectures = {parameters.get("lecture")}
     brackets = item.name.partition("[")[2]
-    known = exercise.exercises()
     for word in re.findall(r"\w+", brackets):
         if word in known:
             lectures.add(known[word].lecture)
@@ -113,11 +125,23 @@ def checkout() -> Path:
     return CHECKOUT
 
 
+@pytest.fixture(scope="session")
+def begun() -> dict[str, dict[str, Any]]:
+    """What `begin` sets of every exercise, once all reference answers are loaded."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        exercise.begin(1, demo=True)
+    fields = ("reference", "peer_allowed", "formula_allowed")
+    return {
+        name: {field: getattr(entry, field) for field in fields}
+        for name, entry in exercise.exercises().items()
+    }
+
+
 @pytest.fixture(autouse=True)
-def all_answers(request, capsys):
+def all_answers(begun):
     """Every test starts with all reference answers and no student's, whatever ran before."""
-    exercise.begin(1, demo=True)
-    capsys.readouterr()
+    for name, entry in exercise.exercises().items():
+        vars(entry).update(begun[name])
     yield
     exercise.forget_answers()
 
@@ -211,5 +235,13 @@ def browser():
         chromium = p.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
+        open_page = chromium.new_page
+
+        def new_page(**options):
+            page = open_page(**options)
+            page.set_default_timeout(PATIENCE)  # playwright's own is half a minute
+            return page
+
+        chromium.new_page = new_page
         yield chromium
         chromium.close()

@@ -26,6 +26,21 @@ def small_causal_model() -> ElasticBertForCausalLM:
     return model.eval()
 
 
+def texts_of_topics() -> list[tuple[str, str]]:
+    """140 texts with one of three labels each: who trains on the same ones, trains once a run."""
+    words = {
+        "sport": ["match", "goal", "team", "race"],
+        "money": ["bank", "price", "market", "tax"],
+        "food": ["soup", "rice"],
+    }
+    return [
+        (f"the {word} of week {n}, said someone", topic)
+        for topic, chosen in words.items()
+        for word in chosen
+        for n in range(14)
+    ]
+
+
 def execute(notebook: NotebookNode, folder: Path, timeout: int = 60) -> None:
     """Run a notebook in place in a kernel of its own, as JupyterLab does.
 

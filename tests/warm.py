@@ -23,6 +23,8 @@ from nbformat import NotebookNode
 
 # what commands and notebooks import, in one process without threads of its own
 PRELOADED = [
+    "tinybert_l.course.quick_imports",  # before nbformat
+    "sqlalchemy",
     "torch",
     "transformers",
     "pandas",
@@ -143,6 +145,8 @@ def _live(
 
 
 def _tool(words: list[str]) -> None:
+    import quick_databases  # noqa: F401
+
     program, *rest = words
     sys.argv = [program, *rest]
     if program == "tinybert-l":

@@ -184,9 +184,11 @@ def remove_answers(notebook: nbformat.NotebookNode) -> None:
 
 
 def accessible(page: str) -> str:
-    """Add what the theme leaves out: the rank of captions, and code scrolled by keyboard."""
+    """Add what the theme leaves out: ranks of captions; code and outputs' tables scroll by keys."""
     page = re.sub(r'role="heading"(?! aria-level)', 'role="heading" aria-level="2"', page)
-    return re.sub(r"<pre>", '<pre tabindex="0">', page)
+    page = re.sub(r"<pre>", '<pre tabindex="0">', page)
+    # tables of outputs scroll; those of the documents, which the theme marks, do not
+    return re.sub(r"<table(?=[ >])(?![^>]*docutils)", '<table tabindex="0"', page)
 
 
 def page_of(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:

@@ -3,9 +3,9 @@
 import errno
 import os
 import threading
-import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -108,15 +108,20 @@ def test_an_entry_that_another_process_makes_is_waited_for_with_a_word(
     monkeypatch, tmp_path, capsys
 ):
     monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
-    taken = threading.Event()
+    taken, said = threading.Event(), threading.Event()
 
     def hold() -> None:
         with FileLock(f"{tmp_path / 'teacher-0'}.lock"):
             taken.set()
-            time.sleep(1.5)
+            assert said.wait(60)
 
+    def say(*words: object, **where: Any) -> None:
+        print(*words, **where)
+        said.set()
+
+    monkeypatch.setattr("tinybert_l.cache.print", say, raising=False)
     threading.Thread(target=hold).start()
-    taken.wait(10)
+    assert taken.wait(60)
     with _lock(tmp_path / "teacher-0"):
         assert "Another process is making teacher-0; waiting" in capsys.readouterr().err
     with _lock(tmp_path / "teacher-0"):

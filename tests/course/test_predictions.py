@@ -13,6 +13,7 @@ from nbformat import NotebookNode
 from tinybert_l.course import calibration, evidence, home, prediction_log, predictions
 from tinybert_l.course.authoring import in_language
 from tinybert_l.course.evidence.from_records import missing
+from tinybert_l.course.lab import WIDGET
 from tinybert_l.course.prediction_questions import QUESTIONS
 from tinybert_l.course.predictions import predict, show_answer
 from tinybert_l.course.record_types import written_interval
@@ -297,12 +298,24 @@ def test_a_saved_notebook_carries_its_predictions_and_gives_them_back(folder, fi
     assert not other.metadata
 
 
-def test_the_server_s_settings_name_the_hook(checkout):
+def test_the_server_saves_a_notebook_with_predictions_and_without_forms(folder, file, checkout):
     from traitlets.config import PyFileConfigLoader
 
     settings = checkout / "tinybert_l" / "course" / "jupyter"
     loaded = PyFileConfigLoader("jupyter_server_config.py", str(settings)).load_config()
-    assert loaded.FileContentsManager.pre_save_hook is prediction_log.carry_on_save
+    predict(SHARE, low=40, high=60)
+    path = folder / f"{NAME}.ipynb"
+    content = nbformat.read(path, as_version=4)
+    data = {WIDGET: {"model_id": "1"}, "text/plain": "Run this cell"}
+    shown = nbformat.v4.new_output("display_data", data)
+    content.cells.append(nbformat.v4.new_code_cell("predict()", outputs=[shown]))
+    manager = type("Manager", (), {"root_dir": str(folder)})
+    model = {"type": "notebook", "content": content}
+    loaded.FileContentsManager.pre_save_hook(
+        model=model, path=f"/{path.name}", contents_manager=manager
+    )
+    assert content.metadata[prediction_log.METADATA] == tree(file)["entries"]
+    assert shown.data == {"text/plain": "Run this cell"}
 
 
 def test_handing_in_carries_predictions_and_a_damaged_file_does_not_stop_it(

@@ -79,12 +79,11 @@ def test_formgrader_autogrades_by_its_button_and_shows_scores_and_feedback(cours
     row.wait_for(timeout=PATIENCE)
     row.locator(".generate-feedback a").click()
     feedback = course.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html"
-    for _ in range(120):
-        if feedback.is_file():
-            break
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not feedback.is_file() and time.monotonic() < deadline:
         time.sleep(0.5)
     page.goto(feedback.as_uri())
-    page.get_by_text("fixed step").first.wait_for(timeout=20_000)
+    page.get_by_text("fixed step").first.wait_for(timeout=PATIENCE)
     picture(page, "feedback")
     text = feedback.read_text(encoding="utf-8")
     assert "HIDDEN TESTS" not in text and "20" in text
@@ -101,17 +100,22 @@ def test_an_answer_is_graded_by_hand_with_a_comment_that_reaches_the_student(cou
     scores, comments = page.locator("input.score"), page.locator("textarea.comment")
     scores.nth(scores.count() - 1).fill("3")
     comments.nth(comments.count() - 1).fill("Clear; say also what the largest costs.")
-    page.keyboard.press("Tab")
+    with page.expect_response(is_of_a_comment, timeout=PATIENCE):  # after the points
+        page.keyboard.press("Tab")
     deadline = time.monotonic() + PATIENCE / 1000
     while (row := total(course, "wrong_idea")).score != 24 and time.monotonic() < deadline:
         page.wait_for_timeout(500)
     picture(page, "formgrader-by-hand")
     assert row.score == 24 and row.to_grade_by_hand == 0
-    page.wait_for_timeout(2000)  # the comment is sent after the points
     feedback(course, LECTURE)
     page.goto((course.folder / "feedback" / "wrong_idea" / NAME / f"{NAME}.html").as_uri())
-    page.get_by_text("say also what the largest costs").first.wait_for(timeout=20_000)
+    page.get_by_text("say also what the largest costs").first.wait_for(timeout=PATIENCE)
     picture(page, "feedback-with-comment")
+
+
+def is_of_a_comment(response) -> bool:
+    """Whether the server answers that it has stored a comment."""
+    return response.request.method == "PUT" and "/api/comment/" in response.url and response.ok
 
 
 def total(course, student):

@@ -15,7 +15,7 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import MATERIAL
 from tinybert_l.grading.leaks import LeakError, read_secrets, scan_text
 from tinybert_l.grading.results.audit import Audit
-from tinybert_l.grading.results.feedback import render
+from tinybert_l.grading.results.feedback import accessible, render
 from tinybert_l.grading.results.packing import pack
 
 NAME = NOTEBOOKS[3]
@@ -129,6 +129,13 @@ def moodle_user(name: str) -> tuple[str, str, str]:
 def canvas_ids(name: str) -> list[str]:
     """What Canvas reads from a file's name: the first two parts that are numbers."""
     return [part for part in name.split("_") if re.fullmatch(r"\d+", part)][:2]
+
+
+def test_code_and_tables_that_scroll_are_reached_by_keyboard():
+    page = '<head></head><pre class="x">1</pre><table border="1"></table><table></table>'
+    assert accessible(page).count(' tabindex="0"') == 3
+    folded = '<head></head><table class="items"></table>'
+    assert ' tabindex="0"' not in accessible(folded)
 
 
 def test_moodle_takes_the_archive(folder):

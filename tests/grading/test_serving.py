@@ -52,6 +52,7 @@ from tinybert_l.grading.serving.tokens import Tokens
 from tinybert_l.grading.setup import enrol
 
 NAME = NOTEBOOKS[3]
+PATIENCE = 60  # seconds; a loaded machine answers slowly
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +78,7 @@ class Running:
         ready = threading.Event()
         self.thread = threading.Thread(target=asyncio.run, args=(self._serve(ready),))
         self.thread.start()
-        ready.wait(10)
+        assert ready.wait(PATIENCE)
 
     async def _serve(self, ready: threading.Event) -> None:
         self.loop, self.end = asyncio.get_running_loop(), asyncio.Event()
@@ -105,7 +106,7 @@ class Running:
         headers = {"Authorization": f"Bearer {token}"}
         request = urllib.request.Request(self.url + path, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=20) as reply:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
                 return reply.status, json.load(reply)
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
@@ -357,7 +358,7 @@ def test_what_other_clients_send_is_read_or_refused_with_the_reason(
     request = urllib.request.Request(place, body, headers, method=method)
     reasons = {"form without a file": "form with 0 files", "GET": "POST"}
     try:
-        with urllib.request.urlopen(request, timeout=20) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
             receipt = json.load(reply)["receipt"]
     except urllib.error.HTTPError as error:
         said = json.load(error)["error"]
@@ -371,7 +372,7 @@ def test_a_slow_line_has_time_to_send(course, tokens, notebook, monkeypatch):
     monkeypatch.setattr(server_module, "BODY_SECONDS", 0.2)
     running = Running(course)
     try:
-        line = socket.create_connection(("127.0.0.1", running.port), timeout=10)
+        line = socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
         head = f"POST /handin/3 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tokens['ann']}\r\n"
         line.sendall(f"{head}Content-Length: {len(notebook)}\r\n\r\n".encode())
         for start in range(0, len(notebook), len(notebook) // 5):
@@ -410,11 +411,11 @@ def test_a_hand_in_that_cannot_be_judged_keeps_nobody_waiting(course, notebook, 
 def test_broken_and_half_sent_requests_stop_nobody(running, tokens, notebook):
     opened = []
     for request in sent.raw_requests("x").values():
-        connection = socket.create_connection(("127.0.0.1", running.port), timeout=5)
+        connection = socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
         connection.sendall(request)
         opened.append(connection)
     head = f"POST /handin/3 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tokens['ann']}\r\n"
-    half = socket.create_connection(("127.0.0.1", running.port), timeout=5)
+    half = socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
     half.sendall(f"{head}Content-Length: 100000\r\n\r\nhalf".encode())
     assert running.ask("/handin/3", tokens["bo"], notebook)[0] == 202
     half.close()
@@ -433,14 +434,14 @@ def test_slow_clients_and_floods_are_cut_off(course, tokens, notebook, monkeypat
     try:
         slow = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(9)]
         for connection in slow:
-            connection.settimeout(5)
+            connection.settimeout(PATIENCE)
             with suppress(ConnectionResetError):
                 assert connection.recv(10) == b""  # too many, or nothing said for too long
         head = f"POST /handin/3 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {tokens['ann']}\r\n"
-        half = socket.create_connection(("127.0.0.1", running.port), timeout=5)
+        half = socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
         half.sendall(f"{head}Content-Length: 1000\r\n\r\nhalf".encode())
         assert half.recv(10) == b""
-        drop = socket.create_connection(("127.0.0.1", running.port), timeout=5)
+        drop = socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE)
         with suppress(BrokenPipeError, ConnectionResetError):
             for _ in range(20):  # a header that never ends
                 drop.sendall(b"P")
@@ -566,7 +567,7 @@ def test_a_server_that_is_killed_goes_on_with_what_it_had(course, tokens, notebo
         server = subprocess.Popen([*command, "--output", folder])
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
+            with suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=PATIENCE):
                 return server
             time.sleep(0.2)
         raise AssertionError("the server does not start")

@@ -28,9 +28,9 @@ def test_cells_that_are_slow_when_run_again_do_not_go_past_the_whole_time(monkey
     forker.connect(forker.socket_path(LECTURE, unsafe=False), judge=True).close()  # it has started
     monkeypatch.setattr(execute, "SUBMISSION_SECONDS", 1)
     began = time.monotonic()
-    cells = exhaust.slow_when_run_again(count=20, until=time.time() + 0.5)
+    cells = exhaust.slow_when_run_again(count=90, until=time.time() + 0.5)
     outcome = run(cells, cell_seconds=1)
-    assert time.monotonic() - began < 15  # each time that one is run again costs a second
+    assert time.monotonic() - began < 60  # each time that one is run again costs a second
     assert outcome.cells[-1]["error"]["ename"] == "TimedOut"
     assert outcome.tests[0]["ename"] == "TimedOut" and "together" in outcome.tests[0]["evalue"]
 

@@ -301,8 +301,9 @@ def test_an_answer_that_hangs_is_called_once_and_costs_its_own_tests():
         assert [pair.run_cell(cell)["error"] for cell in plan.cells] == [None, None]
         assert pair.run_test(call)["ename"] == "TimedOut"
         began = time.monotonic()
+        pair.test_seconds = 60
         assert pair.run_test(call)["ename"] == "TimedOut"
-        assert time.monotonic() - began < 2, "it was called again"
+        assert time.monotonic() - began < 30, "it was called again"
         assert pair.run_test("assert x == 1") is None
         assert list(pair.failed_exercises) == ["kept_layers"]
     finally:

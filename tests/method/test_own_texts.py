@@ -5,18 +5,13 @@ import json
 
 import pytest
 from click.testing import CliRunner
+from tests_support import texts_of_topics
 
 from tinybert_l.cli.app import main
 from tinybert_l.method.data import Table, load_table, read_table
 from tinybert_l.method.joint import load_supernet
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import TeacherRecipe
-
-WORDS = {
-    "sport": ["match", "goal", "team", "race"],
-    "money": ["bank", "price", "market", "tax"],
-    "food": ["soup", "rice"],
-}
 
 
 def write(path, rows, header=("body", "topic")):
@@ -27,13 +22,7 @@ def write(path, rows, header=("body", "topic")):
 
 @pytest.fixture
 def table(tmp_path) -> Table:
-    rows = [
-        (f"the {word} of week {n}, said someone", topic)
-        for topic, words in WORDS.items()
-        for word in words
-        for n in range(14)
-    ]
-    return write(tmp_path / "my.csv", rows)
+    return write(tmp_path / "my.csv", texts_of_topics())
 
 
 def test_texts_are_split_without_overlap_and_labels_are_named(table):

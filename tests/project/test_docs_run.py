@@ -1,5 +1,6 @@
 """Every command in the documents is run: in a course's, a student's, or an empty folder."""
 
+import csv
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import warm
 from test_docs import commands_in, documents
+from tests_support import texts_of_topics
 
 from tinybert_l.course.home import hand_in
 from tinybert_l.grading.outside.sandbox import problem
@@ -161,14 +163,8 @@ def prepare(command: str, folders: dict[str, Path], checkout: Path) -> None:
         with zipfile.ZipFile(folders["course"] / "submissions.zip", "w") as archive:
             archive.write(made.path, f"Ann Li_7_assignsubmission_file_/{made.path.name}")
     if "my.csv" in command:
-        lines = [
-            f"a film of week {n} that is {word},{word}"
-            for n in range(40)
-            for word in ("good", "bad")
-        ]
-        (folders["empty"] / "my.csv").write_text(
-            "\n".join(["text,label", *lines]), encoding="utf-8"
-        )
+        with (folders["empty"] / "my.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("text", "label"), *texts_of_topics()])
     if "squad.json" in command:
         answers = [{"text": "teacher", "answer_start": 4}]
         asked = {

@@ -262,7 +262,7 @@ def mark_in_browser(words: list[str], place: Path, environment: dict[str, str]) 
         content = json.dumps(wish).encode()
         browser.open(urllib.request.Request(f"{server}/do/essay", content, headers)).read()
     process.send_signal(signal.SIGINT)
-    printed = process.communicate(timeout=60)[0]
+    printed = process.communicate(timeout=300)[0]
     assert process.returncode == 0
     return printed
 

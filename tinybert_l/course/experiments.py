@@ -99,9 +99,9 @@ def open_bench(teacher_recipe: TeacherRecipe | None = None) -> LectureSetup:
     if reduced():
         teacher_recipe = TeacherRecipe(quick=True, epochs=1)
         seeds = (0, 1)
-        texts = 12
+        texts = 8
         texts_for_importance = 32
-        recipe = replace(recipe, num_steps=4, batch_size=4)
+        recipe = replace(recipe, num_steps=3, batch_size=2)
     teacher = load_teacher(teacher_recipe)
     held_out = first_texts(teacher.data["validation"], texts)
     return LectureSetup(
@@ -310,9 +310,12 @@ def open_supernet() -> Supernet:
     """Load the cached supernet of the default recipe; it is trained first, if need be."""
     if not reduced():
         return load_supernet()
-    return load_supernet(
+    supernet = load_supernet(
         JointRecipe(num_steps=4, batch_size=4), TeacherRecipe(quick=True, epochs=1)
     )
+    data = supernet.teacher.data
+    fewer = {name: first_texts(data[name], 48) for name in ("validation", "test")}
+    return replace(supernet, teacher=replace(supernet.teacher, data=data | fewer))
 
 
 def open_reader() -> Reader:

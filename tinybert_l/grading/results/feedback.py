@@ -49,6 +49,8 @@ _WORDS = (
     ("(", "Score:", " ", "score 得分："),
     ('<a href="#top">', "(Top)", "</a>", "top 返回顶部"),
 )
+# what scrolls where it is wide; the list of items is folded there
+_SCROLLING = re.compile(r'<(?:pre|table(?! class="items"))(?=[ >])')
 FORMULA_SECONDS = 5  # for a page's formulas that were not met before
 RENDERED_LIMIT = 2000  # cells; most are the same in every submission of a lecture
 STYLE = (
@@ -194,7 +196,7 @@ def _say_in(cell: NotebookNode, language: str) -> None:
 def accessible(page: str, language: str | None = None) -> str:
     """Add what nbgrader's template lacks: language, contrast, phones; take what it loads.
 
-    Code scrolls by keyboard. Nothing is left that a browser would run or fetch.
+    Code and tables scroll by keyboard. Nothing is left that a browser would run or fetch.
     """
     head, end_of_head, body = page.partition("</head>")
     head = _FONT_FACE.sub("", _SCRIPT.sub("", head))
@@ -204,7 +206,7 @@ def accessible(page: str, language: str | None = None) -> str:
         words = in_words(ours, language)
         body = body.replace(f"{before}{plain}{after}", f"{before}{words}{after}")
     page = f"{head}<style>{STYLE}</style>{end_of_head}{body}"
-    return re.sub(r"<pre(?=[ >])", '<pre tabindex="0"', page)
+    return _SCROLLING.sub(r'\g<0> tabindex="0"', page)
 
 
 def hide_tests(cell: NotebookNode) -> None:
