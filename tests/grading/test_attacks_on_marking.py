@@ -75,7 +75,16 @@ class TestPage(AsyncHTTPTestCase):
         return next(iter(self.desk.sheet(QUESTION).students))
 
     def give(self, **wish: object) -> dict[str, object]:
-        return {"action": "points", "answer": self.code(), "points": 1, "items": [], **wish}
+        step = {"action": "points", "answer": self.code(), "points": 1, "items": []}
+        return {**step, "seen": self.seen(), **wish}
+
+    def seen(self) -> dict[str, list[str]]:
+        """What the page says that it shows."""
+        sheet = self.desk.sheet(QUESTION)
+        states = sheet.states(sheet.order)
+        return {
+            sheet.codes[x]: [sheet.version(x), states[sheet.codes[x]]["seen"]] for x in sheet.order
+        }
 
     def marked(self) -> list[str]:
         marks = self.desk.sheet(QUESTION).marks
@@ -83,6 +92,19 @@ class TestPage(AsyncHTTPTestCase):
 
     def test_an_honest_step_goes_through(self):
         assert self.post(self.give()).code == 200 and len(self.marked()) == 1
+
+    def test_a_page_that_shows_another_mark_or_answer_changes_nothing(self):
+        wish = self.give()
+        seen = json.loads(self.post(wish).body)["changed"][self.code()]["seen"]
+        assert seen == self.seen()[self.code()][1], "what was given is what the gradebook tells"
+        for stale in (wish, {**wish, "seen": {}}, {**wish, "seen": None}, {**wish, "seen": {1: 2}}):
+            reply = self.post({**stale, "points": 0})
+            told = json.loads(reply.body)
+            assert reply.code == 409 and "since" in told["error"]
+            assert told["changed"][self.code()]["points"] == 1
+        (mark,) = [mark for mark in self.desk.sheet(QUESTION).marks.values() if mark.points]
+        assert mark.points == 1
+        assert self.post(self.give(points=2)).code == 200
 
     def test_nothing_of_a_students_text_is_active(self):
         reply = self.read(f"/question/{QUESTION}")
@@ -150,7 +172,7 @@ class TestPage(AsyncHTTPTestCase):
         before = {path for path in self.course.folder.rglob("*") if "marking" not in path.parts}
         for text in attacks.COMMENTS:
             wish = {"action": "comment", "answer": self.code(), "group": False, "text": text}
-            assert self.post(wish).code == 200
+            assert self.post({**wish, "seen": self.seen()}).code == 200
             assert self.post({"action": "keep", "text": text}).code == 200
         after = {path for path in self.course.folder.rglob("*") if "marking" not in path.parts}
         assert {path for path in after - before if path.name != "grading.lock"} == set()
@@ -162,6 +184,7 @@ class TestPage(AsyncHTTPTestCase):
         assert len(attacks.FLOOD) > BODY_LIMIT
         assert self.post(attacks.FLOOD).code in (400, 413, 599)
         too_long = {"action": "comment", "answer": self.code(), "text": "x" * 5000}
+        too_long["seen"] = self.seen()
         assert self.post(too_long).code == 409
         for number in range(101):
             reply = self.post({"action": "keep", "text": f"comment {number}"})

@@ -8,6 +8,7 @@ import contextlib
 import struct
 import subprocess
 import sys
+import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -216,6 +217,95 @@ def test_the_page_speaks_chinese_and_fits_a_narrow_window(course, browser):
         page.keyboard.press("j")
         assert violations(page) == []
         shown(page, "marking-narrow-zh")
+
+
+@pytest.fixture
+def small(tmp_path) -> Course:
+    """A class of three whose answers nobody has marked."""
+    texts = {"ann": ENGLISH, "hu": "Uniform is best.", "ida": "The top layers know the task."}
+    return make_class(tmp_path / "course", texts)
+
+
+def on_question(browser, address: str, first=None):
+    """A page on the question, opened by whoever has the address; or as a second page of theirs."""
+    if first is None:
+        page = opened(browser, address, "en-GB")
+    else:
+        page = browser.new_context(storage_state=first.context.storage_state()).new_page()
+    page.goto(address.partition("?")[0] + f"question/{QUESTION}")
+    page.locator("article.current").wait_for(timeout=PATIENCE)
+    return page
+
+
+def go_to(page, text: str) -> str:
+    """Go to the answer with a text, by keyboard; returns its pseudonym."""
+    for key in "jk":
+        for _ in range(12):
+            if page.locator("article.current", has_text=text).count():
+                return current(page)
+            page.keyboard.press(key)
+    raise AssertionError(text)
+
+
+def test_of_two_pages_none_overwrites_what_it_does_not_show(small, browser):
+    with marking(small) as (address, _):
+        first = on_question(browser, address)
+        second = on_question(browser, address, first)
+        code = go_to(first, "Uniform is best")
+        assert go_to(second, "Uniform is best") == code
+        first.keyboard.press("f")
+        is_said(first, "5/5")
+        second.keyboard.press("0")
+        is_said(second, "marked elsewhere")
+        assert "5/5" in second.inner_text(f"#status-{code}")
+        second.keyboard.press("0")  # meant, now that it is shown
+        is_said(second, "0/5")
+        second.keyboard.press("u")
+        second.keyboard.press("u")
+        second.locator(f"#status-{code}", has_text="to do").wait_for(timeout=PATIENCE)
+
+
+def test_ticks_go_where_they_were_made_however_slow_the_disk_is(small, browser):
+    with marking(small) as (address, _):
+        page = on_question(browser, address)
+        page.route("**/do/**", lambda route: (time.sleep(0.3), route.continue_()))
+        code = go_to(page, "Uniform is best")
+        page.keyboard.press("1")
+        page.keyboard.press("2")
+        page.keyboard.press("c")
+        page.keyboard.type("typed meanwhile")
+        page.locator(f"#status-{code}", has_text="2/5").wait_for(timeout=PATIENCE)
+        assert page.input_value("#comment") == "typed meanwhile"
+        page.reload()  # a comment that is typed is kept, too
+        page.locator(f"#given-{code}", has_text="typed meanwhile").wait_for(timeout=PATIENCE)
+
+
+@pytest.mark.parametrize(
+    "typed, told", [("2,5", "2.5/5"), ("３", "3/5"), ("7,5", "0 to 5"), ("2.5.1", "no number")]
+)
+def test_points_are_read_as_people_type_them(small, browser, typed, told):
+    with marking(small) as (address, _):
+        page = on_question(browser, address)
+        page.keyboard.press("p")
+        page.keyboard.insert_text(typed)
+        page.keyboard.press("Enter")
+        is_said(page, told)
+        page.keyboard.press("u")
+        page.wait_for_timeout(300)
+
+
+def test_a_comment_outlives_a_program_that_has_stopped(small, browser):
+    with marking(small) as (address, process):
+        page = on_question(browser, address)
+        page.keyboard.press("c")
+        page.keyboard.type("not to be lost")
+        process.terminate()
+        process.wait(30)
+        page.keyboard.press("Control+Enter")
+        is_said(page, "stopped")
+        page.keyboard.press("j")
+        page.keyboard.press("k")
+        assert page.input_value("#comment") == "not to be lost"
 
 
 def test_a_second_reader_sees_no_marks_and_hears_of_the_agreement(course, browser):

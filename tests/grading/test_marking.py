@@ -18,7 +18,7 @@ from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import MATERIAL, Course, CourseBusy
 from tinybert_l.grading.marking import marks as marks_module
-from tinybert_l.grading.marking.desk import Desk, Options
+from tinybert_l.grading.marking.desk import Desk, NotSeen, Options
 from tinybert_l.grading.marking.grouping import groups_of
 from tinybert_l.grading.marking.marks import Mark
 from tinybert_l.grading.marking.notices import ANOTHER_COPY, REFUSED, record_of
@@ -209,6 +209,28 @@ def test_who_answers_anew_after_being_marked_is_looked_at_again(course, desk):
     sheet.refresh()
     assert sheet.state_of("ann")["points"] == 4 and not sheet.state_of("ann")["done"]
     assert totals(course)["ann"] == (4, 1), "the export waits"
+
+
+def test_a_step_on_what_the_page_does_not_show_is_refused(course, desk):
+    sheet = desk.sheet(QUESTION)
+    code = sheet.codes["ann"]
+
+    def shown(*students: str) -> dict[str, list[str]]:
+        return {sheet.codes[x]: [sheet.version(x), sheet.state_of(x)["seen"]] for x in students}
+
+    before = shown("ann", "bo", "cy")
+    sheet.require_seen(code, True, before)
+    with pytest.raises(NotSeen, match="load the page anew"):
+        sheet.require_seen(code, True, shown("ann"))  # the others of the group came later
+    sheet.comment(sheet.codes["bo"], False, "Why?")
+    sheet.require_seen(code, False, before)
+    with pytest.raises(NotSeen, match="marked elsewhere"):
+        sheet.require_seen(code, True, before)
+    path = course.graded("ann", 3)
+    path.write_text(path.read_text("utf-8").replace("I predict", "I now predict"), "utf-8")
+    sheet.refresh()
+    with pytest.raises(NotSeen, match="load the page anew"):
+        sheet.require_seen(code, False, before)
 
 
 def test_comments_are_kept_for_each_question_and_whole(course, desk):

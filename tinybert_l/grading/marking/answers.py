@@ -23,6 +23,7 @@ from tinybert_l.cache import short_digest
 from tinybert_l.course.items import is_written
 from tinybert_l.errors import CourseError
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT, Assignment, text_digest
+from tinybert_l.grading.formulas import with_mathml
 from tinybert_l.grading.marking.scheme import Question
 from tinybert_l.grading.outside.rendering import RenderingFailed, renderer
 from tinybert_l.grading.showing import as_typed
@@ -208,7 +209,8 @@ class Shower:
         try:
             if self.seconds <= 0:
                 raise RenderingFailed("it takes too long to render all answers")
-            return renderer.render(source, {}, self.seconds)
+            page = renderer.render(source, {}, self.seconds)
+            return with_mathml(page, began + self.seconds)
         except RenderingFailed as error:
             return as_typed(source, f"{error} 无法渲染")
         finally:

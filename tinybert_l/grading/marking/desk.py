@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tinybert_l.cache import short_digest
 from tinybert_l.errors import CourseError, InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.assignment import Assignment
@@ -35,6 +36,10 @@ from tinybert_l.grading.variants import Variants
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # nothing that is read as something else
 CODE_LENGTH = 5
+
+
+class NotSeen(CourseError):
+    """A step is refused: it was meant for an answer or a mark that has changed since."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +282,39 @@ class Sheet:
         self.marks |= before
         return list(before), len(step.before) - len(before)
 
+    def require_seen(self, code: object, whole_group: object, seen: object) -> None:
+        """Raise an error unless a page shows the answers and marks of a step as they are now.
+
+        Args:
+            seen: {pseudonym: [fingerprint of the answer that is shown, of its mark]}.
+        Raises:
+            NotSeen: an answer or a mark has changed since.
+        """
+        shown = seen if isinstance(seen, dict) else {}
+        for student in self._targets(code, whole_group):
+            pair = shown.get(self.codes[student])
+            answer, mark = pair if isinstance(pair, list) and len(pair) == 2 else ("", "")
+            if answer != self.version(student):
+                raise NotSeen(
+                    "an answer has come or changed since; load the page anew. "
+                    "答案已更新，请重新载入本页。"
+                )
+            if mark != self._fingerprint(student):
+                raise NotSeen(
+                    "it was marked elsewhere since; what was given is shown now. "
+                    "该答案刚在别处评过，现已显示其评分。"
+                )
+
+    def version(self, student: str) -> str:
+        """Return what changes when the student answers anew."""
+        return short_digest(repr(self.answers[student]), 12)
+
+    def _fingerprint(self, student: str) -> str:
+        """Return what changes when somebody marks the answer."""
+        mark = self.marks[student]
+        points = None if mark.points is None else float(mark.points)
+        return short_digest(repr((points, mark.comment, mark.needs_person)), 12)
+
     def _targets(self, code: object, whole_group: object) -> tuple[str, ...]:
         student = self.student(code)
         if whole_group is True and student in self.group_of:
@@ -349,6 +387,7 @@ class Sheet:
             "done": not mark.needs_person,
             "items": list(mark.items),
             "group": self.groups.index(group) if group else None,
+            "seen": self._fingerprint(student),
         }
 
     def states(self, students: Sequence[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import hmac
 import json
 import secrets
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from tornado.netutil import bind_sockets
 from tinybert_l.course.fonts import FONT
 from tinybert_l.errors import CourseError
 from tinybert_l.grading.marking.answers import pictures_of, prompt_html
-from tinybert_l.grading.marking.desk import Desk, Sheet
+from tinybert_l.grading.marking.desk import Desk, NotSeen, Sheet
 from tinybert_l.grading.marking.words import LANGUAGES, words
 
 HERE = Path(__file__).parent / "static"
@@ -171,15 +171,11 @@ class State(Handler):
         rubric = []
         for item in sheet.question.rubric:
             rubric.append({"text": item.text[language], "points": item.points})
-        groups = []
-        for group in sheet.groups:
-            codes = [sheet.codes[student] for student in group.members]
-            groups.append({"codes": codes, "equal": group.equal})
         self.finish(
             {
                 "maximum": sheet.question.points,
                 "rubric": rubric,
-                "groups": groups,
+                "groups": groups_of(sheet),
                 "marks": sheet.states(sheet.order),
                 "phrases": sheet.phrases.read(),
                 "progress": sheet.progress(),
@@ -201,10 +197,36 @@ class Action(Handler):
             raise tornado.web.HTTPError(400) from None
         try:
             reply = do(sheet, wish)
+        except NotSeen as error:  # the page learns what is given now
+            self.set_status(409)
+            reply = {"error": str(error), **facts(sheet, sheet.order)}
         except (CourseError, OSError) as error:
             self.set_status(409)
             reply = {"error": str(error)}
         self.finish(reply)
+
+
+def groups_of(sheet: Sheet) -> list[dict[str, Any]]:
+    """Return the groups of a sheet as plain data, for the page."""
+    groups = []
+    for group in sheet.groups:
+        codes = [sheet.codes[student] for student in group.members]
+        groups.append({"codes": codes, "equal": group.equal})
+    return groups
+
+
+def facts(sheet: Sheet, changed: Sequence[str]) -> dict[str, Any]:
+    """Return what the page has to know after a step.
+
+    Args:
+        changed: students whose marks it shows anew.
+    """
+    return {
+        "changed": sheet.states(changed),
+        "groups": groups_of(sheet),
+        "progress": sheet.progress(),
+        "phrases": sheet.phrases.read(),
+    }
 
 
 def do(sheet: Sheet, wish: dict[str, Any]) -> dict[str, Any]:
@@ -218,6 +240,8 @@ def do(sheet: Sheet, wish: dict[str, Any]) -> dict[str, Any]:
     code, whole_group, text = wish.get("answer"), wish.get("group"), wish.get("text")
     changed: list[str] = []
     stay = 0
+    if action in ("points", "comment"):
+        sheet.require_seen(code, whole_group, wish.get("seen"))
     if action == "points":
         changed = sheet.give(code, whole_group, wish.get("points"), wish.get("items"))
     elif action == "comment":
@@ -230,12 +254,7 @@ def do(sheet: Sheet, wish: dict[str, Any]) -> dict[str, Any]:
         sheet.forget(text)
     else:
         raise tornado.web.HTTPError(400)
-    return {
-        "changed": sheet.states(changed),
-        "stay": stay,
-        "progress": sheet.progress(),
-        "phrases": sheet.phrases.read(),
-    }
+    return {**facts(sheet, changed), "stay": stay}
 
 
 class PictureFile(Handler):

@@ -58,6 +58,12 @@ _WORDS: dict[str, tuple[str, str]] = {
     "saved": ("已保存", "saved"),
     "not_saved": ("未保存：{why}", "Not saved: {why}"),
     "gone": ("服务已停止", "the program has stopped"),
+    "signed_out": (
+        "服务已重新启动，请打开它新打印的地址",
+        "the program was started anew: open the address that it printed",
+    ),
+    "no_number": ("“{text}”不是数", "{text} is no number"),
+    "unseen": ("有{count}份新答案，请重新载入本页", "{count} more have come: load the page anew"),
     "open": ("待评", "to do"),
     "done": ("已评", "marked"),
     "automatic": ("未作答，自动计分", "not answered, graded automatically"),

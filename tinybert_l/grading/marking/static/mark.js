@@ -13,6 +13,8 @@ let state = null; // what the program said: marks, rubric, groups, words
 let current = null; // pseudonym of the answer that is being marked
 let whole = false; // whether marks go to the whole group
 let waiting = Promise.resolve(); // steps are sent one after the other
+let refusals = 0; // of steps on marks that this page did not show: what was to follow is dropped
+const drafts = new Map(); // comments by pseudonym that are not saved yet
 
 function say(text, wrong = false) {
   const place = byId("said");
@@ -27,9 +29,10 @@ function fill(text, values) {
 const mark = () => state.marks[current];
 const number = (value) => String(Math.round(value * 100) / 100);
 
-function members() {
-  const group = mark().group;
-  return group === null ? [current] : state.groups[group].codes;
+// Returns who is in the group of an answer, as far as they stand on this page.
+function members(code = current) {
+  const group = state.marks[code].group;
+  return group === null ? [code] : state.groups[group].codes.filter(article);
 }
 
 // --- what is shown ---
@@ -54,6 +57,8 @@ function showProgress() {
   byId("bar").value = done;
   byId("count").textContent =
     fill(state.words.of, { done, total }) + (done === total ? ` · ${state.words.all_done}` : "");
+  const unseen = total - articles.length;
+  if (unseen > 0) byId("count").textContent += ` · ${fill(state.words.unseen, { count: unseen })}`;
 }
 
 function showScope() {
@@ -74,14 +79,16 @@ function showScope() {
   }
 }
 
-function showPanel() {
+function showPanel(anew = false) {
   const given = mark();
+  const typing = anew ? null : document.activeElement; // a reply overwrites nothing being typed
   byId("current").textContent = current;
   state.rubric.forEach((item, index) => {
     byId(`item-${index}`).setAttribute("aria-pressed", String(given.items.includes(index)));
   });
-  points.value = given.done || given.by_person ? number(given.points ?? 0) : "";
-  comment.value = given.comment;
+  const value = given.done || given.by_person ? number(given.points ?? 0) : "";
+  if (typing !== points) points.value = value;
+  if (typing !== comment) comment.value = drafts.get(current) ?? given.comment;
   showScope();
 }
 
@@ -151,7 +158,7 @@ function go(code, focus = true) {
   const target = article(code);
   target.classList.add("current");
   target.setAttribute("aria-current", "true");
-  showPanel();
+  showPanel(true);
   if (focus) {
     target.focus({ preventScroll: true });
     target.scrollIntoView({ block: "start" });
@@ -175,35 +182,57 @@ function moveToOpen() {
 
 // --- steps ---
 
+// Returns what this page shows of the answers that a step is for; on anything else it is refused.
+function seenOf(wish) {
+  const codes = wish.group ? members(wish.answer) : [wish.answer];
+  return Object.fromEntries(
+    codes.map((code) => [code, [article(code).dataset.read, state.marks[code].seen]]),
+  );
+}
+
 async function post(wish) {
   let reply;
   try {
     const answer = await fetch(`/do/${question}`, {
       method: "POST",
       headers: { "Content-Type": "application/json", "X-Marking-Token": token },
-      body: JSON.stringify(wish),
+      body: JSON.stringify({ ...wish, seen: wish.answer ? seenOf(wish) : {} }),
+      keepalive: true, // the page may be left meanwhile
     });
-    reply = answer.headers.get("Content-Type").includes("json")
-      ? await answer.json()
-      : { error: `${answer.status}` };
+    if (answer.headers.get("Content-Type").includes("json")) reply = await answer.json();
+    else reply = { error: answer.status === 403 ? state.words.signed_out : `${answer.status}` };
   } catch {
     reply = { error: state.words.gone };
   }
-  if (reply.error) {
-    say(fill(state.words.not_saved, { why: reply.error }), true);
-    return null;
+  take(reply);
+  if (!reply.error) return reply;
+  say(fill(state.words.not_saved, { why: reply.error }), true);
+  if (reply.changed) {
+    refusals += 1;
+    showPanel();
   }
+  return null;
+}
+
+// Takes in what the program says of marks; answers that came since are not on this page.
+function take(reply) {
+  if (!reply.changed) return;
   Object.assign(state.marks, reply.changed);
+  state.groups = reply.groups ?? state.groups;
   state.progress = reply.progress;
   state.phrases = reply.phrases;
-  Object.keys(reply.changed).forEach(showAnswer);
+  Object.keys(reply.changed).filter(article).forEach(showAnswer);
   showProgress();
-  return reply;
+}
+
+function inTurn(step) {
+  const before = refusals;
+  waiting = waiting.then(() => (refusals === before ? step() : null));
+  return waiting;
 }
 
 function send(wish) {
-  waiting = waiting.then(() => post(wish));
-  return waiting;
+  return inTurn(() => post(wish));
 }
 
 async function give(value, items) {
@@ -218,33 +247,36 @@ async function give(value, items) {
 
 function toggle(index) {
   if (index >= state.rubric.length) return Promise.resolve();
+  const code = current; // the marker may be further on when it is this step's turn
+  const group = whole;
   // ticks follow each other faster than replies: each starts from what the last one left
-  waiting = waiting.then(async () => {
-    const ticked = new Set(mark().items);
+  return inTurn(async () => {
+    const ticked = new Set(state.marks[code].items);
     if (!ticked.delete(index)) ticked.add(index);
     const items = [...ticked].sort((a, b) => a - b);
     const sum = items.reduce((total, each) => total + state.rubric[each].points, 0);
     const value = Math.min(sum, state.maximum);
-    const code = current;
-    const reply = await post({ action: "points", answer: code, group: whole, points: value, items });
+    const reply = await post({ action: "points", answer: code, group, points: value, items });
     if (reply) {
       const names = Object.keys(reply.changed).join(", ") || code;
       say(`${names}: ${number(value)}/${number(state.maximum)}, ${state.words.saved}`);
     }
     if (code === current) showPanel();
   });
-  return waiting;
 }
 
+// Reads 7.5, 7,5 and what a Chinese keyboard makes of them: ７．５, 7。5.
 function typedPoints() {
-  const value = Number(points.value.trim().replace(",", "."));
-  return points.value.trim() === "" ? NaN : value;
+  const text = points.value.normalize("NFKC").trim().replace(/[,。、]/, ".");
+  return /^[-+]?(\d+\.?\d*|\.\d+)$/.test(text) ? Number(text) : NaN;
 }
 
 async function savePoints() {
   const value = typedPoints();
   if (Number.isNaN(value)) {
-    showPanel();
+    const why = fill(state.words.no_number, { text: points.value });
+    if (points.value.trim()) say(fill(state.words.not_saved, { why }), true);
+    showPanel(true);
     return;
   }
   if (mark().by_person && value === mark().points) return;
@@ -255,7 +287,9 @@ function saveComment() {
   const text = comment.value.trim();
   if (text === mark().comment) return Promise.resolve();
   const code = current;
+  drafts.set(code, text);
   return send({ action: "comment", answer: code, group: whole, text }).then((reply) => {
+    if (reply && drafts.get(code) === text) drafts.delete(code);
     const codes = reply ? Object.keys(reply.changed) : [];
     if (codes.length > 0) say(`${codes.join(", ")}: ${state.words.saved}`);
   });
@@ -264,7 +298,7 @@ function saveComment() {
 async function undo() {
   const reply = await send({ action: "undo" });
   if (!reply) return;
-  const codes = Object.keys(reply.changed);
+  const codes = Object.keys(reply.changed).filter(article);
   const parts = [fill(state.words.undone, { names: codes.join(", ") })];
   if (reply.stay) parts.push(fill(state.words.kept_elsewhere, { count: reply.stay }));
   say(parts.join(" "));
@@ -321,8 +355,11 @@ const KEYS = {
 };
 for (let digit = 1; digit <= 9; digit += 1) KEYS[digit] = () => toggle(digit - 1);
 
+// Whether a key belongs to an input method; some browsers send the last Enter after its end.
+const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || isComposing(event)) return;
   const dialog = document.querySelector("dialog[open]");
   if (dialog) {
     const phrase = state.phrases[Number(event.key) - 1];
@@ -333,11 +370,10 @@ function pressed(event) {
     return;
   }
   if (event.target.matches("input, textarea") || !byId("single-keys").checked) return;
-  const act = KEYS[event.key];
-  if (act) {
-    event.preventDefault();
-    act();
-  }
+  const key = event.key.toLowerCase(); // caps lock changes nothing
+  if (!KEYS[key]) return;
+  event.preventDefault();
+  if (!event.repeat || "jk".includes(key)) KEYS[key](); // a key held down marks once
 }
 
 function backToAnswer() {
@@ -347,12 +383,13 @@ function backToAnswer() {
 function listen() {
   document.addEventListener("keydown", pressed);
   points.addEventListener("keydown", (event) => {
+    if (isComposing(event)) return;
     if (event.key === "Enter") savePoints().then(backToAnswer);
-    if (event.key === "Escape") { showPanel(); backToAnswer(); }
+    if (event.key === "Escape") { showPanel(true); backToAnswer(); }
   });
   points.addEventListener("change", savePoints);
   comment.addEventListener("keydown", (event) => {
-    if (event.isComposing) return;
+    if (isComposing(event)) return;
     if (event.key === "Escape" || (event.key === "Enter" && event.ctrlKey)) {
       event.preventDefault();
       saveComment();
@@ -364,6 +401,8 @@ function listen() {
     }
   });
   comment.addEventListener("change", saveComment);
+  addEventListener("pagehide", saveComment);
+  addEventListener("beforeunload", (event) => { if (drafts.size > 0) event.preventDefault(); });
   const clicks = {
     undo, group: switchGroup, full: KEYS.f, none: KEYS[0], keep: keepComment,
     help: () => openDialog("keys"), insert: () => openDialog("phrases"),
@@ -385,6 +424,7 @@ function listen() {
 
 async function start() {
   const answer = await fetch(`/state/${question}`);
+  if (!answer.ok) return say(await answer.text(), true);
   state = await answer.json();
   buildRubric();
   articles.forEach((each) => showAnswer(each.dataset.code));
