@@ -209,7 +209,7 @@ class _Sheet:
 
     def problems(self) -> list[str]:
         """Say whom the file or the gradebook lacks, and what was left as it was."""
-        problems = []
+        problems = [self.table.notice] if self.table.notice else []
         if self.unknown:
             problems.append(f"in the file, without a grade here 无成绩: {_listed(self.unknown)}")
         absent = [total.student for total in self.totals if total.student not in self.met]
