@@ -14,6 +14,7 @@ import pytest
 from tinybert_l.errors import InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
+from tinybert_l.grading.csv_files import encoding_notice
 from tinybert_l.grading.identities import match
 from tinybert_l.grading.intake import Reading, read_archive
 from tinybert_l.grading.owners import is_student_name
@@ -409,7 +410,11 @@ def test_in_moodles_own_list_the_address_is_the_id(tmp_path):
     [
         (b"id\nann\nANN\n", "line 3: ANN differs from ann"),
         (b"PK\x03\x04xlsx", "Excel"),
-        ("id,姓名\nu1,王芳\n".encode("gbk"), "not UTF-8"),
+        ("id,name\nu1,José\nu2,Zoë\nu3,Åsa\n".encode("latin-1"), "not UTF-8"),
+        ("id,имя\nu1,Иван Петров\nu2,Анна\nu3,Олег\n".encode("cp1251"), "not UTF-8"),
+        ("id,name\nu1,哪\n".encode("gbk"), "not UTF-8"),  # also of three other scripts
+        ("id,name\nu1,田中\nu2,鈴木\nu3,高橋\n".encode("euc_jp"), "not UTF-8"),
+        ("id,name\nu1,김철수\nu2,박영희\nu3,이민\n".encode("cp949"), "not UTF-8"),
         (b"name,mark\nann,1\n", "needed: id"),
         (b"id\nbad id\n", "line 2"),
     ],
@@ -419,6 +424,31 @@ def test_a_list_that_cannot_be_used_is_refused_by_its_cause(tmp_path, raw, messa
     path.write_bytes(raw)
     with pytest.raises(InvalidInput, match=message):
         read_roster(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "name"),
+    [
+        ("id,姓名\nu1,王芳\n", "gbk", "王芳"),
+        ("学号;姓名;邮箱\nu1;欧阳娜娜;a@x.org\n", "gb18030", "欧阳娜娜"),
+        ("2026级名单\n学号\t姓名\nu1\t㐂田\n", "gb18030", "㐂田"),
+        ("id,full name\nu1,刘洋\nu2,张伟\nu3,Ann Li\nu4,陈晨\n", "gbk", "刘洋"),
+        ("學號,姓名\nu1,許功蓋\n", "big5", "許功蓋"),
+        ("学籍番号,氏名\nu1,表田\n", "cp932", "表田"),
+        ("학번,이름\nu1,김철수\n", "cp949", "김철수"),
+    ],
+)
+def test_a_list_in_a_spreadsheets_own_encoding_is_read_and_it_is_said(
+    tmp_path, text, encoding, name
+):
+    path = tmp_path / "roster.csv"
+    path.write_bytes(text.encode(encoding))
+    first, *_ = read_roster(path)
+    assert first["id"] == "u1" and first["last_name"] == name
+    shown = {"gbk": "GB18030"}.get(encoding, encoding.upper())
+    assert f"read as {shown}" in encoding_notice(path)
+    path.write_text(text, encoding="utf-8")
+    assert encoding_notice(path) == ""
 
 
 def test_one_person_is_one_person_and_namesakes_are_never_guessed():

@@ -56,6 +56,9 @@ def receipt(login: str) -> bytes:
         (f"12-3 - Ann Li - oct. 3, 2026 22h15/{FILE}", "Ann_Li-12"),
         (f"12-3 - 王芳 - 2026年10月3日 22:15/{FILE}", "王芳-12"),
         (f"12 - Group 3 - Oct 3, 2026 1015 PM/{FILE}", "Group_3-12"),
+        (f"12-3 - 李雷 - 十月 3, 2026 1015 下午/{FILE}", "李雷-12"),
+        (f"Li, Ann - 51/Revision 1 - On time/{FILE}", "Li, Ann - 51"),  # Schoology
+        (f"Ann Li_51/assignsubmission_file/{FILE}", "Ann Li_51"),
         (f"Li, Ann(u1)/Submission attachment(s)/{FILE}", "u1"),
         (f"Ann Li - Copy of {FILE}", "Ann Li"),
         (f"ann_{NAME}_final_v2.ipynb", "ann"),
@@ -282,3 +285,20 @@ def test_a_foreign_notebook_beside_the_right_one_is_kept_and_said(tmp_path):
     (arrival,) = arrivals.values()
     assert not refusals and arrival.raw == lecture(3) and len(arrival.others) == 1
     assert any("collect 2" in note for note in arrival.notes)
+
+
+def test_folders_of_nobody_lie_in_each_other(tmp_path):
+    inner = ("Li_Ann_annli_51", "Wu_Bo_bowu_52")
+    files = {f"Lecture_3/Abgaben/{folder}/{FILE}": ANSWER for folder in inner}
+    arrivals, refusals = read(tmp_path, files)
+    assert sorted(arrivals) == [*inner] and not refusals
+
+
+def test_the_last_revision_counts_and_brightspaces_clock_is_read_with_a_point(tmp_path):
+    where = "Li, Ann - 51/Revision {} - {}/" + FILE
+    files = {where.format(1, "Late"): OTHER_ANSWER, where.format(2, "On time"): ANSWER}
+    arrivals, _ = read(tmp_path, files)
+    assert "Revision 2" in arrivals["Li, Ann - 51"].origin and len(arrivals) == 1
+    one = {f"12-3 - Ann Li - Oct 3, 2026 9.05 PM/{FILE}": ANSWER}
+    arrivals, _ = read(tmp_path, one, zone=UTC)
+    assert arrivals["Ann_Li-12"].when.strftime("%d %H:%M") == "03 21:05"

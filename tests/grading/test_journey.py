@@ -134,7 +134,7 @@ def test_a_new_course_is_whole_and_an_occupied_folder_is_left_alone(course, tmp_
         (b"name\nann\n", "needed: id"),
         (b"id\nann\nann\n", "line 3: ann stands there twice"),
         (b"id\n../ann\n", "line 2: id '../ann'"),
-        ("id\n刘\n".encode("gbk"), "not UTF-8"),
+        ("id\nJosé\n".encode("latin-1"), "not UTF-8"),
     ],
 )
 def test_a_roster_that_cannot_be_read_says_where(tmp_path, text, message):

@@ -177,3 +177,16 @@ def test_a_table_with_two_places_for_a_grade_or_a_small_maximum_is_refused(tmp_p
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidInput, match=why):
         worksheet.fill(path, TOTALS, "Lecture 3" if "Lecture 3" in text else "")
+
+
+def test_a_table_in_gbk_comes_back_in_gbk_and_as_utf8_where_that_lacks_a_letter(tmp_path):
+    path = written(tmp_path, "学号,姓名,成绩,备注\r\nu1,王芳,,\r\n".encode("gbk"))
+    result = worksheet.fill(path, TOTALS[:1])
+    assert result.content == "学号,姓名,成绩,备注\r\nu1,王芳,17.5,\r\n".encode("gbk")
+    assert any("read as GB18030" in line for line in result.problems)
+    again = written(tmp_path, result.content)
+    assert worksheet.fill(again, TOTALS[:1]).content == result.content
+    rare = written(tmp_path, "学号,姓名,成绩\r\nu1,王㐂😀,\r\n".encode("gb18030"))
+    content = worksheet.fill(rare, TOTALS[:1]).content
+    assert content.decode("utf-8-sig") == "学号,姓名,成绩\r\nu1,王㐂😀,17.5\r\n"
+    assert content.startswith(b"\xef\xbb\xbf")

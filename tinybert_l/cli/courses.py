@@ -11,6 +11,7 @@ import click
 from tinybert_l.cli.options import FILE, NEW_FOLDER, require_writable
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.course import MATERIAL, Course
+from tinybert_l.grading.csv_files import encoding_notice
 from tinybert_l.grading.identities import match
 from tinybert_l.grading.rosters import read_roster
 from tinybert_l.grading.setup import enrol, init, read_people
@@ -66,6 +67,13 @@ def _require_course(course: Course) -> None:
         )
 
 
+def show_encoding(table: Path | None) -> None:
+    """Say how a table was read that does not say its encoding."""
+    notice = encoding_notice(table) if table is not None else ""
+    if notice:
+        click.echo(notice)
+
+
 @click.group()
 def course() -> None:
     """Make a course of your own; enter the people who take part."""
@@ -90,6 +98,7 @@ def course_init(folder: Path, course_id: str | None, roster: Path | None) -> Non
     """
     require_writable(folder)
     made = init(folder, course_id, roster)
+    show_encoding(roster)
     click.echo(f"made: {made.folder}")
     click.echo(f"Now: cd {folder} && tinybert-l release 1    (README.md there lists the steps)")
 
@@ -109,6 +118,7 @@ def course_roster(course: Course, file: Path | None, with_match: bool) -> None:
     FILE is the course's roster.csv when left out.
     """
     people = read_people(file) if file else read_roster(course.folder / "roster.csv")
+    show_encoding(file)
     click.echo(f"{enrol(course, people)} people in the gradebook 名单人数")
     if with_match:
         identities, shared = match(people)

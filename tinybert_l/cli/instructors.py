@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from tinybert_l.cli import grade_tables
-from tinybert_l.cli.courses import pass_course
+from tinybert_l.cli.courses import pass_course, show_encoding
 from tinybert_l.cli.options import (
     FILE,
     FILE_OR_FOLDER,
@@ -109,6 +109,7 @@ def collect(
     results = collect_archive(course, lecture, archive, encoding, handed_in)
     if not results:
         raise InvalidInput(f"{archive} is empty: nothing was taken in. 其中没有任何文件。")
+    show_encoding(handed_in)
     grade_tables.show_intake(lecture, results)
     if any(result.refused for result in results):
         sys.exit(1)

@@ -7,7 +7,7 @@ import copy
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -171,6 +171,20 @@ class Assignment:
         name = grade_id(cell)
         digest = text_digest(cell.source)
         return f"name {name}" if name else f"text {self.reduced.get(digest, digest)}"
+
+    def own_texts_at_end(self, cells: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return the student's own texts behind the last released cell: many write on there."""
+        texts: list[str] = []
+        for cell in reversed(cells):
+            node = NotebookNode(cell)
+            if grade_id(node) is not None or self.place_of(node) in self.layout:
+                break
+            if node.cell_type == "code" or not node.source.strip():
+                continue
+            if text_digest(node.source) in self.texts:
+                break
+            texts.insert(0, node.source)
+        return texts
 
     def tests(self) -> dict[str, float]:
         """Return {test cell: points}, in the source's order."""

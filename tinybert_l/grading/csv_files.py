@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.file_kinds import kind_of
+from tinybert_l.grading.encodings import encoding_of_table
 from tinybert_l.grading.owners import tidy_name
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -19,6 +20,8 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# Excel opens GB18030's longest characters wrong: a file that has them goes out as UTF-8
+_ENCODING_OF_SPREADSHEETS = {"gb18030": "gbk", "big5": "cp950"}
 _OTHER_FILES = (
     (b"PK\x03\x04", "an Excel workbook (.xlsx)"),
     (b"\xd0\xcf\x11\xe0", "an Excel workbook (.xls)"),
@@ -99,13 +102,25 @@ class Table:
         return not has_points and any(map(_DECIMAL_COMMA.fullmatch, cells))
 
     def text(self, rows: Sequence[Sequence[str]]) -> bytes:
-        """Return the file with other rows, in its encoding, with its separator and title."""
+        """Return the file with other rows, in its encoding, with its separator and title.
+
+        Where its encoding lacks a character of the rows, it becomes UTF-8.
+        """
         buffer = io.StringIO()
         buffer.write("".join(f"{line}\r\n" for line in self.above))
         writer = csv.writer(buffer, delimiter=self.separator, lineterminator="\r\n")
         writer.writerow(self.header)
         writer.writerows(rows)
-        return buffer.getvalue().encode(self.encoding)
+        encoding = _ENCODING_OF_SPREADSHEETS.get(self.encoding, self.encoding)
+        try:
+            return buffer.getvalue().encode(encoding)
+        except UnicodeEncodeError:  # a remark in letters that the file's encoding lacks
+            return buffer.getvalue().encode("utf-8-sig")
+
+    @property
+    def notice(self) -> str:
+        """What a person has to know of how the file was read; empty without anything."""
+        return _notice(self.path, self.encoding)
 
 
 _BLANK_IN_CHINESE = re.compile(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])")  # 学 号
@@ -219,12 +234,30 @@ def _decoded(raw: bytes, path: Path) -> tuple[str, str]:
     try:
         return raw.decode("utf-8"), "utf-8"
     except UnicodeDecodeError as error:
-        raise _not_text(path, error) from None
+        encoding = encoding_of_table(raw)
+        if not encoding:
+            raise _not_text(path, error) from None
+        return raw.decode(encoding), encoding
 
 
 def _not_text(path: Path, error: UnicodeDecodeError) -> InvalidInput:
     return InvalidInput(
-        f"{path}: not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'. 请另存为UTF-8。"
+        f"{path}: not UTF-8 (byte {error.start}), and it is not clear what else; save it as "
+        "'CSV UTF-8'. 无法确定编码，请另存为UTF-8。"
+    )
+
+
+def encoding_notice(path: Path) -> str:
+    """Say in which encoding a table was read that does not say it; empty where it is Unicode."""
+    return _notice(path, _decoded(path.read_bytes(), path)[1])
+
+
+def _notice(path: Path, encoding: str) -> str:
+    if encoding.startswith("utf"):
+        return ""
+    return (
+        f"{path.name} is not UTF-8: it was read as {encoding.upper()}; are the names right? "
+        f"已按{encoding.upper()}编码读取，请核对姓名。"
     )
 
 

@@ -48,13 +48,14 @@ _BRANCH = re.compile(r"-(?:main|master)$")  # GitHub: 03-architecture-ann-main.z
 # folders that tell what lies in them, and never whose it is
 _FOLDER_OF_NOBODY = re.compile(
     r"(?:lecture|lab|week|homework|hw|assignment|exercise|submission|attempt|version|attachment|"
-    r"files?|upload|附件|作业|作業|实验|提交|第)s?[\s_-]*(?:\(s\))?[\s_-]*[\d一二三四五六七八九十]*[讲周次课章]?"
-    r"(?:作业)?",
+    r"files?|upload|abgabe|abgaben|rendu|entrega|consegne|assignsubmission_[a-z]+|附件|作业|作業|实验|提交|第)s?[\s_-]*(?:\(s\))?[\s_-]*[\d一二三四五六七八九十]*[讲周次课章]?"
+    r"(?:作业)?|revision \d+ - .+",  # Schoology: Revision 2 - On time
     re.IGNORECASE,
 )
 # Teams keeps attempts apart in folders: Version 1, Version 2
 _VERSION_FOLDER = re.compile(
-    r"(?:version|attempt|versuch|versión|versão|版本|第)[\s_-]*(?P<n>\d{1,4})\s*(?:次提交|次|版)?",
+    r"(?:version|attempt|versuch|versión|versão|版本|第|revision(?= \d+ - ))[\s_-]*"
+    r"(?P<n>\d{1,4})\s*(?:次提交|次|版| - .+)?",
     re.IGNORECASE,
 )
 # a bare number is a copy's where the assignment's name stands before it, and nowhere else

@@ -42,12 +42,14 @@ BLACKBOARD_NAME = re.compile(
 # Brightspace: 123-45 - Jane Doe - Nov 20, 2026 1012 AM/x.ipynb, or … AM - x.ipynb; a group has one
 # number, and the date is written as in the site's language
 _DATE = r"(?:[^/-]*\b\d{4}|\d{4}[-./年]\d{1,2}[-./月]\d{1,2}日?)"
-_CLOCK = r"(?:\d{3,4}|\d{1,2} ?[-.:hH] ?\d\d)(?: [AaPp]\.?[Mm]\.?)?"
+_CLOCK = r"(?:\d{3,4}|\d{1,2} ?[-.:hH] ?\d\d)(?: (?:[AaPp]\.?[Mm]\.?|[上下]午|午[前後]))?"
 _BRIGHTSPACE_NAME = re.compile(
     r"(?P<lms>\d+)(?:-\d+)? ?- (?P<name>[^/]+?) ?- "
     rf"(?P<when>{_DATE},? {_CLOCK})(?:/| - )(?P<rest>.+)"
 )
-_BRIGHTSPACE_TIME = re.compile(r"(\w{3} \d{1,2}, \d{4}) (\d{3,4}) ([AP]M)")
+_BRIGHTSPACE_TIME = re.compile(
+    r"(\w{3} \d{1,2}, \d{4}) (\d{1,2}?) ?[-.:]? ?(\d\d) ([AP])\.?M\.?", re.IGNORECASE
+)
 _ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d{1,2}) ?[-.:]? ?(\d\d)")
 _EXCHANGE_NAME = re.compile(
     r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)"
@@ -256,7 +258,8 @@ def _time(text: str | None) -> datetime | None:
     match = _BRIGHTSPACE_TIME.fullmatch(text)
     if match:
         with suppress(ValueError):
-            return datetime.strptime(f"{match[1]} {match[2]:0>4} {match[3]}", "%b %d, %Y %I%M %p")
+            text = f"{match[1]} {match[2]:0>2}{match[3]} {match[4]}M"
+            return datetime.strptime(text, "%b %d, %Y %I%M %p")
     try:
         moment = datetime.fromisoformat(text.removesuffix(" UTC").strip())
     except ValueError:

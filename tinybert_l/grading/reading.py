@@ -237,7 +237,10 @@ def _without_common_folder(files: list[IncomingFile], name: str) -> list[Incomin
         return files
     below = [replace(file, path=file.path.partition("/")[2]) for file in files]
     if is_folder_of_nobody(top) or _are_several_peoples(below, name):
-        return [file for file in below if file.path]
+        kept = [file for file in below if file.path]
+        tops = {file.path.split("/")[0] for file in kept if "/" in file.path}
+        is_again = len(tops) == 1 and is_folder_of_nobody(*tops)  # Lecture_3/Abgaben/…
+        return _without_common_folder(kept, name) if is_again else kept
     for file in files:
         parts = file.path.split("/")
         if (

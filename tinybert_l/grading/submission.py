@@ -300,7 +300,7 @@ def _doubts(nb: NotebookNode, assignment: Assignment) -> dict[str, str]:
             continue
         if normalised(cell.source) in ("", normalised(known.source)):
             texts = _own_texts_near(known.name, nb, assignment, 2, with_code=True)
-            if texts or _own_texts_at_end(nb, assignment):
+            if texts or assignment.own_texts_at_end(nb.cells):
                 doubts[known.name] = TEXT_NEARBY
         elif any(map(_is_prose, _own_texts_near(known.name, nb, assignment, 1, with_code=True))):
             doubts[known.name] = TEXT_BESIDE
@@ -321,18 +321,6 @@ def _is_prose(cell: NotebookNode) -> bool:
         and isinstance(line.value.value, str)
         for line in statements
     )
-
-
-def _own_texts_at_end(nb: NotebookNode, assignment: Assignment) -> list[NotebookNode]:
-    """Return the student's own texts behind the last released cell: many write on there."""
-    released = set(assignment.layout)
-    texts: list[NotebookNode] = []
-    for cell in reversed(nb.cells):
-        if grade_id(cell) is not None or assignment.place_of(cell) in released:
-            break
-        if cell.source.strip() and cell.cell_type != "code":
-            texts.insert(0, cell)
-    return texts
 
 
 def _own_texts_near(

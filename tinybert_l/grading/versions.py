@@ -94,7 +94,10 @@ def choose(
     if not has_name and len(stems) > 1:
         raise InvalidInput(f"{len(pool)} notebooks, and none is {name}.ipynb 笔记本不唯一")
     if _lies_in_several_folders(pool):
-        raise InvalidInput("notebooks in several folders: whose are they? 多个文件夹中均有笔记本")
+        raise InvalidInput(
+            "notebooks in several folders: whose are they? If each is a student's, collect the "
+            "folder that holds them 多个文件夹中均有笔记本；若为各学生的文件夹，请指定其上一级"
+        )
     _require_own_names(read, released)
     best = _best_of(read, released)
     notes += _explained(best, read, released)

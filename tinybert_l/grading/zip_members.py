@@ -6,22 +6,17 @@ packed it. One machine packed the whole archive, so the encoding is decided for 
 
 import binascii
 import struct
-import unicodedata
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
-from functools import cache
 from io import BytesIO
 from typing import IO
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.grading.encodings import encoding_of
 
 UTF8_NAME = 0x800  # the flag of a member whose name is UTF-8
-# that are considered
-ENCODINGS = ("gb18030", "big5", "cp932", "cp949", "cp850", "cp1252", "cp866", "cp1251", "cp737")
-_SCRIPTS = {"cp866": "CYRILLIC", "cp1251": "CYRILLIC", "cp737": "GREEK"}
-SURE = 0.6  # share of a name's characters that must be usual in an encoding
 UNICODE_PATH = 0x7075  # Info-ZIP's field with a name in UTF-8
 UNIX_TIMES = (0x5455, 0x5855)  # Info-ZIP's fields with times in UTC
 NTFS_TIMES = 0x000A  # PKWARE's field with times in UTC
@@ -29,11 +24,6 @@ _OLDEST_YEAR = 1980  # what a zip says when no time was given
 _NTFS_EPOCH = datetime(1601, 1, 1, tzinfo=UTC)
 _END = b"PK\x05\x06"  # begins the record at the end of an archive
 _ENTRY = b"PK\x01\x02"  # begins an entry of its directory
-_SURNAMES = "王李张刘陈杨黄赵吴周徐孙马朱胡郭何林高罗郑梁谢宋唐许韩邓冯曹彭曾肖田董潘袁蔡蒋余于杜"
-_SURNAMES += "叶程魏苏吕丁任卢姚沈钟姜崔谭陆范汪廖石金韦贾夏付方邹熊白孟秦邱侯江尹薛闫段雷龙黎史陶"
-_SURNAMES += "贺毛郝顾龚邵万钱覃武戴孔汤庞樊兰殷施洪翟安倪严牛温芦季俞章鲁葛伍申尤毕聂柴焦向柳邢岳"
-_KOREAN_SURNAMES = "김이박최정강조윤장임한오서신권황안송류전홍고문양손배백허유남심노하곽성차주"
-_SURNAMES += "張劉陳楊黃趙吳孫馬鄭謝許韓鄧馮蕭葉蘇呂盧鐘譚陸範賈鄒閻龍賀顧錢湯龐蘭歐阳陽欧"
 
 
 def open_zip(file: IO[bytes]) -> zipfile.ZipFile:
@@ -79,7 +69,7 @@ def names_of(members: Sequence[zipfile.ZipInfo], encoding: str = "") -> tuple[li
         InvalidInput: there is no such encoding.
     """
     unmarked = [_raw_name(member) for member in members if not member.flag_bits & UTF8_NAME]
-    chosen = encoding or _encoding_of([raw for raw in unmarked if not raw.isascii()])
+    chosen = encoding or encoding_of([raw for raw in unmarked if not raw.isascii()])
     names = []
     try:
         for member in members:
@@ -125,79 +115,6 @@ def _fields(member: zipfile.ZipInfo) -> Iterator[tuple[int, bytes]]:
         kind, size = struct.unpack("<HH", extra[:4])
         yield kind, extra[4 : 4 + size]
         extra = extra[4 + size :]
-
-
-def _encoding_of(names: list[bytes]) -> str:
-    """Decide in which encoding names were written that are not ASCII; "?" where none fits."""
-    if not names:
-        return "utf-8"
-    with suppress(UnicodeDecodeError):
-        for name in names:
-            name.decode("utf-8")
-        return "utf-8"
-    scores = {}
-    for encoding in ENCODINGS:
-        with suppress(UnicodeDecodeError):
-            texts = [name.decode(encoding) for name in names]
-            scores[encoding] = _usual_share(texts, encoding)
-    best = max(scores, key=lambda encoding: scores[encoding], default="?")
-    return best if scores.get(best, 0) >= SURE else "?"
-
-
-def _usual_share(names: list[str], encoding: str) -> float:
-    """Return which share of names' characters is usual where this encoding is used.
-
-    A name that begins with a common Chinese or Korean surname counts as more.
-    """
-    usual = 0.0
-    total = 0
-    for name in names:
-        person = name.split("/")[0].split("_")[0]
-        for index, character in enumerate(name):
-            if character.isascii():
-                continue
-            total += 1
-            usual += _is_usual(character, name[max(0, index - 2) : index], encoding)
-        if person and person[0] in _SURNAMES and encoding in ("gb18030", "big5"):
-            usual += 0.5
-        if person and person[0] in _KOREAN_SURNAMES and encoding == "cp949":
-            usual += 0.5
-    return usual / max(total, 1)
-
-
-def _is_usual(character: str, before: str, encoding: str) -> bool:
-    """Tell whether a character is usual in an encoding.
-
-    Args:
-        before: the two characters before it, where there are so many.
-    """
-    # a capital letter inside a word is a sign of the wrong encoding
-    is_inside = before[-1:].islower() and character.isupper()
-    if encoding in ("cp850", "cp1252"):
-        is_row = len(before) == 2 and not any(map(str.isascii, before))  # of accented letters
-        return character.isalpha() and not is_inside and not is_row
-    if encoding in _SCRIPTS:  # words are of one script
-        is_of_script = unicodedata.name(character, "").startswith(_SCRIPTS[encoding])
-        is_mixed = before[-1:].isascii() and before[-1:].isalpha()
-        return is_of_script and not is_mixed and not is_inside
-    return character in _usual_characters(encoding)
-
-
-@cache
-def _usual_characters(encoding: str) -> frozenset[str]:
-    """Return the common characters of an encoding: its first level, kana, syllables."""
-    ranges: dict[str, list[tuple[int, int]]] = {
-        "gb18030": [(0xB0A1, 0xD7F9)],
-        "big5": [(0xA440, 0xC67E)],
-        "cp932": [(0x829F, 0x82F1), (0x8340, 0x8396), (0x889F, 0x9872), (0x815B, 0x815B)],
-        "cp949": [(0xB0A1, 0xC8FE)],
-    }
-    characters = set("·（）")
-    for first, last in ranges[encoding]:
-        for code in range(first, last + 1):
-            with suppress(UnicodeDecodeError):
-                characters.update(code.to_bytes(2, "big").decode(encoding))
-    return frozenset(characters)
 
 
 def time_of(member: zipfile.ZipInfo, zone: tzinfo | None) -> datetime:

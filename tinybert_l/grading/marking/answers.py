@@ -7,7 +7,6 @@ Pictures leave the page and are served one by one.
 
 import base64
 import html
-import itertools
 import json
 import re
 import time
@@ -93,7 +92,7 @@ def _answer(
         source = _LOOK_HERE.sub("", source, count=1)
     beside = list(_own_cells(cells, index, question, assignment, with_code=bool(doubt)))
     if doubt and not beside:
-        beside = _own_texts_at_end(cells, assignment)
+        beside = assignment.own_texts_at_end(cells)
     if question.is_task and source == question.released:
         source = ""  # the answer stands in the cells below
     is_code = cell["cell_type"] == "code"
@@ -125,13 +124,6 @@ def _own_cells(
             break
         if cell["source"].strip():
             yield _as_text(cell)
-
-
-def _own_texts_at_end(cells: list[dict[str, Any]], assignment: Assignment) -> list[str]:
-    """Return the student's own texts behind the last released cell."""
-    own = itertools.takewhile(lambda cell: _is_own(cell, assignment, True), reversed(cells))
-    texts = [cell["source"] for cell in own if cell["cell_type"] != "code"]
-    return [text for text in reversed(texts) if text.strip()]
 
 
 def _is_own(cell: dict[str, Any], assignment: Assignment, with_code: bool) -> bool:
