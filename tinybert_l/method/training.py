@@ -33,7 +33,7 @@ from tinybert_l.exercises.lecture_04 import (
     weight_decay_by_name,
 )
 from tinybert_l.languages import in_words
-from tinybert_l.method.checks import require_numbers
+from tinybert_l.method.checks import require_numbers, writing_to
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.run_identity import (
     EARLIER,
@@ -405,13 +405,22 @@ def _check_finite(row: dict[str, Any], settings: LoopSettings) -> None:
 
 
 def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Write a checkpoint beside the old one, then rename it: a kill leaves one of them, whole."""
+    """Write a checkpoint beside the old one, then rename it: a kill leaves one of them, whole.
+
+    Raises:
+        InvalidInput: it cannot be written, such as on a full disk; the old one stays.
+    """
     partial = folder / "checkpoint.partial"
     final = folder / f"checkpoint-{step:06d}"
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial))
+    try:
+        with writing_to(final, "The same call goes on from the checkpoint before it. "):
+            accelerator.save_state(str(partial))
+    except InvalidInput:
+        shutil.rmtree(partial, ignore_errors=True)  # its part of the disk is free again
+        raise
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         os.replace(partial, final)
