@@ -46,12 +46,13 @@ def require_folder(folder: str | Path, caller: str) -> Path:
 
 
 @contextmanager
-def writing_to(path: Path, hint: str = "") -> Iterator[None]:
+def writing_to(path: Path, hint: str = "", partial: Path | None = None) -> Iterator[None]:
     """Name the path where torch or safetensors cannot write: on a full disk they name no file.
 
     Args:
         path: what is written in the block, a file or a folder.
         hint: a further sentence for the error.
+        partial: the folder that is filled before it is renamed; removed where that fails.
     Raises:
         InvalidInput: it cannot be written; says why, and how much room there is.
     """
@@ -60,6 +61,8 @@ def writing_to(path: Path, hint: str = "") -> Iterator[None]:
     except (OSError, RuntimeError, SafetensorError) as error:
         why = str(error).partition("\n")[0][:200]
         free = shutil.disk_usage(path.parent).free / 1e6
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)  # its part of the disk is free again
         raise InvalidInput(
             f"{path}: cannot be written ({why}; {free:.1f} MB are free); allowed: a folder with "
             f"room. {hint}无法写入，磁盘可能已满。"

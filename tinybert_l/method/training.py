@@ -405,22 +405,14 @@ def _check_finite(row: dict[str, Any], settings: LoopSettings) -> None:
 
 
 def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Write a checkpoint beside the old one, then rename it: a kill leaves one of them, whole.
-
-    Raises:
-        InvalidInput: it cannot be written, such as on a full disk; the old one stays.
-    """
+    """Write a checkpoint beside the old one, then rename it: a kill leaves one of them, whole."""
     partial = folder / "checkpoint.partial"
     final = folder / f"checkpoint-{step:06d}"
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
     accelerator.wait_for_everyone()
-    try:
-        with writing_to(final, "The same call goes on from the checkpoint before it. "):
-            accelerator.save_state(str(partial))
-    except InvalidInput:
-        shutil.rmtree(partial, ignore_errors=True)  # its part of the disk is free again
-        raise
+    with writing_to(final, "The same call goes on from the checkpoint before it. ", partial):
+        accelerator.save_state(str(partial))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         os.replace(partial, final)
