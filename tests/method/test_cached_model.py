@@ -1,5 +1,6 @@
 """A trained model is made once, read back whole, and loaded without noise that hides errors."""
 
+import ast
 import sys
 import warnings
 
@@ -8,7 +9,8 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from tinybert_l.cache import read_entry, recipe_hash
-from tinybert_l.method.cached_model import cached_model, quiet_loading
+from tinybert_l.errors import InvalidInput
+from tinybert_l.method.cached_model import cached_model, quiet_loading, save_quietly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.seeding import step_generator, step_seed
 
@@ -97,3 +99,29 @@ def test_a_steps_random_numbers_follow_from_seed_and_step_alone():
     drawn = torch.rand(4, generator=step_generator(3, 7))
     assert torch.equal(drawn, torch.rand(4, generator=torch.Generator().manual_seed(3_000_016)))
     assert not torch.equal(drawn, torch.rand(4, generator=step_generator(3, 8)))
+
+
+def test_every_model_is_saved_without_a_progress_bar(checkout):
+    """transformers draws "Writing model shards" over the bars of a training that is going on."""
+    loud = []
+    for path in sorted((checkout / "tinybert_l").rglob("*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef) or function.name == "save_quietly":
+                continue
+            for call in ast.walk(function):
+                if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+                    saved = ast.unparse(call.func.value)
+                    if call.func.attr == "save_pretrained" and "tokenizer" not in saved:
+                        loud.append(f"{path.name}: {saved}.save_pretrained")
+    assert loud == ["model.py: super().save_pretrained"]
+
+
+def test_a_model_that_cannot_be_written_is_named(supernet, tmp_path):
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with pytest.raises(InvalidInput, match=r"small: cannot be written .* MB are free"):
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+            save_quietly(supernet, tmp_path / "small")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

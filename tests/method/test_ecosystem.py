@@ -113,6 +113,25 @@ def test_the_loss_is_that_of_the_problem_type(kind, labels, loss, padded):
     assert torch.allclose(output.loss, bert(**padded, labels=labels).loss, atol=1e-5)
 
 
+def test_labels_of_32_bits_are_classes_too(model, padded):
+    labels = torch.tensor([0, 1, 1])
+    losses = [model(**padded, labels=labels.to(kind)).loss for kind in (torch.int64, torch.int32)]
+    assert torch.equal(*losses)
+
+
+class Quantised(torch.Tensor):
+    """Stands for the tensors in which a quantiser such as torchao keeps weights."""
+
+
+def test_quantised_weights_are_not_sliced_into_copies(model):
+    linear = model.bert.layers[0].intermediate.dense
+    linear.weight = nn.Parameter(linear.weight.data.as_subclass(Quantised))
+    with pytest.raises(InvalidInput, match=r"extract: .*dense.weight as a Quantised; .* quantise"):
+        extract(model, HALF)
+    with pytest.raises(InvalidInput, match=r"elastic_copy: .* Quantised"):
+        elastic_copy(model)
+
+
 def test_the_second_text_of_a_pair_is_told_from_the_first():
     bert = small_bert(**SMALL)
     pair = Encoded([[1, 2, 3, 4]], [0], 0, [[0, 0, 1, 1]])

@@ -57,6 +57,37 @@ def rows_of(padded, labels):
     return rows
 
 
+def unpadded(lengths):
+    """Return rows of so many tokens each."""
+    return [{"input_ids": [1] * n, "attention_mask": [1] * n, "labels": 0} for n in lengths]
+
+
+def pad(rows):
+    """Pad rows to one batch, those without a token too."""
+    longest = max(len(row["input_ids"]) for row in rows)
+    batch = {"labels": torch.tensor([row["labels"] for row in rows])}
+    for name in ("input_ids", "attention_mask"):
+        values = [row[name] + [0] * (longest - len(row[name])) for row in rows]
+        batch[name] = torch.tensor(values, dtype=torch.long)
+    return batch
+
+
+def train_one_step(lengths, folder):
+    model = extract(elastic_copy(small_bert(**SMALL)), SubModel(2, 0.5))
+    options = arguments(folder, max_steps=1)
+    Trainer(model, options, train_dataset=unpadded(lengths), data_collator=pad).train()
+    return model
+
+
+def test_a_trainer_takes_an_empty_text_and_refuses_one_beyond_the_positions(tmp_path):
+    model = train_one_step([0, 5, 2], tmp_path)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+    with pytest.raises(InvalidInput, match=r"length 10000; allowed: at most 40"):
+        train_one_step([10_000, 5, 2], tmp_path)
+    with pytest.raises(InvalidInput, match="with at least one token"):
+        train_one_step([0, 0, 0], tmp_path)
+
+
 class CountSteps(TrainerCallback):
     def __init__(self):
         self.steps = 0

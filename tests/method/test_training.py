@@ -50,6 +50,27 @@ def test_a_run_resumes_exactly_although_others_ran_in_between(supernet, texts, t
         assert torch.equal(value, resumed.state_dict()[name]), name
 
 
+def test_a_disk_that_fills_leaves_the_checkpoint_before_and_is_named(supernet, texts, tmp_path):
+    """A limit on the size of files stands for a full disk: writing fails in the same places."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill_at_seven(step):
+        if step == 7:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+
+    with pytest.raises(InvalidInput, match=r"checkpoint-000008: cannot be written .* MB are free"):
+        try:
+            train_jointly(
+                elastic_copy(small_bert(1)), supernet, texts, RECIPE, tmp_path, None, fill_at_seven
+            )
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.glob("checkpoint*")] == ["checkpoint-000004"]
+    log = train_jointly(elastic_copy(small_bert(1)), supernet, texts, RECIPE, tmp_path)
+    assert len(log) == RECIPE.num_steps
+
+
 def test_the_main_process_is_known_without_another_accelerator(monkeypatch):
     monkeypatch.setattr(training, "Accelerator", lambda **_: pytest.fail("opened an accelerator"))
     assert is_main_process()

@@ -18,6 +18,7 @@ from tinybert_l.exercises.answer_sources import (
     chosen,
     other_answers,
 )
+from tinybert_l.method.checks import writing_to
 from tinybert_l.method.training import is_main_process, remove_checkpoints
 
 Model = TypeVar("Model", bound=PreTrainedModel)
@@ -95,10 +96,20 @@ def _cached_model(
 
 def _write(model: PreTrainedModel, log: TrainingLog, folder: Path) -> None:
     """Save model and log; the run's checkpoints are needed no more."""
-    with quiet_loading():
-        model.save_pretrained(folder)
-    torch.save(log, folder / LOG_FILE)
+    save_quietly(model, folder)
+    with writing_to(folder / LOG_FILE):
+        torch.save(log, folder / LOG_FILE)
     remove_checkpoints(folder)
+
+
+def save_quietly(model: Any, folder: Path) -> None:
+    """Save a model, or adapters, without a progress bar; every model is saved by this function.
+
+    Raises:
+        InvalidInput: the folder cannot be written; names it.
+    """
+    with quiet_loading(), writing_to(folder):
+        model.save_pretrained(folder)
 
 
 @contextmanager

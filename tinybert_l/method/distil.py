@@ -27,13 +27,13 @@ from tinybert_l.method.any_teacher import (
 )
 from tinybert_l.method.budgets import BUDGETS, num_steps, plain_budget, seconds_a_step
 from tinybert_l.method.checks import require_folder
-from tinybert_l.method.data import Encoded, collate
+from tinybert_l.method.data import Encoded
 from tinybert_l.method.evaluation import latency_texts, weight_bytes
 from tinybert_l.method.export import torch_latencies
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.family import FACTS, Family
 from tinybert_l.method.family_folder import agreed, alone_in, read_kept
-from tinybert_l.method.importance import measure_importance, sort_by_importance
+from tinybert_l.method.importance import sorted_copy
 from tinybert_l.method.joint import train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.onnx_files import LENGTH
@@ -383,18 +383,3 @@ class _Work:
             "ms": latency,
             "row": row,
         }
-
-
-def sorted_copy(
-    bert: PreTrainedModel, data: Encoded, num_texts: int = 256
-) -> ElasticBertForSequenceClassification:
-    """Return an elastic copy of a BERT, its most important heads and neurons first.
-
-    Args:
-        data: labelled texts; importance is measured on the first `num_texts` of them.
-    """
-    elastic = elastic_copy(bert)
-    batches = []
-    for start in range(0, min(num_texts, len(data)), 32):
-        batches.append(collate(data, range(start, min(start + 32, num_texts, len(data)))))
-    return sort_by_importance(elastic, measure_importance(elastic, batches))

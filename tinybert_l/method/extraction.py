@@ -136,6 +136,7 @@ def extract(model: Model, sub_model: SubModel) -> Model:
             "(see elastic_copy)."
         )
     model.check_sub_model(sub_model)
+    _require_plain_numbers(model.state_dict(), "extract: model")
     num_heads = share_of(model.config.num_attention_heads, sub_model.width)
     num_neurons = share_of(model.config.intermediate_size, sub_model.width)
     settings = config_settings(model.config) | {
@@ -195,9 +196,26 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
             f"{len(others)} in all); allowed: plain weights (merge adapters, make pruning "
             "permanent first)."
         )
-    if any(value.is_meta for value in state.values()):
-        raise InvalidInput(f"{what} is on the device meta, without weights; allowed: a loaded one.")
+    _require_plain_numbers(state, what)
     model.load_state_dict(state)
+
+
+def _require_plain_numbers(state: dict[str, torch.Tensor], what: str) -> None:
+    """Refuse weights that are not there, or that a quantiser keeps in a tensor type of its own.
+
+    Raises:
+        InvalidInput: names the first such weight.
+    """
+    for name, value in state.items():
+        if value.is_meta:
+            raise InvalidInput(
+                f"{what} is on the device meta, without weights; allowed: a loaded one."
+            )
+        if type(value) not in (torch.Tensor, nn.Parameter):
+            raise InvalidInput(
+                f"{what} holds {name} as a {type(value).__name__}; allowed: plain tensors. Copy or "
+                "extract first, and quantise the copy. 请先提取子模型，再量化。"
+            )
 
 
 def _order_of_kept(config: ElasticBertConfig, depth: int, num_heads: int) -> list[list[int]] | None:

@@ -16,7 +16,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.lecture_08 import choose_submodel
-from tinybert_l.method.cached_model import quiet_loading
+from tinybert_l.method.cached_model import save_quietly
 from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.evaluation import (
@@ -250,8 +250,7 @@ class Family:
 
     def save(self) -> None:
         """Write the family into its folder; the facts come last, so that it is whole or absent."""
-        with quiet_loading():
-            self.model.save_pretrained(self.folder)
+        save_quietly(self.model, self.folder)
         self.tokenizer.save_pretrained(self.folder)
         held_out = {name: asdict(data) for name, data in self.held_out.items()}
         write_atomically(self.folder / HELD_OUT, json.dumps(held_out))

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from transformers import PreTrainedModel
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answer_sources import SORTING, answers_in_use, tell_stand_ins
 from tinybert_l.exercises.lecture_07 import head_importance
-from tinybert_l.method.extraction import sliced_state
+from tinybert_l.method.data import Encoded, collate
+from tinybert_l.method.extraction import elastic_copy, sliced_state
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 
 
@@ -170,6 +172,20 @@ def sort_by_importance(
     config.head_order = _composed(config.head_order, orders)
     config.answers = {**(config.answers or {}), **answers_in_use(SORTING)}
     return model
+
+
+def sorted_copy(
+    bert: PreTrainedModel, data: Encoded, num_texts: int = 256
+) -> ElasticBertForSequenceClassification:
+    """Return an elastic copy of a BERT with its most important heads and neurons first.
+
+    Args:
+        data: labelled texts; importance is measured on the first `num_texts` of them.
+    """
+    elastic = elastic_copy(bert)
+    rows = range(min(num_texts, len(data)))
+    batches = [collate(data, rows[start : start + 32]) for start in rows[::32]]
+    return sort_by_importance(elastic, measure_importance(elastic, batches))
 
 
 def _composed(before: list[list[int]] | None, orders: list[list[int]]) -> list[list[int]]:

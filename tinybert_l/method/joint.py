@@ -6,7 +6,7 @@ sub-model teaches the others).
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from tinybert_l.method.cached_model import TrainingLog, cached_model
 from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Batch, Encoded, collate, training_batches
 from tinybert_l.method.extraction import elastic_copy, set_dropout_on_states
-from tinybert_l.method.importance import measure_importance, sort_by_importance
+from tinybert_l.method.importance import sorted_copy
 from tinybert_l.method.losses import distillation_losses, require_loss
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
 from tinybert_l.method.output_shards import OutputShards
@@ -124,15 +124,7 @@ def sorted_by_importance(
     Args:
         num_texts: training texts on which importance is measured, at most.
     """
-    elastic = elastic_copy(teacher.model)
-    data = teacher.data["train"]
-    count = min(num_texts, len(data))
-
-    def batches() -> Iterator[Batch]:
-        for start in range(0, count, 32):
-            yield collate(data, range(start, min(start + 32, count)))
-
-    return sort_by_importance(elastic, measure_importance(elastic, batches()))
+    return sorted_copy(teacher.model, teacher.data["train"], num_texts)
 
 
 def train_jointly(

@@ -24,7 +24,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from tinybert_l.cache import cached, read_entry
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.any_teacher import OwnTeacher
-from tinybert_l.method.cached_model import quiet_loading
+from tinybert_l.method.cached_model import quiet_loading, save_quietly
 from tinybert_l.method.data import (
     Split,
     collate,
@@ -163,7 +163,7 @@ def _fine_tune(recipe: MpnetRecipe, checkpoint: Path, folder: Path) -> dict[str,
             return model(**batch).loss, {}
 
     run_loop(model, step_loss, settings, folder, "MPNet")
-    model.eval().save_pretrained(folder)
+    save_quietly(model.eval(), folder)
     remove_checkpoints(folder)
     teacher = OwnTeacher(model, tokenizer)
     metrics: dict[str, Any] = {"steps": steps}

@@ -60,7 +60,7 @@ def classification_loss(
     kind = problem_type(config, labels)
     if kind == SINGLE_LABEL:
         _check_classes(labels, logits.shape[-1])
-        return F.cross_entropy(logits, labels.view(-1))
+        return F.cross_entropy(logits, labels.view(-1).long())  # int32 is read too
     if labels.numel() != logits.numel():
         raise InvalidInput(
             f"labels: shape {tuple(labels.shape)}; allowed for {kind}: {tuple(logits.shape)}."

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tinybert_l.cache import read_json, recipe_hash, write_atomically
+from tinybert_l.cache import read_json, recipe_hash, short_digest, write_atomically
 from tinybert_l.errors import InvalidInput
 
 RUN_FILE = "run.json"
@@ -30,7 +30,7 @@ def weights_hash(model: nn.Module) -> str:
 
 def text_hash(text: str) -> str:
     """Return 16 hexadecimal digits that change with the text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_digest(text, 16)
 
 
 def bytes_of(tensor: torch.Tensor) -> bytes:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tinybert_l.cache import read_json, write_atomically
 from tinybert_l.errors import InvalidInput
-from tinybert_l.method.cached_model import quiet_loading
+from tinybert_l.method.cached_model import save_quietly
 from tinybert_l.method.extraction import is_plain, require_classifier, to_bert
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 
@@ -38,11 +38,9 @@ def save_alone(model: ElasticBertForSequenceClassification, folder: str | Path) 
         )
     folder.mkdir(parents=True, exist_ok=True)
     if is_plain(config):
-        with quiet_loading():
-            to_bert(model).save_pretrained(folder)
+        save_quietly(to_bert(model), folder)
         return
-    with quiet_loading():
-        model.save_pretrained(folder)
+    save_quietly(model, folder)
     path = folder / "config.json"
     settings = read_json(path) | {"auto_map": AUTO_MAP}  # of this folder alone, not of the model
     write_atomically(path, json.dumps(settings, indent=2, sort_keys=True) + "\n")

@@ -24,7 +24,7 @@ from tinybert_l.cache import cached, read_entry
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answer_sources import TRAINING, chosen
 from tinybert_l.method import shipped_teacher
-from tinybert_l.method.cached_model import quiet_loading
+from tinybert_l.method.cached_model import quiet_loading, save_quietly
 from tinybert_l.method.data import (
     Encoded,
     Split,
@@ -245,7 +245,7 @@ def average_runs(recipe: TeacherRecipe, folder: Path, data: dict[str, Encoded]) 
     states = [run.model.state_dict() for run in runs]
     model = runs[0].model
     model.load_state_dict({name: sum(s[name] for s in states) / len(states) for name in states[0]})
-    model.save_pretrained(folder)
+    save_quietly(model, folder)
     return {
         "validation_accuracy": accuracy_of(model, data["validation"]),
         "test_accuracy": accuracy_of(model, data["test"]),
@@ -263,7 +263,7 @@ def _save_as_it_is(recipe: TeacherRecipe, data: dict[str, Encoded], folder: Path
         model = BertForSequenceClassification.from_pretrained(
             recipe.source(), dtype=torch.float32
         ).eval()
-        model.save_pretrained(folder)
+    save_quietly(model, folder)
     return {
         "validation_accuracy": accuracy_of(model, data["validation"]),
         "test_accuracy": accuracy_of(model, data["test"]),
@@ -288,11 +288,10 @@ def _untrained(recipe: TeacherRecipe, label_names: Sequence[str]) -> Any:
 
 def _save(model: Any, recipe: TeacherRecipe, folder: Path) -> BertForSequenceClassification:
     """Save the trained model, and its adapters apart; return it with the adapters merged."""
-    with quiet_loading():
-        if recipe.rank:
-            model.save_pretrained(folder / "adapter")
-            model = model.merge_and_unload()
-        model.save_pretrained(folder)
+    if recipe.rank:
+        save_quietly(model, folder / "adapter")
+        model = model.merge_and_unload()
+    save_quietly(model, folder)
     remove_checkpoints(folder)
     return model
 
@@ -327,7 +326,7 @@ def merge_shipped(source: str, folder: Path) -> dict[str, Any]:
     model = untrained_classifier(source)
     weights = shipped_teacher.add_difference(checkpoint_weights(model))
     model.load_state_dict(weights)
-    model.eval().save_pretrained(folder)
+    save_quietly(model.eval(), folder)
     return {**note["metrics"], "shipped": True}
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from tqdm.auto import tqdm
 
-from tinybert_l.cache import cache_root, cached, read_entry
+from tinybert_l.cache import cache_root, cached, read_entry, short_digest
 from tinybert_l.errors import InvalidInput
 from tinybert_l.languages import in_words
 from tinybert_l.method.data import Encoded, bucketed_batches, collate, model_inputs
@@ -80,7 +80,7 @@ class TeacherOutputs:
 
     def identity(self) -> str:
         """Return digits that change with the outputs."""
-        logits = hashlib.sha256(bytes_of(self.logits)).hexdigest()[:16]
+        logits = short_digest(bytes_of(self.logits), 16)
         return f"{logits} {self.texts} {sorted(self.hidden)}"
 
     def for_batch(self, rows: Sequence[int], attention_mask: torch.Tensor) -> ElasticOutput:

@@ -33,7 +33,7 @@ from tinybert_l.exercises.lecture_04 import (
     weight_decay_by_name,
 )
 from tinybert_l.languages import in_words
-from tinybert_l.method.checks import require_numbers
+from tinybert_l.method.checks import require_numbers, writing_to
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.run_identity import (
     EARLIER,
@@ -411,7 +411,8 @@ def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
     if accelerator.is_main_process:
         shutil.rmtree(partial, ignore_errors=True)
     accelerator.wait_for_everyone()
-    accelerator.save_state(str(partial))
+    with writing_to(final, "The same call goes on from the checkpoint before it. ", partial):
+        accelerator.save_state(str(partial))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         os.replace(partial, final)

@@ -1,12 +1,12 @@
 """Splits as token ids, by a tokenizer."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from tinybert_l.cache import short_digest
 from tinybert_l.method.data.reviews import load_reviews
 from tinybert_l.method.data.splits import Split
 
@@ -41,7 +41,7 @@ class Encoded:
 def encode(split: Split, tokenizer: PreTrainedTokenizerBase, max_length: int) -> Encoded:
     """Return token ids with [CLS] and [SEP], cut at `max_length` tokens."""
     token_ids = tokenizer(split.texts, truncation=True, max_length=max_length)["input_ids"]
-    source = hashlib.sha256(repr(split.texts).encode()).hexdigest()[:16]
+    source = short_digest(repr(split.texts), 16)
     return Encoded(token_ids, split.labels, tokenizer.pad_token_id, source=source)
 
 
