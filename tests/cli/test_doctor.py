@@ -24,6 +24,8 @@ def test_a_machine_without_a_chinese_font(monkeypatch, tmp_path, prints, result)
     finding = doctor.font_of_the_machine()
     assert finding.result.startswith(result) and not finding.needed
     assert ("feedback pages" in finding.advice) == (not prints)
+    without_font = finding.advice.partition("; ")[2]
+    assert "slides" not in without_font  # tools/make_slides.py gives them the package's font
 
 
 def test_too_old_a_python(monkeypatch):

@@ -101,6 +101,13 @@ def test_every_command_in_the_documents_parses(checkout):
     assert len(seen) >= 12
 
 
+def test_no_first_installation_asks_an_index_for_the_packages(checkout):
+    """No index has them; an extra of what is installed needs none."""
+    lines = {line for path in documents(checkout) for line in commands_in(path, "pip install")}
+    assert any(".whl" in line for line in lines)
+    assert not [line for line in lines if re.search(r"tinybert-l(-instructor)?( |$)", line)]
+
+
 def test_make_knows_every_target_of_the_documents(checkout):
     lines = {line for path in documents(checkout) for line in commands_in(path, "make")}
     targets = {line for line in lines if re.fullmatch(r"make [a-z]+.*", line)}

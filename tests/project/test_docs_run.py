@@ -76,6 +76,7 @@ ELSEWHERE = {
     r"tinybert-l submit --to http://.*": "test_serving.py, with a server that is there",
     r"tinybert-l answers": "writes into the checkout; here with --check",
     r"tinybert-l (course init nlp|feedback 3 --zip canvas)": "test_terms.py, with the two sections",
+    r"tinybert-l release 3 --wheel PATH": "a stand-in for a path; test_mistakes.py",
     r"tinybert-l release 3 --lang zh": "test_one_language.py",
     r"tinybert-l (release 3 --per-student|course roster people.csv)": "test_variants.py",
     r"tinybert-l course init /srv/.*": "the same with a folder of one's own: test_journey.py",

@@ -68,9 +68,9 @@ def font_of_the_machine() -> Finding:
     if families.stdout.strip():
         return Finding(name, families.stdout.strip().splitlines()[0], needed=False)
     advice = (
-        "figures, tinybert-l lab and class reports show Chinese with the package's font; feedback "
-        "pages, slides and a plain jupyter lab show boxes: install one, such as fonts-noto-cjk "
-        "反馈页、幻灯片和jupyter lab中的中文会显示为方框"
+        "figures, slides, tinybert-l lab and class reports show Chinese with the package's font; "
+        "feedback pages and a plain jupyter lab show boxes: install one, such as fonts-noto-cjk "
+        "反馈页和直接启动的jupyter lab中的中文会显示为方框，请安装字体"
     )
     return Finding(name, "none", advice, needed=False)
 

@@ -23,6 +23,12 @@ from tinybert_l.grading.course import MATERIAL, Course
 from tinybert_l.grading.intake import collect_archive
 from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, hand_in
 
+WITHOUT_WHEEL = (
+    "Its README installs tinybert-l from a package index; where none has it, release again with "
+    "--wheel and the path of its wheel. "
+    "压缩包里没有wheel文件：软件源上没有tinybert-l时，请加--wheel重新发布。"
+)
+
 
 @click.command()
 @lecture_argument
@@ -68,6 +74,8 @@ def release(
     released = releases.release(course, lecture, lang, wheel, chosen, per_student)
     click.echo(f"released: {released}")
     click.echo(f"for students: {releases.handout(course, lecture, per_student)}")
+    if wheel is None:
+        click.echo(WITHOUT_WHEEL)
 
 
 @click.command("sample-class")
