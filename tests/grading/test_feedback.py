@@ -101,6 +101,7 @@ ORIGINS = {
     "Bo-8": "submissions/Bo_8_assignsubmission_file_bo-03-architecture.zip",
     "liann-77": "liann_LATE_77_123_03-architecture-1.ipynb",
     "bo-78": "bo_78_9_03-architecture.ipynb",
+    "de_la_cruz-79": "sub/de_la_cruz_79_10_03-architecture.ipynb",
     "plain": "plain.ipynb",
 }
 
@@ -146,14 +147,18 @@ def test_moodle_takes_the_archive(folder):
     }
     with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
         assert archive.read(packed.names["Bo-8"]) == b"<p>of Bo-8</p>"
-    assert packed.left_out.keys() == {"liann-77", "bo-78", "plain"}
+    assert packed.left_out.keys() == {"liann-77", "bo-78", "de_la_cruz-79", "plain"}
     assert "did not come in moodle's own zip file" in packed.left_out["plain"]
 
 
 def test_canvas_takes_the_archive(folder):
-    packed = pack(folder, NAME, ["liann-77", "bo-78"], "canvas", {})
+    packed = pack(folder, NAME, ["liann-77", "bo-78", "de_la_cruz-79"], "canvas", {})
     ids = {student: canvas_ids(name) for student, name in packed.names.items()}
-    assert ids == {"liann-77": ["77", "123"], "bo-78": ["78", "9"]}
+    assert ids == {
+        "liann-77": ["77", "123"],
+        "bo-78": ["78", "9"],
+        "de_la_cruz-79": ["79", "10"],
+    }
     for name in packed.names.values():
         assert name.endswith("-feedback.html") and "/" not in name
     assert not packed.left_out

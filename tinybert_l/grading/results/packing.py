@@ -5,12 +5,13 @@ import re
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.leaks import Secrets, read_secrets, require_none, scan_bytes, scan_text
+from tinybert_l.grading.owners import CANVAS_NAME
 from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.written import Written, beside
 
@@ -122,8 +123,6 @@ def _origins(audit: Audit, name: str) -> dict[str, list[str]]:
 
 
 _MOODLE_ORIGIN = re.compile(r"(?:.*/)?([^/_]+)_(\d+)_assignsubmission_")
-# name, perhaps LATE, the user's id, the id of the file; Canvas needs both ids
-_CANVAS_ORIGIN = re.compile(r"(?:.*/)?([^/_]+(?:_LATE)?_\d+_\d+)_[^/]+")
 
 
 def _name_in(lms: str, origins: list[str], name: str) -> str | None:
@@ -134,7 +133,8 @@ def _name_in(lms: str, origins: list[str], name: str) -> str | None:
             if match:
                 return f"{match.group(1)}_{match.group(2)}_assignfeedback_file_{name}.html"
         else:
-            match = _CANVAS_ORIGIN.fullmatch(origin)
-            if match:
-                return f"{match.group(1)}_{name}-feedback.html"
+            file_name = PurePosixPath(origin).name
+            match = CANVAS_NAME.fullmatch(file_name)
+            if match and match["rest"]:  # without the file's own number Canvas takes nothing
+                return f"{file_name[: match.start('rest')]}{name}-feedback.html"
     return None
