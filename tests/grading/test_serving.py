@@ -323,6 +323,19 @@ def test_what_nobody_can_grade_is_refused_and_leaves_nothing(
     assert running.desk.spool.waiting() == 0
 
 
+def test_a_hand_in_that_the_disk_has_no_room_for_is_refused_in_words(
+    running, tokens, notebook, capsys
+):
+    database = running.desk.spool._database
+    (pages,) = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages}")  # as on a full disk
+    status, answer = running.ask("/handin/3", tokens["ann"], notebook)
+    assert status == 507 and "has nothing of it" in answer["error"]
+    assert "not kept: database or disk is full" in capsys.readouterr().out
+    database.execute(f"PRAGMA max_page_count = {pages + 10_000}")
+    assert running.ask("/handin/3", tokens["ann"], notebook)[0] == 202
+
+
 def test_wrong_addresses_tokens_and_sizes(running, tokens, notebook):
     assert running.ask("/handin/3", "wrong", notebook)[0] == 401
     assert running.ask("/handin/3", tokens["ann"][:-1], notebook)[0] == 401

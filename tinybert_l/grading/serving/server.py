@@ -8,6 +8,7 @@ things to keep up to date.
 import asyncio
 import contextlib
 import os
+import sqlite3
 import tempfile
 import zipfile
 from collections import Counter
@@ -265,7 +266,10 @@ class SendHandler(Handler):
         self.size += len(chunk)
         if self.size > BODY_LIMIT:
             self.refuse(413, f"more than {BODY_LIMIT} bytes 文件过大")
-        self.body.write(chunk)
+        try:
+            self.body.write(chunk)
+        except OSError as error:
+            self._refuse_unkept(error)
         return None
 
     async def post(self, _: str) -> None:
@@ -282,11 +286,22 @@ class SendHandler(Handler):
             self.refuse(429, str(error))
         except CourseError as error:
             self.refuse(400, str(error))
+        except (OSError, sqlite3.Error) as error:
+            self._refuse_unkept(error)
         desk.worker.wake()
         answer = {"receipt": desk.receipt(hand_in), "new": is_new, **self.facts(hand_in)}
         self.say(202, answer)
 
     put = post  # curl -T
+
+    def _refuse_unkept(self, error: Exception) -> NoReturn:
+        """Tell the instructor why a hand-in could not be kept, and the student that it was not."""
+        print(f"serve: {printable(f'a hand-in was not kept: {error}')}", flush=True)
+        self.refuse(
+            507,
+            "the server could not keep it, and has nothing of it; its disk may be full. Tell your "
+            "instructor, and send it again later 服务器未能保存本次提交，请告知教师，稍后重交",
+        )
 
     def on_finish(self) -> None:
         self._tidy()
