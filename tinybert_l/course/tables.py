@@ -53,7 +53,9 @@ def short_row_cells(row: Row) -> dict[str, Any]:
             middle, low, high = (format(part, digits) for part in dataclasses.astuple(value)[:3])
             cells[title] = f"{middle} [{low}, {high}]"
         elif isinstance(value, OverSeeds):
-            cells[title] = f"{value.mean:.2f} ± {value.sd:.2f}"
+            one_seed = value.values is not None and len(value.values) == 1
+            spread = "" if one_seed else f" ± {value.sd:.2f}"
+            cells[title] = f"{value.mean:.2f}{spread}"
         elif isinstance(value, float) and column.title.unit == "%":
             cells[title] = f"{value:.1f}"  # some thousand texts support no more
         else:
@@ -68,6 +70,8 @@ def _shown_fields(row: Row) -> Iterator[tuple[captions.Column, str, Any]]:
         if isinstance(value, dict):
             for key, part in value.items():
                 yield column, captions.key_label(row, key), part
+        elif isinstance(value, tuple):  # a curve
+            yield column, "", " → ".join(f"{point:.1f}" for point in value)
         elif value is not None:
             yield column, "", value
 
