@@ -119,16 +119,16 @@ def test_labels_of_32_bits_are_classes_too(model, padded):
     assert torch.equal(*losses)
 
 
-class Quantised(torch.Tensor):
-    """Stands for the tensors in which a quantiser such as torchao keeps weights."""
+class Quantized(torch.Tensor):
+    """Stands for the tensors in which a quantizer such as torchao keeps weights."""
 
 
-def test_quantised_weights_are_not_sliced_into_copies(model):
+def test_quantized_weights_are_not_sliced_into_copies(model):
     linear = model.bert.layers[0].intermediate.dense
-    linear.weight = nn.Parameter(linear.weight.data.as_subclass(Quantised))
-    with pytest.raises(InvalidInput, match=r"extract: .*dense.weight as a Quantised; .* quantise"):
+    linear.weight = nn.Parameter(linear.weight.data.as_subclass(Quantized))
+    with pytest.raises(InvalidInput, match=r"extract: .*dense.weight as a Quantized; .* quantize"):
         extract(model, HALF)
-    with pytest.raises(InvalidInput, match=r"elastic_copy: .* Quantised"):
+    with pytest.raises(InvalidInput, match=r"elastic_copy: .* Quantized"):
         elastic_copy(model)
 
 

@@ -1,7 +1,7 @@
 """The course that an instructor's command works on, and the commands that make one."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Concatenate, ParamSpec
@@ -13,7 +13,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.course import MATERIAL, Course
 from tinybert_l.grading.csv_files import encoding_notice
 from tinybert_l.grading.identities import match
-from tinybert_l.grading.rosters import read_roster
+from tinybert_l.grading.rosters import Person, read_roster
 from tinybert_l.grading.setup import enrol, init, read_people
 
 P = ParamSpec("P")
@@ -121,8 +121,13 @@ def course_roster(course: Course, file: Path | None, with_match: bool) -> None:
     show_encoding(file)
     click.echo(f"{enrol(course, people)} people in the gradebook 名单人数")
     if with_match:
-        identities, shared = match(people)
-        identities.write(course.folder)
-        click.echo(f"{len(people)} people are known by name to 'collect' 已与平台姓名对应")
-        for line in shared:
-            click.echo(f"several people have this name, nobody is guessed 同名: {line}")
+        _match_names(course, people)
+
+
+def _match_names(course: Course, people: Sequence[Person]) -> None:
+    """Let `collect` know the roster's people by their names; tell whose names are shared."""
+    identities, shared = match(people)
+    identities.write(course.folder)
+    click.echo(f"{len(people)} people are known by name to 'collect' 已与平台姓名对应")
+    for line in shared:
+        click.echo(f"several people have this name, nobody is guessed 同名: {line}")

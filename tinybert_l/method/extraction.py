@@ -201,7 +201,7 @@ def _load(model: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
 
 
 def _require_plain_numbers(state: dict[str, torch.Tensor], what: str) -> None:
-    """Refuse weights that are not there, or that a quantiser keeps in a tensor type of its own.
+    """Refuse weights that are not there, or that a quantizer keeps in a tensor type of its own.
 
     Raises:
         InvalidInput: names the first such weight.
@@ -214,7 +214,7 @@ def _require_plain_numbers(state: dict[str, torch.Tensor], what: str) -> None:
         if type(value) not in (torch.Tensor, nn.Parameter):
             raise InvalidInput(
                 f"{what} holds {name} as a {type(value).__name__}; allowed: plain tensors. Copy or "
-                "extract first, and quantise the copy. 请先提取子模型，再量化。"
+                "extract first, and quantize the copy. 请先提取子模型，再量化。"
             )
 
 
