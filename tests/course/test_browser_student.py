@@ -24,6 +24,7 @@ pytestmark = [
     ),
 ]
 
+KERNEL_IS_IDLE = ".jp-Notebook-ExecutionIndicator[data-status=idle]"
 LAST_CELL_IS_RUN = (
     "() => [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')]"
     ".at(-1).innerText.match(/[0-9]/)"
@@ -194,6 +195,8 @@ def test_a_lecturer_runs_all_and_figures_appear(checkout, browser, tmp_path, lec
         page = browser.new_page(viewport={"width": 1400, "height": 900})
         page.goto(f"{address}/lab/tree/{name}.ipynb")
         cell(page, f"begin(lecture={lecture}")
+        # the kernel answers: what is run while it still connects may be lost
+        page.locator(KERNEL_IS_IDLE).first.wait_for(timeout=PATIENCE)
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
         page.wait_for_function(LAST_CELL_IS_RUN, timeout=240_000)
