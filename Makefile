@@ -75,7 +75,7 @@ release: $(READY) ## both distributions, checksums and the list of dependencies 
 records: $(READY) ## the long runs behind results/ (resumes where it stopped)
 	for name in $(RECORDS); do $(BIN)/python benchmarks/records.py $$name || exit 1; done
 	$(PIP) install -e '.[mpnet]'
-	for option in "" --stronger-teacher --longer --by-fold --mpnet; do $(BIN)/python benchmarks/headline.py $$option || exit 1; done
+	for option in "" --mpnet; do $(BIN)/python benchmarks/headline.py $$option || exit 1; done
 
 nightly: demo notebooks slides site bench ## what is too long for the tests
 	TINYBERT_L_STOCK=1 $(BIN)/python -m pytest tests/grading/test_attacks_on_stock.py

@@ -40,7 +40,7 @@ from typing import Any
 from assistant_runs import ASSISTANT
 from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
-from headline_students import LENGTH, fold_of
+from headline_students import LENGTH
 from headline_students import train as train_headline
 from joint_runs import JOINT, LONGER_JOINT, METHODS, STABILITY
 from long_run import Job, Settings, by_seed, correct_predictions, paired_interval, teacher_of
@@ -73,7 +73,7 @@ class AblationSeed:
 
 def ablation(seed: int, settings: Settings) -> list[AblationSeed]:
     """Test sub-models without one part of the recipe of benchmarks/headline.py."""
-    teacher = load_teacher(teacher_of(settings, seed))
+    teacher = load_teacher(teacher_of(seed))
     all_steps = settings["inner_steps"] + settings["soft_label_steps"]
     changes: dict[str, Settings] = {
         "all_parts": {},
@@ -88,7 +88,7 @@ def ablation(seed: int, settings: Settings) -> list[AblationSeed]:
     for variant, change in changes.items():
         with tempfile.TemporaryDirectory() as folder:
             student, tokenizer = train_headline(teacher, {**settings, **change}, seed, Path(folder))
-        data = encode(load_reviews(fold=fold_of(settings, seed))["test"], tokenizer, LENGTH)
+        data = encode(load_reviews(fold=seed)["test"], tokenizer, LENGTH)
         names = settings["sub_models"]
         if variant == "smallest_alone":
             names = names[-1:]

@@ -100,13 +100,13 @@ def test_a_record_decides(folder):
     assert undecided.kind == "undecided" and not undecided.condition_en
 
 
-def test_an_old_bootstrap_interval_decides_under_a_condition(folder):
-    narrow = judge("更好", "better", gap_record(1.9, 2.0, 2.1), 0.0)
-    assert narrow.kind == "holds"  # even if all of its spread were between the seeds
-    wide = judge("更好", "better", gap_record(1.0, 2.0, 3.0), 0.0)
-    assert wide.kind == "holds_if" and "seeds hardly differ" in wide.text
-    assert judge("更好", "better", gap_record(-3.0, -2.0, -1.0), 0.0).kind == "does_not_hold_if"
-    assert judge("更好", "better", gap_record(-1.0, 2.0, 5.0), 0.0).kind == "undecided"
+def test_an_interval_of_one_seed_decides_under_a_condition(folder):
+    apart = judge("更好", "better", gap_record(1.0, 2.0, 3.0, "one_seed"), 0.0)
+    assert apart.kind == "holds_if" and "one trained model" in apart.text
+    below = gap_record(-3.0, -2.0, -1.0, "one_seed")
+    assert judge("更好", "better", below, 0.0).kind == "does_not_hold_if"
+    around = gap_record(-1.0, 2.0, 5.0, "one_seed")
+    assert judge("更好", "better", around, 0.0).kind == "undecided"
 
 
 def test_a_live_run_cannot_write_a_verdict(folder):
@@ -155,7 +155,7 @@ def test_a_claim_of_several_parts_is_as_weak_as_its_weakest(folder):
     good = judge("甲", "a", gap_record(1, 2, 3, "seeds"), 0.0)
     bad = judge("乙", "b", gap_record(-3, -2, -1, "seeds"), 0.0)
     open_ = judge("丙", "c", gap_record(-3, -2, 1, "seeds"), 0.0)
-    condition = judge("丁", "d", gap_record(1, 2, 3), 0.0)
+    condition = judge("丁", "d", gap_record(1, 2, 3, "one_seed"), 0.0)
     nothing = evidence.no_record("戊", "e", "数据", "data")
     for parts, kind in (
         ([good, good], "holds"),

@@ -41,7 +41,7 @@ def test_a_part_of_the_recipe_is_turned_and_intervals_of_one_seed_are_marked():
 def test_what_is_kept_is_shown_beside_the_whole_teacher():
     (row,) = [
         r
-        for r in read_record("headline_by_fold").rows
+        for r in read_record("headline").rows
         if r.role == "candidate" and r.models[0].label == "2×¼ ONNX int8"
     ]
     bar = bars("use", "kept")["2×¼ ONNX int8"]

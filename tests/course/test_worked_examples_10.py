@@ -169,7 +169,7 @@ def test_what_is_read_from_the_numbers_of_the_chapters():
     assert cost < 0.5, "less than half of nine separate runs"
     (kept,) = [
         row
-        for row in read_record("headline_by_fold").rows
+        for row in read_record("headline").rows
         if row.role == "candidate" and row.models[0].label == "2×¼ ONNX int8"
     ]
     assert kept.times_smaller > 10 and kept.kept_percent.low > 95

@@ -142,8 +142,8 @@ def measured(stored: StoredValue) -> Measured:
     value = stored.value
     method: Method
     if isinstance(value, Interval):
-        method = value.method or "bootstrap"
-        return Measured(Estimate(value.estimate, value.low, value.high), method, stored.seeds)
+        estimate = Estimate(value.estimate, value.low, value.high)
+        return Measured(estimate, value.method, stored.seeds)
     if isinstance(value, Quartiles):
         return Measured(Estimate(value.median, value.low, value.high), "rounds")
     items = stored.items

@@ -45,8 +45,6 @@ A cell of verdicts looks like this::
 `gap.mean`, `gap.low` and `gap.high` are there for a sentence in the cell, `gap.number` is the
 number with its interval, `judge(...).text` the verdict in both languages. A claim with several
 parts is judged by `judge_all`. Values of every seed and item are used where the record keeps them.
-Records that keep only an old bootstrap interval decide under the condition that the seeds hardly
-differ, unless even the widest interval that their spread allows decides.
 """
 
 from tinybert_l.course.evidence.counting import (
