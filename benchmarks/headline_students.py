@@ -12,10 +12,10 @@ from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import sorted_by_importance, train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.mpnet import MpnetRecipe, mpnet_answers
+from tinybert_l.method.processes import open_accelerator
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
-from tinybert_l.method.training import open_accelerator
 from tinybert_l.method.vocabulary import prune_vocabulary
 from tinybert_l.submodels import sub_model_grid
 

@@ -32,9 +32,10 @@ SUBJECTS = {
     "headline_mpnet": "The same with soft labels of a teacher five times as large (MPNet)",
     "assistant": "The first fold's own teacher, taught further by MPNet's soft labels",
     "ablation": "The headline's recipe, shorter, with one of its parts left out at a time",
-    "joint_against_separate": "One joint run against each of its nine sub-models trained alone",
-    "joint_against_separate_longer": "The same with 400 steps (joint: 325, two random "
-    "sub-models in each), the teacher's outputs computed once for all",
+    "joint_against_separate": "One joint run (325 steps, two random sub-models in each) against "
+    "each of its nine sub-models trained alone for 400 steps; the teacher's outputs computed once",
+    "joint_equal_updates": "The same joint run against sub-models alone for 93 steps, as many as "
+    "it gives each of the seven in between",
     "stability": "Ways to introduce the sub-models, with and without self-distillation",
     "training_methods": "Five ways to a small model",
     "long_documents": "Whole reviews: cut, in windows, with windowed attention, with short texts "
@@ -45,7 +46,8 @@ SUBJECTS = {
     "alone",
     "baselines": "Counting words: bags of words on growing numbers of labelled texts, and the "
     "teacher on whole reviews",
-    "teacher_on_reviews": "The first fold's teacher, trained on sentences alone, reads whole reviews",
+    "teacher_on_reviews": "The first fold's teacher, trained on sentences alone, reads "
+    "whole reviews",
     "trigram": "Counting trigrams on the text that the language model learns from",
     "writer": "The course's language model against trigrams of the very text that it learned from: "
     "perplexity on unread reviews, order of sentences, long texts",

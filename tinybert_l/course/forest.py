@@ -201,6 +201,11 @@ def _joint(row: Row) -> Iterator[Difference]:
         yield _difference(label(row), row.difference_points)
 
 
+def _joint_mean(row: Row) -> Iterator[Difference]:
+    if isinstance(row, JointMeanGapRow):
+        yield from _joint(row)
+
+
 def _self_distillation(row: SelfDistillationRow) -> Iterator[Difference]:
     if row.difference_points is not None:
         yield _difference(row.sub_model.label, row.difference_points)
@@ -306,7 +311,11 @@ def _document(row: DocumentRow) -> Iterator[Difference]:
 
 
 _SOURCES = (
-    _Source("training", "joint_against_separate_longer", 2, "joint − alone 联合−单独", _joint),
+    _Source("training", "joint_against_separate", 2, "joint − alone 联合−单独", _joint),
+    _Source(
+        "training", "joint_equal_updates", 2,
+        "joint − alone as often 联合−单独，同样次数", _joint_mean,
+    ),
     _Source(
         "training", "self_distillation", 3, "self-distillation − none 有−无自蒸馏",
         _self_distillation,

@@ -16,7 +16,7 @@ A cell of verdicts looks like this::
     from tinybert_l.method.evaluation import count_parameters
 
     gap = evidence.from_record(
-        "joint_against_separate_longer", "difference_points", kind="joint_mean_gap"
+        "joint_against_separate", "difference_points", kind="joint_mean_gap"
     )
     windows = evidence.from_record(
         "long_documents", "against_cutting_points", sub_model="3x0.5", reading="windows"
