@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from tinybert_l.course import concept_diagrams
+from tinybert_l.course.figures import say_in_language
+from tinybert_l.languages import showing
 from tinybert_l.method.evaluation import count_parameters
 from tinybert_l.method.extraction import extract
 from tinybert_l.submodels import SubModel
@@ -54,6 +56,24 @@ def test_the_supernet_shares_the_teacher_s_square_and_no_number_is_left_out(part
             concept_diagrams.FFN,
         ):
             assert f"{sizes[part] / 1e6:.2f} M" in shown, (name, part)
+
+
+@pytest.mark.parametrize("language", [None, "zh", "en"])
+def test_the_batch_s_arrow_reaches_from_box_to_box_in_each_language(language):
+    participants = [SubModel(6), SubModel(2, 0.25)]
+    spread = np.full((3, 3), 0.125)
+    figure = concept_diagrams.joint_step(participants, "Step 3 第3步", NAMES, spread, spread)
+    with showing(language):
+        say_in_language(figure)
+        figure.canvas.draw()
+    axes = figure.axes[0]
+    batch, teacher = axes.texts[:2]
+    (arrow,) = [text for text in axes.texts if getattr(text, "xyann", None) == (0.8, 4.6)]
+    inside = arrow.arrow_patch.get_path().transformed(arrow.arrow_patch.get_transform())
+    ends = inside.get_extents()
+    boxes = [box.get_bbox_patch().get_window_extent() for box in (batch, teacher)]
+    assert abs(ends.y0 - boxes[0].y1) < 25, "the arrow starts at the batch's box"
+    assert abs(ends.y1 - boxes[1].y0) < 25, "the arrow's head touches the teacher's box"
 
 
 def test_a_step_s_picture_names_every_participant_and_every_spread():

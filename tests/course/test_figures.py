@@ -96,3 +96,23 @@ def test_a_figure_is_kept_in_each_language_where_asked(monkeypatch):
     with showing("zh"):
         figures.show(figure, "a figure 一张图")
     assert not isinstance(shown[1], dict)  # a course of one language needs one picture
+
+
+def test_ticks_of_a_figure_in_one_language_are_named_in_it(monkeypatch):
+    monkeypatch.setenv(figures.EACH_LANGUAGE, "1")
+    monkeypatch.setattr("IPython.display.display", lambda *_, **__: None)
+    named = []
+
+    def named_ticks(figure):
+        figure.canvas.draw()
+        named.append([tick.get_text() for tick in figure.axes[0].get_yticklabels()])
+        return b""
+
+    monkeypatch.setattr(figures, "_png", named_ticks)
+    figure, axes = figures.new_figure(3, 2)
+    axes.set_yticks([0, 1], ["speed at batch 1 批大小1的速度", "errors 错误率"])
+    figures.show(figure, "a figure 一张图")
+    in_chinese, in_english, in_both = named
+    assert in_chinese == ["批大小1的速度", "错误率"]
+    assert in_english == ["speed at batch 1", "errors"]
+    assert in_both == ["speed at batch 1 批大小1的速度", "errors 错误率"]

@@ -243,7 +243,7 @@ def test_verdicts_need_the_words_of_one_language_there():
         evidence.no_record("更稳定", "", "几个种子", "")
     with showing("zh"):
         verdict = evidence.no_record("更稳定", "", "几个种子", "").to_verdict()
-    assert verdict.claim == "更稳定" and verdict.verdict == "凭现有数据无法判定：几个种子"
+    assert verdict.claim == "更稳定" and verdict.verdict == "凭现有数据无法判定，还缺：几个种子"
 
 
 def test_begin_sets_the_language_and_refuses_others(monkeypatch, capsys, checkout):

@@ -1,5 +1,6 @@
 """Every worked example of lecture 5 is computed anew, and stands in both languages."""
 
+import json
 import math
 from collections import Counter
 from statistics import geometric_mean
@@ -10,7 +11,7 @@ from lecture_text import missing_from
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tinybert_l.course import evidence
-from tinybert_l.course.records import read_record
+from tinybert_l.course.records import RESULTS, read_record
 from tinybert_l.tasks.squad import answer_f1, exact_match, normalised_words
 from tinybert_l.tasks.stories import KINDS, TESTING, last_mentioned, make_stories
 from tinybert_l.tasks.trigram import Trigram
@@ -219,3 +220,25 @@ def test_what_the_readings_say_of_trigrams():
     assert counted[0].blocks_read == largest.blocks_read
     same_blocks, same_text = counted[0].perplexity.mean, counted[-1].perplexity.mean
     assert same_text < largest.perplexity.mean < same_blocks
+
+
+def test_sub_models_and_the_bag_of_words_are_judged_as_in_lecture_8():
+    gaps = {
+        size: evidence.from_record(
+            "long_documents", "against_bag_points", sub_model=size, reading="windows"
+        )
+        for size in ("3x0.5", "2x0.25")
+    }
+    assert gaps["2x0.25"].high < 0, "2×¼ loses, with its whole interval below 0"
+    assert gaps["3x0.5"].low < 0 < gaps["3x0.5"].high, "3×½ cannot be told from it"
+    assert read_record("long_documents").recipe["documents"] == 4000
+    rows = {}
+    for lecture in (LECTURE, 8):
+        path = RESULTS / "verdicts" / f"{lecture:02d}.json"
+        kept = json.loads(path.read_text(encoding="utf-8"))["rows"]
+        rows[lecture] = [
+            (row["kind"], [part["row"] for part in row["parts"]])
+            for row in kept
+            if "against_bag_points" in str(row["parts"])
+        ]
+    assert rows[LECTURE] == rows[8] and rows[8][0][0] == "does_not_hold"

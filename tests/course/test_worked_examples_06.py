@@ -155,8 +155,23 @@ def test_what_the_answer_says_of_many_sizes():
     assert mean.low < -0.5 < mean.high, "'less than half a point' is undecided"
 
 
-def test_what_the_reading_says_of_long_documents():
+def test_what_the_readings_say_of_long_documents():
     rows = {(r.sub_model.name, r.reading): r for r in read_record("long_documents").rows}
-    whole = rows["2x0.25", "windowed_attention_short_first"]
-    assert whole.against_cutting_points.low > 0, "reading everything helps clearly"
+    whole, start = rows["2x0.25", "windowed_attention_short_first"], rows["2x0.25", "cut"]
+    assert round(2 * whole.gflops_per_review / start.gflops_per_review) == 5, "two and a half times"
+    gain, lost = whole.against_cutting_points, whole.against_bag_points
+    stands(
+        f"{whole.gflops_per_review:.2f} GFLOPs",
+        f"{gain.estimate:.1f}",
+        f"$[{gain.low:.1f}, {gain.high:.1f}]$",
+        f"{-lost.estimate:.1f}",
+        f"$[{lost.low:.1f}, {lost.high:.1f}]$",
+    )
+    assert gain.low > 0 > lost.high, "better than the start, worse than a bag of words"
     assert whole.against_windows_points.low < 0 < whole.against_windows_points.high
+    for name, reading in (
+        ("2x0.25x0.25", whole.reading),
+        ("2x0.25", "windowed_attention"),  # whole reviews from the start
+    ):
+        gain = rows[name, reading].against_cutting_points
+        assert gain.low < 0 < gain.high, "no gain over the start can be told"

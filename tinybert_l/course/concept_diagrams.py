@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Rectangle
+from matplotlib.text import Text
 
 from tinybert_l.course.figures import (
     LARGEST,
@@ -239,11 +240,11 @@ def _in_short_lines(text: str) -> str:
 def _draw_step(axes: Any, participants: Sequence[SubModel], title: str) -> None:
     """Draw batch, teacher, participants, losses and update; the largest teaches the others."""
     _blank(axes, 10, 10)
-    _box(axes, 0.8, 4.6, "one\nbatch\n同一批", _GREY, "white")
-    _box(axes, 4.2, 9.2, "teacher, once 教师，一次", TEACHER, "white")
+    batch = _box(axes, 0.8, 4.6, "one\nbatch\n同一批", _GREY, "white")
+    teacher = _box(axes, 4.2, 9.2, "teacher, once 教师，一次", TEACHER, "white")
     _box(axes, 7.15, 4.6, "joint_loss\n联合损失", _GREEN, "white")
     _box(axes, 9.3, 4.6, "one\nupdate\n一次更新", _GREY, "white")
-    _arrow(axes, (1.1, 5.7), (2.4, 8.9))
+    _arrow(axes, (0.8, 4.6), (4.2, 9.2), ends=(batch, teacher))
     _arrow(axes, (8.1, 4.6), (8.4, 4.6))
     heights = np.linspace(6.6, 1.2, len(participants))
     for place, (sub_model, y) in enumerate(zip(participants, heights, strict=True)):
@@ -287,9 +288,9 @@ def _blank(axes: Any, width: float, height: float) -> None:
 
 def _box(
     axes: Any, x: float, y: float, text: str, colour: str, ink: str, fontsize: float = TEXT_POINTS
-) -> None:
+) -> Text:
     style = {"boxstyle": "round,pad=0.45", "facecolor": colour, "edgecolor": "none"}
-    axes.text(
+    return axes.text(
         x, y, text, color=ink, ha="center", va="center", fontsize=fontsize, bbox=style, zorder=3
     )
 
@@ -300,6 +301,10 @@ def _arrow(
     end: tuple[float, float],
     colour: str = _GREY,
     path: str = "arc3",
+    ends: tuple[Text, Text] | None = None,
 ) -> None:
+    """Draw an arrow; from edge to edge of two boxes where they are given, as their texts vary."""
     style = {"arrowstyle": "-|>", "lw": 1.6, "color": colour, "connectionstyle": path}
-    axes.annotate("", end, start, arrowprops=style)
+    if ends is not None:
+        style |= {"patchA": ends[0].get_bbox_patch(), "patchB": ends[1].get_bbox_patch()}
+    axes.annotate("", end, start, arrowprops=style, zorder=4)  # the boxes are placed before it

@@ -124,7 +124,8 @@ def _in_each_language(figure: Figure) -> dict[str, str]:
         copy = pickle.loads(pickle.dumps(figure))
         with showing(language):
             say_in_language(copy)
-        pictures[MIME_OF_LANGUAGE.format(language)] = base64.b64encode(_png(copy)).decode()
+            png = _png(copy)  # ticks are named while it is drawn
+        pictures[MIME_OF_LANGUAGE.format(language)] = base64.b64encode(png).decode()
     return pictures
 
 

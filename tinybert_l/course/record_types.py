@@ -34,7 +34,7 @@ VERDICT_WORDS: dict[VerdictKind, str] = {
     "undecided": "undecided 未定",
     "holds_if": "holds if {en} 若{zh}，则成立",
     "does_not_hold_if": "does not hold if {en} 若{zh}，则不成立",
-    "no_record": "cannot be decided with this data; needed: {en} 凭现有数据无法判定：{zh}",
+    "no_record": "cannot be decided with this data; needed: {en} 凭现有数据无法判定，还缺：{zh}",
 }
 MOST_DECIMALS = 4  # of an interval's end
 MAKER = object()  # what only `evidence` hands over

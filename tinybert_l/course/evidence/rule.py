@@ -10,7 +10,7 @@ from tinybert_l.languages import current_language
 
 Answer = Literal["holds", "does_not_hold", "undecided"]
 NO_SPREAD = (
-    "需要各种子或各轮的数值，而记录只保存了一个数字",
+    "各种子或各轮的数值（记录只保存了一个数字）",
     "the values of seeds or rounds, of which the record keeps one number",
 )
 ONE_SEED = (
@@ -83,7 +83,7 @@ def _kind(evidence: Evidence, margin: float, better: Better) -> tuple[VerdictKin
     """The verdict, and the condition that the evidence itself brings."""
     if evidence.method == "missing":
         file = f"results/{evidence.record}.json"
-        return "no_record", (f"需要{file}，用make records生成", f"{file}, by make records")
+        return "no_record", (f"{file}，由make records生成", f"{file}, by make records")
     if evidence.method == "bare":
         return "no_record", NO_SPREAD
     decided = answer(evidence.low, evidence.high, margin, better)
