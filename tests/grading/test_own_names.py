@@ -1,17 +1,24 @@
 """Files and folders that people named by hand: by number and name, by lecture, by repository."""
 
+import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from nbgrader.api import Gradebook
 from quick_course import quick_course
 from test_intake_odd import ANSWER, NAME, OTHER_ANSWER, write_zip
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.grading import intake
 from tinybert_l.grading.arrivals import Arrival
 from tinybert_l.grading.intake import Reading, collect_archive, read_archive
-from tinybert_l.grading.own_names import with_ids
+from tinybert_l.grading.own_names import with_ids, without_others_numbers
+from tinybert_l.grading.owners import CANVAS_IN_FOLDERS
+from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.lms import StudentTotal
+from tinybert_l.grading.settings import database_url, prepare_gradebook
 
 PEOPLE = [
     StudentTotal("2023001", "李", "雷"),
@@ -19,6 +26,8 @@ PEOPLE = [
     StudentTotal("20230011", "Wu", "Bo"),
     StudentTotal("s-2023.004@uni.example", "Li", "Ann"),
     StudentTotal("cs1", "Roe", "Jo"),
+    StudentTotal("cs2", "Kim", "Min"),
+    StudentTotal("cs3", "Kim", "Min"),
 ]
 
 
@@ -41,9 +50,17 @@ def arrivals(*names: str, platform: str = "") -> list[Arrival]:
         ("120230011", "120230011"),  # part of a longer number
         ("cs1-work", "cs1-work"),  # too few figures
         ("2023001", "2023001"),
+        ("Jo Roe", "cs1"),
+        ("Roe_Jo_cs1", "cs1"),
+        ("123456789 - Roe, Jo", "cs1"),
+        ("韩梅梅", "2023002"),
+        ("Jo Roe cs2", "Jo Roe cs2"),  # two people
+        ("Mary-Jo Roe", "Mary-Jo Roe"),
+        ("joroe", "joroe"),  # a login, which may be another's
+        ("Min Kim", "Min Kim"),  # the name of two
     ],
 )
-def test_a_number_of_the_roster_says_whose_it_is(name, student):
+def test_a_number_or_a_full_name_of_the_roster_says_whose_it_is(name, student):
     (arrival,) = with_ids(arrivals(name), PEOPLE)
     assert arrival.student == student
     assert bool(arrival.notes) == (student != name or name == "李雷_2023002")
@@ -62,7 +79,9 @@ def test_what_a_platform_says_and_two_files_of_one_person_stay():
     (arrival,) = with_ids(arrivals("Ann-2023001", platform="moodle"), PEOPLE)
     assert arrival.student == "Ann-2023001"
     names = ["2023001-a", "b-2023001"]
-    assert [x.student for x in with_ids(arrivals(*names), PEOPLE)] == names
+    kept = with_ids(arrivals(*names), PEOPLE)
+    assert [x.student for x in kept] == names
+    assert all("which one counts" in x.notes[0] for x in kept)
     first, _ = with_ids(arrivals("2023001-a", "2023001"), PEOPLE)
     assert first.student == "2023001-a"
 
@@ -120,3 +139,30 @@ def test_a_branch_is_no_person(tmp_path):
     members = {f"ann/{NAME}.ipynb": ANSWER, f"{NAME}-main/x.ipynb": OTHER_ANSWER}
     found, _ = read_archive(write_zip(tmp_path / "a.zip", members), NAME, Reading())
     assert [arrival.student for arrival in found] == ["ann"]
+
+
+def test_somebody_new_is_pointed_out_where_there_is_a_roster(tmp_path, monkeypatch):
+    course = quick_course(tmp_path / "course", 3, monkeypatch)
+    prepare_gradebook(course.database)
+    with Gradebook(database_url(course.database)) as book:
+        book.add_assignment(NAME)
+    monkeypatch.setattr(intake, "_released_texts", lambda course, name: ())
+    archive = write_zip(tmp_path / "a.zip", {f"{x}/{NAME}.ipynb": ANSWER for x in ("Ann", "ana")})
+    without = collect_archive(course, 3, archive)
+    assert not any("new:" in result.outcome for result in without)
+    shutil.rmtree(course.folder / "submitted")
+    with Book(course.database, NAME) as book:
+        book.introduce("ann")
+    outcomes = {x.who: x.outcome for x in collect_archive(course, 3, archive)}
+    assert "new:" not in outcomes["ann"] and "new:" in outcomes["ana"]
+
+
+def test_canvass_number_of_another_person_in_a_folder_is_not_taken_over():
+    people = [StudentTotal("u1", lms_user_id="51"), StudentTotal("u2"), StudentTotal("u3")]
+    came = arrivals("u1", "u2", "u3", platform=CANVAS_IN_FOLDERS)
+    came = [
+        replace(x, known={"lms_user_id": n}) for x, n in zip(came, ("60", "51", "53"), strict=True)
+    ]
+    checked = without_others_numbers(came, people)
+    assert [x.known for x in checked] == [{}, {}, {"lms_user_id": "53"}]
+    assert ["right folder" in "".join(x.notes) for x in checked] == [True, True, False]

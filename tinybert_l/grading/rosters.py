@@ -337,6 +337,8 @@ def _person(table: Table, row: list[str], student: str, is_canvas: bool) -> Pers
         full_name = table.cell(row, table.column("Student"))
     else:
         full_name = table.cell(row, table.column(*OTHER_NAMES["full_name"]))
+        number = table.cell(row, table.column("lms_user_id"))  # as nbgrader writes its people
+        person |= {"lms_user_id": number} if number else {}
     full_name = tidy_name(full_name)  # a quoted line end, marks of direction
     if full_name and not (person["first_name"] or person["last_name"]):
         person["last_name"], _, person["first_name"] = map(str.strip, full_name.partition(","))
