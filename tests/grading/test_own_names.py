@@ -146,6 +146,7 @@ def test_somebody_new_is_pointed_out_where_there_is_a_roster(tmp_path, monkeypat
     prepare_gradebook(course.database)
     with Gradebook(database_url(course.database)) as book:
         book.add_assignment(NAME)
+        book.add_notebook(NAME, NAME)
     monkeypatch.setattr(intake, "_released_texts", lambda course, name: ())
     archive = write_zip(tmp_path / "a.zip", {f"{x}/{NAME}.ipynb": ANSWER for x in ("Ann", "ana")})
     without = collect_archive(course, 3, archive)
