@@ -1,24 +1,23 @@
 """Files and folders that people named by hand: by number and name, by lecture, by repository."""
 
-import shutil
+import contextlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from nbgrader.api import Gradebook
 from quick_course import quick_course
 from test_intake_odd import ANSWER, NAME, OTHER_ANSWER, write_zip
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading import intake
 from tinybert_l.grading.arrivals import Arrival
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.intake import Reading, collect_archive, read_archive
 from tinybert_l.grading.own_names import with_ids, without_others_numbers
 from tinybert_l.grading.owners import CANVAS_IN_FOLDERS
-from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.lms import StudentTotal
-from tinybert_l.grading.settings import database_url, prepare_gradebook
 
 PEOPLE = [
     StudentTotal("2023001", "李", "雷"),
@@ -142,20 +141,13 @@ def test_a_branch_is_no_person(tmp_path):
 
 
 def test_somebody_new_is_pointed_out_where_there_is_a_roster(tmp_path, monkeypatch):
-    course = quick_course(tmp_path / "course", 3, monkeypatch)
-    prepare_gradebook(course.database)
-    with Gradebook(database_url(course.database)) as book:
-        book.add_assignment(NAME)
-        book.add_notebook(NAME, NAME)
-    monkeypatch.setattr(intake, "_released_texts", lambda course, name: ())
-    archive = write_zip(tmp_path / "a.zip", {f"{x}/{NAME}.ipynb": ANSWER for x in ("Ann", "ana")})
-    without = collect_archive(course, 3, archive)
-    assert not any("new:" in result.outcome for result in without)
-    shutil.rmtree(course.folder / "submitted")
-    with Book(course.database, NAME) as book:
-        book.introduce("ann")
-    outcomes = {x.who: x.outcome for x in collect_archive(course, 3, archive)}
-    assert "new:" not in outcomes["ann"] and "new:" in outcomes["ana"]
+    course = Course(tmp_path)
+    for people in ([], [StudentTotal("ann")]):
+        book = contextlib.nullcontext(SimpleNamespace(students=lambda people=people: people))
+        monkeypatch.setattr(intake, "Book", lambda *_, book=book: book)
+        known = intake._as_in_gradebook(arrivals("Ann", "ana"), course, NAME)
+        noted = {x.student: intake.NEW in x.notes for x in known}
+        assert noted == ({"ann": False, "ana": True} if people else {"Ann": False, "ana": False})
 
 
 def test_canvass_number_of_another_person_in_a_folder_is_not_taken_over():
