@@ -107,7 +107,12 @@ def kept_outputs(setup: LectureSetup, recipe: JointRecipe) -> TeacherOutputs | N
 
 
 def summarise_joint(seeds: list[list[JointSeed]]) -> list[Row]:
-    """Differences with paired intervals over sentences and seeds; then both costs."""
+    """Differences in accuracy, then both costs."""
+    return joint_gaps(seeds) + joint_costs(seeds)
+
+
+def joint_gaps(seeds: list[list[JointSeed]]) -> list[Row]:
+    """Differences with paired intervals over sentences and seeds, and their mean."""
     rows: list[Row] = []
     gaps = []
     for same in zip(*seeds, strict=True):
@@ -122,7 +127,7 @@ def summarise_joint(seeds: list[list[JointSeed]]) -> list[Row]:
         gaps.append(gap)
     mean_gap = np.stack(gaps, axis=1).mean(1)  # of [seeds, sub-models, texts], over sub-models
     rows.append(JointMeanGapRow(paired_interval(mean_gap)))
-    return rows + joint_costs(seeds)
+    return rows
 
 
 def joint_costs(seeds: list[list[JointSeed]]) -> list[Row]:
@@ -297,7 +302,7 @@ JOINT = Job(
     joint_against_separate,
     summarise_joint,
 )
-EQUAL_UPDATES = replace(JOINT, settings=recipes.EQUAL_UPDATES)
+EQUAL_UPDATES = replace(JOINT, settings=recipes.EQUAL_UPDATES, summarise=joint_gaps)
 STABILITY = Job("stability", recipes.LONG_STABILITY, StabilitySeed, stability, summarise_stability)
 METHODS = Job(
     "training_methods", recipes.LONG_METHODS, MethodSeed, training_methods, summarise_methods

@@ -34,8 +34,8 @@ SUBJECTS = {
     "ablation": "The headline's recipe, shorter, with one of its parts left out at a time",
     "joint_against_separate": "One joint run (325 steps, two random sub-models in each) against "
     "each of its nine sub-models trained alone for 400 steps; the teacher's outputs computed once",
-    "joint_equal_updates": "The same joint run against sub-models alone for 93 steps, as many as "
-    "it gives each of the seven in between",
+    "joint_equal_updates": "The same joint run against the seven sub-models in between alone for "
+    "93 steps, about as often as it draws them",
     "stability": "Ways to introduce the sub-models, with and without self-distillation",
     "training_methods": "Five ways to a small model",
     "long_documents": "Whole reviews: cut, in windows, with windowed attention, with short texts "

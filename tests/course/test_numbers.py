@@ -103,7 +103,7 @@ def test_a_record_tells_how_to_repeat_it_and_its_recipe_is_the_code_s(name):
     assert record.recipe == RECORDS[name]
     assert record.command.startswith("python benchmarks/")
     assert record.versions["torch"] and record.date
-    draws_nothing = name in {"teacher_on_reviews", "trigram", "trivial_answers"}
+    draws_nothing = name in {"trigram", "trivial_answers"}
     assert draws_nothing != ("seeds" in record.recipe)
     # one trained model, spreads over batches or texts
     one_model = {

@@ -39,11 +39,11 @@ def test_how_many_claims_would_hold_by_luck():
 
 def test_the_example_of_a_second_measurement():
     words = []
-    for name in ("joint_against_separate", "joint_against_separate"):
+    for name in ("joint_against_separate", "joint_equal_updates"):
         record = read_record(name)
         (row,) = [row for row in record.rows if row.kind == "joint_mean_gap"]
         gap = row.difference_points
-        words += [f"${gap.estimate:.1f}$", f"$[{gap.low:.1f}, {gap.high:.1f}]$"]
+        words += [f"${gap.estimate:+.1f}$", f"$[{gap.low:.1f}, {gap.high:.1f}]$"]
         words.append(str(record.recipe["num_steps"]))
     assert missing_from(LECTURE, words) == []
 
