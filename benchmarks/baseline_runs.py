@@ -197,7 +197,7 @@ def teacher_on_reviews(seed: int, settings: Settings) -> list[BaselineRow]:
         if isinstance(row, BaselineRow)
         and (row.task, row.model, row.labelled_reviews) == ("reviews", "bag_of_words", 0)
     )
-    teacher, test = load_teacher(teacher_of(settings, seed)), load_reviews("imdb")["test"]
+    teacher, test = load_teacher(teacher_of(seed)), load_reviews("imdb")["test"]
     model = elastic_copy(teacher.model)
     readings: tuple[Literal["cut", "windows"], ...] = ("cut", "windows")
     rows = []

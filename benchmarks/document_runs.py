@@ -10,7 +10,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any, Literal
 
-from headline_students import fold_of
 from long_run import Job, Settings, by_seed, correct, paired_interval, teacher_of
 
 from tinybert_l.course import recipes
@@ -49,9 +48,9 @@ class DocumentSeed:
 
 def long_documents(seed: int, settings: Settings) -> list[DocumentSeed]:
     """Train a student for each way to read reviews, with the same tokens a step, and test it."""
-    loaded = load_teacher(teacher_of(settings, seed))
+    loaded = load_teacher(teacher_of(seed))
     start = sorted_by_importance(loaded)
-    reviews = load_reviews("imdb", fold=fold_of(settings, seed))
+    reviews = load_reviews("imdb", fold=seed)
     train = reviews["train"].head(settings["documents"])
     test = reviews["test"]
     lengths = token_counts(loaded.tokenizer, test)
@@ -82,8 +81,7 @@ def bag_row(seed: int, settings: Settings) -> DocumentSeed:
 
     Validation chooses.
     """
-    fold = fold_of(settings, seed)
-    sentences, reviews = load_reviews(fold=fold)["train"], load_reviews("imdb", fold=fold)
+    sentences, reviews = load_reviews(fold=seed)["train"], load_reviews("imdb", fold=seed)
     labelled = reviews["train"].head(settings["documents"])
     texts = Split(labelled.texts + sentences.texts, labelled.labels + sentences.labels)
     fits = []

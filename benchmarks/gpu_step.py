@@ -22,7 +22,7 @@ from tinybert_l.method.config import ElasticBertConfig
 from tinybert_l.method.evaluation import count_flops
 from tinybert_l.method.extraction import extract
 from tinybert_l.method.model import ElasticBertForSequenceClassification
-from tinybert_l.method.training import autocast
+from tinybert_l.method.precision import autocast
 from tinybert_l.submodels import SubModel
 
 ROUNDS = 8

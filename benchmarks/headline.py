@@ -7,11 +7,10 @@ chooses the sub-model to deploy among those that are fast enough; test accuracy 
 
 Each seed's student is kept under outputs/records/ at once, so that a killed run goes on.
 `headline.py 0 1` trains these seeds only: several processes can share the work, and one without a
-seed then measures. A teacher that knows little is easily imitated; `--stronger-teacher` repeats all
-with a teacher every weight of which was fine-tuned, and `--longer` then takes more steps.
-`--by-fold` has another fold for each seed; `--mpnet` then takes the soft labels from a teacher of
-base size, fine-tuned and asked within half an hour, and compares its students with those of
-`--by-fold`. A CUDA GPU trains where there is one; speed is that of the processor.
+seed then measures. Each seed has another fold: its teacher has not seen the fold's test sentences.
+`--mpnet` takes the soft labels from a teacher of base size, fine-tuned and asked within half an
+hour, and compares its students with those of the run without it. A CUDA GPU trains where there is
+one; speed is that of the processor.
 """
 
 import argparse
@@ -28,7 +27,6 @@ import torch
 from headline_students import (
     LENGTH,
     Settings,
-    fold_of,
     mpnet_of,
     student_folder,
     teacher_of,
@@ -39,13 +37,7 @@ from long_run import by_seed, correct, paired_interval
 from tinybert_l import begin
 from tinybert_l.course.intervals import ratio_of_means
 from tinybert_l.course.measuring import measure_baseline
-from tinybert_l.course.recipes import (
-    HEADLINE,
-    HEADLINE_BY_FOLD,
-    HEADLINE_LONGER,
-    HEADLINE_MPNET,
-    HEADLINE_STRONGER,
-)
+from tinybert_l.course.recipes import HEADLINE, HEADLINE_MPNET
 from tinybert_l.course.records import write_record
 from tinybert_l.course.rows import DeployedModel, HeadlineRow, Interval, Row, Runtime
 from tinybert_l.method.data import Encoded, encode, load_reviews
@@ -131,7 +123,7 @@ def measure(
 ) -> list[Measurement]:
     """Measure every sub-model in every runtime: predictions, bytes and, if asked, speed."""
     student, tokenizer = trained(teacher, settings, seed)
-    reviews = load_reviews(fold=fold_of(settings, seed))
+    reviews = load_reviews(fold=seed)
     validation = encode(reviews["validation"], tokenizer, LENGTH)
     test = encode(reviews["test"], tokenizer, LENGTH)
     teacher_bytes = weight_bytes(teacher.model)
@@ -282,20 +274,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("seeds", nargs="*", type=int, help="train these seeds, measure nothing")
     parser.add_argument(
-        "--stronger-teacher",
-        action="store_true",
-        help="distil a teacher every weight of which was fine-tuned",
-    )
-    parser.add_argument(
-        "--longer", action="store_true", help="distil the stronger teacher with more steps"
-    )
-    parser.add_argument(
-        "--by-fold",
-        action="store_true",
-        help="distil the stronger teacher of each fold, and test on the fold",
-    )
-    parser.add_argument(
-        "--mpnet", action="store_true", help="the same, with soft labels of a base-size teacher"
+        "--mpnet", action="store_true", help="take soft labels from a base-size teacher"
     )
     return parser.parse_args()
 
@@ -304,12 +283,6 @@ def chosen_run(given: argparse.Namespace) -> tuple[str, Settings, str]:
     """The record's name, its settings, and the option that asks for it."""
     if given.mpnet:
         return "headline_mpnet", HEADLINE_MPNET, " --mpnet"
-    if given.by_fold:
-        return "headline_by_fold", HEADLINE_BY_FOLD, " --by-fold"
-    if given.longer:
-        return "headline_longer", HEADLINE_LONGER, " --longer"
-    if given.stronger_teacher:
-        return "headline_stronger_teacher", HEADLINE_STRONGER, " --stronger-teacher"
     return "headline", HEADLINE, ""
 
 
@@ -323,8 +296,7 @@ def add_references(
         test = teacher.splits["test"]
         hits = correct(mpnet_answers(mpnet, test.texts), test.labels)
         references.setdefault("mpnet", []).append(hits)
-    if settings.get("folds"):
-        references.setdefault("bag_of_words", []).append(measure_baseline(teacher).hits)
+    references.setdefault("bag_of_words", []).append(measure_baseline(teacher).hits)
 
 
 def main() -> None:
@@ -342,8 +314,8 @@ def main() -> None:
         add_references(references, teacher, settings, seed)
         measured.append(measure(teacher, settings, seed))
         if given.mpnet:
-            trained(teacher, HEADLINE_BY_FOLD, seed)
-            earlier.append(measure(teacher, HEADLINE_BY_FOLD, seed, with_speed=False))
+            trained(teacher, HEADLINE, seed)
+            earlier.append(measure(teacher, HEADLINE, seed, with_speed=False))
         device = student_folder(settings, seed) / "done"
         devices.add(device.read_text(encoding="utf-8"))
     path = write_record(

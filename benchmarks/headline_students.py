@@ -7,16 +7,15 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from tinybert_l.cache import recipe_hash, write_atomically
-from tinybert_l.course.recipes import ADAPTED_TEACHER
 from tinybert_l.method.data import Encoded, Split, encode, load_reviews, unlabelled_sentences
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import sorted_by_importance, train_jointly
 from tinybert_l.method.model import ElasticBertForSequenceClassification
 from tinybert_l.method.mpnet import MpnetRecipe, mpnet_answers
+from tinybert_l.method.processes import open_accelerator
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs
-from tinybert_l.method.training import open_accelerator
 from tinybert_l.method.vocabulary import prune_vocabulary
 from tinybert_l.submodels import sub_model_grid
 
@@ -62,20 +61,12 @@ def joint_recipes(settings: Settings, seed: int) -> tuple[JointRecipe | None, Jo
     return inner, soft_labels
 
 
-def fold_of(settings: Settings, seed: int) -> int:
-    """The fold of the seed's test texts: its own, or the first for all."""
-    return seed if settings.get("folds") else 0
-
-
 def teacher_of(settings: Settings, seed: int) -> Teacher:
-    """The seed's teacher: with folds, one that has not seen the fold's test texts."""
-    recipe = settings.get("teacher", ADAPTED_TEACHER)
-    if settings.get("folds"):
-        return load_teacher(TeacherRecipe(**recipe, fold=fold_of(settings, seed), seed=seed))
-    return load_teacher(TeacherRecipe(**recipe))
+    """The seed's teacher, which has not seen the test texts of the seed's fold."""
+    return load_teacher(TeacherRecipe(**settings["teacher"], fold=seed, seed=seed))
 
 
-def corpus(settings: Settings, fold: int = 0) -> Split:
+def corpus(settings: Settings, fold: int) -> Split:
     """Training texts; labels of the unlabelled ones are 0 and never used.
 
     None of them is a test text of the fold.
@@ -89,7 +80,7 @@ def train(
     teacher: Teacher, settings: Settings, seed: int, folder: Path
 ) -> tuple[ElasticBertForSequenceClassification, Any]:
     """Train jointly once; return the student with its smaller vocabulary, and its tokenizer."""
-    texts = corpus(settings, fold_of(settings, seed))
+    texts = corpus(settings, seed)
     whole = encode(texts, teacher.tokenizer, LENGTH)
     outputs = soft_labels_of(teacher, settings, seed, texts, whole)
     inner, soft_labels = joint_recipes(settings, seed)
@@ -111,7 +102,7 @@ def mpnet_of(settings: Settings, seed: int) -> MpnetRecipe | None:
     """The recipe of the seed's MPNet, which has not seen the fold's test texts; None: not used."""
     if settings.get("soft_labels") != "mpnet":
         return None
-    return MpnetRecipe(fold=fold_of(settings, seed), seed=seed)
+    return MpnetRecipe(fold=seed, seed=seed)
 
 
 def soft_labels_of(

@@ -297,7 +297,7 @@ JOINT = Job(
     joint_against_separate,
     summarise_joint,
 )
-LONGER_JOINT = replace(JOINT, settings=recipes.LONGER_JOINT)
+EQUAL_UPDATES = replace(JOINT, settings=recipes.EQUAL_UPDATES)
 STABILITY = Job("stability", recipes.LONG_STABILITY, StabilitySeed, stability, summarise_stability)
 METHODS = Job(
     "training_methods", recipes.LONG_METHODS, MethodSeed, training_methods, summarise_methods

@@ -26,8 +26,8 @@ from tinybert_l.method.evaluation import count_flops
 from tinybert_l.method.extraction import elastic_copy, extract
 from tinybert_l.method.joint import sorted_by_importance
 from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.precision import measured_precision
 from tinybert_l.method.teacher import load_teacher, predict_logits
-from tinybert_l.method.training import measured_precision
 from tinybert_l.method.vocabulary import prune_vocabulary
 from tinybert_l.submodels import SubModel
 

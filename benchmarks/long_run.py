@@ -14,7 +14,6 @@ import torch
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.experiments import LectureSetup, first_texts, open_bench
 from tinybert_l.course.intervals import hierarchical
-from tinybert_l.course.recipes import ADAPTED_TEACHER
 from tinybert_l.course.rows import Interval, OverSeeds, Row, from_json, to_json
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.model import ElasticBertForSequenceClassification
@@ -52,22 +51,18 @@ class Job(Generic[SeedRow]):
     summarise: Callable[[list[list[SeedRow]]], list[Row]]
 
 
-def teacher_of(settings: Settings, seed: int) -> TeacherRecipe:
-    """The recipe of the seed's teacher.
+def teacher_of(seed: int) -> TeacherRecipe:
+    """The recipe of the seed's teacher, which has not seen the test sentences of the seed's fold.
 
-    With the setting "folds", seed k trains and tests on fold k, and its teacher, that of
-    `headline.py --by-fold`, has not seen the fold's test sentences. Records without it were made on
-    the first fold for all seeds, with the default teacher of their time.
+    Seed k trains and tests on fold k: the setting "folds" says so in the record.
     """
-    if settings.get("folds"):
-        return replace(DEFAULT_TEACHER, fold=seed, seed=seed, runs=1)
-    return TeacherRecipe(**ADAPTED_TEACHER)
+    return replace(DEFAULT_TEACHER, fold=seed, seed=seed, runs=1)
 
 
 def long_setup(settings: Settings, seed: int) -> LectureSetup:
     """The lectures' set-up with more steps, and with all test sentences of the seed held out."""
-    setup = open_bench(teacher_of(settings, seed))
-    test = load_teacher(teacher_of(settings, seed)).data["test"]
+    setup = open_bench(teacher_of(seed))
+    test = load_teacher(teacher_of(seed)).data["test"]
     recipe = JointRecipe(
         num_steps=settings["num_steps"], batch_size=settings["batch_size"], checkpoint_every=10_000
     )

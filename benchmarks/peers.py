@@ -29,8 +29,9 @@ from tinybert_l.method.data import bucketed_batches, collate
 from tinybert_l.method.extraction import elastic_copy, extract, set_dropout_on_states
 from tinybert_l.method.joint import sorted_by_importance
 from tinybert_l.method.model import ElasticBertForSequenceClassification
+from tinybert_l.method.precision import autocast, measured_precision
 from tinybert_l.method.teacher import accuracy_of, load_teacher, predict_logits
-from tinybert_l.method.training import autocast, measured_precision, parameter_groups
+from tinybert_l.method.training import parameter_groups
 from tinybert_l.submodels import SubModel, share_of, sub_model_grid
 
 BATCH = 32

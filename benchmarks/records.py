@@ -2,28 +2,28 @@
 
 NAME is one of these (tables and figures of the plan in brackets):
 
-joint_against_separate         a joint run against its nine sub-models trained alone (table 2)
-joint_against_separate_longer  with 400 steps (joint: 325), the teacher's outputs computed once
-stability                      ways to introduce sub-models, and self-distillation (table 5)
-training_methods               five ways to a small model (table 6)
-long_documents                 whole reviews: cut, windows, windowed attention (tables 8, 12)
-questions                      nine kinds of questions on stories of an unseen world (table 8)
-generation                     perplexity, variety, coherence and speed of writing (table 13)
-assistant                      the teacher itself, taught further by MPNet's soft labels
-ablation                       the headline's recipe, shorter, without one part at a time
-chinese                        joint fine-tuning with and without joint pre-training
-baselines                      bags of words on growing numbers of labels; the teacher on reviews
-teacher_on_reviews             a teacher of sentences on reviews, against words of the same text
-trigram                        counted on the text that the language model learns from
-writer                         the course's language model against trigrams, order, long texts
-writer_alone                   one of its sizes trained alone, as often as jointly
-trivial_answers                the best answer without reading, for each kind of question
-masked_tokens                  Chinese pre-training, measured on hidden tokens only
-gradient_agreement             do the gradients of sub-models point the same way? (figure 2)
-cascade                        early exit in cascades of sub-models, and after every layer
-strategies                     schedule, clipping, weight decay and dropout off in turn (table 7)
-two_stages                     general distillation, then that of the task, as in the paper
-self_distillation              learning curves with self-distillation and without (figure 5)
+joint_against_separate  a joint run against its nine sub-models trained alone (table 2)
+joint_equal_updates     the same, alone only as often as the joint run trains them
+stability               ways to introduce sub-models, and self-distillation (table 5)
+training_methods        five ways to a small model (table 6)
+long_documents          whole reviews: cut, windows, windowed attention (tables 8, 12)
+questions               nine kinds of questions on stories of an unseen world (table 8)
+generation              perplexity, variety, coherence and speed of writing (table 13)
+assistant               the teacher itself, taught further by MPNet's soft labels
+ablation                the headline's recipe, shorter, without one part at a time
+chinese                 joint fine-tuning with and without joint pre-training
+baselines               bags of words on growing numbers of labels; the teacher on reviews
+teacher_on_reviews      a teacher of sentences on reviews, against words of the same text
+trigram                 counted on the text that the language model learns from
+writer                  the course's language model against trigrams, order, long texts
+writer_alone            one of its sizes trained alone, as often as jointly
+trivial_answers         the best answer without reading, for each kind of question
+masked_tokens           Chinese pre-training, measured on hidden tokens only
+gradient_agreement      do the gradients of sub-models point the same way? (figure 2)
+cascade                 early exit in cascades of sub-models, and after every layer
+strategies              schedule, clipping, weight decay and dropout off in turn (table 7)
+two_stages              general distillation, then that of the task, as in the paper
+self_distillation       learning curves with self-distillation and without (figure 5)
 
 Each seed's rows are kept under outputs/records/ at once, so that a killed run goes on. With SEEDs,
 only these are run: several processes can share the work; one without SEED then writes the record.
@@ -40,9 +40,9 @@ from typing import Any
 from assistant_runs import ASSISTANT
 from baseline_runs import BASELINES, TEACHER, TRIGRAM, TRIVIAL
 from document_runs import DOCUMENTS
-from headline_students import LENGTH, fold_of
+from headline_students import LENGTH
 from headline_students import train as train_headline
-from joint_runs import JOINT, LONGER_JOINT, METHODS, STABILITY
+from joint_runs import EQUAL_UPDATES, JOINT, METHODS, STABILITY
 from long_run import Job, Settings, by_seed, correct_predictions, paired_interval, teacher_of
 from self_distillation_runs import SELF_DISTILLATION_RUNS
 from strategy_runs import STRATEGY_RUNS
@@ -73,7 +73,7 @@ class AblationSeed:
 
 def ablation(seed: int, settings: Settings) -> list[AblationSeed]:
     """Test sub-models without one part of the recipe of benchmarks/headline.py."""
-    teacher = load_teacher(teacher_of(settings, seed))
+    teacher = load_teacher(teacher_of(seed))
     all_steps = settings["inner_steps"] + settings["soft_label_steps"]
     changes: dict[str, Settings] = {
         "all_parts": {},
@@ -88,7 +88,7 @@ def ablation(seed: int, settings: Settings) -> list[AblationSeed]:
     for variant, change in changes.items():
         with tempfile.TemporaryDirectory() as folder:
             student, tokenizer = train_headline(teacher, {**settings, **change}, seed, Path(folder))
-        data = encode(load_reviews(fold=fold_of(settings, seed))["test"], tokenizer, LENGTH)
+        data = encode(load_reviews(fold=seed)["test"], tokenizer, LENGTH)
         names = settings["sub_models"]
         if variant == "smallest_alone":
             names = names[-1:]
@@ -115,7 +115,7 @@ def summarise_ablation(seeds: list[list[AblationSeed]]) -> list[Row]:
 ABLATION = Job("ablation", recipes.ABLATION, AblationSeed, ablation, summarise_ablation)
 JOBS: dict[str, Job[Any]] = {
     "joint_against_separate": JOINT,
-    "joint_against_separate_longer": LONGER_JOINT,
+    "joint_equal_updates": EQUAL_UPDATES,
     "stability": STABILITY,
     "training_methods": METHODS,
     "long_documents": DOCUMENTS,

@@ -8,7 +8,8 @@ import torch
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.method.model import ElasticBertForSequenceClassification
-from tinybert_l.method.training import autocast, parameter_groups
+from tinybert_l.method.precision import autocast
+from tinybert_l.method.training import parameter_groups
 from tinybert_l.submodels import SubModel
 
 PLAIN_LOOP = "plain_loop"

@@ -42,7 +42,7 @@ GOALS: tuple[Goal, ...] = ("cost", "accuracy")
 
 def supernet_of(seed: int, settings: Settings) -> Supernet:
     """The course's supernet, trained with this seed and its teacher where the cache has none."""
-    return load_supernet(replace(COURSE_RECIPE, seed=seed), teacher_of(settings, seed))
+    return load_supernet(replace(COURSE_RECIPE, seed=seed), teacher_of(seed))
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def gradient_agreement(seed: int, settings: Settings) -> list[AgreementSeed]:
     Each gradient is that of the soft-label loss, as in lecture 2.
     """
     supernet = supernet_of(seed, settings)
-    setup = open_bench(teacher_of(settings, seed))
+    setup = open_bench(teacher_of(seed))
     data = setup.train
     sub_models = [SubModel.parse(name) for name in settings["sub_models"]]
     cosines = []

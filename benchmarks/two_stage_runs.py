@@ -93,7 +93,7 @@ class Bench:
 
     def general_teacher(self) -> Student:
         """The encoder before fine-tuning, with heads in the order of the fine-tuned teacher."""
-        teacher = load_teacher(teacher_of(self.settings, self.seed))
+        teacher = load_teacher(teacher_of(self.seed))
         data = teacher.data["train"]
         rows = range(0, TEXTS_FOR_IMPORTANCE, 32)
         batches = [collate(data, range(row, row + 32)) for row in rows]
@@ -103,7 +103,7 @@ class Bench:
 
     def general_texts(self) -> Encoded:
         """Sentences without labels, none of them of the seed's test fold."""
-        teacher = load_teacher(teacher_of(self.settings, self.seed))
+        teacher = load_teacher(teacher_of(self.seed))
         texts = unlabelled_sentences(fold=self.seed)[: self.settings["general_texts"]]
         return encode(Split(texts, [0] * len(texts)), teacher.tokenizer, teacher.recipe.max_length)
 

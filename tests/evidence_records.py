@@ -9,7 +9,7 @@ from tinybert_l.course.rows import Interval
 SEEDS = {"seeds": [0, 1, 2]}
 
 
-def gap_record(low, middle, high, method=None, recipe=LONG_JOINT):
+def gap_record(low, middle, high, method="seeds", recipe=LONG_JOINT):
     name = "joint_against_separate"
     interval = Interval(middle, low, high, method)
     row = rows.JointMeanGapRow(interval)

@@ -17,6 +17,7 @@ from tinybert_l.course.rows import (
     BaselineRow,
     CascadeRow,
     ChineseRow,
+    DeployedModel,
     DeployRow,
     DocumentRow,
     GradientAgreementRow,
@@ -100,7 +101,23 @@ def answers_of_headline(record: Record) -> Iterator[ClaimVerdict]:
         if role == "chosen_small":
             smaller = evidence.from_record(record.name, "times_smaller", row)
             yield judged(f"{chosen}: ≥ 10× smaller", smaller, 10.0)
+    yield from what_the_smallest_reaches(record)
     yield from gains_by_mpnet(record)
+
+
+def what_the_smallest_reaches(record: Record) -> Iterator[ClaimVerdict]:
+    """Whether the smallest sub-model is as good, fast and small as was hoped for."""
+    smallest = DeployedModel(SubModel(2, 0.25), "ONNX int8")
+    for row in rows_of(record, HeadlineRow):
+        if row.role == "candidate" and row.models == (smallest,):
+            for field, margin, words in (
+                ("accuracy_percent", 82.5, "accuracy ≥ 82.5 %"),
+                ("times_faster_batch_1", 20.0, "≥ 20× the teacher's speed, batch 1"),
+                ("times_faster_batch_32", 20.0, "≥ 20× the teacher's speed, batch 32"),
+                ("times_smaller", 13.0, "≥ 13× smaller"),
+            ):
+                found = evidence.from_record(record.name, field, row)
+                yield judged(f"{smallest.label}: {words}", found, margin)
 
 
 def gains_by_mpnet(record: Record) -> Iterator[ClaimVerdict]:
@@ -132,6 +149,9 @@ def answers_of_assistant(record: Record) -> Iterator[ClaimVerdict]:
 
 def answers_of_joint(record: Record) -> Iterator[ClaimVerdict]:
     gap = evidence.from_record(record.name, "difference_points", kind="joint_mean_gap")
+    if record.name == "joint_equal_updates":
+        yield judged("joint is better than each alone with as few updates, on average", gap)
+        return
     yield judged("joint within 0.5 points of each trained alone, on average", gap, -0.5)
     for compared_with, limit in (("largest_alone", 1.6), ("all_alone", 0.5)):
         others = "the largest alone" if compared_with == "largest_alone" else "all alone"

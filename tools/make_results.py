@@ -13,7 +13,7 @@ from typing import Any
 import claims
 
 from tinybert_l.cache import write_atomically
-from tinybert_l.course import captions, intervals
+from tinybert_l.course import captions
 from tinybert_l.course.recipes import RECORDS
 from tinybert_l.course.record_types import ClaimVerdict, Method, VerdictKind
 from tinybert_l.course.records import Record, benchmark_records, read_record
@@ -23,24 +23,19 @@ from tinybert_l.errors import InvalidInput
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 PAGE = CHECKOUT / "docs" / "explanation" / "results.md"
-MARKS = ("<!-- from results/headline_by_fold.json by tools/make_results.py -->", "<!-- end -->")
+MARKS = ("<!-- from results/headline.json by tools/make_results.py -->", "<!-- end -->")
 MOST_COLUMNS = 10  # a table with more leaves out the spreads
 
 SUBJECTS = {
     "headline": "The method in earnest: kept accuracy, speed and size of one joint run's "
-    "sub-models, against the teacher",
-    "headline_stronger_teacher": "The same with a stronger teacher: every weight fine-tuned, "
-    "no adapter",
-    "headline_longer": "The stronger teacher's once more, with 6,000 instead of 2,500 steps of "
-    "soft labels",
-    "headline_by_fold": "The headline: a strong teacher for each fold, and other test sentences "
-    "for each seed",
+    "sub-models, against the teacher; each seed with a fold of its own",
     "headline_mpnet": "The same with soft labels of a teacher five times as large (MPNet)",
     "assistant": "The first fold's own teacher, taught further by MPNet's soft labels",
     "ablation": "The headline's recipe, shorter, with one of its parts left out at a time",
-    "joint_against_separate": "One joint run against each of its nine sub-models trained alone",
-    "joint_against_separate_longer": "The same with 400 steps (joint: 325, two random "
-    "sub-models in each), the teacher's outputs computed once for all",
+    "joint_against_separate": "One joint run (325 steps, two random sub-models in each) against "
+    "each of its nine sub-models trained alone for 400 steps; the teacher's outputs computed once",
+    "joint_equal_updates": "The same joint run against sub-models alone for 93 steps, as many as "
+    "it gives each of the seven in between",
     "stability": "Ways to introduce the sub-models, with and without self-distillation",
     "training_methods": "Five ways to a small model",
     "long_documents": "Whole reviews: cut, in windows, with windowed attention, with short texts "
@@ -51,7 +46,7 @@ SUBJECTS = {
     "alone",
     "baselines": "Counting words: bags of words on growing numbers of labelled texts, and the "
     "teacher on whole reviews",
-    "teacher_on_reviews": "A teacher of which an adapter was trained, on sentences alone, reads "
+    "teacher_on_reviews": "The first fold's teacher, trained on sentences alone, reads "
     "whole reviews",
     "trigram": "Counting trigrams on the text that the language model learns from",
     "writer": "The course's language model against trigrams of the very text that it learned from: "
@@ -87,11 +82,6 @@ What the interval is over:
 - *seeds*: means and spreads over seeds, compared as independent ones; shares of test items carry \
 the error of the choice of items.
 - *one seed*: the items of one trained model.
-- *bootstrap* †: an old interval that drew three seeds anew; the seeds' values were not kept. It \
-covers less than 95 times in a hundred where seeds differ (counted by \
-`tests/course/test_evidence_coverage.py`). So it decides on condition that they hardly do, unless \
-even {stretch:.1f} times its width decides: what it would be, were all of its spread between the \
-seeds.
 - *rounds*: quartiles of a benchmark's rounds, the worst ratio; paired where the rounds were kept.
 - *count*: computed exactly, the same in every run.
 """
@@ -108,7 +98,6 @@ METHOD_WORDS: dict[Method, str] = {
     "seeds_and_items": "seeds and items",
     "one_seed": "one seed",
     "seeds": "seeds",
-    "bootstrap": "bootstrap †",
     "rounds": "rounds",
     "count": "count",
     "bare": "none",
@@ -134,8 +123,7 @@ BENCHMARKS_HEADING = """\
 
 def page() -> str:
     """Write the page: what the records answer, then every record as a table."""
-    stretch = intervals.stretched(intervals.Estimate(0.0, -1.0, 1.0), seeds=3).high
-    parts = [INTRODUCTION.format(stretch=stretch), answers_table(), ALSO_TRIED]
+    parts = [INTRODUCTION, answers_table(), ALSO_TRIED]
     for name in RECORDS:
         parts.append(record_section(name, read_record(name)))
     parts.append(BENCHMARKS_HEADING)
@@ -273,9 +261,9 @@ READMES = {
 
 def readme_numbers(words: Readme) -> str:
     """Write a README's numbers: what validation chose, and how far it is from teacher and floor."""
-    record = read_record("headline_by_fold")
+    record = read_record("headline")
     if record is None or record.recipe is None:
-        raise InvalidInput("make_results: results/headline_by_fold.json is missing")
+        raise InvalidInput("make_results: results/headline.json is missing")
     notes = words.notes.format(
         teacher=accuracy_of(record, "teacher"),
         floor=accuracy_of(record, "bag_of_words"),

@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import json
 import re
+from statistics import mean, stdev
 
 import nbformat
 import pytest
@@ -12,7 +13,7 @@ from evidence_records import SEEDS, gap_record
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tinybert_l.course import evidence, records, rows
+from tinybert_l.course import evidence, intervals, records, rows
 from tinybert_l.course.evidence import answer, from_record, judge
 from tinybert_l.course.record_types import ClaimVerdict, Evidence, Verdict, written_interval
 from tinybert_l.course.records import all_verdicts, save_verdicts, write_record
@@ -101,13 +102,29 @@ def test_a_record_decides(folder):
     assert undecided.kind == "undecided" and not undecided.condition_en
 
 
-def test_an_old_bootstrap_interval_decides_under_a_condition(folder):
-    narrow = judge("更好", "better", gap_record(1.9, 2.0, 2.1), 0.0)
-    assert narrow.kind == "holds"  # even if all of its spread were between the seeds
-    wide = judge("更好", "better", gap_record(1.0, 2.0, 3.0), 0.0)
-    assert wide.kind == "holds_if" and "seeds hardly differ" in wide.text
-    assert judge("更好", "better", gap_record(-3.0, -2.0, -1.0), 0.0).kind == "does_not_hold_if"
-    assert judge("更好", "better", gap_record(-1.0, 2.0, 5.0), 0.0).kind == "undecided"
+def test_an_interval_of_one_seed_decides_under_a_condition(folder):
+    apart = judge("更好", "better", gap_record(1.0, 2.0, 3.0, "one_seed"), 0.0)
+    assert apart.kind == "holds_if" and "one trained model" in apart.text
+    below = gap_record(-3.0, -2.0, -1.0, "one_seed")
+    assert judge("更好", "better", below, 0.0).kind == "does_not_hold_if"
+    around = gap_record(-1.0, 2.0, 5.0, "one_seed")
+    assert judge("更好", "better", around, 0.0).kind == "undecided"
+
+
+@pytest.mark.parametrize("folds", [False, True])
+def test_the_choice_of_items_is_in_the_spread_over_seeds_that_have_folds(folder, folds):
+    """Else it is added; with folds that would count it twice."""
+    written = []
+    for has_it, values in ((True, (80.0, 81.0, 80.5)), (False, (79.5, 80.4, 80.2))):
+        accuracy = rows.OverSeeds(mean(values), stdev(values), values)
+        norm = rows.OverSeeds(1.0, 0.1, (0.9, 1.0, 1.1))
+        row = rows.StabilityRow("progressive", has_it, *[accuracy] * 3, norm, (1.0,))
+        written.append(row)
+    write_record("stability", "stability", "python", {**SEEDS, "folds": folds}, written)
+    gap = evidence.difference("stability", "mean_accuracy_percent", *written)
+    paired = intervals.over_seeds((0.5, 0.6, 0.3))
+    assert (gap.low == pytest.approx(paired.low)) == folds
+    assert folds or gap.low < paired.low
 
 
 def test_a_live_run_cannot_write_a_verdict(folder):
@@ -156,7 +173,7 @@ def test_a_claim_of_several_parts_is_as_weak_as_its_weakest(folder):
     good = judge("甲", "a", gap_record(1, 2, 3, "seeds"), 0.0)
     bad = judge("乙", "b", gap_record(-3, -2, -1, "seeds"), 0.0)
     open_ = judge("丙", "c", gap_record(-3, -2, 1, "seeds"), 0.0)
-    condition = judge("丁", "d", gap_record(1, 2, 3), 0.0)
+    condition = judge("丁", "d", gap_record(1, 2, 3, "one_seed"), 0.0)
     nothing = evidence.no_record("戊", "e", "数据", "data")
     for parts, kind in (
         ([good, good], "holds"),

@@ -60,19 +60,15 @@ def bootstrap_intervals(values, draws=400):
     return np.quantile(means, [0.025, 0.975], axis=1)
 
 
-def test_the_old_bootstrap_over_three_seeds_covered_less():
-    """Why records need the values of their seeds; and what a stretched interval makes good."""
-    covered, stretched = [], []
+def test_a_bootstrap_over_three_seeds_covers_less():
+    """Why records need the values of their seeds."""
+    covered = []
     for spreads in SPREADS[2:5]:
         values = planted(1000, 3, 100, spreads)
         low, high = bootstrap_intervals(values)
         covered.append(float(((low <= EFFECT) & (high >= EFFECT)).mean()))
-        means = values.mean((1, 2))
-        widest = intervals.stretched(intervals.Estimate(means, low, high), 3)
-        stretched.append(float(((widest.low <= EFFECT) & (widest.high >= EFFECT)).mean()))
     assert min(covered) < 0.79 and max(covered) < 0.93, covered
     assert covered == sorted(covered, reverse=True)  # the more seeds differ, the less it covers
-    assert min(stretched) >= 0.95, stretched
 
 
 def test_right_and_wrong_answers_of_two_models_are_covered():

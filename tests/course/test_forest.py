@@ -41,7 +41,7 @@ def test_a_part_of_the_recipe_is_turned_and_intervals_of_one_seed_are_marked():
 def test_what_is_kept_is_shown_beside_the_whole_teacher():
     (row,) = [
         r
-        for r in read_record("headline_by_fold").rows
+        for r in read_record("headline").rows
         if r.role == "candidate" and r.models[0].label == "2×¼ ONNX int8"
     ]
     bar = bars("use", "kept")["2×¼ ONNX int8"]
@@ -50,7 +50,7 @@ def test_what_is_kept_is_shown_beside_the_whole_teacher():
 
 
 def test_groups_follow_the_lectures_and_hold_every_seed_of_the_course():
-    for part, records in {"training": 7, "use": 6}.items():
+    for part, records in {"training": 8, "use": 6}.items():
         lectures = [group.lecture for group in forest.groups(part)]
         assert lectures == sorted(lectures) and len(lectures) == records
 
@@ -84,5 +84,5 @@ def test_a_missing_record_and_another_part_are_refused(monkeypatch):
     with pytest.raises(InvalidInput, match="part='all'; allowed: 'training', 'use'"):
         forest.groups("all")
     monkeypatch.setattr(forest, "read_record", lambda name: None)
-    with pytest.raises(InvalidInput, match="no record; needed: joint_against_separate_longer"):
+    with pytest.raises(InvalidInput, match="no record; needed: joint_against_separate"):
         forest.forest_plot("training")

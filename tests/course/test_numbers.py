@@ -186,13 +186,9 @@ def test_the_page_judges_by_the_rule_alone(checkout, claims):
     assert all(isinstance(verdict, ClaimVerdict) for _, verdict in claims.answers())
 
 
-def test_the_page_marks_old_intervals_and_names_what_is_needed(make_results):
+def test_the_page_names_what_is_needed(make_results):
     lines = make_results.answers_table().splitlines()
-    old = [line for line in lines if "bootstrap †" in line]
-    assert old and "bootstrap* †" in make_results.INTRODUCTION
     assert any("cannot be decided; needed: the values of seeds" in line for line in lines)
-    decided = [line for line in old if "| yes |" in line or "| **no** |" in line]
-    assert not decided  # an old interval decides under a condition
 
 
 def answers_and_figures(claims):
@@ -396,8 +392,8 @@ def test_a_shown_record_has_spreads_and_intervals_beside_their_means(tmp_path, m
     table = show_record("one").data
     assert list(table.columns) == ["name 名称", "accuracy", "divergence 散度 (nats)"]
     assert table.iloc[0].tolist() == ["joint fine-tuning 联合微调", "0.50 ± 0.04", "0.25 ± 0.00"]
-    gap = rows.JointGapRow(SubModel(3, 0.5), 70.0, 68.75, Interval(1.25, -0.5, 3.0))
-    mean = rows.JointMeanGapRow(Interval(1.0, -1.0, 2.0))
+    gap = rows.JointGapRow(SubModel(3, 0.5), 70.0, 68.75, Interval(1.25, -0.5, 3.0, "seeds"))
+    mean = rows.JointMeanGapRow(Interval(1.0, -1.0, 2.0, "seeds"))
     write_record("one", "joint_against_separate", "python benchmarks/one.py", {}, [gap, mean])
     table = show_record("one").data
     assert table.iloc[0].tolist() == ["3×½", "70.0", "68.8", "+1.2 [-0.5, +3.0]"]

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from tinybert_l.course.experiments import LectureSetup
-from tinybert_l.course.recipes import ADAPTED_TEACHER
 from tinybert_l.course.rows import Hits
 from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_04 import linear_warmup_decay
@@ -136,10 +135,7 @@ def test_a_benchmark_keeps_the_processor_s_model(benchmarks, tmp_path):
     assert contest.cpu_model(tmp_path / "none")
 
 
-def test_with_folds_each_seed_has_a_teacher_that_has_not_seen_its_test_sentences(
-    benchmarks, monkeypatch
-):
-    """The recipes of the records that were made without folds stay what they were."""
+def test_each_seed_has_a_teacher_that_has_not_seen_its_test_sentences(benchmarks, monkeypatch):
     long_run = benchmarks("long_run")
     asked = []
 
@@ -155,9 +151,6 @@ def test_with_folds_each_seed_has_a_teacher_that_has_not_seen_its_test_sentences
     monkeypatch.setattr(long_run, "open_bench", open_bench)
     monkeypatch.setattr(long_run, "predict_logits", lambda model, data: torch.zeros(1, 2))
     settings = {"num_steps": 5, "batch_size": 2}
-    setup = long_run.long_setup({**settings, "folds": True}, 2)
+    setup = long_run.long_setup(settings, 2)
     assert asked == [2, 2] and setup.recipe.num_steps == 5 and len(setup.held_out) == 1
-    asked.clear()
-    long_run.long_setup(settings, 2)
-    assert asked == [0, 0]
-    assert long_run.teacher_of(settings, 2) == TeacherRecipe(**ADAPTED_TEACHER)
+    assert long_run.teacher_of(2) == TeacherRecipe(fold=2, seed=2)

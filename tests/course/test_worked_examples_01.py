@@ -199,7 +199,7 @@ def test_an_interval_over_three_seeds():
 @pytest.mark.parametrize("sub_model", ["3x0.5", "2x0.25"])
 def test_high_performance_is_undecided_as_the_reading_says(sub_model):
     kept = evidence.from_record(
-        "headline_by_fold",
+        "headline",
         "kept_percent",
         role="candidate",
         sub_model=sub_model,

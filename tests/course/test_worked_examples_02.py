@@ -74,10 +74,10 @@ def test_the_cost_of_training_by_hand_is_about_the_record_s():
     step = 1 + 1 / 12 + 2 * between
     assert_stands(2, f"{alone:.2f}", f"{between:.3f}", f"{step:.2f}")
     assert_stands(2, f"{step:.2f}/{alone:.2f}={step / alone:.2f}")
-    settings = read_record("joint_against_separate_longer").recipe
+    settings = read_record("joint_against_separate").recipe
     assert settings["joint"]["num_random"] == 2, "as by hand"
     joint = step * settings["joint"]["num_steps"] / settings["num_steps"]
-    ratios = {r.compared_with: r.ratio for r in costs_in_flops("joint_against_separate_longer")}
+    ratios = {r.compared_with: r.ratio for r in costs_in_flops("joint_against_separate")}
     assert joint == pytest.approx(ratios["largest_alone"], rel=0.05)
     assert joint / alone == pytest.approx(ratios["all_alone"], rel=0.05)
     assert 1.3 < ratios["largest_alone"] <= 1.4 and ratios["all_alone"] < 0.5  # as the text says
@@ -101,7 +101,7 @@ def gap_of(record, kind, **where):
 
 def test_what_the_text_reads_in_the_long_record():
     """The readings name no numbers, which the cells print; what they claim is checked here."""
-    name = "joint_against_separate_longer"
+    name = "joint_against_separate"
     mean = gap_of(name, "joint_mean_gap")
     kinds = [evidence.judge("高", "above", mean, margin=m).kind for m in (0.0, -0.5, -1.0)]
     assert kinds == ["does_not_hold", "undecided", "holds"], "as the reading and the verdicts say"
@@ -113,7 +113,7 @@ def test_what_the_text_reads_in_the_long_record():
 
 
 def test_those_in_between_are_trained_less_often_and_are_better_than_after_a_short_training():
-    record = read_record("joint_against_separate_longer")
+    record = read_record("joint_against_separate")
     short = {
         row.sub_model: row.separate_percent
         for row in read_record("joint_against_separate").rows
@@ -140,7 +140,7 @@ def test_what_the_text_reads_in_the_short_record():
     assert mean.high < 0
     worse = evidence.judge("更差", "worse", mean, margin=0.0, better="smaller")
     assert worse.kind in ("holds", "holds_if"), "'probably', with a condition"
-    longer = gap_of("joint_against_separate_longer", "joint_mean_gap")
+    longer = gap_of("joint_against_separate", "joint_mean_gap")
     assert mean.mean < 3 * longer.mean < 0, "'several times smaller, but still there'"
 
 

@@ -183,26 +183,34 @@ def test_readings_say_what_the_records_say(cells):
             assert gap.low > -5 and gap.high < 5, "'no interval reaches beyond five points'"
     rows = {(r.schedule, r.self_distillation): r for r in read_record("stability").rows}
     steps, once, random = (
-        rows[name, True] for name in ("progressive", "all_at_once", "random_order")
+        rows[name, True].largest_gradient_norm
+        for name in ("progressive", "all_at_once", "random_order")
     )
-    gap = once.largest_gradient_norm.mean - steps.largest_gradient_norm.mean
-    assert 0 < gap < steps.largest_gradient_norm.sd, "'no larger than the standard deviation'"
-    assert random.largest_gradient_norm.sd > 2 * steps.largest_gradient_norm.sd
-    best = max(rows.values(), key=lambda row: row.mean_accuracy_percent.mean)
-    assert best is random
-    assert once.mean_accuracy_percent.mean >= steps.mean_accuracy_percent.mean
-    smallest = {key: row.smallest_accuracy_percent.mean for key, row in rows.items()}
-    assert smallest["progressive", True] < smallest["all_at_once", True]
-    assert smallest["progressive", True] < smallest["random_order", True]
-    progressive = {"schedule": "progressive", "self_distillation": True}
-    for field in ("mean_accuracy_percent", "smallest_accuracy_percent"):
-        for name in ("all_at_once", "random_order"):
-            other = {"schedule": name, "self_distillation": True}
-            gap = evidence.difference("stability", field, progressive, other)
-            assert gap.low < 0 < gap.high, "'the intervals of these differences hold 0 as well'"
+    assert steps.mean < once.mean and steps.sd < once.sd, "'smaller and closer together'"
+    others = zip(steps.values, once.values, strict=True)
+    assert sum(first > second for first, second in others) == 1, "'one seed the other way'"
+    assert random.mean < steps.mean, "'the smallest mean'"
+    assert stability_gap("largest_gradient_norm", "all_at_once").low < 0
+    assert stability_gap("largest_gradient_norm", "all_at_once").high > 0
+    better = stability_gap("mean_accuracy_percent", "all_at_once")
+    assert -0.6 < better.low < 0 < better.high < 0.6
+    for name in ("all_at_once", "random_order"):
+        smallest = stability_gap("smallest_accuracy_percent", name)
+        assert smallest.low < smallest.mean < 0 < smallest.high
     for name in ("progressive", "all_at_once"):
-        pair = rows[name, True].mean_accuracy_percent, rows[name, False].mean_accuracy_percent
-        assert abs(pair[0].mean - pair[1].mean) < max(pair[0].sd, pair[1].sd)
+        with_and_without = (
+            {"schedule": name, "self_distillation": has_it} for has_it in (True, False)
+        )
+        gap = evidence.difference("stability", "mean_accuracy_percent", *with_and_without)
+        assert -0.7 < gap.low < 0 < gap.high < 0.7
+
+
+def stability_gap(field, schedule):
+    """Progressive minus another schedule, both with self-distillation."""
+    progressive, other = (
+        {"schedule": name, "self_distillation": True} for name in ("progressive", schedule)
+    )
+    return evidence.difference("stability", field, progressive, other)
 
 
 def test_the_reading_of_the_record_of_self_distillation():

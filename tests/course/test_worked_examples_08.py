@@ -153,63 +153,91 @@ def test_no_row_of_the_long_documents_is_above_the_bag_of_words():
     assert small.against_bag_points.high < 0
 
 
-def headline(name):
-    """Accuracies of a headline record in torch: the teacher's, and those of sub-models by name."""
-    rows = read_record(name).rows
-    teacher = next(r for r in rows if r.role == "teacher").accuracy_percent
-    students = {}
-    for row in rows:
-        if row.role == "candidate" and row.models[0].runtime == "torch float32":
-            students[row.models[0].sub_model.name] = row.accuracy_percent
-    return teacher, students
+INT8_SMALLEST = {"role": "candidate", "sub_model": "2x0.25", "runtime": "ONNX int8"}
 
 
-def test_what_the_reading_says_of_the_headline_records():
-    teacher, students = headline("headline")
-    strong, of_strong = headline("headline_stronger_teacher")
-    _, longer = headline("headline_longer")
-    assert strong > teacher
-    for name, accuracy in students.items():
-        assert abs(of_strong[name] - accuracy) < (strong - teacher) / 2
-        assert longer[name] > of_strong[name]
+def headline_row(**where):
+    """The one row of the headline with these values; of a candidate by sub-model and runtime."""
+    rows = []
+    for row in read_record("headline").rows:
+        model = row.models[0] if row.role == "candidate" else None
+        values = {
+            "role": row.role,
+            "sub_model": model and model.sub_model.name,
+            "runtime": model and model.runtime,
+        }
+        if where.items() <= values.items():
+            rows.append(row)
+    (row,) = rows
+    return row
+
+
+def way(accuracy):
+    """The share of the way from the bag of words to the teacher."""
+    floor = headline_row(role="bag_of_words").accuracy_percent
+    return (accuracy - floor) / (headline_row(role="teacher").accuracy_percent - floor)
+
+
+def test_what_the_reading_says_of_the_headline():
+    smallest = headline_row(**INT8_SMALLEST)
+    assert round(smallest.times_smaller) == 15
+    assert min(smallest.times_faster_batch_1, smallest.times_faster_batch_32) > 25
+    assert round(smallest.kept_percent.estimate) == 98, "'about 98 %'"
+    assert 0.63 < way(smallest.accuracy_percent) < 0.69, "'about two thirds'"
+    shown = [row for row in read_record("headline").rows if row.role == "candidate"]
+    shares = [way(row.accuracy_percent) for row in shown]
+    assert 0.75 < max(shares) < 0.8, "'below four fifths'"
+    for row in shown:
+        kept = row.kept_percent
+        assert kept.low < smallest.kept_percent.high and smallest.kept_percent.low < kept.high
+        torch = headline_row(
+            role="candidate", sub_model=row.models[0].sub_model.name, runtime="torch float32"
+        )
+        assert abs(kept.estimate - torch.kept_percent.estimate) < 0.2, "'nearly level'"
 
 
 def test_what_the_reading_says_of_the_runtime_s_part_of_the_speed_up():
-    for name in ("headline", "headline_stronger_teacher", "headline_longer"):
-        (row,) = [
-            row
-            for row in read_record(name).rows
-            if row.role == "candidate"
-            and row.models[0].runtime == "ONNX float32"
-            and row.models[0].sub_model.name == "2x0.25"
-        ]
-        runtime = row.times_faster_batch_32 / row.same_runtime_times_faster_batch_32
-        assert round(runtime, 1) == 1.5 < row.same_runtime_times_faster_batch_32
-        single = row.times_faster_batch_1 / row.same_runtime_times_faster_batch_1
-        assert 2.6 < single < 2.7
+    row = headline_row(role="candidate", sub_model="2x0.25", runtime="ONNX float32")
+    runtime = row.times_faster_batch_32 / row.same_runtime_times_faster_batch_32
+    assert 1.1 < runtime < 1.2, "'little more than a tenth'"
+    single = row.times_faster_batch_1 / row.same_runtime_times_faster_batch_1
+    assert 2 < single < 2.5 < row.same_runtime_times_faster_batch_1
+    (later,) = [
+        row
+        for row in read_record("headline_mpnet").rows
+        if row.role == "candidate" and row.models == headline_row(**INT8_SMALLEST).models
+    ]
+    earlier = headline_row(**INT8_SMALLEST).times_faster_batch_32
+    assert 4 / 3 < later.times_faster_batch_32 / earlier < 1.5
+    machines = [read_record(name).machine for name in ("headline", "headline_mpnet")]
+    assert machines[0] == machines[1], "'a processor of the same description'"
 
 
-def test_what_the_reading_says_of_the_record_by_folds():
-    by_fold = read_record("headline_by_fold")
-    rows = {row.role: row for row in by_fold.rows}
-    chosen, teacher = rows["chosen_small"], rows["teacher"].accuracy_percent
-    floor = rows["bag_of_words"].accuracy_percent
+def test_what_the_verdicts_on_the_headline_are():
+    chosen = headline_row(role="chosen_small")
     assert len({model.sub_model for model in chosen.models}) == 2
-    assert 0.7 < (chosen.accuracy_percent - floor) / (teacher - floor) < 0.8
-    answers = {}
-    for name in ("headline", "headline_stronger_teacher", "headline_longer", "headline_by_fold"):
-        for field, margin in (("kept_percent", 97.0), ("times_faster_batch_32", 15.0)):
-            found = evidence.from_record(name, field, role="chosen_small")
-            answers[name, field] = evidence.judge("保留", "kept", found, margin=margin).kind
-    kept = [kind for (_, field), kind in answers.items() if field == "kept_percent"]
-    assert kept[-1] == "holds" and "holds" not in kept[:-1]
-    faster = [kind for (_, field), kind in answers.items() if field == "times_faster_batch_32"]
-    assert faster == ["no_record"] * 3 + ["undecided"]
+    assert 0.7 < way(chosen.accuracy_percent) < 0.8, "'about three quarters'"
+    goals = {"kept_percent": 97, "times_faster_batch_1": 15, "times_faster_batch_32": 15}
+    kinds = {}
+    for name in ("chosen", "2x0.25", "3x0.25"):
+        row = chosen
+        if name != "chosen":
+            row = headline_row(**{**INT8_SMALLEST, "sub_model": name})
+        for field, margin in {**goals, "times_smaller": 10}.items():
+            found = evidence.from_record("headline", field, row)
+            kinds[name, field] = evidence.judge("甲", "a", found, margin=margin).kind
+    undecided = {key for key, kind in kinds.items() if kind != "holds"}
+    assert undecided == {
+        ("chosen", "times_faster_batch_1"),
+        ("chosen", "times_faster_batch_32"),
+        ("2x0.25", "kept_percent"),
+        ("3x0.25", "times_faster_batch_1"),
+    }
+    assert {kinds[key] for key in undecided} == {"undecided"}
     widths = {}
-    for row in by_fold.rows:
+    for row in read_record("headline").rows:
         if row.role == "candidate" and row.models[0].sub_model.name == "3x0.25":
-            kept_interval = row.kept_percent
-            widths[row.models[0].runtime] = kept_interval.high - kept_interval.low
+            widths[row.models[0].runtime] = row.kept_percent.high - row.kept_percent.low
     assert round(widths["ONNX int8"] / widths["torch float32"]) == 3
 
 
@@ -225,6 +253,8 @@ def test_what_the_reading_says_of_the_record_with_mpnet():
         if row.role == "candidate" and row.models[0].runtime == "ONNX int8":
             way = tops["mpnet"] - tops["bag_of_words"]
             shares.append((row.accuracy_percent - tops["bag_of_words"]) / way)
+            kept = 100 * row.accuracy_percent
+            assert kept / tops["teacher"] > 97.999 and kept / tops["mpnet"] < 93
             assert min(row.mpnet_times_faster_batch_1, row.mpnet_times_faster_batch_32) > 100
             assert 20 < row.mpnet_times_smaller < 100, "tens of times"
     for gain in gains.values():
@@ -258,21 +288,6 @@ def test_what_the_reading_says_of_the_learning_curve():
     assert abs(counted - by_size["3x0.5"]) < 1 < counted - by_size["2x0.25"]
 
 
-def test_the_way_from_the_floor_to_the_teacher():
-    """From less than a half to almost three quarters, while more than 96 % are kept."""
-    shares = []
-    for name in ("headline", "headline_stronger_teacher", "headline_longer", "headline_by_fold"):
-        teacher, students = headline(name)
-        floor = baseline("sentences", "bag_of_words", 0)
-        for row in read_record(name).rows:
-            if row.role == "bag_of_words":
-                floor = row.accuracy_percent
-        assert round(floor / 10) == 8, "almost eighty per cent"
-        assert students["2x0.25"] / teacher > 0.96
-        shares.append((students["2x0.25"] - floor) / (teacher - floor))
-    assert 0.45 < min(shares) < 0.5 and 0.7 < max(shares) < 0.75
-
-
 def test_labels_teach_more_than_soft_labels_where_there_are_labels():
     gap = evidence.from_record(
         "training_methods", "against_soft_labels_points", method="labels_only"
@@ -282,7 +297,7 @@ def test_labels_teach_more_than_soft_labels_where_there_are_labels():
         assert 0.78 < row.accuracy_fraction.mean < 0.81, "'about 80 %'"
     reached = [
         row.accuracy_percent
-        for row in read_record("headline_by_fold").rows
+        for row in read_record("headline").rows
         if row.role == "candidate" and row.models[0].sub_model.name in ("2x0.25", "3x0.5")
     ]
     assert 82 < min(reached) < max(reached) < 83.5, "'82 to 83 %'"

@@ -39,7 +39,7 @@ def test_how_many_claims_would_hold_by_luck():
 
 def test_the_example_of_a_second_measurement():
     words = []
-    for name in ("joint_against_separate", "joint_against_separate_longer"):
+    for name in ("joint_against_separate", "joint_against_separate"):
         record = read_record(name)
         (row,) = [row for row in record.rows if row.kind == "joint_mean_gap"]
         gap = row.difference_points
@@ -108,7 +108,7 @@ def across(row):
 
 
 def test_what_is_read_from_the_forest_plot_is_in_the_records():
-    joint = read_record("joint_against_separate_longer").rows
+    joint = read_record("joint_against_separate").rows
     gaps = [row.difference_points for row in joint if row.kind == "joint_gap"]
     assert len(gaps) == 9
     apart = [row.sub_model.label for row in joint if row.kind == "joint_gap" and not across(row)]
@@ -158,7 +158,7 @@ def test_what_is_read_from_the_numbers_of_the_chapters():
     small, start = read["2x0.25", "windows"], read["3x0.5", "cut"]
     assert small.accuracy_percent > start.accuracy_percent
     assert small.gflops_per_review < start.gflops_per_review
-    longer = read_record("joint_against_separate_longer").rows
+    longer = read_record("joint_against_separate").rows
     (cost,) = [
         row.ratio
         for row in longer
@@ -169,7 +169,7 @@ def test_what_is_read_from_the_numbers_of_the_chapters():
     assert cost < 0.5, "less than half of nine separate runs"
     (kept,) = [
         row
-        for row in read_record("headline_by_fold").rows
+        for row in read_record("headline").rows
         if row.role == "candidate" and row.models[0].label == "2×¼ ONNX int8"
     ]
     assert kept.times_smaller > 10 and kept.kept_percent.low > 95
@@ -177,7 +177,7 @@ def test_what_is_read_from_the_numbers_of_the_chapters():
 
 def test_a_difference_that_leaves_out_0_is_not_said_to_hold_it():
     """The reading of the chapters' numbers says of the joint difference what its record says."""
-    rows = read_record("joint_against_separate_longer").rows
+    rows = read_record("joint_against_separate").rows
     (row,) = [row for row in rows if row.kind == "joint_mean_gap"]
     assert not across(row)
     texts = {cell.id: cell.source for cell in cells_of(LECTURE)}

@@ -1,16 +1,17 @@
 """Archives of further platforms, files of further programs, and notebooks of other lectures."""
 
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from test_intake_more import FILE, MOODLE, read, zipped
-from test_intake_odd import ANSWER, NAME, OTHER_ANSWER, RELEASED, STUB, notebook
+from test_intake_odd import ANSWER, DUE, NAME, OTHER_ANSWER, RELEASED, STUB, notebook
 
 from tinybert_l.course.capstone.baseline import NOTEBOOK as CAPSTONE
 from tinybert_l.exercises.notebook_files import read_notebook
 from tinybert_l.exercises.registry import NOTEBOOKS
-from tinybert_l.grading.arrivals import Arrival
+from tinybert_l.grading.arrivals import Arrival, with_times
 from tinybert_l.grading.identities import match
 from tinybert_l.grading.versions import texts_of
 
@@ -302,3 +303,66 @@ def test_the_last_revision_counts_and_brightspaces_clock_is_read_with_a_point(tm
     one = {f"12-3 - Ann Li - Oct 3, 2026 9.05 PM/{FILE}": ANSWER}
     arrivals, _ = read(tmp_path, one, zone=UTC)
     assert arrivals["Ann_Li-12"].when.strftime("%d %H:%M") == "03 21:05"
+
+
+BRIGHTSPACE_TIMES = {
+    "3 Dec 2026 22:15": (3, 22), "Dec 3, 2026 2215": (3, 22), "2026年12月3日 22:15": (3, 22),
+    "2026-12-03 905": (3, 9), "3 Dec, 2026 10:15 PM": (3, 22),
+}  # fmt: skip
+UNREAD = [
+    "déc. 3, 2026 22h15", "3. Dezember 2026 22.15", "十二月 3, 2026 1015 下午",
+    "Dec 33, 2026 100 PM",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", BRIGHTSPACE_TIMES)
+def test_brightspaces_time_is_read_in_its_forms(tmp_path, text):
+    arrivals, _ = read(tmp_path, {f"12-3 - Ann Li - {text}/{FILE}": ANSWER}, zone=UTC)
+    (arrival,) = with_times(list(arrivals.values()), DUE)
+    assert (arrival.when.day, arrival.when.hour) == BRIGHTSPACE_TIMES[text]
+    assert not arrival.is_unsure
+
+
+@pytest.mark.parametrize("text", UNREAD)
+def test_a_time_that_cannot_be_read_costs_nothing_and_is_said(tmp_path, text):
+    arrivals, _ = read(tmp_path, {f"12-3 - Ann Li - {text}/{FILE}": ANSWER}, zone=UTC)
+    (arrival,) = arrivals.values()
+    for when in (DUE - timedelta(days=1), DUE + timedelta(days=9)):  # the file's own time
+        (timed,) = with_times([replace(arrival, when=when)], DUE)
+        assert timed.is_unsure and timed.when <= DUE and text in timed.notes[-1]
+    late = DUE + timedelta(days=1)
+    (timed,) = with_times([arrival], DUE, {arrival.student: late})
+    assert timed.when == late and not timed.is_unsure
+
+
+def test_moodles_default_group_is_nobody(tmp_path):
+    members = {f"{who}_assignsubmission_file_/{FILE}": ANSWER for who in ("默认小组_0", "Bo_10")}
+    arrivals, (refusal,) = read(tmp_path, members)
+    assert list(arrivals) == ["Bo-10"] and "a group's" in refusal.reason
+
+
+@pytest.mark.parametrize("top", ["", "submissions/"])
+def test_canvass_files_in_a_folder_of_each_keep_what_canvas_says(tmp_path, top):
+    inner = zipped({FILE: OTHER_ANSWER})
+    members = {
+        f"{top}Ann Li/annli_51_900_{NAME}-1.ipynb": OTHER_ANSWER,
+        f"{top}Ann Li/annli_51_901_{NAME}-2.ipynb": ANSWER,
+        f"{top}Bo/bowu_LATE_52_902_work.zip": inner,
+        f"{top}Cy/cy_53_903_{FILE}": ANSWER,
+        f"{top}Di/cy_53_904_{FILE}": ANSWER,
+        f"{top}Eve/{FILE}": ANSWER,
+    }
+    arrivals, refusals = read(tmp_path, members)
+    numbers = {student: x.known.get("lms_user_id") for student, x in arrivals.items()}
+    assert numbers == {"Ann Li": "51", "Bo": "52", "Cy": None, "Di": None, "Eve": None}
+    assert not refusals and arrivals["Ann Li"].raw == ANSWER
+    timed = with_times([replace(x, when=DUE + timedelta(1)) for x in arrivals.values()], DUE)
+    assert [(x.student, x.is_late, x.when) for x in timed][:2] == [
+        ("Ann Li", False, DUE), ("Bo", True, DUE),
+    ]  # fmt: skip
+
+
+def test_one_students_own_name_of_a_file_says_nothing(tmp_path):
+    members = {f"{who}/{FILE}": ANSWER for who in ("ann", "bo")}
+    arrivals, _ = read(tmp_path, {**members, f"mallory/ann_51_900_{FILE}": ANSWER})
+    assert not any(x.known or x.platform for x in arrivals.values())

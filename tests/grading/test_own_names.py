@@ -1,16 +1,22 @@
 """Files and folders that people named by hand: by number and name, by lecture, by repository."""
 
+import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from quick_course import quick_course
 from test_intake_odd import ANSWER, NAME, OTHER_ANSWER, write_zip
 
 from tinybert_l.errors import InvalidInput
+from tinybert_l.grading import intake
 from tinybert_l.grading.arrivals import Arrival
+from tinybert_l.grading.course import Course
 from tinybert_l.grading.intake import Reading, collect_archive, read_archive
-from tinybert_l.grading.own_names import with_ids
+from tinybert_l.grading.own_names import with_ids, without_others_numbers
+from tinybert_l.grading.owners import CANVAS_IN_FOLDERS
 from tinybert_l.grading.results.lms import StudentTotal
 
 PEOPLE = [
@@ -19,6 +25,8 @@ PEOPLE = [
     StudentTotal("20230011", "Wu", "Bo"),
     StudentTotal("s-2023.004@uni.example", "Li", "Ann"),
     StudentTotal("cs1", "Roe", "Jo"),
+    StudentTotal("cs2", "Kim", "Min"),
+    StudentTotal("cs3", "Kim", "Min"),
 ]
 
 
@@ -41,9 +49,17 @@ def arrivals(*names: str, platform: str = "") -> list[Arrival]:
         ("120230011", "120230011"),  # part of a longer number
         ("cs1-work", "cs1-work"),  # too few figures
         ("2023001", "2023001"),
+        ("Jo Roe", "cs1"),
+        ("Roe_Jo_cs1", "cs1"),
+        ("123456789 - Roe, Jo", "cs1"),
+        ("韩梅梅", "2023002"),
+        ("Jo Roe cs2", "Jo Roe cs2"),  # two people
+        ("Mary-Jo Roe", "Mary-Jo Roe"),
+        ("joroe", "joroe"),  # a login, which may be another's
+        ("Min Kim", "Min Kim"),  # the name of two
     ],
 )
-def test_a_number_of_the_roster_says_whose_it_is(name, student):
+def test_a_number_or_a_full_name_of_the_roster_says_whose_it_is(name, student):
     (arrival,) = with_ids(arrivals(name), PEOPLE)
     assert arrival.student == student
     assert bool(arrival.notes) == (student != name or name == "李雷_2023002")
@@ -62,7 +78,9 @@ def test_what_a_platform_says_and_two_files_of_one_person_stay():
     (arrival,) = with_ids(arrivals("Ann-2023001", platform="moodle"), PEOPLE)
     assert arrival.student == "Ann-2023001"
     names = ["2023001-a", "b-2023001"]
-    assert [x.student for x in with_ids(arrivals(*names), PEOPLE)] == names
+    kept = with_ids(arrivals(*names), PEOPLE)
+    assert [x.student for x in kept] == names
+    assert all("which one counts" in x.notes[0] for x in kept)
     first, _ = with_ids(arrivals("2023001-a", "2023001"), PEOPLE)
     assert first.student == "2023001-a"
 
@@ -120,3 +138,24 @@ def test_a_branch_is_no_person(tmp_path):
     members = {f"ann/{NAME}.ipynb": ANSWER, f"{NAME}-main/x.ipynb": OTHER_ANSWER}
     found, _ = read_archive(write_zip(tmp_path / "a.zip", members), NAME, Reading())
     assert [arrival.student for arrival in found] == ["ann"]
+
+
+def test_somebody_new_is_pointed_out_where_there_is_a_roster(tmp_path, monkeypatch):
+    course = Course(tmp_path)
+    for people in ([], [StudentTotal("ann")]):
+        book = contextlib.nullcontext(SimpleNamespace(students=lambda people=people: people))
+        monkeypatch.setattr(intake, "Book", lambda *_, book=book: book)
+        known = intake._as_in_gradebook(arrivals("Ann", "ana"), course, NAME)
+        noted = {x.student: intake.NEW in x.notes for x in known}
+        assert noted == ({"ann": False, "ana": True} if people else {"Ann": False, "ana": False})
+
+
+def test_canvass_number_of_another_person_in_a_folder_is_not_taken_over():
+    people = [StudentTotal("u1", lms_user_id="51"), StudentTotal("u2"), StudentTotal("u3")]
+    came = arrivals("u1", "u2", "u3", platform=CANVAS_IN_FOLDERS)
+    came = [
+        replace(x, known={"lms_user_id": n}) for x, n in zip(came, ("60", "51", "53"), strict=True)
+    ]
+    checked = without_others_numbers(came, people)
+    assert [x.known for x in checked] == [{}, {}, {"lms_user_id": "53"}]
+    assert ["right folder" in "".join(x.notes) for x in checked] == [True, True, False]

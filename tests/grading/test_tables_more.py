@@ -97,7 +97,9 @@ MOODLE = [
 def test_moodles_worksheet_is_filled_in_a_language_that_nobody_listed(tmp_path, header, who):
     text = f"{header}\n{who}51,Ann,s,,100.00,y,-,-,\n{who}52,Bo,s,3.00,100.00,y,-,-,\n"
     rows, result = filled(tmp_path, text, remarks={"u1": "well done"})
-    assert [row[3] for row in rows[1:]] == ["17.5", "9"] and not result.problems
+    assert [row[3] for row in rows[1:]] == ["17.5", "9"]
+    (problem,) = result.problems
+    assert "u2 3 → 9" in problem
     assert rows[1][8] == "well done" and [row[4] for row in rows[1:]] == ["100.00"] * 2
     with pytest.raises(InvalidInput, match="maximum is 10"):
         filled(tmp_path, text.replace("100.00", "10.00"))

@@ -10,7 +10,10 @@ import pytest
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.arrivals import Arrival, read_times
 from tinybert_l.grading.identities import match
+from tinybert_l.grading.outcome import _with_number
+from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.lms import StudentTotal
+from tinybert_l.grading.results.packing import moodles_numbers
 from tinybert_l.grading.results.worksheet import Filled, fill
 from tinybert_l.grading.rosters import read_roster
 
@@ -44,6 +47,12 @@ def written(tmp_path: Path, text: str | bytes, encoding: str = "utf-8") -> Path:
         ("Email address,ID number\na@x.org,\nb@x.org,\n", ["a@x.org", "b@x.org"]),
         ('Student,ID,Section,L3 (9)\n    Points Possible,,,25\n"Li, Ann",51,S1,\n', ["51"]),
         ("OrgDefinedId,End-of-Line Indicator\n#77,#\n", ["77"]),
+        ("Name,User ID,Role\nAnn,u1,Student\nBo,u2,Student\n", ["u1", "u2"]),  # Sakai
+        ("# Student ID,# Student Name,Lecture 3 [25]\nu1,Ann,\n", ["u1"]),
+        ("Name;Login;Rolle\nAnn;u1;Kursmitglied\nX;x;Kursadministrator\n", ["u1"]),  # ILIAS
+        ("First Name,Unique User ID,School UID\nAnn,u1,7\n", ["u1"]),  # Schoology
+        ("canvas_user_id,user_id,login_id,email\n51,s1,u1,a@x.org\n", ["u1"]),
+        ("Course,NLP,Term,Fall\nStudent ID,Name\nu1,Ann\n", ["u1"]),
     ],
 )
 def test_ids_are_read_as_they_were_meant(tmp_path, text, ids):
@@ -175,3 +184,75 @@ def test_times_as_they_are_typed(tmp_path, time):
 def test_times_that_can_be_read_in_two_ways_are_refused(tmp_path, rows, why):
     with pytest.raises(InvalidInput, match=why):
         read_times(written(tmp_path, f"id,handed_in\n{rows}\n"), UTC)
+
+
+def test_a_word_in_a_row_of_people_is_no_header(tmp_path):
+    with pytest.raises(InvalidInput, match="columns Name, Person, Role"):
+        read_roster(written(tmp_path, "Name,Person,Role\nAnn,u1,Student\nBo,u2,Student\n"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cp1252", "Müller"), ("cp1250", "Żółć"), ("gbk", "李"), ("cp1251", "Ли")],
+)
+def test_a_table_is_read_in_the_encoding_that_is_named(tmp_path, encoding, name):
+    path = written(tmp_path, f"id,last_name,grade\nu1,{name},\n", encoding)
+    with pytest.raises(InvalidInput, match="--encoding"):
+        read_roster(path)
+    (person,) = read_roster(path, encoding)
+    assert person["last_name"] == name
+    content = fill(path, TOTALS, encoding=encoding).content
+    assert f"u1,{name},17.5" in content.decode(encoding)
+    for wrong in ("utf-8", "nonsense"):
+        with pytest.raises(InvalidInput, match=f"--encoding '{wrong}'"):
+            read_roster(path, wrong)
+
+
+def test_nbgraders_own_list_of_people_keeps_the_platforms_number(tmp_path):
+    (person,) = read_roster(written(tmp_path, "id,first_name,lms_user_id\nu1,Ann,51\n"))
+    assert person["lms_user_id"] == "51"
+
+
+@pytest.mark.parametrize(
+    ("text", "title", "grades"),
+    [
+        ("Student ID,Name,Lecture 3 [25]\nu1,Ann,\nu2,Bo,3\n", "", ["17.5", "9"]),
+        ("# Student ID,L2 [9],L3 [30]\nu1,,\nu2,,\n", "L3", ["17.5", "9"]),
+        ("Login;Name;Note\nu1;Ann;\nu2;Bo;\n", "", ["17.5", "9"]),
+    ],
+)
+def test_sakais_and_iliass_tables_are_filled(tmp_path, text, title, grades):
+    content = fill(written(tmp_path, text), TOTALS, title).content.decode()
+    separator = ";" if ";" in text else ","
+    rows = list(csv.reader(io.StringIO(content), delimiter=separator))
+    assert [row[-1] for row in rows[1:]] == grades and len(rows[0]) == 3
+    if "[" in text:
+        with pytest.raises(InvalidInput, match="maximum is 10"):
+            small = text.replace("[25]", "[10]").replace("[30]", "[10]")
+            fill(written(tmp_path, small), TOTALS, title)
+
+
+def test_moodles_people_are_found_by_their_id_number(tmp_path):
+    header = (
+        "Identifier,Full name,ID number,Email address,Grade,Maximum grade,Last modified (grade)"
+    )
+    text = f"{header}\nParticipant 999,Ann,U1,,,25.00,-\nParticipant 998,Bo,,bo@x.org,,25.00,-\n"
+    assert fill(written(tmp_path, text), TOTALS).count == 2
+
+
+def test_a_grade_that_stood_in_the_file_is_told_before_it_is_lost(tmp_path):
+    text = "id,grade\nu1,17.50\nu2,12\n"
+    (problem,) = fill(written(tmp_path, text), TOTALS).problems
+    assert "u2 12 → 9" in problem and "u1" not in problem
+
+
+def test_moodles_number_of_an_earlier_lecture_is_known_from_the_record(tmp_path):
+    audit = Audit(tmp_path)
+    for lecture, number in (("a", 9), ("b", 23)):
+        origin = f"Ann Li_{number}_assignsubmission_file_/x.ipynb"
+        audit.append("received", assignment=lecture, student="u1", origin=origin)
+    audit.append("received", assignment="b", student="u2", origin="u2/x.ipynb")
+    assert [moodles_numbers(audit, x) for x in "ab"] == [{"u1": "9"}, {"u1": "23"}]
+    (total,) = [_with_number(TOTALS[0], moodles_numbers(audit, "a"))]
+    assert total.lms_user_id == "9"
+    assert _with_number(TOTALS[1], moodles_numbers(audit, "b")) == TOTALS[1]

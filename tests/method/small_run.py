@@ -14,8 +14,8 @@ from tinybert_l import begin
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
+from tinybert_l.method.processes import is_main_process, open_accelerator
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.training import is_main_process, open_accelerator
 
 STOPPED = 7  # exit status
 

@@ -9,9 +9,9 @@ from conftest import small_bert
 
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly, train_on_labels
+from tinybert_l.method.processes import open_accelerator
 from tinybert_l.method.recipe import JointRecipe
 from tinybert_l.method.teacher_outputs import keep_outputs
-from tinybert_l.method.training import open_accelerator
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 RECIPE = JointRecipe(num_steps=8, batch_size=8, precision="float32", checkpoint_every=4)

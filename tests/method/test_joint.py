@@ -14,7 +14,7 @@ import warm
 from conftest import small_bert
 
 from tinybert_l.cache import cached, read_entry
-from tinybert_l.method import training
+from tinybert_l.method import precision
 from tinybert_l.method.evaluation import (
     accuracy_interval,
     count_flops,
@@ -127,14 +127,14 @@ def test_a_run_killed_in_the_middle_ends_with_the_same_weights(tmp_path):
 
 
 def test_precision_is_measured_once_and_draws_no_random_numbers():
-    training._faster_precision.cache_clear()
+    precision._faster_precision.cache_clear()
     torch.manual_seed(0)
-    first = training.measured_precision()
+    first = precision.measured_precision()
     drawn = torch.rand(1)
     torch.manual_seed(0)
     assert torch.equal(drawn, torch.rand(1))
-    assert training.measured_precision() == first in ("float32", "bfloat16")
-    assert training._faster_precision.cache_info().misses == 1
+    assert precision.measured_precision() == first in ("float32", "bfloat16")
+    assert precision._faster_precision.cache_info().misses == 1
 
 
 def test_nan_losses_stop_the_run_with_a_reason(supernet, texts, tmp_path):

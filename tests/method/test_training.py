@@ -9,10 +9,11 @@ from conftest import small_bert
 from test_joint import RECIPE
 
 from tinybert_l.errors import CourseError, InvalidInput
-from tinybert_l.method import training
+from tinybert_l.method import processes
 from tinybert_l.method.extraction import elastic_copy
 from tinybert_l.method.joint import train_jointly
-from tinybert_l.method.training import TrainingDiverged, is_main_process, split_batch
+from tinybert_l.method.processes import is_main_process, split_batch
+from tinybert_l.method.training import TrainingDiverged
 
 
 class Stop(Exception):
@@ -72,7 +73,7 @@ def test_a_disk_that_fills_leaves_the_checkpoint_before_and_is_named(supernet, t
 
 
 def test_the_main_process_is_known_without_another_accelerator(monkeypatch):
-    monkeypatch.setattr(training, "Accelerator", lambda **_: pytest.fail("opened an accelerator"))
+    monkeypatch.setattr(processes, "Accelerator", lambda **_: pytest.fail("opened an accelerator"))
     assert is_main_process()
 
 

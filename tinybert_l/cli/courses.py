@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec
 
 import click
 
-from tinybert_l.cli.options import FILE, NEW_FOLDER, require_writable
+from tinybert_l.cli.options import FILE, NEW_FOLDER, encoding_option, require_writable
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.course import MATERIAL, Course
 from tinybert_l.grading.csv_files import encoding_notice
@@ -111,14 +111,17 @@ def course_init(folder: Path, course_id: str | None, roster: Path | None) -> Non
     is_flag=True,
     help="From now on take in an LMS's submissions under the roster's ids.",
 )
+@encoding_option
 @pass_course
-def course_roster(course: Course, file: Path | None, with_match: bool) -> None:
+def course_roster(course: Course, file: Path | None, with_match: bool, encoding: str) -> None:
     """Write the people of a CSV FILE into the gradebook.
 
     FILE is the course's roster.csv when left out.
     """
-    people = read_people(file) if file else read_roster(course.folder / "roster.csv")
-    show_encoding(file)
+    own = course.folder / "roster.csv"
+    people = read_people(file, encoding) if file else read_roster(own, encoding)
+    if not encoding:
+        show_encoding(file)
     click.echo(f"{enrol(course, people)} people in the gradebook 名单人数")
     if with_match:
         _match_names(course, people)

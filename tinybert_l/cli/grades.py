@@ -8,7 +8,14 @@ import click
 from tinybert_l.cli import grade_tables
 from tinybert_l.cli.answer_disputes import answer
 from tinybert_l.cli.courses import pass_course
-from tinybert_l.cli.options import FILE, FILE_OR_FOLDER, FOLDER, NEW_FILE, lecture_argument
+from tinybert_l.cli.options import (
+    FILE,
+    FILE_OR_FOLDER,
+    FOLDER,
+    NEW_FILE,
+    encoding_option,
+    lecture_argument,
+)
 from tinybert_l.errors import CourseError, InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading import job as jobs
@@ -142,6 +149,7 @@ def audit(course: Course, lecture: int, with_changes: bool) -> None:
     type=FILE,
     help="Fill the grades into this file, downloaded from the LMS, in any language.",
 )
+@encoding_option
 @click.option("--to", type=NEW_FILE, help="Write into this file. Default: the terminal.")
 @pass_course
 def grades(
@@ -152,20 +160,21 @@ def grades(
     without: tuple[str, ...],
     provisional: bool,
     worksheet: Path | None,
+    encoding: str,
     to: Path | None,
 ) -> None:
     """Export the grades of a LECTURE for an LMS.
 
     Refuses what the audit does not prove.
     """
-    course.assignment(lecture)
-    _require_submissions(course, lecture)
+    _require_released(course, lecture)
     written = _place_for_grades(course, to)
+    chosen = (title, without, provisional)
     if worksheet is not None:
-        filled = run.fill_worksheet(course, lecture, worksheet, title, without, provisional)
+        filled = run.fill_worksheet(course, lecture, worksheet, *chosen, encoding)
         _write_worksheet(written, filled, worksheet, to)
     else:
-        _write_table(written, run.export(course, lecture, kind, title, without, provisional), to)
+        _write_table(written, run.export(course, lecture, kind, *chosen), to)
 
 
 @click.command()
@@ -184,8 +193,7 @@ def feedback(course: Course, lecture: int, lms: str | None) -> None:
     Moodle by "Upload multiple feedback files in a zip", to Canvas by "Upload Submissions"; it needs
     submissions that were collected from that system's own zip file.
     """
-    course.assignment(lecture)
-    _require_submissions(course, lecture)
+    _require_released(course, lecture)
     count = run.feedback(course, lecture)
     click.echo(f"{count} pages below {course.folder / 'feedback'}")
     for said in edited_pages(course.folder, NOTEBOOKS[lecture]):
@@ -225,6 +233,11 @@ def _grade(course: Course, lecture: int, options: run.Options) -> None:
     grade_tables.show_grades(grading, lecture)
     if grading.errors:
         sys.exit(1)
+
+
+def _require_released(course: Course, lecture: int) -> None:
+    course.assignment(lecture)  # raises where the lecture was not released
+    _require_submissions(course, lecture)
 
 
 def _require_submissions(course: Course, lecture: int) -> None:

@@ -38,7 +38,7 @@ def train(options: ModelOptions) -> None:
     Trains the teacher first, where the cache has none. Several processes share the work under
     `torchrun -m tinybert_l.cli train`.
     """
-    from tinybert_l.method.training import is_main_process
+    from tinybert_l.method.processes import is_main_process
 
     supernet = options.load_supernet()
     if is_main_process():

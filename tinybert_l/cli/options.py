@@ -86,6 +86,12 @@ class _Lectures(click.ParamType[LectureChoice]):
 LECTURES = _Lectures()
 
 lecture_argument = click.argument("lecture", type=LECTURE)
+encoding_option = click.option(
+    "--encoding",
+    default="",
+    metavar="NAME",
+    help="Read the table so, such as gb18030 or cp1252. Default: found out.",
+)
 output_option = click.option(
     "--output",
     type=NEW_FOLDER,

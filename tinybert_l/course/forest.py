@@ -55,7 +55,7 @@ class Difference:
     estimate: float
     low: float
     high: float
-    counts_seeds: bool = True  # an old bootstrap interval or one seed is narrower than it should be
+    counts_seeds: bool = True  # the interval of one seed is narrower than it should be
 
     @property
     def is_apart(self) -> bool:
@@ -201,6 +201,11 @@ def _joint(row: Row) -> Iterator[Difference]:
         yield _difference(label(row), row.difference_points)
 
 
+def _joint_mean(row: Row) -> Iterator[Difference]:
+    if isinstance(row, JointMeanGapRow):
+        yield from _joint(row)
+
+
 def _self_distillation(row: SelfDistillationRow) -> Iterator[Difference]:
     if row.difference_points is not None:
         yield _difference(row.sub_model.label, row.difference_points)
@@ -306,7 +311,11 @@ def _document(row: DocumentRow) -> Iterator[Difference]:
 
 
 _SOURCES = (
-    _Source("training", "joint_against_separate_longer", 2, "joint − alone 联合−单独", _joint),
+    _Source("training", "joint_against_separate", 2, "joint − alone 联合−单独", _joint),
+    _Source(
+        "training", "joint_equal_updates", 2,
+        "joint − alone as often 联合−单独，同样次数", _joint_mean,
+    ),
     _Source(
         "training", "self_distillation", 3, "self-distillation − none 有−无自蒸馏",
         _self_distillation,
@@ -323,7 +332,7 @@ _SOURCES = (
     _Source("training", "ablation", 7, "part with − without 部件有−无", _ablation),
     _Source("use", "cascade", 7, "cascade − one sub-model 级联−单个子模型", _cascade),
     _Source("use", "cascade", 7, "early exit − one sub-model 提前退出−单个子模型", _exits),
-    _Source("use", "headline_by_fold", 8, "kept − all of the teacher 保留−教师的全部", _headline),
+    _Source("use", "headline", 8, "kept − all of the teacher 保留−教师的全部", _headline),
     _Source("use", "headline_mpnet", 8, "large teacher − own 大教师−原教师", _large_teacher),
     _Source("use", "assistant", 8, "taught by it − before 跟它学−之前", _large_teacher),
     _Source("use", "long_documents", 8, "reading more − cutting 读更多−截断", _document),

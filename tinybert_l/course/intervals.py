@@ -126,17 +126,6 @@ def share_error(share: float, items: int) -> float:
     return math.sqrt(inside * (1 - inside) / (items + 4))
 
 
-def stretched(estimate: Estimate, seeds: int) -> Estimate:
-    """What a bootstrap interval would be at most, were all of its spread between the seeds.
-
-    Drawing seeds anew underestimates the error of their mean by √((seeds - 1) / seeds), and takes
-    the normal quantile where Student's is right.
-    """
-    factor = t_quantile(seeds - 1) / NORMAL_QUANTILE * math.sqrt(seeds / (seeds - 1))
-    low = estimate.mean - factor * (estimate.mean - estimate.low)
-    return Estimate(estimate.mean, low, estimate.mean + factor * (estimate.high - estimate.mean))
-
-
 def ratio_of_quartiles(
     first: tuple[float, float, float], second: tuple[float, float, float]
 ) -> Estimate:

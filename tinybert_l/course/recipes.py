@@ -14,11 +14,11 @@ ONE_SEED = [0]
 
 NINE = ["6x1", "6x0.5", "3x1", "2x1", "6x0.25", "3x0.5", "2x0.5", "3x0.25", "2x0.25"]
 
-LONG_JOINT: dict[str, Any] = {"num_steps": 60, "batch_size": 32, "seeds": SEEDS, "sub_models": NINE}
-
-LONGER_JOINT: dict[str, Any] = {
-    **LONG_JOINT,
+LONG_JOINT: dict[str, Any] = {
     "num_steps": 400,
+    "batch_size": 32,
+    "seeds": SEEDS,
+    "sub_models": NINE,
     "learning_rate": 3e-4,
     "attention_weight": 0.0,
     # one more sub-model a step, and so fewer steps: 1.4 times the cost of the largest alone
@@ -26,11 +26,16 @@ LONGER_JOINT: dict[str, Any] = {
     "folds": True,
 }
 
+# Alone as often as the joint run trains each of the seven sub-models in between: 325 * 2 / 7.
+EQUAL_UPDATES: dict[str, Any] = {**LONG_JOINT, "num_steps": 93}
+
 LONG_STABILITY: dict[str, Any] = {
-    "num_steps": 60,
+    "num_steps": 200,
     "batch_size": 32,
     "seeds": SEEDS,
-    "learning_rate": 1e-4,
+    "learning_rate": 3e-4,
+    "attention_weight": 0.0,
+    "folds": True,
 }
 
 LONG_METHODS: dict[str, Any] = {
@@ -90,35 +95,28 @@ LONG_CHINESE: dict[str, Any] = {
     "seeds": [0, 1, 2, 3, 4],  # training from a random start fails for some
 }
 
-# The teacher of all records that do not name another: an adapter of low rank was trained.
-ADAPTED_TEACHER: dict[str, Any] = {"rank": 8, "learning_rate": 1e-3}
-
-HEADLINE: dict[str, Any] = {
+TWO_STAGES_JOINTLY: dict[str, Any] = {
     "depths": [3, 2],
     "widths": [0.5, 0.25],
     "unlabelled": 100_000,
     "inner_steps": 300,
-    "soft_label_steps": 2500,
+    "soft_label_steps": 6000,
     "inner_learning_rate": 3e-4,
     "learning_rate": 3e-4,
     "batch_size": 32,
     "vocabulary": 12_000,
-    "seeds": [0, 1, 2],
+    "seeds": SEEDS,
+    "folds": True,  # a seed has its own fold's test texts, and a teacher that has not seen them
 }
 
-HEADLINE_STRONGER: dict[str, Any] = {
-    **HEADLINE,
+HEADLINE: dict[str, Any] = {
+    **TWO_STAGES_JOINTLY,
     "teacher": {"rank": 0, "learning_rate": 1e-4},  # rank 0: no adapter
 }
 
-HEADLINE_LONGER: dict[str, Any] = {**HEADLINE_STRONGER, "soft_label_steps": 6000}
-
-# Each seed has the test texts of its own fold, and a teacher that has not seen them.
-HEADLINE_BY_FOLD: dict[str, Any] = {**HEADLINE_LONGER, "folds": True}
-
 # The soft labels come from a teacher of base size; inner states from the fold's own as before.
 # A fold takes three quarters of an hour of two cores: one is recorded.
-HEADLINE_MPNET: dict[str, Any] = {**HEADLINE_BY_FOLD, "soft_labels": "mpnet", "seeds": [0]}
+HEADLINE_MPNET: dict[str, Any] = {**HEADLINE, "soft_labels": "mpnet", "seeds": [0]}
 
 # The first fold's own teacher learns MPNet's shipped soft labels: one pass over their sentences.
 ASSISTANT: dict[str, Any] = {
@@ -133,12 +131,11 @@ ASSISTANT: dict[str, Any] = {
 }
 
 ABLATION: dict[str, Any] = {
-    **HEADLINE,
+    **TWO_STAGES_JOINTLY,
     "unlabelled": 20_000,
     "inner_steps": 60,
     "soft_label_steps": 320,
     "sub_models": ["3x0.5", "2x0.25"],
-    "folds": True,
 }
 
 BASELINES: dict[str, Any] = {
@@ -149,7 +146,11 @@ BASELINES: dict[str, Any] = {
 }
 
 # These draw nothing at random, and so have no seeds.
-TEACHER_ON_REVIEWS: dict[str, Any] = {"segment": 128}  # tokens that it reads at once
+TEACHER_ON_REVIEWS: dict[str, Any] = {
+    "segment": 128,  # tokens that it reads at once
+    "folds": True,
+    "seeds": ONE_SEED,
+}
 
 TRIGRAM: dict[str, Any] = {"generation": LONG_GENERATION, "texts": 200}
 
@@ -255,14 +256,11 @@ SELF_DISTILLATION: dict[str, Any] = {
 
 RECORDS: dict[str, dict[str, Any]] = {
     "headline": HEADLINE,
-    "headline_stronger_teacher": HEADLINE_STRONGER,
-    "headline_longer": HEADLINE_LONGER,
-    "headline_by_fold": HEADLINE_BY_FOLD,
     "headline_mpnet": HEADLINE_MPNET,
     "assistant": ASSISTANT,
     "ablation": ABLATION,
     "joint_against_separate": LONG_JOINT,
-    "joint_against_separate_longer": LONGER_JOINT,
+    "joint_equal_updates": EQUAL_UPDATES,
     "stability": LONG_STABILITY,
     "training_methods": LONG_METHODS,
     "long_documents": LONG_DOCUMENTS,

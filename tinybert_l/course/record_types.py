@@ -20,7 +20,6 @@ Method = Literal[
     "seeds_and_items",  # hierarchical, from the values of every item and seed
     "one_seed",  # from the values of every item of one trained model
     "seeds",  # one value a seed, or mean and spread over seeds
-    "bootstrap",  # an old interval, the seeds' values were not kept
     "rounds",  # quartiles of a benchmark's rounds
     "count",  # an exact number by a counting function, or one that a record holds
     "bare",  # a measured number without any spread

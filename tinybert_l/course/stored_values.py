@@ -109,10 +109,18 @@ class StoredValue:
         if isinstance(self.value, OverSeeds):
             mean, values = self.value.mean, self.value.values or ()
             seeds = len(values) if len(values) > 1 else self.seeds or 2
-            return Spread(mean, self.value.sd, seeds, self.share_error(mean))
+            return Spread(mean, self.value.sd, seeds, self.items_error(mean))
         if isinstance(self.value, int | float):  # a baseline that draws nothing at random
             return Spread(self.value, 0.0, None, self.share_error(self.value))
         return None
+
+    def items_error(self, mean: float) -> float:
+        """The standard error that the choice of items adds to the spread over seeds.
+
+        Where each seed has a fold of its own, the spread over seeds holds it already.
+        """
+        has_folds = bool((self.record.recipe or {}).get("folds"))
+        return 0.0 if has_folds and (self.seeds or 0) > 1 else self.share_error(mean)
 
     def share_error(self, mean: float) -> float:
         """The standard error that the choice of items adds to a share; else 0."""
@@ -142,8 +150,8 @@ def measured(stored: StoredValue) -> Measured:
     value = stored.value
     method: Method
     if isinstance(value, Interval):
-        method = value.method or "bootstrap"
-        return Measured(Estimate(value.estimate, value.low, value.high), method, stored.seeds)
+        estimate = Estimate(value.estimate, value.low, value.high)
+        return Measured(estimate, value.method, stored.seeds)
     if isinstance(value, Quartiles):
         return Measured(Estimate(value.median, value.low, value.high), "rounds")
     items = stored.items
@@ -187,7 +195,7 @@ def difference(first: StoredValue, second: StoredValue) -> Measured:
     by_seed = _by_seed(first, second)
     if by_seed is not None:
         gaps = by_seed[0] - by_seed[1]
-        errors = first.share_error(by_seed[0].mean()), second.share_error(by_seed[1].mean())
+        errors = first.items_error(by_seed[0].mean()), second.items_error(by_seed[1].mean())
         spread = Spread(gaps.mean(), gaps.std(ddof=1), len(gaps), math.hypot(*errors))
         return _from_spreads(spread.mean, spread)
     if _are_numbers(first, second):

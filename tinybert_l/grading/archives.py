@@ -30,7 +30,12 @@ from tinybert_l.grading.file_names import (
     without_copy_marks,
     without_ending,
 )
-from tinybert_l.grading.owners import BLACKBOARD_NAME, CANVAS_NAME, MOODLE_FLAT_NAME
+from tinybert_l.grading.owners import (
+    BLACKBOARD_NAME,
+    CANVAS_NAME,
+    MOODLE_FLAT_NAME,
+    names_person,
+)
 from tinybert_l.grading.tar_members import is_packed, is_tar, tar_members, unpacked
 from tinybert_l.grading.zip_members import names_of, open_zip, reader_of, time_of
 
@@ -278,7 +283,10 @@ def _path_of_inner(zip_path: str, member_path: str, assignment: str) -> str:
     member_name = PurePosixPath(member_path).name
     folder, _, zip_name = zip_path.rpartition("/")
     if folder:
-        return f"{folder}/{member_name}"
+        match = CANVAS_NAME.fullmatch(zip_name)
+        is_sorted = match and match["rest"] and not names_person(folder.partition("/")[0])
+        canvas = zip_name[: match.start("rest")] if match and is_sorted else ""
+        return f"{folder}/{canvas}{member_name}"
     for pattern in (CANVAS_NAME, MOODLE_FLAT_NAME, BLACKBOARD_NAME):
         match = pattern.fullmatch(zip_name)
         if match and match["rest"]:

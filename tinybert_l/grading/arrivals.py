@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.csv_files import read_table
-from tinybert_l.grading.owners import folded, tidy_name
+from tinybert_l.grading.owners import CANVAS_IN_FOLDERS, folded, tidy_name
 
 ONE_MOMENT_SECONDS = 120  # in which a download or a copy is made
 ID_COLUMNS = ("id", "student", "username", "name", "学号", "姓名", "Identifier")
@@ -32,6 +32,11 @@ LATE_AT_UNKNOWN_HOUR = (
     "迟交但时间未知"
 )
 IN_TIME = "in time, says Canvas 按时提交"
+UNREAD_TIME = (
+    "late or not? Its time in {path} cannot be read; --handed-in FILE says when. "
+    "路径中的提交时间无法读取，无法判断是否迟交"
+)
+WITH_TIMES = ("blackboard", "brightspace", "gradescope")  # platforms that write a time beside
 RELEASED_FOR = "the notebook was released for"  # begins a note: it has another student's numbers
 TOLD = "handed in when the teacher's file says 提交时间取自教师文件"
 
@@ -78,7 +83,7 @@ def with_times(
         told: {student, number in the platform, or name: time} by the teacher.
     """
     by_name = {folded(tidy_name(name)): when for name, when in (told or {}).items()}
-    file_times = [x.when for x in arrivals if x.platform != "canvas" and not x.has_own_time]
+    file_times = [x.when for x in arrivals if not _is_canvas(x) and not x.has_own_time]
     same_moment = _are_one_moment(file_times)
     return [_with_time(arrival, due, by_name, same_moment) for arrival in arrivals]
 
@@ -92,7 +97,10 @@ def _with_time(
             return replace(arrival, when=when, is_told=True, notes=[*arrival.notes, TOLD])
     if due is None or arrival.has_own_time:
         return arrival
-    if arrival.platform == "canvas":
+    if arrival.platform in WITH_TIMES:  # the file's own is the download's, or the student's choice
+        notes = [*arrival.notes, UNREAD_TIME.format(path=arrival.origin)]
+        return replace(arrival, when=min(arrival.when, due), is_unsure=True, notes=notes)
+    if _is_canvas(arrival):
         if arrival.is_late:
             notes = [*arrival.notes, LATE_AT_UNKNOWN_HOUR]
             return replace(arrival, when=due, is_unsure=True, notes=notes)
@@ -102,6 +110,10 @@ def _with_time(
     if same_moment and arrival.when > due:
         return replace(arrival, when=due, is_unsure=True, notes=[*arrival.notes, UNSURE])
     return arrival
+
+
+def _is_canvas(arrival: Arrival) -> bool:
+    return arrival.platform in ("canvas", CANVAS_IN_FOLDERS)
 
 
 def _are_one_moment(times: Sequence[datetime]) -> bool:

@@ -5,14 +5,22 @@ an attempt says the login. Gradescope's folders have numbers alone; its list say
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from tinybert_l.errors import InvalidInput
 from tinybert_l.grading.archives import IncomingFile
-from tinybert_l.grading.owners import Owner, is_receipt, is_student_name, tidy_name
+from tinybert_l.grading.owners import (
+    CANVAS_IN_FOLDERS,
+    CANVAS_NAME,
+    Owner,
+    is_receipt,
+    is_student_name,
+    tidy_name,
+)
 
 GRADESCOPE_LIST = "submission_metadata.yml"
 NUMBER_ALONE = (
@@ -41,9 +49,12 @@ class Beside:
 
     Args:
         files: all of them.
+
+    Attributes:
+        numbers_in_canvas: {folder of a person's making: the number of all Canvas's files in it}.
     """
 
-    def __init__(self, files: Iterable[IncomingFile]) -> None:
+    def __init__(self, files: Sequence[IncomingFile]) -> None:
         self.told: dict[str, Told] = {}
         logins: dict[str, set[str]] = {}  # {what a name ends in: all that stands before}
         for file in files:
@@ -59,6 +70,7 @@ class Beside:
             if len(befores) > 1:
                 for before in befores:
                     self.told.setdefault(before, Told(problem=_alike(befores)))
+        self.numbers_in_canvas = _numbers_in_canvas([file.path for file in files])
 
     def applied(self, owner: Owner, path: str) -> Owner | str:
         """Return an owner as the platform tells it; why nobody is, where it cannot be told."""
@@ -66,6 +78,8 @@ class Beside:
             told = self.told.get(path.rpartition("/")[2].partition(_ATTEMPT)[0])
         elif owner.platform == "gradescope":
             told = self.told.get(path.partition("/")[0], Told(problem=NUMBER_ALONE))
+        elif not owner.platform and path.partition("/")[0] in self.numbers_in_canvas:
+            return _as_canvas(owner)
         else:
             return owner
         if told is None:
@@ -74,6 +88,41 @@ class Beside:
             return told.problem
         known = {"last_name": told.name} if told.name else owner.known
         return replace(owner, student=told.student, known=known, when=told.when or owner.when)
+
+
+def _numbers_in_canvas(paths: Iterable[str]) -> dict[str, str]:
+    """Find the folders into which a person has sorted Canvas's files; returns {folder: number}.
+
+    Most folders must hold such files: one student alone may call a file so. A folder with two
+    numbers, or a number in two folders, says nothing.
+    """
+    numbers: dict[str, set[str]] = {}
+    for path in paths:
+        folder, _, file_name = path.partition("/")
+        if file_name:
+            match = CANVAS_NAME.fullmatch(file_name)
+            known = numbers.setdefault(folder, set())
+            known.update([match["lms"]] if match and match["lms"] else [])
+    counts = Counter(number for known in numbers.values() for number in known)
+    if 2 * sum(map(bool, numbers.values())) <= len(numbers):
+        return {}
+    clear = {folder: known.pop() for folder, known in numbers.items() if len(known) == 1}
+    return {folder: number for folder, number in clear.items() if counts[number] == 1}
+
+
+def _as_canvas(owner: Owner) -> Owner:
+    """Return an owner with what Canvas's name of the file says; whose it is says the folder."""
+    match = CANVAS_NAME.fullmatch(owner.file_name)
+    if match is None or not match["lms"]:
+        return owner
+    is_late = any(match[key] for key in ("late1", "late2", "late4"))
+    return replace(
+        owner,
+        file_name=match["rest"] or match["typed"],
+        platform=CANVAS_IN_FOLDERS,
+        is_late=is_late,
+        known={"lms_user_id": match["lms"]},
+    )
 
 
 def _text(file: IncomingFile) -> str:

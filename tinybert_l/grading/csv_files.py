@@ -44,6 +44,7 @@ _DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
 _DECIMAL_POINT = re.compile(r"-?\d+\.\d+")
 _LINE_END = re.compile(r"\r\n|\n|\r")  # and no other that Python knows: they stand in cells
 LINES_BEFORE_HEADER = 15  # such as a title, the school, the term
+ROLE = "student"  # a column of ids, and also what people are, in rows below another header
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ def tidy(name: str) -> str:
     >>> tidy(" First_Name")
     'first name'
     """
-    name = re.sub("[’‘`´]", "'", name).strip('\ufeff \t"“”*')
+    name = re.sub("[’‘`´]", "'", name).strip('\ufeff \t"“”*#')
     name = " ".join(name.replace("_", " ").replace("\ufeff", "").split()).casefold()
     return _BLANK_IN_CHINESE.sub("", name)
 
@@ -176,11 +177,12 @@ def _parts(name: str) -> set[str]:
     return {tidy(name), *map(tidy, re.split("[/／]", name))}
 
 
-def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
+def read_table(path: Path, key_columns: Sequence[str] = (), encoding: str = "") -> Table:
     """Read a CSV file.
 
     Args:
         key_columns: the header is the first line that has one of these; the first line if empty.
+        encoding: of the file; empty: it is found out.
     Raises:
         InvalidInput: it is no text, or has no such header; names the cause.
     """
@@ -191,7 +193,7 @@ def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
             raise InvalidInput(f"{path} is {what}: save it as 'CSV UTF-8'. 请另存为CSV UTF-8格式。")
     if raw and kind_of(raw):
         raise InvalidInput(f"{path} is no table: it is {kind_of(raw)}. 不是CSV文件。")
-    text, encoding = _decoded(raw, path)
+    text, encoding = _decoded_as(raw, path, encoding) if encoding else _decoded(raw, path)
     lines = _LINE_END.split(text.removesuffix("\n").removesuffix("\r"))
     first = 0
     separator = ""
@@ -200,6 +202,7 @@ def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
         first = 1
     last_start = min(first + LINES_BEFORE_HEADER, len(lines))
     wanted = set(map(tidy, key_columns))
+    width = 0  # of the widest line above, in cells
     for start in range(first, last_start):
         headers = {}
         for candidate in [separator] if separator else SEPARATORS:
@@ -207,8 +210,12 @@ def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
         for candidate, header in headers.items():
             is_widest = len(header) == max(map(len, headers.values())) > 1
             named = {part for name in header for part in _parts(name)}
-            if wanted & named or (not wanted and is_widest):
+            found = wanted & named
+            if found == {ROLE} and len(header) <= width:
+                found = set()
+            if found or (not wanted and is_widest):
                 return _table(path, lines, start, encoding, candidate)
+        width = max(width, *map(len, headers.values()))
     if wanted and lines:
         separators = [separator] if separator else SEPARATORS
         best = max(separators, key=lines[first].count) if first < len(lines) else ","
@@ -218,6 +225,16 @@ def read_table(path: Path, key_columns: Sequence[str] = ()) -> Table:
             f"(or {', '.join(key_columns[1:COLUMNS_SHOWN])}, …). 缺少{key_columns[0]}列。"
         )
     return _table(path, lines, first, encoding, separator or ",")
+
+
+def _decoded_as(raw: bytes, path: Path, encoding: str) -> tuple[str, str]:
+    try:
+        return raw.decode(encoding), encoding
+    except (LookupError, UnicodeError):
+        raise InvalidInput(
+            f"--encoding {encoding!r}: {path} cannot be read so; allowed: its encoding, such as "
+            "gb18030, big5, shift_jis, cp1252. 无法按该编码读取。"
+        ) from None
 
 
 def _decoded(raw: bytes, path: Path) -> tuple[str, str]:
@@ -243,7 +260,8 @@ def _decoded(raw: bytes, path: Path) -> tuple[str, str]:
 def _not_text(path: Path, error: UnicodeDecodeError) -> InvalidInput:
     return InvalidInput(
         f"{path}: not UTF-8 (byte {error.start}), and it is not clear what else; save it as "
-        "'CSV UTF-8'. 无法确定编码，请另存为UTF-8。"
+        "'CSV UTF-8', or say which (--encoding, where the command has it). "
+        "无法确定编码，请另存为UTF-8，或用--encoding指明。"
     )
 
 

@@ -40,7 +40,7 @@ class Identities:
         if not path.is_file():
             return cls()
         tree = read_json(path)
-        by_name = {_as_compared(name): who for name, who in tree.get("by_name", {}).items()}
+        by_name = {as_compared(name): who for name, who in tree.get("by_name", {}).items()}
         return cls(by_name, tree.get("by_number", {}))
 
     def write(self, course: Path) -> None:
@@ -57,14 +57,14 @@ class Identities:
             found = self.by_number.get(arrival.known.get("lms_user_id", ""))
             if found:
                 return found
-        return self.by_name.get(_as_compared(arrival.known.get("last_name", "")))
+        return self.by_name.get(as_compared(arrival.known.get("last_name", "")))
 
     def _in_group(self, arrival: Arrival) -> str | None:
         """Return whose name stands behind the group's: "Group A-Ann Li"; None where nobody's."""
         name = arrival.known.get("last_name", "")
         found = set()
         for match in re.finditer("-", name):
-            student = self.by_name.get(_as_compared(name[match.end() :]))
+            student = self.by_name.get(as_compared(name[match.end() :]))
             if student is not None:
                 found.add(student)
         return found.pop() if len(found) == 1 else None
@@ -116,10 +116,10 @@ def names_of(person: Person) -> set[str]:
         return set()
     names = {f"{first} {last}", f"{last} {first}", f"{last}, {first}", f"{last}{first}"}
     letters = "".join(x for x in f"{last}{first}" if x.isalnum())  # as Canvas writes it
-    return set(map(_as_compared, {*names, letters}))
+    return set(map(as_compared, {*names, letters}))
 
 
-def _as_compared(name: str) -> str:
+def as_compared(name: str) -> str:
     """Return a name without what programs write differently, or leave out as Moodle does."""
     return folded(tidy_name(re.sub("[’‘ʼ`´'\"&<>|:/\\\\]", "", name.replace("_", " "))))
 

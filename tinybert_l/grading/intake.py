@@ -19,7 +19,7 @@ from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.arrivals import Arrival, read_times, with_times
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.identities import Identities
-from tinybert_l.grading.own_names import with_ids
+from tinybert_l.grading.own_names import with_ids, without_others_numbers
 from tinybert_l.grading.owners import folded
 from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.reading import Reading, Refusal, impostor, read_archive
@@ -30,6 +30,7 @@ from tinybert_l.grading.versions import texts_of
 
 __all__ = ["Reading", "Refusal", "collect_archive", "read_archive", "take_in"]
 
+NEW = "new: nobody in the gradebook has this id 成绩册中没有此人，按新学生处理"
 PATH_LIMIT = 300  # characters of a path that the audit keeps
 KEPT_DIGITS = 16  # of the sha256 in the name of a kept original
 
@@ -130,13 +131,15 @@ def _as_in_gradebook(arrivals: list[Arrival], course: Course, name: str) -> list
         everybody = book.students()
     for person in everybody:
         people.setdefault(folded(person.student), set()).add(person.student)
-    arrivals = with_ids(arrivals, everybody)
+    arrivals = without_others_numbers(with_ids(arrivals, everybody), everybody)
     came = {arrival.student for arrival in arrivals}
     renamed = []
     for arrival in arrivals:
         known = people.get(folded(arrival.student), set())
         if len(known) == 1 and known.isdisjoint(came):
             arrival = replace(arrival, student=next(iter(known)))
+        elif people and not known:  # else everybody is new
+            arrival = replace(arrival, notes=[*arrival.notes, NEW])
         renamed.append(arrival)
     return renamed
 

@@ -1,7 +1,7 @@
 """Prove what a course's record says, sum it up, explain it to students and export it."""
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,7 @@ from tinybert_l.grading.results.audit import Audit
 from tinybert_l.grading.results.book import Book
 from tinybert_l.grading.results.edited import edited_pages
 from tinybert_l.grading.results.grades import CellGrade, Grading, grades_on_record
+from tinybert_l.grading.results.packing import moodles_numbers
 from tinybert_l.grading.results.worksheet import Filled, fill
 from tinybert_l.grading.written import Written, beside
 
@@ -185,6 +186,7 @@ def fill_worksheet(
     title: str = "",
     without: Iterable[str] = (),
     provisional: bool = False,
+    encoding: str = "",
 ) -> Filled:
     """Fill a lecture's grades into a file that the teacher downloaded; the audit notes the export.
 
@@ -193,15 +195,17 @@ def fill_worksheet(
         title: of the assignment, where the file has several.
         without: students who are left out on purpose, graded or not.
         provisional: export although manual grading is unfinished.
+        encoding: of the file; empty: it is found out.
     Raises:
         NotProved: a submission is not graded, or the gradebook is not what was recorded.
         InvalidInput: the file cannot be filled.
     """
     name = NOTEBOOKS[lecture]
     totals = _proved_totals(course, lecture, without, provisional)
-    totals = [total for total in totals if not total.is_missing]
+    numbers = moodles_numbers(Audit(course.folder), name)
+    totals = [_with_number(total, numbers) for total in totals if not total.is_missing]
     grading = grades_on_record(Audit(course.folder), course.assignment(lecture))
-    filled = fill(worksheet, totals, title, _remarks(grading.grades))
+    filled = fill(worksheet, totals, title, _remarks(grading.grades), encoding)
     Audit(course.folder).append(
         "exported",
         assignment=name,
@@ -210,6 +214,11 @@ def fill_worksheet(
         without=sorted(set(without)),
     )
     return filled
+
+
+def _with_number(total: lms.StudentTotal, numbers: Mapping[str, str]) -> lms.StudentTotal:
+    """Return a total with Moodle's number for this assignment: the gradebook has the last one's."""
+    return replace(total, lms_user_id=numbers.get(total.student, total.lms_user_id))
 
 
 def _remarks(grades: Iterable[CellGrade]) -> dict[str, str]:

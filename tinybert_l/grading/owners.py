@@ -30,6 +30,7 @@ CANVAS_NAME = re.compile(
     r"|anon_(?P<late3>LATE_)?(?P<anonymous>[A-Za-z0-9]{3,12}))_(?P<late4>LATE_)?"
     r"(?:(?P<submission>\d+)_(?P<rest>[^/]+)|(?P<typed>(?:text|link|url)\.html))"
 )
+CANVAS_IN_FOLDERS = "canvas in folders"  # Canvas's files that a person put into a folder of each
 _MOODLE_PLUGIN = r"_(?P<lms>\d+)_assign(?P<what>submission|feedback)_[a-z]+"
 _MOODLE_NAME = re.compile(rf"(?P<name>[^/]+?){_MOODLE_PLUGIN}_?/?(?P<rest>.*)")
 MOODLE_FLAT_NAME = re.compile(  # of a file that lies in no folder of its student's
@@ -47,10 +48,13 @@ _BRIGHTSPACE_NAME = re.compile(
     r"(?P<lms>\d+)(?:-\d+)? ?- (?P<name>[^/]+?) ?- "
     rf"(?P<when>{_DATE},? {_CLOCK})(?:/| - )(?P<rest>.+)"
 )
-_BRIGHTSPACE_TIME = re.compile(
-    r"(\w{3} \d{1,2}, \d{4}) (\d{1,2}?) ?[-.:]? ?(\d\d) ([AP])\.?M\.?", re.IGNORECASE
+_ENGLISH_DATE = re.compile(
+    r"(?P<a>[A-Za-z]{3}|\d{1,2}) (?P<b>[A-Za-z]{3}|\d{1,2}),? (?P<y>\d{4}),?"
 )
-_ISO_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d{1,2}) ?[-.:]? ?(\d\d)")
+_ISO_DATE = re.compile(r"(\d{4})[-./年](\d{1,2})[-./月](\d{1,2})日?,?")
+_CLOCK_TIME = re.compile(
+    r"(?P<hour>\d{1,2}?) ?[-.:h]? ?(?P<minute>\d\d)(?: (?P<half>[AP])\.?M\.?)?", re.IGNORECASE
+)
 _EXCHANGE_NAME = re.compile(
     r"(?P<name>[^+/]+)\+(?P<assignment>[^+/]+)\+(?P<when>[^+/]+)(?:\+[^/]*)?/(?P<rest>.+)"
 )
@@ -75,6 +79,10 @@ _PATTERNS = (
 # Beside letters, digits and what combines with them; no name begins with a full stop or a blank.
 _OTHER_CHARACTERS = "_.@-'’ ·•‧・,()&\u200c\u200d"
 _UNSEEN = re.compile("[\u200b\u200e\u200f\u061c\u202a-\u202c\u2066-\u2069\u00ad\ufeff]")
+OF_GROUP = (
+    "Moodle's number 0 is a group's, of whoever is in none: put a copy into a folder of each "
+    "编号0是默认小组，请为每人各放一份"
+)
 _ONLINE_TEXTS = re.compile(r"onlinetext|(?:^|[/_])(?:text|url|link)\.html?$")
 
 
@@ -87,8 +95,8 @@ class Owner:
         file_name: with the folders below the student's.
         assignment: for which assignment, if it says.
         known: facts that the platform gave, by column of the gradebook: lms_user_id, last_name.
-        platform: "canvas", "moodle", "blackboard", "brightspace", "gradescope", "sakai",
-            "exchange"; "": a plain path.
+        platform: "canvas", CANVAS_IN_FOLDERS, "moodle", "blackboard", "brightspace", "gradescope",
+            "sakai", "exchange"; "": a plain path.
         is_late: what Canvas says.
         when: when it was handed in, if the path says; without a zone in the platform's own.
     """
@@ -109,7 +117,7 @@ def owner_of(path: str, assignment: str = "") -> Owner | None:
         assignment: whose name may stand beside the student's, as in "ann-03-architecture.ipynb".
     """
     platform, match = _match(path)
-    if match is None or is_feedback(path):
+    if match is None or is_feedback(path) or _is_moodles_group(path):
         return None
     parts = match.groupdict()
     file_name = parts.get("rest") or parts.get("typed") or PurePosixPath(path).name
@@ -147,11 +155,19 @@ def is_feedback(path: str) -> bool:
     return match is not None and match["what"] == "feedback"
 
 
+def _is_moodles_group(path: str) -> bool:
+    """Tell whether Moodle gives a file to its default group, "Default group_0": to no person."""
+    match = _MOODLE_NAME.fullmatch(path)
+    return match is not None and not match["lms"].strip("0")
+
+
 def why_nobody(path: str, assignment: str = "") -> str:
     """Say why a path names no student; empty where it is plain that it names none."""
     platform, match = _match(path)
     if is_feedback(path):
         return "a teacher's feedback file, no submission 教师的反馈文件，不是提交"
+    if _is_moodles_group(path):
+        return OF_GROUP
     if match is None:
         return ""
     name = tidy_name(match["name"] or "")
@@ -251,17 +267,37 @@ def _time(text: str | None) -> datetime | None:
         return None
     with suppress(ValueError):  # Blackboard
         return datetime.strptime(text, "%Y-%m-%d-%H-%M-%S")
-    match = _ISO_TIME.fullmatch(text)
-    if match:
-        with suppress(ValueError):
-            return datetime.strptime(f"{match[1]} {match[2]:0>2}{match[3]}", "%Y-%m-%d %H%M")
-    match = _BRIGHTSPACE_TIME.fullmatch(text)
-    if match:
-        with suppress(ValueError):
-            text = f"{match[1]} {match[2]:0>2}{match[3]} {match[4]}M"
-            return datetime.strptime(text, "%b %d, %Y %I%M %p")
+    with suppress(ValueError):
+        moment = _brightspaces_time(text)
+        if moment is not None:
+            return moment
     try:
         moment = datetime.fromisoformat(text.removesuffix(" UTC").strip())
     except ValueError:
         return None
     return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+
+
+def _brightspaces_time(text: str) -> datetime | None:
+    """Read Oct 3, 2026 1015 PM, 3 Oct 2026 22:15, 2026-10-03 2215 and the like.
+
+    Raises:
+        ValueError: there is no such time.
+    """
+    match = _ISO_DATE.match(text)
+    if match:
+        date = f"{match[1]}-{match[2]}-{match[3]}"
+        form = "%Y-%m-%d"
+    else:
+        match = _ENGLISH_DATE.match(text)
+        if match is None:
+            return None
+        date = f"{match['a']} {match['b']} {match['y']}"
+        form = "%d %b %Y" if match["a"].isdigit() else "%b %d %Y"
+    clock = _CLOCK_TIME.fullmatch(text[match.end() :].strip())
+    if clock is None:
+        return None
+    date += f" {clock['hour']:0>2}{clock['minute']}"
+    if clock["half"]:
+        return datetime.strptime(f"{date} {clock['half']}M", f"{form} %I%M %p")
+    return datetime.strptime(date, f"{form} %H%M")

@@ -15,7 +15,7 @@ from pathlib import Path
 from tinybert_l.errors import InvalidInput, printable
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.archives import IncomingFile, incoming_files
-from tinybert_l.grading.arrivals import Arrival
+from tinybert_l.grading.arrivals import WITH_TIMES, Arrival
 from tinybert_l.grading.beside import Beside
 from tinybert_l.grading.file_names import (
     has_ending,
@@ -176,8 +176,7 @@ def _by_student(
 
 def _with_platforms_time(file: IncomingFile, owner: Owner, zone: tzinfo | None) -> IncomingFile:
     """Return a file with the time that a platform wrote into its path, or beside it."""
-    platforms = ("blackboard", "brightspace", "gradescope")
-    if owner.platform not in platforms or owner.when is None:
+    if owner.platform not in WITH_TIMES or owner.when is None:
         return file
     moment = owner.when
     if moment.tzinfo is None:

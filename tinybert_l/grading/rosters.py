@@ -70,6 +70,11 @@ ID_COLUMNS = (
     "Öğrenci No",
     "identifier",
     "roster identifier",
+    "Login",
+    "Login ID",
+    "User ID",
+    "Unique ID",
+    "Unique User ID",
 )
 # say that a row sums up others, and is nobody
 TOTALS = frozenset({
@@ -151,7 +156,7 @@ _HAS_LEFT = re.compile(
     re.IGNORECASE,
 )
 _STAFF = re.compile(
-    r"owner|teach|profess|instruct|lectur|manager|assist|tutor|grader|staff|\bta\b|designer|observer|"
+    r"owner|teach|admin|profess|instruct|lectur|manager|assist|tutor|grader|staff|\bta\b|designer|observer|"
     r"教师|老师|教員|教授|助教|管理|lehr|dozent|enseign|profesor|docente|insegnant",
     re.IGNORECASE,
 )
@@ -165,17 +170,19 @@ _TEST_STUDENTS = ("student, test", "test student")  # Canvas's own
 Person = dict[str, str]  # {column of COLUMNS: text}, with lms_user_id where Canvas gave it
 
 
-def read_roster(path: Path) -> list[Person]:
+def read_roster(path: Path, encoding: str = "") -> list[Person]:
     """Read the people of a CSV file.
 
     The file has a column id (or student, or username, or a platform's name for it; without any, the
     address is the id) and, where known, first_name, last_name and email. Other columns are ignored,
     and so are blank rows and Canvas's rows that are nobody's.
 
+    Args:
+        encoding: of the file; empty: it is found out.
     Raises:
         InvalidInput: columns, encoding or an id cannot be used; the message gives the line.
     """
-    table = read_table(path, (*ID_COLUMNS, *EMAIL_COLUMNS))
+    table = read_table(path, (*ID_COLUMNS, *EMAIL_COLUMNS), encoding)
     is_canvas = is_canvas_table(table)
     is_brightspace = table.column(*BRIGHTSPACE_COLUMNS) is not None
     id_column = _id_column(table, is_canvas)
@@ -337,6 +344,8 @@ def _person(table: Table, row: list[str], student: str, is_canvas: bool) -> Pers
         full_name = table.cell(row, table.column("Student"))
     else:
         full_name = table.cell(row, table.column(*OTHER_NAMES["full_name"]))
+        number = table.cell(row, table.column("lms_user_id"))  # as nbgrader writes its people
+        person |= {"lms_user_id": number} if number else {}
     full_name = tidy_name(full_name)  # a quoted line end, marks of direction
     if full_name and not (person["first_name"] or person["last_name"]):
         person["last_name"], _, person["first_name"] = map(str.strip, full_name.partition(","))

@@ -48,13 +48,15 @@ class FolderNotEmpty(CourseError, FileExistsError):
     """A course was to be made in a folder that holds something."""
 
 
-def read_people(roster: Path) -> list[Person]:
+def read_people(roster: Path, encoding: str = "") -> list[Person]:
     """Read a roster that somebody chose, in which nobody must not be a slip.
 
+    Args:
+        encoding: of the file; empty: it is found out.
     Raises:
         InvalidInput: it cannot be used (see `rosters.read_roster`), or nobody stands in it.
     """
-    people = read_roster(roster)
+    people = read_roster(roster, encoding)
     if not people:
         raise InvalidInput(f"{roster}: nobody stands in it; needed: a row for each. 名单为空。")
     return people

@@ -17,7 +17,7 @@ from tinybert_l.grading.archives import IncomingFile, is_archive, notebook_withi
 from tinybert_l.grading.assignment import SUBMISSION_LIMIT, normalised
 from tinybert_l.grading.contents import Contents, why_foreign
 from tinybert_l.grading.file_names import copy_number, is_called, stem, version_of
-from tinybert_l.grading.owners import Owner
+from tinybert_l.grading.owners import CANVAS_IN_FOLDERS, Owner
 
 SAME_TIME_SECONDS = 2  # a zip file knows no smaller steps
 
@@ -229,7 +229,7 @@ def _version(read: _Read, among: list[_Read]) -> tuple[bool, datetime | int, int
     """
     name = read.candidate.file_name
     number = copy_number(name)
-    if read.candidate.owner.platform == "canvas":
+    if read.candidate.owner.platform in ("canvas", CANVAS_IN_FOLDERS):
         return True, number, number, -len(name), name
     times = [one.candidate.file.modified for one in among]
     if (max(times) - min(times)).total_seconds() > SAME_TIME_SECONDS:

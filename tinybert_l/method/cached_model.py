@@ -18,8 +18,9 @@ from tinybert_l.exercises.answer_sources import (
     chosen,
     other_answers,
 )
+from tinybert_l.method.checkpoints import remove_checkpoints
 from tinybert_l.method.checks import writing_to
-from tinybert_l.method.training import is_main_process, remove_checkpoints
+from tinybert_l.method.processes import is_main_process
 
 Model = TypeVar("Model", bound=PreTrainedModel)
 TrainingLog = list[dict[str, Any]]

@@ -26,6 +26,7 @@ from tinybert_l.method.any_teacher import (
     tokenizer_hash,
 )
 from tinybert_l.method.budgets import BUDGETS, num_steps, plain_budget, seconds_a_step
+from tinybert_l.method.checkpoints import remove_checkpoints
 from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Encoded
 from tinybert_l.method.evaluation import latency_texts, weight_bytes
@@ -52,16 +53,12 @@ from tinybert_l.method.own_texts import (
     read_own_texts,
     report_lines,
 )
+from tinybert_l.method.processes import is_main_process, open_accelerator
 from tinybert_l.method.quality import by_the_method, quality_of
 from tinybert_l.method.recipe import JointRecipe, stages_of
 from tinybert_l.method.run_identity import text_hash, weights_hash
 from tinybert_l.method.teacher_outputs import TeacherOutputs
 from tinybert_l.method.timing import measure_call
-from tinybert_l.method.training import (
-    is_main_process,
-    open_accelerator,
-    remove_checkpoints,
-)
 from tinybert_l.submodels import SubModel, as_list
 
 BATCH_SIZE = 32

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from tinybert_l.cache import read_json
 from tinybert_l.errors import InvalidInput
-from tinybert_l.method.training import open_accelerator
+from tinybert_l.method.processes import open_accelerator
 
 LOCK = ".lock"
 # A checkpoint holds the weights and AdamW's two means; a new one is written beside the old one, and

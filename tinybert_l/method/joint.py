@@ -29,6 +29,7 @@ from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_02 import joint_loss
 from tinybert_l.exercises.lecture_03 import layer_map
 from tinybert_l.method.cached_model import TrainingLog, cached_model
+from tinybert_l.method.checkpoints import remove_checkpoints
 from tinybert_l.method.checks import require_folder
 from tinybert_l.method.data import Batch, Encoded, collate, training_batches
 from tinybert_l.method.extraction import elastic_copy, set_dropout_on_states
@@ -36,23 +37,20 @@ from tinybert_l.method.importance import sorted_copy
 from tinybert_l.method.losses import distillation_losses, require_loss
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
 from tinybert_l.method.output_shards import OutputShards
+from tinybert_l.method.precision import autocast, resolve_precision
 from tinybert_l.method.problem_types import problem_type
+from tinybert_l.method.processes import (
+    SINGLE_PROCESS,
+    Shares,
+    open_accelerator,
+    placed,
+    split_batch,
+)
 from tinybert_l.method.recipe import COURSE_RECIPE, JointRecipe
 from tinybert_l.method.teacher import Teacher, TeacherRecipe, load_teacher
 from tinybert_l.method.teacher_outputs import TeacherOutputs, keep_outputs, token_hash
 from tinybert_l.method.teachers import require_recipe, require_texts, teacher_source
-from tinybert_l.method.training import (
-    SINGLE_PROCESS,
-    Shares,
-    TrainingDiverged,
-    autocast,
-    open_accelerator,
-    placed,
-    remove_checkpoints,
-    resolve_precision,
-    run_loop,
-    split_batch,
-)
+from tinybert_l.method.training import TrainingDiverged, run_loop
 from tinybert_l.submodels import SubModel
 
 

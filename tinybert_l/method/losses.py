@@ -12,8 +12,8 @@ from tinybert_l.exercises.lecture_01 import soft_cross_entropy
 from tinybert_l.exercises.lecture_03 import attention_loss, hidden_loss, layer_map
 from tinybert_l.method.model import ElasticOutput
 from tinybert_l.method.problem_types import SINGLE_LABEL, imitation_loss
+from tinybert_l.method.processes import SINGLE_PROCESS, Shares
 from tinybert_l.method.recipe import JointRecipe
-from tinybert_l.method.training import SINGLE_PROCESS, Shares
 
 
 def distillation_losses(

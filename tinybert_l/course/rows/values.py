@@ -12,12 +12,12 @@ Decoding = Literal["greedy", "top_p", "top_p_penalty"]
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its 95 % interval; one without a method is an old bootstrap interval."""
+    """An estimate with its 95 % interval, and what that is over."""
 
     estimate: float
     low: float
     high: float
-    method: Literal["seeds_and_items", "one_seed", "seeds"] | None = None
+    method: Literal["seeds_and_items", "one_seed", "seeds"]
 
 
 @dataclass(frozen=True)

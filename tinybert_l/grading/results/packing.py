@@ -122,6 +122,16 @@ def _origins(audit: Audit, name: str) -> dict[str, list[str]]:
     return origins
 
 
+def moodles_numbers(audit: Audit, name: str) -> dict[str, str]:
+    """Return {student: Moodle's number in this assignment, as its archive gave it}."""
+    numbers = {}
+    for student, origins in _origins(audit, name).items():
+        for match in map(_MOODLE_ORIGIN.match, origins):
+            if match:
+                numbers[student] = match.group(2)
+    return numbers
+
+
 _MOODLE_ORIGIN = re.compile(r"(?:.*/)?([^/_]+)_(\d+)_assignsubmission_")
 
 

@@ -27,6 +27,7 @@ from tinybert_l.grading.rosters import is_nobody
 _LOCKED = ("no", "nein", "non", "否", "いいえ", "нет", "não")  # the grade cannot be changed
 _EXCUSED = "EX"  # stands in Canvas's cell of who need not hand in
 NAMES_SHOWN = 10
+SHOWN_DIFFERENCE = 0.01  # points; platforms round to so many
 
 
 @dataclass(frozen=True)
@@ -49,17 +50,19 @@ def fill(
     totals: Sequence[StudentTotal],
     title: str = "",
     remarks: Mapping[str, str] | None = None,
+    encoding: str = "",
 ) -> Filled:
     """Fill the totals of a class into a downloaded worksheet.
 
     Args:
         title: of the assignment, where the file has several.
         remarks: {student: feedback}, for a column of feedback.
+        encoding: of the file; empty: it is found out.
     Raises:
         InvalidInput: the file has no column for the grade or for whom it belongs to, or a grade is
             above the maximum that it names.
     """
-    table = read_table(path)
+    table = read_table(path, encoding=encoding)
     columns = columns_of(table, title, totals)
     sheet = _Sheet(table, columns, totals, remarks or {})
     for row in table.rows:
@@ -99,6 +102,7 @@ class _Sheet:
         self.met: Counter[str] = Counter()
         self.unknown: list[str] = []
         self.kept: list[str] = []  # who keeps what the platform says
+        self.replaced: list[str] = []  # other grades that stood in the file
         # that the column's title or a row of the file's own names
         self.maximum: float | None = maximum_in_title(table, columns)
         self.has_commas = table.has_decimal_commas
@@ -123,10 +127,17 @@ class _Sheet:
             self.kept.append(total.student)
             return
         self._require_below_maximum(new_row, total)
+        self._note_replaced(new_row, total)
         score = f"{total.score:g}"
         new_row[columns.grade] = score.replace(".", ",") if self.has_commas else score
         if columns.feedback is not None and total.student in self.remarks:
             new_row[columns.feedback] = defused(self.remarks[total.student])
+
+    def _note_replaced(self, row: Sequence[str], total: StudentTotal) -> None:
+        """Note another grade that stands in the file: somebody may have given it there by hand."""
+        before = number_in(row[self.columns.grade])
+        if before is not None and abs(before - total.score) >= SHOWN_DIFFERENCE:
+            self.replaced.append(f"{total.student} {before:g} → {total.score:g}")
 
     def _is_maximum(self, row: Sequence[str]) -> bool:
         """Tell a row of the file's own, such as the maximum, from a person's."""
@@ -194,6 +205,11 @@ class _Sheet:
         twice = [student for student, count in self.met.items() if count > 1]
         if twice:
             problems.append(f"several rows of the file have this id 重复: {_listed(twice)}")
+        if self.replaced:
+            problems.append(
+                "other grades stood in the file and were replaced; was one given there by hand? "
+                f"文件中原有的不同成绩已被替换: {_listed(self.replaced)}"
+            )
         if self.kept:
             problems.append(
                 "left as they are, excused or locked in the LMS 平台已免除或锁定，未填: "

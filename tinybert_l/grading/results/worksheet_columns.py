@@ -31,8 +31,11 @@ _TITLE_DETAILS = re.compile(
     r"|\((?:Real|实际|實際|Punkte|Wert|Brut|Brute|Valore)\)$)\s*",
     re.IGNORECASE,
 )
-_PLATFORMS_TITLE = re.compile(r"\[Total Pts: [^\]]*\]|<Numeric [^>]*>")
-_TITLES_MAXIMUM = re.compile(r"(?:Total Pts: (?:up to )?|MaxPoints:)(?P<points>\d+(?:[.,]\d+)?)")
+_PLATFORMS_TITLE = re.compile(r"\[Total Pts: [^\]]*\]|<Numeric [^>]*>|\S \[\d+(?:[.,]\d+)?\]$")
+_IDS = frozenset(map(tidy, ID_COLUMNS))
+_TITLES_MAXIMUM = re.compile(
+    r"(?:Total Pts: (?:up to )?|MaxPoints:|\[(?=[\d.,]+\]$))(?P<points>\d+(?:[.,]\d+)?)"
+)
 _IN_PERCENT = re.compile(r"\[[^\]]*Percentage\]|\((?:Percentage|百分比|Prozent)\)$", re.IGNORECASE)
 _MAXIMUM = re.compile(r"\d+[.,]\d\d")  # as Moodle writes it
 _CANVAS_TITLE = re.compile(r"(?P<title>.*) \((?P<number>\d+)\)")
@@ -178,7 +181,8 @@ def _columns_of_moodle(table: Table) -> Columns:
             "grading worksheet in English, or with the column Grade. 找不到成绩列。"
         )
     email = next((i for i, name in enumerate(table.header) if "mail" in name.casefold()), None)
-    keys = [0] if email is None else [0, email]
+    ids = (i for i, name in enumerate(table.header) if i and tidy(name) in _IDS)
+    keys = [0, *(key for key in (email, *ids) if key is not None)]
     locked = table.column(*CAN_BE_CHANGED)
     if locked is None and maximum is not None and maximum + 1 < len(table.header):
         locked = maximum + 1  # which is the next one where nobody else marks
