@@ -18,6 +18,7 @@ from tinybert_l.course.evidence import answer, from_record, judge
 from tinybert_l.course.record_types import ClaimVerdict, Evidence, Verdict, written_interval
 from tinybert_l.course.records import all_verdicts, save_verdicts, write_record
 from tinybert_l.errors import CourseError, InvalidInput
+from tinybert_l.languages import in_words, showing
 from tinybert_l.method.evaluation import count_parameters, measure_latency, weight_bytes
 from tinybert_l.submodels import SubModel
 
@@ -325,6 +326,21 @@ def test_the_printed_margin_of_a_recorded_verdict_gives_the_same_verdict(tmp_pat
             if answer(verdict.low, verdict.high, printed, verdict.better) not in verdict.kind:
                 others.append((lecture.lecture, verdict.test, verdict.margin))
     assert not others, others
+
+
+def test_a_recorded_claim_names_the_same_numbers_in_both_languages(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYBERT_L_CACHE", str(tmp_path))
+    differ = []
+    for lecture in all_verdicts():
+        for verdict in lecture.verdicts:
+            numbers = []
+            for language in ("zh", "en"):
+                with showing(language):
+                    found = re.findall(r"\d(?:[\d,.]*\d)?", in_words(verdict.claim))
+                numbers.append(set(found))
+            if numbers[0] != numbers[1]:
+                differ.append((lecture.lecture, verdict.claim))
+    assert not differ, differ
 
 
 def test_recorded_verdicts_follow_the_rule_from_records_that_exist(checkout, tmp_path, monkeypatch):

@@ -89,7 +89,7 @@ def costs_in_flops(name):
     return [r for r in rows if r.kind == "joint_cost" and r.unit == "forward_flops"]
 
 
-def test_the_seconds_of_the_long_record_are_about_a_quarter():
+def test_the_seconds_of_the_joint_run_are_about_a_quarter():
     rows = read_record("joint_against_separate").rows
     costs = [r for r in rows if r.kind == "joint_cost" and r.compared_with == "all_alone"]
     ratios = {row.unit: row.ratio for row in costs}

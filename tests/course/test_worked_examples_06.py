@@ -175,3 +175,11 @@ def test_what_the_readings_say_of_long_documents():
     ):
         gain = rows[name, reading].against_cutting_points
         assert gain.low < 0 < gain.high, "no gain over the start can be told"
+
+
+def test_what_the_reading_says_of_3x1_jointly_and_alone():
+    rows = read_record("writer").rows
+    jointly = next(r for r in rows if r.kind == "author" and r.sub_model == SubModel(3))
+    (alone,) = read_record("writer_alone").rows
+    assert alone.sub_model == SubModel(3)
+    assert 0.9 < jointly.perplexity / alone.perplexity < 0.93, "'lower by nearly a tenth'"
