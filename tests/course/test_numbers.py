@@ -110,6 +110,7 @@ def test_a_record_tells_how_to_repeat_it_and_its_recipe_is_the_code_s(name):
         "assistant",
         "headline_mpnet",
         "masked_tokens",
+        "teacher_on_reviews",
         "gradient_agreement",
         "cascade",
         "writer",
