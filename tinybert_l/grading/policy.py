@@ -111,7 +111,8 @@ class LatePolicy:
         if self.count == "calendar" and due is not None:
             zone = zone_of(self.zone)
             last = due + timedelta(seconds=counted_seconds)
-            days = max(1, (last.astimezone(zone).date() - due.astimezone(zone).date()).days)
+            in_time = due - timedelta(microseconds=1)  # due at midnight: the day before ends
+            days = max(1, (last.astimezone(zone).date() - in_time.astimezone(zone).date()).days)
         return score * min(self.percent_per_day * days, self.maximum_percent) / 100
 
 

@@ -146,6 +146,29 @@ class Book:
         with self.engine.begin() as db:
             return self._settle(db, self._submission(db, student, None), student, policy)
 
+    def settle_late(self, due: datetime | None, policy: LatePolicy) -> None:
+        """Compute late penalties anew: points by hand, extensions, dates may have come since.
+
+        Args:
+            due: as the calendar says now.
+        """
+        self.set_due(due)
+        columns = (
+            NOTEBOOKS.c.id,
+            NOTEBOOKS.c.late_submission_penalty.label("penalty"),
+            SUBMISSIONS.c.student_id.label("student"),
+            SUBMISSIONS.c.timestamp,
+        )
+        joined = sa.join(NOTEBOOKS, SUBMISSIONS, NOTEBOOKS.c.assignment_id == SUBMISSIONS.c.id)
+        query = sa.select(*columns).select_from(joined)
+        query = query.where(SUBMISSIONS.c.assignment_id == self.assignment_id)
+        with self.engine.begin() as db:
+            for row in db.execute(query).all():
+                came = row.timestamp.replace(tzinfo=UTC) if row.timestamp else None
+                is_late = due is not None and came is not None and came > due
+                if is_late or row.penalty is not None:  # most of a class is neither
+                    self._settle(db, row.id, row.student, policy)
+
     def hand_in_at(self, student: str, when: datetime, policy: LatePolicy) -> None:
         """Write when a submission was handed in, if it is in the gradebook, and what that costs."""
         with self.engine.begin() as db:
