@@ -48,6 +48,7 @@ class SubmissionGrades:
         penalty: points that lateness costs.
         seconds_late: after the due date and the student's extension.
         has_manual_scores: whether a person gave any points.
+        waiting: cells that a person has still to look at.
     """
 
     scores: dict[str, float | None]
@@ -55,6 +56,7 @@ class SubmissionGrades:
     penalty: float
     seconds_late: float
     has_manual_scores: bool
+    waiting: frozenset[str] = frozenset()
 
 
 class Book:
@@ -278,8 +280,11 @@ class Book:
             submitted: id of the submitted notebook.
         """
         scores: dict[str, float | None] = {}
+        waiting = set()
         has_manual_scores = False
         for grade in self._grades_of(db, submitted):
+            if grade.needs_manual_grade:
+                waiting.add(grade.name)
             is_open = grade.auto_score is None and grade.manual_score is None
             scores[grade.name] = None if is_open else _score(grade)
             if grade.manual_score is not None or grade.extra_credit is not None:
@@ -296,11 +301,13 @@ class Book:
         stored = penalty if seconds_late > 0 else None
         update = sa.update(NOTEBOOKS).where(NOTEBOOKS.c.id == submitted)
         db.execute(update.values(late_submission_penalty=stored))
-        return SubmissionGrades(scores, comments, penalty, seconds_late, has_manual_scores)
+        seen = (has_manual_scores, frozenset(waiting))
+        return SubmissionGrades(scores, comments, penalty, seconds_late, *seen)
 
     def _grades_of(self, db: sa.Connection, submitted: str) -> list[Any]:
-        """Return a row (name, auto_score, manual_score, extra_credit) for each graded cell."""
-        columns = (CELLS.c.name, GRADES.c.auto_score, GRADES.c.manual_score, GRADES.c.extra_credit)
+        """Return a row for each graded cell: its name, points, and whether a person is needed."""
+        points = (GRADES.c.auto_score, GRADES.c.manual_score, GRADES.c.extra_credit)
+        columns = (CELLS.c.name, *points, GRADES.c.needs_manual_grade)
         joined = sa.join(GRADES, CELLS, GRADES.c.cell_id == CELLS.c.id)
         query = sa.select(*columns).select_from(joined).where(GRADES.c.notebook_id == submitted)
         return list(db.execute(query))
