@@ -131,6 +131,17 @@ class Calendar:
     course_id: str = "tinybert-l"
     zone: tzinfo | None = None
 
+    def late_note(self, lecture: int, when: datetime) -> str:
+        """Say that a hand-in comes after the due date; empty where it does not."""
+        due = self.due.get(lecture)
+        if due is None or when <= due:
+            return ""
+        shown = due.astimezone(self.zone).isoformat(sep=" ", timespec="minutes")
+        return (
+            f"late: it was due {shown}. It counts all the same, in the place of what you handed in "
+            "before. 已过截止时间；此次提交仍会取代您之前的提交。"
+        )
+
     def answers_open(self, lecture: int, now: datetime) -> bool:
         """Tell whether a lecture's answers may go out.
 
