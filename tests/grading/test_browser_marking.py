@@ -265,6 +265,20 @@ def test_of_two_pages_none_overwrites_what_it_does_not_show(small, browser):
         second.locator(f"#status-{code}", has_text="to do").wait_for(timeout=PATIENCE)
 
 
+def test_undo_on_one_page_leaves_the_others_step_until_it_is_shown(small, browser):
+    with marking(small) as (address, _):
+        first = on_question(browser, address)
+        second = on_question(browser, address, first)
+        code = go_to(first, "Uniform is best")
+        first.keyboard.press("f")
+        is_said(first, "5/5")
+        second.keyboard.press("u")
+        is_said(second, "another page made a step")
+        assert "5/5" in second.inner_text(f"#status-{code}")
+        second.keyboard.press("u")  # meant, now that it is shown
+        second.locator(f"#status-{code}", has_text="to do").wait_for(timeout=PATIENCE)
+
+
 def test_ticks_go_where_they_were_made_however_slow_the_disk_is(small, browser):
     with marking(small) as (address, _):
         page = on_question(browser, address)

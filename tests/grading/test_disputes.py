@@ -7,6 +7,7 @@ import nbformat
 import pytest
 from attacks.disputes import MARKUP, forged
 from bs4 import BeautifulSoup
+from marking_class import QUESTION, make_class
 from quick_course import Submissions, quick_course
 
 from tinybert_l.cli.app import main
@@ -18,6 +19,7 @@ from tinybert_l.grading import disputes as module
 from tinybert_l.grading import setup
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.disputes import answer_disputes
+from tinybert_l.grading.marking.desk import Desk
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
@@ -140,6 +142,36 @@ def test_one_request_is_a_file_too(course, tmp_path):
     path.write_text(json.dumps(request(course, "ann")))
     assert not answer_disputes(course, LECTURE, path).refused
     assert course.judged == ["ann layer_map"]
+
+
+def test_other_words_are_a_new_request_and_the_same_ones_are_not(course, tmp_path):
+    path = tmp_path / "ann.dispute.json"
+    for because, times in (("It is wrong.", 1), ("It is wrong.", 1), ("Line 2!", 2)):
+        path.write_text(json.dumps(request(course, "ann", because=because)))
+        answer_disputes(course, LECTURE, path)
+        assert len(course.judged) == times
+    kept = read_requests(course.folder, NAME, "ann")
+    assert [x.because for x in kept] == ["It is wrong.", "Line 2!"]
+
+
+def test_feedback_says_what_a_person_has_decided_since(tmp_path):
+    course = make_class(tmp_path / "course", {"ann": "An answer."})
+    fields = {"exercise": QUESTION, "because": "Look.", "before": 1.0, "after": 1.0}
+    fields |= {"by_hand": True, "submission": "", "source": "", "at": ""}
+    keep_request(course.folder, NAME, Request("ann", **fields))
+    page = course.folder / "feedback" / "ann" / NAME / f"{NAME}.html"
+
+    def told() -> str:
+        feedback(course, LECTURE)
+        text = BeautifulSoup(page.read_text("utf-8"), "html.parser")
+        return text.find_all("table", class_="items")[1].get_text(" ")
+
+    assert "a person looks at it again" in told()
+    for points, said in ((1, "the points stay 1"), (3, "1 → 3")):
+        with Desk(course, LECTURE) as desk:
+            sheet = desk.sheet(QUESTION)
+            sheet.give(sheet.codes["ann"], False, points, [])
+        assert "has looked at it again" in told() and said in told()
 
 
 def test_what_was_asked_is_only_shown(course):

@@ -362,6 +362,20 @@ def test_canvass_files_in_a_folder_of_each_keep_what_canvas_says(tmp_path, top):
     ]  # fmt: skip
 
 
+def test_canvass_files_are_shared_out_among_markers(tmp_path):
+    members = {
+        f"TA 1/annli_51_900_{FILE}": ANSWER,
+        f"TA 1/bowu_LATE_52_901_{FILE}": ANSWER,
+        f"TA 2/cy_53_902_{FILE}": ANSWER,
+        f"TA 2/anon_x9Yz7_903_{FILE}": ANSWER,
+    }
+    arrivals, refusals = read(tmp_path, members)
+    assert sorted(arrivals) == ["annli-51", "anon-x9Yz7", "bowu-52", "cy-53"] and not refusals
+    own = {**members, f"mallory/mallory_60_904_{FILE}": ANSWER}  # among folders of one each
+    arrivals, refusals = read(tmp_path, own)
+    assert "annli-51" not in arrivals and len(refusals) == 2
+
+
 def test_one_students_own_name_of_a_file_says_nothing(tmp_path):
     members = {f"{who}/{FILE}": ANSWER for who in ("ann", "bo")}
     arrivals, _ = read(tmp_path, {**members, f"mallory/ann_51_900_{FILE}": ANSWER})

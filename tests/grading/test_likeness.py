@@ -3,6 +3,7 @@
 import random
 import re
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,39 @@ def test_independent_answers_are_not_called_surprising():
         found = compare(runs, frozenset(), 5)
         surprised += bool(found.pairs) and found.pairs[0].expected < 0.05
     assert surprised <= 4
+
+
+def chinese(chance: random.Random, length: int) -> str:
+    """Return a text of words of four characters, as set phrases have."""
+    words = [chr(0x4E00 + n % 97) + "的" + chr(0x5E00 + n) + "层" for n in range(2000)]
+    return "".join(chance.choices(words, k=length))
+
+
+@pytest.mark.parametrize("length", [6, 12])
+def test_short_chinese_answers_that_share_a_word_are_not_called_surprising(length):
+    """Most pairs share nothing at all, which says little of those that share something."""
+    chance = random.Random(7)
+    template = chinese(chance, 60)
+    given = frozenset(gram.text for gram in essay_grams(template))
+    essays = (template + "。" + chinese(chance, length) for _ in range(300))
+    found = compare(([g.text for g in essay_grams(essay)] for essay in essays), given, 5)
+    surprising = [pair for pair in found.pairs if pair.expected < 0.05]
+    assert not found.nothing and len(surprising) <= 1 and found.num_further == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 40])
+def test_answers_that_are_the_template_alone_mean_nothing(count):
+    runs = [gram.text for gram in essay_grams(chinese(random.Random(1), 60))]
+    found = compare([runs] * count, frozenset(runs), 5)
+    assert found.nothing and not found.pairs and found.num_compared == 0
+
+
+def test_runs_of_odd_characters_keep_their_places():
+    source = "ﬁn Größe ①② x\u0301y 𠀀均匀映 \ud800 ㍿"
+    for gram in essay_grams(source * 3):
+        part = unicodedata.normalize("NFKC", (source * 3)[gram.start : gram.end]).casefold()
+        kept = [x for x in part if unicodedata.category(x)[0] in "LN"]
+        assert gram.text in "".join(kept)
 
 
 def test_pairs_are_counted_right():

@@ -24,6 +24,7 @@ from tinybert_l.grading.marking.marks import Mark
 from tinybert_l.grading.marking.notices import ANOTHER_COPY, REFUSED, record_of
 from tinybert_l.grading.marking.scheme import read_questions, rubric_of
 from tinybert_l.grading.marking.second import Agreement, agreement
+from tinybert_l.grading.marking.server import do
 from tinybert_l.grading.marking.store import Journal
 from tinybert_l.grading.marking.words import _WORDS
 from tinybert_l.grading.outcome import feedback
@@ -141,13 +142,45 @@ def test_a_group_is_marked_at_once_and_undone_as_one(course, desk):
     sheet = desk.sheet(QUESTION)
     sheet.give(sheet.codes["bo"], False, 1, [0])
     changed = sheet.give(sheet.codes["cy"], True, 3, [0, 1, 2])
-    assert sorted(changed) == ["ann", "bo", "cy"] and totals(course)["bo"] == (3, 0)
+    assert sorted(changed) == ["ann", "cy"] and totals(course)["ann"] == (3, 0)
     assert sheet.undo()[0] and totals(course)["bo"] == (1, 0) and totals(course)["ann"] == (0, 1)
     assert sheet.marks["bo"].items == (0,)
     sheet.undo()
     assert sheet.progress() == (1, 5)
     with pytest.raises(InvalidInput, match="no step"):
         sheet.undo()
+
+
+def test_who_has_a_mark_of_their_own_keeps_it_when_the_group_is_marked(course, desk):
+    sheet = desk.sheet(QUESTION)
+    ann, bo = sheet.codes["ann"], sheet.codes["bo"]
+    sheet.give(bo, False, 1, [0])
+    sheet.comment(bo, False, "Bo's own.")
+    for points in (3, 4):  # marked together, they change together
+        assert sheet.keep_their_own(ann, True, "points") == ["bo"]
+        assert sorted(sheet.give(ann, True, points, [])) == ["ann", "cy"]
+    sheet.comment(ann, True, "Both.")
+    assert {x: m.comment for x, m in sheet.marks.items() if m.comment} == {
+        "ann": "Both.", "bo": "Bo's own.", "cy": "Both.",
+    }  # fmt: skip
+    assert sheet.give(bo, True, 2, []) == ["bo"], "it is the others that keep theirs now"
+    assert [totals(course)[x][0] for x in ("ann", "bo", "cy")] == [4, 2, 4]
+    sheet.give(bo, False, 4, [])
+    assert len(sheet.give(bo, True, 5, [])) == 3, "whoever has the same follows"
+
+
+def test_undo_takes_back_no_step_that_the_page_does_not_know(course, desk):
+    sheet = desk.sheet(QUESTION)
+    assert sheet.last_step == 0
+    sheet.give(sheet.codes["ann"], False, 3, [])
+    mine = sheet.last_step
+    sheet.give(sheet.codes["dan"], False, 2, [])  # on another page
+    for unknown in (mine, None, "1", 0):
+        with pytest.raises(NotSeen, match="another page"):
+            do(sheet, {"action": "undo", "step": unknown})
+    assert do(sheet, {"action": "undo", "step": sheet.last_step})["step"] == mine
+    assert do(sheet, {"action": "undo", "step": mine})["step"] == 0
+    assert [totals(course)[x][0] for x in ("ann", "dan")] == [0, 0]
 
 
 def test_steps_can_be_undone_after_a_restart_also_after_a_killed_write(course):

@@ -11,7 +11,7 @@ from tinybert_l import __version__
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.identities import match
-from tinybert_l.grading.intake import IntakeResult, collect_archive
+from tinybert_l.grading.intake import NEW, IntakeResult, collect_archive
 from tinybert_l.grading.job import Job, Result, program_hash
 from tinybert_l.grading.outcome import NotProved, fill_worksheet, missing_students
 from tinybert_l.grading.outside.sandbox import problem
@@ -92,7 +92,7 @@ def test_submissions_come_in_from_a_platforms_zip_with_names_and_refusals(course
         archive.writestr("../eve.ipynb", notebook)
     results = collect_archive(course, LECTURE, tmp_path / "moodle.zip")
     assert results == [
-        IntakeResult("Dan_Li-77", "taken in 已接收"),
+        IntakeResult("Dan_Li-77", f"taken in 已接收; {NEW}"),
         IntakeResult("../eve.ipynb", "a path that leaves its folder 路径越界", refused=True),
     ]
     with sqlite3.connect(course.database) as gradebook:

@@ -92,6 +92,7 @@ def test_what_a_platform_says_and_two_files_of_one_person_stay():
         ("Ann Li/Lecture 3/Version 1", "Ann Li"),
         ("Ann Li/Attachments", "Ann Li"),
         ("Homework 3/Ann Li", "Ann Li"),
+        ("Li_Ann_51/1_submissions", "Li_Ann_51"),
         ("03-architecture-annli-main", "annli"),
         ("03-architecture-annli-master", "annli"),
     ],

@@ -29,6 +29,7 @@ from tinybert_l.errors import InvalidInput
 from tinybert_l.exercises.registry import NOTEBOOKS
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.intake import submitted_at
+from tinybert_l.grading.marking.store import only_here
 from tinybert_l.grading.outside.sandbox import problem
 from tinybert_l.grading.release import release
 from tinybert_l.grading.results.audit import Audit
@@ -310,6 +311,34 @@ def test_a_hand_in_gets_a_genuine_receipt_and_only_its_owner_an_answer(
     path.write_text(path.read_text().replace('"ann"', '"bo"'))
     forged = CliRunner().invoke(main, options)
     assert forged.exit_code == 1 and "FORGED" in forged.output
+
+
+def test_a_hand_in_after_the_deadline_counts_and_says_so(running, course, tokens, notebook):
+    path = course.folder / "course.toml"
+    for text, is_late in (
+        ("zone = 'UTC'\n[due]\n3 = 2020-01-01T00:00:00Z\n", True),
+        ("[due]\n3 = 2999-01-01T00:00:00Z\n", False),
+        ("[due", False),
+    ):
+        path.write_text(text)
+        status, answer = running.ask("/handin/3", tokens["ann"], notebook)
+        assert status == 202 and bool(answer.get("late")) == is_late
+        assert not is_late or "2020-01-01" in answer["late"]
+
+
+def test_two_servers_of_one_course_are_refused(course, monkeypatch):
+    monkeypatch.setattr("tinybert_l.cli.serving.require", lambda unsafe: None)
+    served = []
+
+    async def run(*_: object) -> None:
+        served.append(1)
+
+    monkeypatch.setattr("tinybert_l.cli.serving.run", run)
+    options = ["serve", "--output", str(course.folder.parent)]
+    with only_here(course.folder / "serve" / "serving.lock"):
+        refused = CliRunner().invoke(main, options)
+    assert refused.exit_code == 1 and "Another 'tinybert-l serve'" in refused.output
+    assert CliRunner().invoke(main, options).exit_code == 0 and served == [1]
 
 
 def test_what_nobody_can_grade_is_refused_and_leaves_nothing(

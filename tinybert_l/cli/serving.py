@@ -13,10 +13,16 @@ from tinybert_l.cli.courses import pass_course
 from tinybert_l.cli.options import FILE
 from tinybert_l.errors import InvalidInput, printable
 from tinybert_l.grading.course import Course
+from tinybert_l.grading.marking.store import only_here
 from tinybert_l.grading.outside.sandbox import require
 from tinybert_l.grading.serving.receipts import RECEIPT_LIMIT, Signer
 from tinybert_l.grading.serving.server import FOLDER, Desk, Settings, place, run
 from tinybert_l.grading.serving.tokens import Tokens, find_student, people_of
+
+SERVED_ELSEWHERE = (
+    "Another 'tinybert-l serve' takes hand-ins of this course; two would judge each of them twice. "
+    "End it first. 本课程的服务器已在运行。"
+)
 
 
 @click.command()
@@ -86,6 +92,11 @@ def _make_tokens(course: Course, student: str | None) -> None:
 def _serve(course: Course, address: str, port: int, settings: Settings) -> None:
     require(course.unsafe)
     address, port, prefix = place(address, port)
+    with only_here(course.folder / FOLDER / "serving.lock", SERVED_ELSEWHERE):
+        _serve_alone(course, address, port, prefix, settings)
+
+
+def _serve_alone(course: Course, address: str, port: int, prefix: str, settings: Settings) -> None:
     desk = Desk.open(course, settings)
     said = f"serving on http://{address}:{port}{prefix}   (Ctrl+C ends it)"
     try:

@@ -136,7 +136,7 @@ def _show_or_send(made: "HandIn", student: str, server: str) -> None:
 
     token = os.environ.get(TOKEN_VARIABLE) or click.prompt("token 凭证", hide_input=True)
     answer = send(server, made.lecture, made.path, token, student)
-    tables.show_receipt(answer["receipt"])
+    tables.show_receipt(answer["receipt"], str(answer.get("late") or ""))
     tables.show_answer(wait_for_tests(server, str(answer["receipt"].get("number")), token))
 
 

@@ -79,10 +79,12 @@ def show_hand_in(made: "HandIn", student: str) -> None:
     click.echo(f"{where}: {made.path}  ({in_words('as 学号')} {student})")
 
 
-def show_receipt(receipt: dict[str, Any]) -> None:
-    """Print what a server's receipt says."""
+def show_receipt(receipt: dict[str, Any], late: str = "") -> None:
+    """Print what a server's receipt says, and whether it came late."""
     click.echo(in_words("received 已接收") + f": {printable(str(receipt.get('received')))}")
     click.echo(in_words("receipt 回执") + f": {printable(str(receipt.get('number')))}")
+    if late:
+        click.echo(in_words(printable(late)))
 
 
 def show_answer(answer: dict[str, Any]) -> None:

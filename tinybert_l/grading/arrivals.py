@@ -150,8 +150,10 @@ def read_times(path: Path, zone: tzinfo | None) -> dict[str, datetime]:
             )
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zone) if zone else moment.astimezone()
+        # in UTC: in the hour that a clock shows twice, Python holds no two zones' times for equal
+        moment = moment.astimezone(UTC)
         student = table.key(row, table.column(*ID_COLUMNS))
-        if times.setdefault(student, moment.astimezone(UTC)) != moment:
+        if times.setdefault(student, moment) != moment:
             raise InvalidInput(f"{path}, line {line}: {student} stands there twice. 重复。")
     return times
 

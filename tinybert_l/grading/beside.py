@@ -102,7 +102,7 @@ def _numbers_in_canvas(paths: Iterable[str]) -> dict[str, str]:
         if file_name:
             match = CANVAS_NAME.fullmatch(file_name)
             known = numbers.setdefault(folder, set())
-            known.update([match["lms"]] if match and match["lms"] else [])
+            known.update([match["lms"] or match["anonymous"]] if match else [])
     counts = Counter(number for known in numbers.values() for number in known)
     if 2 * sum(map(bool, numbers.values())) <= len(numbers):
         return {}
@@ -113,15 +113,15 @@ def _numbers_in_canvas(paths: Iterable[str]) -> dict[str, str]:
 def _as_canvas(owner: Owner) -> Owner:
     """Return an owner with what Canvas's name of the file says; whose it is says the folder."""
     match = CANVAS_NAME.fullmatch(owner.file_name)
-    if match is None or not match["lms"]:
+    if match is None:
         return owner
-    is_late = any(match[key] for key in ("late1", "late2", "late4"))
+    is_late = any(match[key] for key in ("late1", "late2", "late3", "late4"))
     return replace(
         owner,
         file_name=match["rest"] or match["typed"],
         platform=CANVAS_IN_FOLDERS,
         is_late=is_late,
-        known={"lms_user_id": match["lms"]},
+        known={"lms_user_id": match["lms"]} if match["lms"] else {},
     )
 
 

@@ -177,7 +177,8 @@ class Course:
             page: the feedback, where it has been rendered already.
         """
         name = NOTEBOOKS[lecture]
-        requests = read_requests(self.folder, name, student)
+        kept = read_requests(self.folder, name, student)
+        requests = [request.as_now(grades.scores, grades.waiting) for request in kept]
         if page is None or requests:
             notebook = nbformat.read(self.graded(student, lecture), as_version=4)
             page = render(notebook, name, grades.scores, grades.comments, grades.penalty, requests)

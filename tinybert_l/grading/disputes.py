@@ -205,11 +205,12 @@ class _Desk:
     def _answered_at(self, dispute: Dispute) -> str:
         """Return when the same request was answered before; empty where it was not.
 
-        A new hand-in, or new tests, make it a new request.
+        A new hand-in, new tests, or other words, make it a new request.
         """
         for request in read_requests(self.course.folder, self.name, dispute.student):
             same = request.exercise == dispute.exercise
             same = same and request.submission == dispute.submission
+            same = same and request.because == dispute.because
             if same and request.source == self._source(dispute.student):
                 return request.at
         return ""

@@ -47,6 +47,7 @@ _COPY_BEHIND_NAME = re.compile(
 _BRANCH = re.compile(r"-(?:main|master)$")  # GitHub: 03-architecture-ann-main.zip
 # folders that tell what lies in them, and never whose it is
 _FOLDER_OF_NOBODY = re.compile(
+    r"(?:\d{1,2}[_. -]+)?"  # OpenOLAT: 1_submissions
     r"(?:lecture|lab|week|homework|hw|assignment|exercise|submission|attempt|version|attachment|"
     r"files?|upload|abgabe|abgaben|rendu|entrega|consegne|assignsubmission_[a-z]+|附件|作业|作業|实验|提交|第)s?[\s_-]*(?:\(s\))?[\s_-]*[\d一二三四五六七八九十]*[讲周次课章]?"
     r"(?:作业)?|revision \d+ - .+",  # Schoology: Revision 2 - On time

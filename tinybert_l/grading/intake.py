@@ -30,7 +30,10 @@ from tinybert_l.grading.versions import texts_of
 
 __all__ = ["Reading", "Refusal", "collect_archive", "read_archive", "take_in"]
 
-NEW = "new: nobody in the gradebook has this id 成绩册中没有此人，按新学生处理"
+NEW = (
+    "new: nobody in the gradebook has this id (course roster --match joins names) "
+    "成绩册中没有此人，按新学生处理"
+)
 PATH_LIMIT = 300  # characters of a path that the audit keeps
 KEPT_DIGITS = 16  # of the sha256 in the name of a kept original
 

@@ -41,6 +41,8 @@ def summarise(course: Course, book: Book, assignment: Assignment) -> Grading:
     Writes grades.csv (a row for each student and cell), gradebook.csv (a row for each student) and
     the report with its font; beside files of these names that a teacher keeps there.
     """
+    calendar = read_calendar(course.folder)
+    book.settle_late(calendar.due.get(assignment.lecture), calendar.late)
     missing = missing_students(course, book, assignment.lecture)
     grading = replace(
         grades_on_record(Audit(course.folder), assignment),
@@ -140,12 +142,14 @@ def _proved_totals(
     course: Course, lecture: int, without: Iterable[str], provisional: bool
 ) -> list[lms.StudentTotal]:
     """Return the totals of a class; raises `NotProved` where they are not to be exported."""
+    calendar = read_calendar(course.folder)
     left_out = set(without)
     problems = []
     for problem in prove(course, lecture):
         if problem.partition(":")[0] not in left_out:
             problems.append(problem)
     with Book(course.database, NOTEBOOKS[lecture]) as book:
+        book.settle_late(calendar.due.get(lecture), calendar.late)
         everybody = [*book.totals(), *missing_students(course, book, lecture)]
     unknown = left_out - {total.student for total in everybody} - set(course.students(lecture))
     if unknown:
@@ -257,13 +261,14 @@ def feedback(course: Course, lecture: int) -> int:
     Returns:
         The number of pages.
     """
-    late = read_calendar(course.folder).late
+    calendar = read_calendar(course.folder)
     pages = 0
     ticked = read_ticked(course, lecture)
     with course.alone(), Book(course.database, NOTEBOOKS[lecture]) as book:
+        book.set_due(calendar.due.get(lecture))
         for student in tqdm(course.students(lecture), desc="feedback 反馈", unit="page"):
             if course.graded(student, lecture).is_file():
-                grades = book.settle(student, late)
+                grades = book.settle(student, calendar.late)
                 comments = {**grades.comments, **ticked.beside(student, grades)}
                 course.write_feedback(student, lecture, replace(grades, comments=comments))
                 pages += 1

@@ -111,7 +111,8 @@ class LatePolicy:
         if self.count == "calendar" and due is not None:
             zone = zone_of(self.zone)
             last = due + timedelta(seconds=counted_seconds)
-            days = max(1, (last.astimezone(zone).date() - due.astimezone(zone).date()).days)
+            in_time = due - timedelta(microseconds=1)  # due at midnight: the day before ends
+            days = max(1, (last.astimezone(zone).date() - in_time.astimezone(zone).date()).days)
         return score * min(self.percent_per_day * days, self.maximum_percent) / 100
 
 
@@ -129,6 +130,17 @@ class Calendar:
     late: LatePolicy = field(default_factory=LatePolicy)
     course_id: str = "tinybert-l"
     zone: tzinfo | None = None
+
+    def late_note(self, lecture: int, when: datetime) -> str:
+        """Say that a hand-in comes after the due date; empty where it does not."""
+        due = self.due.get(lecture)
+        if due is None or when <= due:
+            return ""
+        shown = due.astimezone(self.zone).isoformat(sep=" ", timespec="minutes")
+        return (
+            f"late: it was due {shown}. It counts all the same, in the place of what you handed in "
+            "before. 已过截止时间；此次提交仍会取代您之前的提交。"
+        )
 
     def answers_open(self, lecture: int, now: datetime) -> bool:
         """Tell whether a lecture's answers may go out.

@@ -26,6 +26,7 @@ from tinybert_l.grading.file_names import (
 )
 from tinybert_l.grading.instead import instead_of_notebook
 from tinybert_l.grading.owners import (
+    CANVAS_NAME,
     Owner,
     folded,
     is_online_text,
@@ -226,7 +227,8 @@ def _without_common_folder(files: list[IncomingFile], name: str) -> list[Incomin
     nobody.
     """
     files = [file for file in files if not is_desktop_file(file.path)]
-    if _lie_one_deeper(files):  # Moodle's folders in a folder for each group
+    # Moodle's folders in a folder for each group; Canvas's files in one for each marker
+    if _lie_one_deeper(files) or _are_shared_out(files):
         return [replace(file, path=file.path.partition("/")[2] or file.path) for file in files]
     top_folders = {file.path.split("/")[0] for file in files}
     if len(top_folders) != 1:
@@ -283,6 +285,21 @@ def _lie_one_deeper(files: list[IncomingFile]) -> bool:
             return False
         people.add((parts[0], parts[1]))
     return len({person for _, person in people}) > 1
+
+
+def _are_shared_out(files: list[IncomingFile]) -> bool:
+    """Tell whether all are Canvas's files in folders that hold several people's each.
+
+    A student who names two files so, in a folder of their own, lies among others' own folders.
+    """
+    people: dict[str, set[str]] = {}
+    for file in files:
+        folder, _, file_name = file.path.partition("/")
+        match = CANVAS_NAME.fullmatch(file_name)
+        if match is None or names_person(folder):
+            return False
+        people.setdefault(folder, set()).add(match["lms"] or match["anonymous"])
+    return bool(people) and all(len(numbers) > 1 for numbers in people.values())
 
 
 def impostor(origin: str, student: str) -> Refusal:

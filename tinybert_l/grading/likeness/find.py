@@ -115,14 +115,20 @@ def compare_class(course: Course, lecture: int, only: str = "") -> ClassLikeness
         is_code = cells[item_name].cell_type == "code"
         texts = [*_texts(released, is_code), reference.get(item_name, "")]
         given = _given(texts, is_code)
-        runs = []
-        for answer in answers[item_name]:
-            own = frozenset() if variants is None else _own_given(variants, answer.student, is_code)
-            grams = [gram.text for gram in _grams(answer.source, is_code)]
-            runs.append([gram for gram in grams if gram not in own])
+        runs = _runs(answers[item_name], is_code, variants)
         comparison = compare(runs, given, PAIRS_LISTED)
         compared.append(ExerciseLikeness(item, is_code, answers[item_name], given, comparison))
     return ClassLikeness(name, len(students) - len(unread), compared, unread)
+
+
+def _runs(
+    answers: Sequence[Answer], is_code: bool, variants: Variants | None
+) -> Iterator[list[str]]:
+    """Yield the runs of each answer, without those of the student's own release."""
+    for answer in answers:
+        own = frozenset() if variants is None else _own_given(variants, answer.student, is_code)
+        runs = [gram.text for gram in _grams(answer.source, is_code)]
+        yield [run for run in runs if run not in own]
 
 
 def _items(

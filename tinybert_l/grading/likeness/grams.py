@@ -13,6 +13,8 @@ import tokenize
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 TEXT_LIMIT = 12_000  # characters of an answer that are compared
 TOKENS = 6  # in a run of code
@@ -36,8 +38,7 @@ _LEXEME = re.compile(
 _IDEOGRAPH = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff]")
 
 
-@dataclass(frozen=True)
-class Gram:
+class Gram(NamedTuple):
     """A run, as it is compared, and where it stands in the answer's text."""
 
     text: str
@@ -67,19 +68,26 @@ def code_grams(source: str) -> list[Gram]:
 
 def essay_grams(source: str) -> list[Gram]:
     """Return the runs of characters of an essay; one in Chinese has fewer characters."""
-    characters: list[tuple[str, int]] = []
+    letters: list[str] = []
+    places: list[int] = []
     for place, character in enumerate(source[:TEXT_LIMIT]):
-        for plain in unicodedata.normalize("NFKC", character).casefold():
-            if unicodedata.category(plain)[0] in "LN":
-                characters.append((plain, place))
+        for letter in _letters_of(character):
+            letters.append(letter)
+            places.append(place)
+    text = "".join(letters)
     grams = []
-    for index, (character, place) in enumerate(characters):
-        length = IDEOGRAPHS if _IDEOGRAPH.match(character) else LETTERS
-        run = characters[index : index + length]
-        if len(run) == length:
-            text = "".join(plain for plain, _ in run)
-            grams.append(Gram(text, place, run[-1][1] + 1))
+    for start, place in enumerate(places):
+        end = start + (IDEOGRAPHS if _IDEOGRAPH.match(text[start]) else LETTERS)
+        if end <= len(text):
+            grams.append(Gram(text[start:end], place, places[end - 1] + 1))
     return grams
+
+
+@cache  # a class of 3,000 writes millions of characters, and few different ones
+def _letters_of(character: str) -> str:
+    """Return the letters and digits in a character's plain form; mostly it is one."""
+    plain = unicodedata.normalize("NFKC", character).casefold()
+    return "".join(x for x in plain if unicodedata.category(x)[0] in "LN")
 
 
 def _tokens(source: str) -> list[_Token]:

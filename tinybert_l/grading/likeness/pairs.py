@@ -9,8 +9,9 @@ are independent: up to the highest 0.1 % their shares are counted; beyond, an ex
 fitted to the highest tenth without that part (Hill's estimator with censoring).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -72,17 +73,18 @@ class Comparison:
     nothing: str
 
 
-def compare(answers: Sequence[Sequence[str]], given: frozenset[str], limit: int) -> Comparison:
+def compare(answers: Iterable[Iterable[str]], given: frozenset[str], limit: int) -> Comparison:
     """Compare all answers to one exercise.
 
     Args:
-        answers: the runs of each; nobody's is empty.
+        answers: the runs of each; nobody's is empty. They are read once, one after the other: those
+            of a large class would fill the memory.
         given: runs of the released text and of the reference answer.
         limit: how many pairs are listed at most.
     """
     matrix, num_own = _matrix(answers, given)
     chosen = np.flatnonzero(num_own >= RUNS_NEEDED)
-    if len(chosen) < 2 or len(chosen) < OWN_SHARE * len(answers):
+    if len(chosen) < 2 or len(chosen) < OWN_SHARE * len(num_own):
         reason = (
             "most answers hold next to nothing beyond what was given or what everybody writes "
             "多数解答除给定内容外几乎相同"
@@ -106,26 +108,30 @@ def compare(answers: Sequence[Sequence[str]], given: frozenset[str], limit: int)
 
 
 def _matrix(
-    answers: Sequence[Sequence[str]], given: frozenset[str]
+    answers: Iterable[Iterable[str]], given: frozenset[str]
 ) -> tuple[csr_matrix, NDArray[np.int64]]:
     """Return the weighted vectors of answers, and how many runs of its own each holds."""
-    columns: dict[str, int] = {}
-    indices: list[int] = []
-    ends = [0]
-    for runs in answers:
-        for run in sorted(set(runs) - given):
-            indices.append(columns.setdefault(run, len(columns)))
-        ends.append(len(indices))
-    ones = np.ones(len(indices), dtype=np.float32)
-    shape = (len(answers), max(1, len(columns)))
-    matrix = csr_matrix((ones, indices, ends), shape=shape)
+    parts = [_numbers(set(runs) - given) for runs in answers]
+    ends = np.cumsum([0, *map(len, parts)])
+    nothing = np.empty(0, dtype=np.uint64)  # nobody may have answered
+    numbers, indices = np.unique(np.concatenate([nothing, *parts]), return_inverse=True)
+    shape = (len(parts), max(1, len(numbers)))
+    matrix = csr_matrix((np.ones(len(indices), dtype=np.float32), indices, ends), shape=shape)
     count = np.bincount(indices, minlength=shape[1])
-    weights = np.log((len(answers) + 1) / np.maximum(count, 1)).astype(np.float32)
-    if len(answers) >= ANSWERS_NEEDED:
-        weights[count > COMMON_SHARE * len(answers)] = 0
+    weights = np.log((len(parts) + 1) / np.maximum(count, 1)).astype(np.float32)
+    if len(parts) >= ANSWERS_NEEDED:
+        weights[count > COMMON_SHARE * len(parts)] = 0
     matrix.data *= weights[matrix.indices]
     matrix.eliminate_zeros()
     return matrix, np.diff(matrix.indptr).astype(np.int64)
+
+
+def _numbers(runs: Set[str]) -> NDArray[np.uint64]:
+    """Return runs as rising numbers of 64 bits, the same in each process: texts take much room."""
+    digests = [
+        blake2b(run.encode("utf-8", "surrogatepass"), digest_size=8).digest() for run in runs
+    ]
+    return np.sort(np.frombuffer(b"".join(digests), dtype=np.uint64))
 
 
 def _scores(matrix: csr_matrix) -> NDArray[np.float32]:
@@ -172,6 +178,8 @@ class _Tail:
         num_censored = max(CENSORED_PAIRS, round(CENSORED * len(ordered)))
         start = max(0, int((1 - TAIL) * len(ordered)))
         end = max(len(ordered) - num_censored, start + 1) - 1
+        # pairs that share nothing tell nothing of how likely it is to share more
+        start = min(max(start, int(np.searchsorted(ordered, 0, side="right"))), end)
         self.censored_from = float(ordered[end])
         self.share_beyond = (len(ordered) - end) / len(ordered)
         stretched = _stretched(ordered[start : end + 1])

@@ -243,24 +243,39 @@ class Sheet:
     def give(self, code: object, whole_group: object, points: object, items: object) -> list[str]:
         """Give points to an answer, or to all of its group; returns whose marks changed.
 
+        Whoever has other points of their own keeps them (see `keep_their_own`).
+
         Args:
             points: a number from 0 to the question's points; None takes the mark away.
             items: numbers of the ticked items of the rubric.
         """
         checked_points = self._points(points)
         checked_items = self._items(items)
+        keep = self.keep_their_own(code, whole_group, "points")
         after = {}
         for student in self._targets(code, whole_group):
-            after[student] = self.marks[student].with_points(checked_points, checked_items)
+            if student not in keep:
+                after[student] = self.marks[student].with_points(checked_points, checked_items)
         return self._step(after)
 
     def comment(self, code: object, whole_group: object, text: object) -> list[str]:
-        """Write the comment on an answer, or on all of its group; returns whose marks changed."""
+        """Write the comment on an answer, or on its group, likewise; returns whose changed."""
         cleaned = self._text(text)
+        keep = self.keep_their_own(code, whole_group, "comment")
         after = {}
         for student in self._targets(code, whole_group):
-            after[student] = replace(self.marks[student], comment=cleaned)
+            if student not in keep:
+                after[student] = replace(self.marks[student], comment=cleaned)
         return self._step(after)
+
+    def keep_their_own(self, code: object, whole_group: object, what: str) -> list[str]:
+        """Return who keeps what a step for the whole group would replace: points, or a comment.
+
+        Theirs are other than those of the answer that the step was made on: somebody decided so.
+        """
+        mine = getattr(self.marks[self.student(code)], what)
+        targets = self._targets(code, whole_group)
+        return [x for x in targets if getattr(self.marks[x], what) not in (None, "", mine)]
 
     def undo(self) -> tuple[list[str], int]:
         """Undo the last step that is not undone yet.
@@ -281,6 +296,19 @@ class Sheet:
         self.journal.undo(step)
         self.marks |= before
         return list(before), len(step.before) - len(before)
+
+    @property
+    def last_step(self) -> int:
+        """The number of the step that `undo` takes back; 0 where there is none."""
+        return self.journal.steps[-1].number if self.journal.steps else 0
+
+    def require_last(self, step: object) -> None:
+        """Raise `NotSeen` unless a page knows of the last step: `undo` takes back no other's."""
+        if step != self.last_step:
+            raise NotSeen(
+                "another page made a step since; it is shown now, and undo again takes it back. "
+                "另一页面刚有新的操作，现已显示；再次撤销将撤销它。"
+            )
 
     def require_seen(self, code: object, whole_group: object, seen: object) -> None:
         """Raise an error unless a page shows the answers and marks of a step as they are now.

@@ -179,6 +179,7 @@ class State(Handler):
                 "marks": sheet.states(sheet.order),
                 "phrases": sheet.phrases.read(),
                 "progress": sheet.progress(),
+                "step": sheet.last_step,
                 "words": words(language),
             }
         )
@@ -226,6 +227,7 @@ def facts(sheet: Sheet, changed: Sequence[str]) -> dict[str, Any]:
         "groups": groups_of(sheet),
         "progress": sheet.progress(),
         "phrases": sheet.phrases.read(),
+        "step": sheet.last_step,
     }
 
 
@@ -242,11 +244,13 @@ def do(sheet: Sheet, wish: dict[str, Any]) -> dict[str, Any]:
     stay = 0
     if action in ("points", "comment"):
         sheet.require_seen(code, whole_group, wish.get("seen"))
+        stay = len(sheet.keep_their_own(code, whole_group, action))
     if action == "points":
         changed = sheet.give(code, whole_group, wish.get("points"), wish.get("items"))
     elif action == "comment":
         changed = sheet.comment(code, whole_group, text)
     elif action == "undo":
+        sheet.require_last(wish.get("step"))
         changed, stay = sheet.undo()
     elif action == "keep":
         sheet.keep(text)

@@ -25,6 +25,10 @@ from tinybert_l.grading.marking.marks import Mark
 FOLDER = "marking"
 COMMENT_LIMIT = 4000  # characters of a comment
 COMMENTS_LIMIT = 100  # comments that are kept for a question
+MARKED_ELSEWHERE = (
+    "Another 'tinybert-l mark' has this lecture open; go on there, or end it. "
+    "该讲的评分网页已经打开。"
+)
 _SAFE = re.compile(r"\w[\w-]{0,63}")
 
 
@@ -155,21 +159,19 @@ class Phrases:
 
 
 @contextlib.contextmanager
-def only_here(path: Path) -> Iterator[None]:
-    """Let one program at a time write a journal; raises `CourseError` for a second one.
+def only_here(path: Path, open_elsewhere: str = MARKED_ELSEWHERE) -> Iterator[None]:
+    """Let one program at a time do something; raises `CourseError` for a second one.
 
     Args:
         path: of the file that says so.
+        open_elsewhere: what the second one is told.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path, timeout=0):
             yield
     except Timeout:
-        raise CourseError(
-            "Another 'tinybert-l mark' has this lecture open; go on there, or end it. "
-            "该讲的评分网页已经打开。"
-        ) from None
+        raise CourseError(open_elsewhere) from None
 
 
 def seed(path: Path) -> str:

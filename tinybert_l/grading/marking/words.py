@@ -40,6 +40,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{count}份之后在别处改过，保持不变",
         "{count} were changed elsewhere since and stay",
     ),
+    "kept_own": (
+        "{count}份另有评分或评语，保持不变",
+        "{count} have a mark of their own and keep it",
+    ),
     "help": ("帮助", "Help"),
     "close": ("关闭", "Close"),
     "keys": ("键盘", "Keys"),

@@ -48,6 +48,7 @@ class SubmissionGrades:
         penalty: points that lateness costs.
         seconds_late: after the due date and the student's extension.
         has_manual_scores: whether a person gave any points.
+        waiting: cells that a person has still to look at.
     """
 
     scores: dict[str, float | None]
@@ -55,6 +56,7 @@ class SubmissionGrades:
     penalty: float
     seconds_late: float
     has_manual_scores: bool
+    waiting: frozenset[str] = frozenset()
 
 
 class Book:
@@ -145,6 +147,29 @@ class Book:
         """Compute a recorded submission's late penalty anew; returns the submission's state."""
         with self.engine.begin() as db:
             return self._settle(db, self._submission(db, student, None), student, policy)
+
+    def settle_late(self, due: datetime | None, policy: LatePolicy) -> None:
+        """Compute late penalties anew: points by hand, extensions, dates may have come since.
+
+        Args:
+            due: as the calendar says now.
+        """
+        self.set_due(due)
+        columns = (
+            NOTEBOOKS.c.id,
+            NOTEBOOKS.c.late_submission_penalty.label("penalty"),
+            SUBMISSIONS.c.student_id.label("student"),
+            SUBMISSIONS.c.timestamp,
+        )
+        joined = sa.join(NOTEBOOKS, SUBMISSIONS, NOTEBOOKS.c.assignment_id == SUBMISSIONS.c.id)
+        query = sa.select(*columns).select_from(joined)
+        query = query.where(SUBMISSIONS.c.assignment_id == self.assignment_id)
+        with self.engine.begin() as db:
+            for row in db.execute(query).all():
+                came = row.timestamp.replace(tzinfo=UTC) if row.timestamp else None
+                is_late = due is not None and came is not None and came > due
+                if is_late or row.penalty is not None:  # most of a class is neither
+                    self._settle(db, row.id, row.student, policy)
 
     def hand_in_at(self, student: str, when: datetime, policy: LatePolicy) -> None:
         """Write when a submission was handed in, if it is in the gradebook, and what that costs."""
@@ -255,8 +280,11 @@ class Book:
             submitted: id of the submitted notebook.
         """
         scores: dict[str, float | None] = {}
+        waiting = set()
         has_manual_scores = False
         for grade in self._grades_of(db, submitted):
+            if grade.needs_manual_grade:
+                waiting.add(grade.name)
             is_open = grade.auto_score is None and grade.manual_score is None
             scores[grade.name] = None if is_open else _score(grade)
             if grade.manual_score is not None or grade.extra_credit is not None:
@@ -273,11 +301,13 @@ class Book:
         stored = penalty if seconds_late > 0 else None
         update = sa.update(NOTEBOOKS).where(NOTEBOOKS.c.id == submitted)
         db.execute(update.values(late_submission_penalty=stored))
-        return SubmissionGrades(scores, comments, penalty, seconds_late, has_manual_scores)
+        seen = (has_manual_scores, frozenset(waiting))
+        return SubmissionGrades(scores, comments, penalty, seconds_late, *seen)
 
     def _grades_of(self, db: sa.Connection, submitted: str) -> list[Any]:
-        """Return a row (name, auto_score, manual_score, extra_credit) for each graded cell."""
-        columns = (CELLS.c.name, GRADES.c.auto_score, GRADES.c.manual_score, GRADES.c.extra_credit)
+        """Return a row for each graded cell: its name, points, and whether a person is needed."""
+        points = (GRADES.c.auto_score, GRADES.c.manual_score, GRADES.c.extra_credit)
+        columns = (CELLS.c.name, *points, GRADES.c.needs_manual_grade)
         joined = sa.join(GRADES, CELLS, GRADES.c.cell_id == CELLS.c.id)
         query = sa.select(*columns).select_from(joined).where(GRADES.c.notebook_id == submitted)
         return list(db.execute(query))

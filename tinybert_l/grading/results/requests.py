@@ -1,8 +1,8 @@
 """The answers to requests for another judgement, kept for a student's feedback."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from tinybert_l.cache import read_json, write_atomically
@@ -21,6 +21,7 @@ class Request:
         submission: SHA-256 of what was handed in.
         source: `Assignment.fingerprint` of the tests by which it was judged.
         at: when it was answered.
+        is_decided: whether a person has looked at it since.
     """
 
     student: str
@@ -32,10 +33,34 @@ class Request:
     submission: str
     source: str
     at: str
+    is_decided: bool = False
+
+    def as_now(self, scores: Mapping[str, float | None], waiting: Set[str]) -> "Request":
+        """Return it with what a person has decided since.
+
+        Args:
+            scores: {cell: points}; an answer that a person grades is called as its cell.
+            waiting: cells that a person has still to look at.
+        """
+        if not self.by_hand or self.exercise in waiting or self.exercise not in scores:
+            return self
+        return replace(self, after=scores[self.exercise], is_decided=True)
 
     @property
     def outcome(self) -> str:
         """What came out, in both languages."""
+        if self.by_hand and self.is_decided:
+            if self.before == self.after:
+                points = _points(self.after)
+                return (
+                    f"a person has looked at it again; the points stay {points} "
+                    f"已由人重新评阅，分数不变：{points}"
+                )
+            change = f"{_points(self.before)} → {_points(self.after)}"
+            return (
+                f"a person has looked at it again; the points changed: {change} "
+                f"已由人重新评阅，分数变动：{change}"
+            )
         if self.by_hand:
             return "a person looks at it again 将由人重新评阅"
         if self.before == self.after:

@@ -32,6 +32,7 @@ from tinybert_l.grading.archives import ZIP_SIGNATURE, is_archive
 from tinybert_l.grading.course import Course
 from tinybert_l.grading.intake import Reading, read_archive
 from tinybert_l.grading.owners import NAME_LIMIT, folded
+from tinybert_l.grading.policy import read_calendar
 from tinybert_l.grading.serving.judging import Worker, as_text
 from tinybert_l.grading.serving.receipts import Signer
 from tinybert_l.grading.serving.spool import DONE, HandIn, Spool, TooMany
@@ -290,6 +291,9 @@ class SendHandler(Handler):
             self._refuse_unkept(error)
         desk.worker.wake()
         answer = {"receipt": desk.receipt(hand_in), "new": is_new, **self.facts(hand_in)}
+        with contextlib.suppress(InvalidInput):  # it is kept, whatever course.toml says
+            calendar = read_calendar(desk.course.folder)
+            answer["late"] = calendar.late_note(self.lecture, hand_in.received)
         self.say(202, answer)
 
     put = post  # curl -T

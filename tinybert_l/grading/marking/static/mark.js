@@ -220,6 +220,7 @@ function take(reply) {
   Object.assign(state.marks, reply.changed);
   state.groups = reply.groups ?? state.groups;
   state.progress = reply.progress;
+  state.step = reply.step;
   state.phrases = reply.phrases;
   Object.keys(reply.changed).filter(article).forEach(showAnswer);
   showProgress();
@@ -240,7 +241,8 @@ async function give(value, items) {
   const reply = await send({ action: "points", answer: code, group: whole, points: value, items });
   if (reply) {
     const given = `${number(value)}/${number(state.maximum)}`;
-    say(`${Object.keys(reply.changed).join(", ") || code}: ${given}, ${state.words.saved}`);
+    const names = Object.keys(reply.changed).join(", ") || code;
+    sayGiven(`${names}: ${given}, ${state.words.saved}`, reply);
   }
   if (code === current) showPanel();
 }
@@ -259,7 +261,8 @@ function toggle(index) {
     const reply = await post({ action: "points", answer: code, group, points: value, items });
     if (reply) {
       const names = Object.keys(reply.changed).join(", ") || code;
-      say(`${names}: ${number(value)}/${number(state.maximum)}, ${state.words.saved}`);
+      const given = `${number(value)}/${number(state.maximum)}`;
+      sayGiven(`${names}: ${given}, ${state.words.saved}`, reply);
     }
     if (code === current) showPanel();
   });
@@ -291,12 +294,17 @@ function saveComment() {
   return send({ action: "comment", answer: code, group: whole, text }).then((reply) => {
     if (reply && drafts.get(code) === text) drafts.delete(code);
     const codes = reply ? Object.keys(reply.changed) : [];
-    if (codes.length > 0) say(`${codes.join(", ")}: ${state.words.saved}`);
+    if (codes.length > 0) sayGiven(`${codes.join(", ")}: ${state.words.saved}`, reply);
   });
 }
 
+// Says what a step of marking gave, and how many of the group keep a mark of their own.
+function sayGiven(text, reply) {
+  say(reply.stay ? `${text}; ${fill(state.words.kept_own, { count: reply.stay })}` : text);
+}
+
 async function undo() {
-  const reply = await send({ action: "undo" });
+  const reply = await inTurn(() => post({ action: "undo", step: state.step }));
   if (!reply) return;
   const codes = Object.keys(reply.changed).filter(article);
   const parts = [fill(state.words.undone, { names: codes.join(", ") })];
