@@ -25,7 +25,8 @@ from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, hand_in
 
 WITHOUT_WHEEL = (
     "It holds no wheel: no package index has tinybert-l yet, and its README installs "
-    f"./{releases.STUDENTS_WHEEL}. Hand that file out too, or release again with --wheel and its path. "
+    f"./{releases.STUDENTS_WHEEL}. Hand that file out too, or release again with --wheel "
+    "and its path. "
     "压缩包里没有wheel文件：请另发给学生，或加--wheel重新发布。"
 )
 
