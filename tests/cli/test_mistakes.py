@@ -32,8 +32,12 @@ MISTAKES = {
     "check layer_map missing.py": "'missing.py' does not exist",
     "check layer_map": "Missing argument 'ANSWER'",
     "submit": "Which NOTEBOOK?",
-    "submit notes.txt": "allowed: a notebook of the course, such as 03-architecture.ipynb",
-    "home empty": "No notebook of the course in",
+    "submit notes.txt": "the name that it was released with, such as 03-architecture.ipynb",
+    "home empty": "Unzip a lecture and start here again",
+    "home renamed": "but '03-architecture (1).ipynb': give it back the name",
+    "lab renamed": "but '03-architecture (1).ipynb': give it back the name",
+    "course init new": "that one can be used as it is ('tinybert-l release 1')",
+    "course init empty": "that one can be used as it is ('tinybert-l release 1')",
     "lab empty": "Unzip a lecture and start here again",
     "lab nowhere": "'nowhere' does not exist",
     "export 5x0.5": "allowed: 2x0.25, 3x0.25",
@@ -66,6 +70,8 @@ def folder(tmp_path_factory) -> Path:
     (made / "nobody.csv").write_text("id,email\n")
     (made / "tinybert_l_instructor-1-py3-none-any.whl").write_bytes(b"PK")
     (made / "empty").mkdir()
+    (made / "renamed").mkdir()
+    (made / "renamed" / "03-architecture (1).ipynb").write_text("{}")
     (made / "full").mkdir()
     (made / "full" / "thesis.txt").write_text("mine")
     return made
