@@ -3,7 +3,11 @@
 `import tinybert_l` is quick: a name is imported when it is first used.
 """
 
+import os
 from importlib import import_module
+
+# onnxruntime reports its use to its makers unless this is set before it is imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 TYPE_CHECKING = False  # a name that editors and mypy know; typing is slow to import
 if TYPE_CHECKING:  # at run time `__getattr__` imports these names

@@ -123,4 +123,4 @@ def test_a_command_without_the_instructors_part_says_how_to_get_it(monkeypatch, 
     monkeypatch.setattr(main, "commands", LazyCommands(MODULES))
     refused = run(command, "3")
     assert refused.exit_code == 1
-    assert f"pip install tinybert-l-instructor=={__version__}" in refused.stderr
+    assert f"pip install ./tinybert_l_instructor-{__version__}-py3-none-any.whl" in refused.stderr

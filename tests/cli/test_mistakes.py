@@ -32,8 +32,12 @@ MISTAKES = {
     "check layer_map missing.py": "'missing.py' does not exist",
     "check layer_map": "Missing argument 'ANSWER'",
     "submit": "Which NOTEBOOK?",
-    "submit notes.txt": "allowed: a notebook of the course, such as 03-architecture.ipynb",
-    "home empty": "No notebook of the course in",
+    "submit notes.txt": "the name that it was released with, such as 03-architecture.ipynb",
+    "home empty": "Unzip a lecture and start here again",
+    "home renamed": "but '03-architecture (1).ipynb': give it back the name",
+    "lab renamed": "but '03-architecture (1).ipynb': give it back the name",
+    "course init new": "that one can be used as it is ('tinybert-l release 1')",
+    "course init empty": "that one can be used as it is ('tinybert-l release 1')",
     "lab empty": "Unzip a lecture and start here again",
     "lab nowhere": "'nowhere' does not exist",
     "export 5x0.5": "allowed: 2x0.25, 3x0.25",
@@ -42,6 +46,18 @@ MISTAKES = {
     "train --data missing.csv": "'missing.csv' does not exist",
     "questions missing.json": "'missing.json' does not exist",
     "trian": "train",
+    "relase 3": "'release'",
+    "Grade 3": "'grade'",
+    "release 3 --langs zh": "'--lang'",
+    "grade 3 4": "unexpected extra argument (4)",
+    "course initt new": "'init'",
+    "course init .": "allowed: a new or an empty folder",
+    "submit missing.ipynb": "'missing.ipynb' does not exist",
+    "submit empty": "'empty' is a directory",
+    "submit notes.txt --student a/b": "released with",
+    "dispute 3 kept_layers": "Missing option '--because'",
+    "serve --port 99999": "is not in the range",
+    "mark": "Missing argument 'LECTURE'",
     "release 3 --wheel notes.txt": "allowed: the students' wheel, such as tinybert_l-",
     "release 3 --wheel tinybert_l_instructor-1-py3-none-any.whl": "allowed: the students' wheel",
     "course init new --roster nobody.csv": "nobody.csv: nobody stands in it",
@@ -66,6 +82,8 @@ def folder(tmp_path_factory) -> Path:
     (made / "nobody.csv").write_text("id,email\n")
     (made / "tinybert_l_instructor-1-py3-none-any.whl").write_bytes(b"PK")
     (made / "empty").mkdir()
+    (made / "renamed").mkdir()
+    (made / "renamed" / "03-architecture (1).ipynb").write_text("{}")
     (made / "full").mkdir()
     (made / "full" / "thesis.txt").write_text("mine")
     return made

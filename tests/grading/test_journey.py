@@ -182,9 +182,9 @@ def test_a_handout_unpacks_anywhere_and_holds_what_is_needed(course, unpacked):
         f"{NAME}/{n}"
         for n in (f"{NAME}.ipynb", "course-home.ipynb", "README.md", "nbgrader_config.py")
     } <= set(names)
-    assert f'"tinybert-l=={grading.__version__}"' in (unpacked / "README.md").read_text(
-        encoding="utf-8"
-    )
+    welcome = (unpacked / "README.md").read_text(encoding="utf-8")
+    assert f'pip install "./tinybert_l-{grading.__version__}-py3-none-any.whl"' in welcome
+    assert "请先把老师发的这个文件放进本文件夹" in welcome  # the release is without its wheel
 
 
 @pytest.mark.slow

@@ -1,5 +1,9 @@
 """Exported sub-models compute what torch computes, and int8 reaches all their matrices."""
 
+import os
+import subprocess
+import sys
+
 import onnx
 import pytest
 import torch
@@ -24,3 +28,12 @@ def test_int8_reaches_every_matrix_of_an_exported_sub_model(supernet, tmp_path):
     assert len(matrices) == 3 + 3 * 6 + 2  # embeddings, layers, pooler and classifier
     types = {weight.data_type for weight in matrices}
     assert types <= {onnx.TensorProto.INT8, onnx.TensorProto.UINT8}
+
+
+def test_onnxruntime_keeps_no_number_of_the_machine_and_so_reports_nothing(tmp_path):
+    """The student's guide promises that nothing is sent anywhere."""
+    code = "import tinybert_l, onnxruntime; onnxruntime.get_available_providers()"
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]

@@ -106,6 +106,10 @@ def test_no_first_installation_asks_an_index_for_the_packages(checkout):
     lines = {line for path in documents(checkout) for line in commands_in(path, "pip install")}
     assert any(".whl" in line for line in lines)
     assert not [line for line in lines if re.search(r"tinybert-l(-instructor)?( |$)", line)]
+    sources = [path.read_text(encoding="utf-8") for path in (checkout / "tinybert_l").rglob("*.py")]
+    told = [line for source in sources for line in re.findall("pip install .*", source)]
+    assert len(told) >= 8
+    assert not [line for line in told if re.search(r"tinybert-l(?!\[)", line)]
 
 
 def test_make_knows_every_target_of_the_documents(checkout):

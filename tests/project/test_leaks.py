@@ -10,6 +10,7 @@ import tarfile
 import zipfile
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 import pytest
@@ -76,6 +77,25 @@ def packed(name: str, content: bytes) -> bytes:
     return stream.getvalue()
 
 
+def encoded(code: str) -> str:
+    return base64.b64encode(code.encode()).decode()
+
+
+def in_lines(text: str) -> str:
+    return "\n".join(text[place : place + 76] for place in range(0, len(text), 76))
+
+
+def described(code: str) -> str:
+    """A picture with a description that nobody sees on the page."""
+    return f'<img src="a.png" alt="{escape(code)}">'
+
+
+def noted(code: str) -> bytes:
+    """A notebook whose metadata hold a note."""
+    tree = json.loads(notebook(source="x"))
+    return json.dumps({**tree, "metadata": {"note": {"text": code}}}).encode()
+
+
 def coloured(code: str) -> list[str]:
     return [f"\x1b[32m{word}\x1b[0m " for word in code.split(" ")]
 
@@ -104,6 +124,34 @@ HIDING_PLACES = {
     "handout.zip": lambda code: zipped("03/solutions/lecture_03.py", code.encode()),
     "a.whl": lambda code: zipped("tinybert_l/inner.zip", zipped("x.py", code.encode())),
     "sdist.tar.gz": lambda code: packed("tinybert_l/x.py", code.encode()),
+    "description.html": lambda code: described(code).encode(),
+    "comment.html": lambda code: f"<!-- {escape(code)} -->".encode(),
+    "escaped_twice.html": lambda code: f"<p>{escape(escape(code))}</p>".encode(),
+    "numbers.html": lambda code: "".join(f"&#{ord(letter)};" for letter in code).encode(),
+    "address.html": lambda code: f"<a href='data:text/plain,{quote(code)}'>x</a>".encode(),
+    "drawing.html": lambda code: (
+        f'<img src="data:image/svg+xml;base64,{encoded(escape(code))}">'.encode()
+    ),
+    "archive.html": lambda code: (
+        b"<a href='data:application/zip;base64,"
+        + base64.b64encode(zipped("x.py", code.encode()))
+        + b"'>x</a>"
+    ),
+    "lines.txt": lambda code: in_lines(encoded(code)).encode(),
+    "lines.json": lambda code: json.dumps({"text": in_lines(encoded(code))}).encode(),
+    "numbers.json": lambda code: "".join(f"\\u{ord(letter):04x}" for letter in code).encode(),
+    "windows.md": lambda code: code.encode("utf-16"),
+    "attached.ipynb": lambda code: notebook(attachments={"a.txt": {"text/plain": code}}),
+    "attached_picture.ipynb": lambda code: notebook(
+        attachments={"a.png": {"image/png": encoded(code)}}
+    ),
+    "picture.ipynb": lambda code: notebook(
+        outputs=[{"output_type": "display_data", "data": {"image/png": f"{encoded(code)}\n"}}]
+    ),
+    "description.ipynb": lambda code: notebook(source=f"text {described(code)}"),
+    "cell_metadata.ipynb": lambda code: notebook(metadata={"note": code}),
+    "metadata.ipynb": noted,
+    "docstring.ipynb": lambda code: notebook(source=f'def f():\n    """{code}\n    """'),
     "compiled.pickle": lambda code: b"\x80\x04\x95" + code.encode() + b"\x00\xff",
 }
 

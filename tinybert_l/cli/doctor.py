@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from tinybert_l import __version__
 from tinybert_l.cli import machine
 from tinybert_l.cli.machine import Finding
 from tinybert_l.course.fonts import FONT
@@ -52,7 +53,8 @@ def chinese_font() -> Finding:
     if FONT.is_file() and FONT.stat().st_size > FONT_BYTES:
         return Finding(name, f"{FONT.name}, in the package")
     advice = (
-        "the installation is not whole: pip install --force-reinstall --no-deps tinybert-l 字体缺失"
+        "the installation is not whole: pip install --force-reinstall --no-deps, and the wheel "
+        f"tinybert_l-{__version__}-py3-none-any.whl 字体缺失"
     )
     return Finding(name, "missing", advice)
 

@@ -69,8 +69,7 @@ def show_grades(grading: Grading, lecture: int) -> None:
     for student, reason in grading.errors.items():
         rows.append((student, *["-"] * len(exercises), "ERROR", printable(reason)))
     title = (
-        f"Lecture {lecture}: auto-graded points 自动评分 "
-        "(manual questions still open 手动评分题待评)"
+        f"Lecture {lecture}: auto-graded points 自动评分 (without manual questions 不含手动评分题)"
     )
     headings = ["student 学生", *exercises, "total 合计", "first reason 首个原因"]
     if _width(headings[:-1], rows) + LEAST_REASON > console().width:

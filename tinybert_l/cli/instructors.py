@@ -24,9 +24,10 @@ from tinybert_l.grading.intake import collect_archive
 from tinybert_l.grading.sample_class import LECTURE, SAMPLE_STUDENTS, hand_in
 
 WITHOUT_WHEEL = (
-    "Its README installs tinybert-l from a package index; where none has it, release again with "
-    "--wheel and the path of its wheel. "
-    "压缩包里没有wheel文件：软件源上没有tinybert-l时，请加--wheel重新发布。"
+    "It holds no wheel: no package index has tinybert-l yet, and its README installs "
+    f"./{releases.STUDENTS_WHEEL}. Hand that file out too, or release again with --wheel "
+    "and its path. "
+    "压缩包里没有wheel文件：请另发给学生，或加--wheel重新发布。"
 )
 
 
@@ -38,7 +39,7 @@ WITHOUT_WHEEL = (
 @click.option(
     "--wheel",
     type=FILE,
-    help="Add the library's wheel, for students without a package index.",
+    help="Add the library's wheel, which students install: no package index has it.",
 )
 @click.option(
     "--answers",

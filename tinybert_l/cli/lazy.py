@@ -39,8 +39,9 @@ class InstructorPartMissing(CourseError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This command needs the instructor's part (answers, notebook sources, grading): "
-            f"pip install tinybert-l-instructor=={__version__}. 该命令需要教师版。"
+            "This command needs the instructor's part (answers, notebook sources, grading): pip "
+            f"install ./tinybert_l_instructor-{__version__}-py3-none-any.whl, a file that 'make "
+            "release' builds. 该命令需要教师版。"
         )
 
 

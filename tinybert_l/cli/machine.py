@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from tinybert_l import __version__
 from tinybert_l.cache import ENTRY, cache_root, read_entry
 
 MINIMUM_PYTHON = (3, 11)
@@ -85,8 +86,9 @@ def packages() -> Finding:
     advice = ""
     if missing:
         advice = (
-            f"missing: {', '.join(missing)}; "
-            "run 'pip install tinybert-l' in this environment 缺少软件包"
+            f"missing: {', '.join(missing)}; in this environment run "
+            f"'pip install ./tinybert_l-{__version__}-py3-none-any.whl', the course's file "
+            "缺少软件包"
         )
     return Finding("packages 软件包", ", ".join(installed), advice)
 

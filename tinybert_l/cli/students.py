@@ -33,12 +33,11 @@ def home(folder: Path) -> None:
 
     Shows lectures, exercises, the minutes that each takes, and the first test that fails.
     """
-    from tinybert_l.course.home import language_of, notebooks_in, rows_in
+    from tinybert_l.course.home import language_of, no_notebook, notebooks_in, rows_in
 
     rows = rows_in(folder)
     if not rows:
-        where = folder.resolve()
-        raise InvalidInput(f"No notebook of the course in {where}. 此文件夹中没有课程笔记本。")
+        raise InvalidInput(no_notebook(folder))
     with showing(language_of(notebooks_in(folder).values())):
         tables.show_progress(rows)
 
@@ -159,10 +158,12 @@ def _folder_and_options(words: tuple[str, ...]) -> tuple[Path, tuple[str, ...]]:
 
 
 def _only_notebook(folder: Path) -> Path:
-    from tinybert_l.course.home import notebooks_in
+    from tinybert_l.course.home import no_notebook, notebooks_in
 
     notebooks = list(notebooks_in(folder).values())
-    if len(notebooks) != 1:
-        names = ", ".join(map(str, notebooks)) or "none"
+    if not notebooks:
+        raise InvalidInput(no_notebook(folder))
+    if len(notebooks) > 1:
+        names = ", ".join(map(str, notebooks))
         raise InvalidInput(f"Which NOTEBOOK? In this folder: {names}. 请指明要提交的笔记本。")
     return notebooks[0]

@@ -10,7 +10,7 @@ from typing import Any
 from jupyter_core.paths import jupyter_runtime_dir
 
 from tinybert_l.course.capstone.baseline import NOTEBOOK as CAPSTONE
-from tinybert_l.course.home import notebooks_in, write_home
+from tinybert_l.course.home import no_notebook, notebooks_in, write_home
 from tinybert_l.errors import InvalidInput
 
 SERVER = "tinybert_l.course.server"
@@ -73,10 +73,7 @@ def first_page(folder: Path) -> str:
         return write_home(folder).name
     if (folder / CAPSTONE.name).is_file():
         return CAPSTONE.name
-    raise InvalidInput(
-        f"No notebook of the course in {folder}. Unzip a lecture and start here again. "
-        "此文件夹中没有课程笔记本。"
-    )
+    raise InvalidInput(no_notebook(folder))
 
 
 def lab_command(folder: Path, page: str, browser: bool, options: Sequence[str]) -> list[str]:

@@ -3,11 +3,14 @@
 What is secret is told by content: each line of the reference answers, of the hidden tests and of
 the model answers to essays that is long enough not to be equal by chance, and each answer to a quiz
 as a student would write it. A text is searched with
-white space, markup and escapes taken out, so that a line is found in a page of HTML, in the output
-of a notebook and within another line too.
+white space, markup and escapes taken out, so that a line is found in a page of HTML, in a picture's
+description, in the output or the metadata of a notebook, in base64 and within another line too.
 """
 
 import ast
+import base64
+import binascii
+import codecs
 import html
 import io
 import json
@@ -20,6 +23,7 @@ from collections.abc import Iterator, Mapping, Set
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import nbformat
 
@@ -42,10 +46,13 @@ ESSAYS = "essays.md"  # in solutions/: model answers to what people grade
 _MESSAGE = ('f"', '"', "raiseValueError")  # an error's text, which visible tests ask for
 # alone on its line: documents name the markers within a sentence
 _MARKER = re.compile(rf"^\s*(?:{BEGIN_SOLUTION}|{BEGIN_HIDDEN_TESTS})\s*$", re.MULTILINE)
-_ENCODED = re.compile(r"[A-Za-z0-9+/=]{200,}")  # pictures and fonts within a page
+# base64, also in lines: pictures, fonts and files within a page
+_ENCODED = re.compile(r"(?:[A-Za-z0-9+/]{32,}(?:\\n|\s)?)+[A-Za-z0-9+/]*={0,2}")
+_LONG = re.compile(r"[A-Za-z0-9+/=]{200,}")  # no text, but base64
 _IMPORT = re.compile(r"(?:from[\w.]+)?import[\w.,*()]+")
 _TAG = re.compile(r"<[^<>]*>")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_NUMBERED = re.compile(r"\\u([0-9a-fA-F]{4})")  # likewise
 _ESCAPED = re.compile(r"\\(?:n|t|r)|\\(?=[\"'/])")  # in JSON and JavaScript
 _COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ")  # how gzip, bzip2 and xz begin
 Secrets = Mapping[str, str]  # {squeezed line: where it comes from}
@@ -138,24 +145,46 @@ def scan_bytes(name: str, content: bytes, secrets: Secrets, depth: int = 0) -> l
             for member, inner in members:
                 leaks += scan_bytes(f"{name}/{member}", inner, secrets, depth + 1)
             return leaks
-    return scan_text(name, _text_of(name, content), secrets)
+    return scan_text(name, _text_of(name, content), secrets, depth)
 
 
-def scan_text(name: str, text: str, secrets: Secrets) -> list[str]:
+def scan_text(name: str, text: str, secrets: Secrets, depth: int = 0) -> list[str]:
     """List the markers and the secret lines in a text, each once."""
-    text = _ENCODED.sub(" ", text)
-    forms = [text]
-    if "<" in text or "&" in text:
-        forms.append(html.unescape(_TAG.sub("", text)))
-    if "\\" in text:
-        forms.append(_ESCAPED.sub("\n", text))
     leaks = set()
-    for form in forms:
+    if depth < NESTING:
+        for encoded in _ENCODED.findall(text):
+            leaks.update(scan_bytes(name, _decoded(encoded), secrets, depth + 1))
+    for form in _forms(_LONG.sub(" ", text)):
         for marker in _MARKER.findall(form):
             leaks.add(f"{name}: {marker.strip()}")
         for line in _lines_in(_squeeze(form), secrets):
             leaks.add(f"{name}: {secrets[line]}: {line}")
     return sorted(leaks)
+
+
+def _decoded(encoded: str) -> bytes:
+    """Return what a text in base64 stands for; nothing where it is another long word."""
+    characters = re.sub(r"\\n|\s|=", "", encoded)
+    try:
+        return base64.b64decode(characters + "=" * (-len(characters) % 4))
+    except binascii.Error:
+        return b""
+
+
+def _forms(text: str) -> Iterator[str]:
+    """Yield a text, and as it reads without its markup and its escapes."""
+    yield text
+    if "\0" in text:  # a picture or a font has none
+        return
+    if "<" in text or "&" in text:
+        yield html.unescape(_TAG.sub("", text))
+        yield html.unescape(html.unescape(text))  # also what stands in the tags
+    if "\\" in text:
+        numbered = _NUMBERED.sub(lambda found: chr(int(found[1], 16)), text)
+        yield _ESCAPED.sub("\n", html.unescape(_TAG.sub("", numbered)))
+        yield _ESCAPED.sub("\n", numbered)
+    if "%" in text:
+        yield unquote(text)
 
 
 def _lines_in(squeezed: str, secrets: Secrets) -> Iterator[str]:
@@ -215,23 +244,15 @@ def _is_tar(content: bytes) -> bool:
 
 
 def _text_of(name: str, content: bytes) -> str:
-    """Return a file's text; of a notebook the sources and all that its outputs show."""
-    text = content.decode("utf-8", errors="replace")
+    """Return a file's text; of a notebook all texts in it, its metadata and outputs included."""
+    is_utf_16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # from Windows
+    text = content.decode("utf-16" if is_utf_16 else "utf-8", errors="replace")
     if not name.endswith(".ipynb"):
         return text
     try:
-        cells = json.loads(text)["cells"]
-        return "\n".join(part for cell in cells for part in _shown(cell))
-    except (ValueError, KeyError, TypeError):  # no notebook: its text, then
+        return "\n".join(_texts(json.loads(text)))
+    except ValueError:  # no notebook: its text, then
         return text
-
-
-def _shown(cell: dict[str, Any]) -> Iterator[str]:
-    """Yield the source of a cell, and the texts of its outputs and attachments."""
-    yield from _texts(cell.get("source", ""))
-    yield from _texts(cell.get("attachments", {}))
-    for output in cell.get("outputs", []):
-        yield from _texts(output)
 
 
 def _texts(tree: Any) -> Iterator[str]:

@@ -56,7 +56,7 @@ WELCOME = {
 In this folder 在本文件夹中:
 
 1. `pip install {package}` (Python 3.11 or newer; once a term)
-   需要Python 3.11或更高版本，一学期一次。
+   需要Python 3.11或更高版本，一学期一次。{put_it_here}
 2. `tinybert-l lab` opens the course home; follow its link to {notebook}.
    打开课程主页，点击链接进入{notebook}。
 3. Write your answers, run the tests below each, press **Validate**.
@@ -72,7 +72,7 @@ In this folder 在本文件夹中:
 
 In this folder:
 
-1. `pip install {package}` (Python 3.11 or newer; once a term)
+1. `pip install {package}` (Python 3.11 or newer; once a term){put_it_here}
 2. `tinybert-l lab` opens the course home; follow its link to {notebook}.
 3. Write your answers, run the tests below each, press **Validate**.
 4. `tinybert-l submit` makes the zip file to hand in.
@@ -85,7 +85,7 @@ In this folder:
 
 在本文件夹中：
 
-1. `pip install {package}`（需要Python 3.11或更高版本，一学期一次）
+1. `pip install {package}`（需要Python 3.11或更高版本，一学期一次）{put_it_here}
 2. `tinybert-l lab`打开课程主页，点击链接进入{notebook}。
 3. 写出解答，运行其下的测试，点击**Validate**。
 4. `tinybert-l submit`生成用于提交的压缩包。
@@ -94,6 +94,14 @@ In this folder:
 
 `tinybert-l doctor`检查本机。
 """,
+}
+STUDENTS_WHEEL = f"tinybert_l-{__version__}-py3-none-any.whl"
+# where a release is without its wheel
+PUT_IT_HERE = {
+    "both": "\n   Put that file, which your instructor gives out, into this folder first.\n"
+    "   请先把老师发的这个文件放进本文件夹。",
+    "en": "\n   Put that file, which your instructor gives out, into this folder first.",
+    "zh": "\n   请先把老师发的这个文件放进本文件夹。",
 }
 NO_ANSWERS = {"both": "none 无", "en": "none", "zh": "无"}
 
@@ -161,7 +169,7 @@ def release(
     Args:
         per_student: make a zip file for everybody in the gradebook, each with numbers of its own.
         lang: "zh" or "en" leaves the other language's cells out; None keeps both.
-        wheel: the library's wheel, to be added for students who have no package index at hand.
+        wheel: the library's wheel, to be added; without it students get that file by itself.
         answers: as in `plan`.
     Raises:
         FileNotFoundError: there is no source notebook.
@@ -216,6 +224,7 @@ def _fill(
         lecture=lecture,
         notebook=folder.name,
         package=_package(notebook, wheel),
+        put_it_here=PUT_IT_HERE[lang or "both"] if wheel is None else "",
         answers=", ".join(map(str, answers_given)) or NO_ANSWERS[lang or "both"],
     )
     (folder / "README.md").write_text(welcome, encoding="utf-8")
@@ -266,7 +275,7 @@ def _require_students_wheel(wheel: Path | None) -> None:
     if not (re.fullmatch(r"tinybert_l-[^-]+-.+\.whl", wheel.name) and zipfile.is_zipfile(wheel)):
         raise InvalidInput(
             f"--wheel {wheel.name!r}; allowed: the students' wheel, such as "
-            f"tinybert_l-{__version__}-py3-none-any.whl. 应为学生版的wheel文件。"
+            f"{STUDENTS_WHEEL}. 应为学生版的wheel文件。"
         )
 
 
@@ -363,7 +372,7 @@ def _package(notebook: Path, wheel: Path | None) -> str:
     extra = "[export]" if needs_export else ""
     if wheel is not None:
         return f'"./{wheel.name}{extra}"'
-    return f'"tinybert-l{extra}=={__version__}"'
+    return f'"./{STUDENTS_WHEEL}{extra}"'
 
 
 def _add_answers(course: Course, lecture: int, folder: Path, lectures: Collection[int]) -> None:

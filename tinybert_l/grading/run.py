@@ -171,7 +171,7 @@ class _Run:
                 f"Lecture {self.lecture} was released with tinybert-l {released}; "
                 f"installed is {__version__}. Nothing was graded, and the grades on record stay. "
                 "Grade with the version that students have "
-                f"(pip install tinybert-l-instructor=={released}), "
+                f"(its wheels: tinybert_l-{released}-… and tinybert_l_instructor-{released}-…), "
                 f"or release the lecture again (tinybert-l release {self.lecture}). "
                 "评分须用发布时的版本。"
             )

@@ -71,7 +71,8 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
         roster: a CSV file (see `rosters.read_roster`).
     Raises:
         FolderNotEmpty: the folder holds something.
-        InvalidInput: the name or the roster cannot be used.
+        InvalidInput: the name or the roster cannot be used; or the folder lies in a course, whose
+            commands would then work on another course one folder deeper.
     """
     folder = folder.resolve()
     if folder.is_dir() and any(folder.iterdir()):
@@ -84,6 +85,12 @@ def init(folder: Path, course_id: str | None = None, roster: Path | None = None)
             f"course init: --id {course_id!r}; allowed: letters, digits, '-', '_' and '.'."
         )
     people = read_people(roster) if roster else []
+    for around in folder.parents:
+        if (around / CALENDAR).is_file():
+            raise InvalidInput(
+                f"course init: {folder} lies in the course {around}; that one can be used as it is "
+                "('tinybert-l release 1'), or cd out of it first. 此处已在一门课程的文件夹中。"
+            )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as temporary:
         new = Path(temporary) / folder.name

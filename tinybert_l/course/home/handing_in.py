@@ -67,7 +67,8 @@ def _lecture_of(notebook: Path) -> int:
         if name == notebook.stem:
             return lecture
     raise InvalidInput(
-        f"submit: {notebook.name}; allowed: a notebook of the course, such as {NOTEBOOKS[3]}.ipynb."
+        f"submit: {notebook.name}; allowed: a notebook of the course under the name that it was "
+        f"released with, such as {NOTEBOOKS[3]}.ipynb. 请用发布时的文件名。"
     )
 
 

@@ -7,6 +7,7 @@ import nbformat
 from tinybert_l.cache import write_atomically
 from tinybert_l.course.home.folder import language_of, notebooks_in
 from tinybert_l.course.home.progress_table import table
+from tinybert_l.exercises.registry import NOTEBOOKS
 
 HOME = "course-home.ipynb"
 
@@ -89,3 +90,21 @@ If something does not work, run `tinybert-l doctor`.""",
 有问题时运行 `tinybert-l doctor`。""",
     ),
 }
+
+
+def no_notebook(folder: Path) -> str:
+    """Say that a folder holds no notebook of the course, and what to do about it.
+
+    A browser renames a second download to `03-architecture (1).ipynb`, and people rename files.
+    """
+    folder = folder.resolve()
+    others = sorted(path.name for path in folder.glob("*.ipynb") if path.name != HOME)
+    if others:
+        return (
+            f"No notebook of the course in {folder}, but {others[0]!r}: give it back the name that "
+            f"it was released with, such as {NOTEBOOKS[3]}.ipynb. 请改回发布时的文件名。"
+        )
+    return (
+        f"No notebook of the course in {folder}. Unzip a lecture and start here again. "
+        "此文件夹中没有课程笔记本，请先解压一讲。"
+    )
