@@ -17,7 +17,6 @@ from tinybert_l.course.rows import (
     BaselineRow,
     CascadeRow,
     ChineseRow,
-    DeployedModel,
     DeployRow,
     DocumentRow,
     GradientAgreementRow,
@@ -30,6 +29,7 @@ from tinybert_l.course.rows import (
     QuestionRow,
     ReadingSpeedRow,
     Row,
+    Runtime,
     SelfDistillationRow,
     StepRow,
     StrategyRow,
@@ -78,6 +78,16 @@ def the_row(rows: Iterable[R], **identifiers: Any) -> R:
 
 
 def answers_of_headline(record: Record) -> Iterator[ClaimVerdict]:
+    """What was hoped for of sub-models; of a run with another teacher, what that one brings."""
+    if record.name == "headline":
+        yield from what_the_choice_reaches(record)
+        yield from what_the_smallest_reaches(record)
+    else:
+        yield from gains_by_mpnet(record)
+
+
+def what_the_choice_reaches(record: Record) -> Iterator[ClaimVerdict]:
+    """Whether what validation chose is as good, fast and small as was hoped for."""
     goals = (
         ("chosen_small", "the teacher's speed", 97.0, 15.0, "times_faster"),
         ("chosen_same_runtime", "in its runtime", 96.8, 8.0, "same_runtime_times_faster"),
@@ -86,9 +96,7 @@ def answers_of_headline(record: Record) -> Iterator[ClaimVerdict]:
         row = the_row(rows_of(record, HeadlineRow), role=role)
         goal = f"≥ {speed:g}× {words}"
         if row.kept_percent is None:
-            needed = "至少一个子模型足够快", "a sub-model that is fast enough"
-            yield evidence.no_record(goal, goal, *needed)
-            continue
+            continue  # none is fast enough, as the answers for the smallest say
         chosen = ", ".join(model.label for model in row.models)
         yield judged(
             f"{chosen}: ≥ {kept:g} % of the teacher's accuracy",
@@ -101,23 +109,28 @@ def answers_of_headline(record: Record) -> Iterator[ClaimVerdict]:
         if role == "chosen_small":
             smaller = evidence.from_record(record.name, "times_smaller", row)
             yield judged(f"{chosen}: ≥ 10× smaller", smaller, 10.0)
-    yield from what_the_smallest_reaches(record)
-    yield from gains_by_mpnet(record)
 
 
 def what_the_smallest_reaches(record: Record) -> Iterator[ClaimVerdict]:
     """Whether the smallest sub-model is as good, fast and small as was hoped for."""
-    smallest = DeployedModel(SubModel(2, 0.25), "ONNX int8")
+    hopes: dict[Runtime, tuple[tuple[str, float, str], ...]] = {
+        "ONNX int8": (
+            ("accuracy_percent", 82.5, "accuracy ≥ 82.5 %"),
+            ("times_faster_batch_1", 20.0, "≥ 20× the teacher's speed, batch 1"),
+            ("times_faster_batch_32", 20.0, "≥ 20× the teacher's speed, batch 32"),
+            ("times_smaller", 13.0, "≥ 13× smaller"),
+        ),
+        "ONNX float32": (
+            ("same_runtime_times_faster_batch_1", 8.0, "≥ 8× in its runtime, batch 1"),
+            ("same_runtime_times_faster_batch_32", 8.0, "≥ 8× in its runtime, batch 32"),
+        ),
+    }
     for row in rows_of(record, HeadlineRow):
-        if row.role == "candidate" and row.models == (smallest,):
-            for field, margin, words in (
-                ("accuracy_percent", 82.5, "accuracy ≥ 82.5 %"),
-                ("times_faster_batch_1", 20.0, "≥ 20× the teacher's speed, batch 1"),
-                ("times_faster_batch_32", 20.0, "≥ 20× the teacher's speed, batch 32"),
-                ("times_smaller", 13.0, "≥ 13× smaller"),
-            ):
-                found = evidence.from_record(record.name, field, row)
-                yield judged(f"{smallest.label}: {words}", found, margin)
+        if row.role != "candidate" or row.models[0].sub_model != SubModel(2, 0.25):
+            continue
+        for field, margin, words in hopes.get(row.models[0].runtime, ()):
+            found = evidence.from_record(record.name, field, row)
+            yield judged(f"{row.models[0].label}: {words}", found, margin)
 
 
 def gains_by_mpnet(record: Record) -> Iterator[ClaimVerdict]:

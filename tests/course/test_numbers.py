@@ -189,7 +189,7 @@ def test_the_page_judges_by_the_rule_alone(checkout, claims):
 
 def test_the_page_names_what_is_needed(make_results):
     lines = make_results.answers_table().splitlines()
-    assert any("cannot be decided; needed: the values of seeds" in line for line in lines)
+    assert any("cannot be decided; needed: the memory of several runs" in line for line in lines)
 
 
 def answers_and_figures(claims):
