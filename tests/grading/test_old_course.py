@@ -104,7 +104,7 @@ def test_submissions_come_in_from_a_platforms_zip_with_names_and_refusals(course
 def test_another_version_refuses_to_grade_it_and_says_how_to_go_on(course):
     course.note_release(LECTURE, "0.0.9")
     before = Audit(course.folder).path.read_bytes()
-    with pytest.raises(WrongVersion, match=r"tinybert-l-instructor==0\.0\.9.*release 3"):
+    with pytest.raises(WrongVersion, match=r"tinybert_l_instructor-0\.0\.9.*release 3"):
         grade(course, LECTURE)
     assert Audit(course.folder).path.read_bytes() == before
     assert prove(course, LECTURE) == []
