@@ -70,7 +70,7 @@ def joint_against_separate(seed: int, settings: Settings) -> list[JointSeed]:
     joint_recipe = replace(recipe, **settings.get("joint", {}))
     joint = short_run(setup, joint_recipe, outputs=outputs)
     sub_models = [SubModel.parse(name) for name in settings["sub_models"]]
-    flops = {s.name: count_flops(extract(setup.teacher, s)) for s in sub_models}
+    flops = {s.name: count_flops(extract(setup.teacher, s)) for s in recipe.sub_models()}
     joint_flops = 0
     for step in range(joint_recipe.num_steps):
         joint_flops += sum(flops[s.name] for s in joint_recipe.participants(step))
