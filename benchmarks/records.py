@@ -3,7 +3,7 @@
 NAME is one of these (tables and figures of the plan in brackets):
 
 joint_against_separate  a joint run against its nine sub-models trained alone (table 2)
-joint_equal_updates     the same, alone only as often as the joint run trains them
+joint_equal_updates     the same, alone only about as often as the joint run draws them
 stability               ways to introduce sub-models, and self-distillation (table 5)
 training_methods        five ways to a small model (table 6)
 long_documents          whole reviews: cut, windows, windowed attention (tables 8, 12)

@@ -15,33 +15,15 @@ pytestmark = pytest.mark.nightly
 
 SHORT: dict[str, Any] = {
     "num_steps": 4,
-    "inner_steps": 2,
-    "soft_label_steps": 2,
-    "general_steps": 2,
-    "prediction_steps": 2,
     "pre_training_steps": 2,
     "fine_tuning_steps": 2,
-    "exit_steps": 2,
     "look_every": 2,
-    "unlabelled": 100,
-    "general_texts": 100,
-    "documents": 60,
     "stories": 90,
-    "training_stories": 90,
-    "reviews": 200,
-    "labelled_reviews": [250],
     "batches": 2,
     "texts": 20,
     "watched_texts": 20,
-    "tokens": 40,
-    "ordered_reviews": 20,
-    "long_texts": 2,
-    "lengths": [40, 48],
     "learning_rates": [3e-4],
-    "longest": 512,
 }
-AS_THEY_ARE = {"training"}  # what the shipped language model was made with
-MODULES = ("long_run", "records", "baseline_runs", "document_runs", "supernet_runs")
 # Left out: those whose cost is not in their steps, such as a teacher's outputs on all sentences;
 # and what an untrained model writes has no sentences to compare.
 SHORT_ENOUGH = (
@@ -60,7 +42,7 @@ def shortened(settings):
     """The settings with fewer steps and texts, those within them as well."""
     short = {}
     for name, value in settings.items():
-        if isinstance(value, dict) and name not in AS_THEY_ARE:
+        if isinstance(value, dict):
             short[name] = shortened(value)
         else:
             short[name] = SHORT.get(name, value)
@@ -71,7 +53,7 @@ def shortened(settings):
 def runs(checkout, monkeypatch):
     """The program of the long runs, with the shipped teacher for every fold."""
     monkeypatch.syspath_prepend(checkout / "benchmarks")
-    for name in (*MODULES, "two_stage_runs"):
+    for name in ("long_run", "supernet_runs"):
         module = importlib.import_module(name)
         monkeypatch.setattr(module, "teacher_of", lambda seed: DEFAULT_TEACHER)
     begin(1, demo=True)
